@@ -1,0 +1,21 @@
+"""Errors that cross layers. An ordinary outcome (a 4xx reply, an empty queue) is a value and never an exception."""
+
+
+class PostwrightError(Exception):
+    """Base of all errors that Postwright raises on purpose."""
+
+
+class AddressError(PostwrightError, ValueError):
+    """A mailbox or domain is not valid; the text says why, in words fit for a peer."""
+
+
+class SpoolError(PostwrightError):
+    """The spool could not do what was asked; nothing was promised."""
+
+
+class SpoolFull(SpoolError):
+    """Free space is below `min-free-space` (or the disk is full): answer 452, keep nothing."""
+
+
+class SpoolBroken(SpoolError):
+    """Writing failed (EIO and the like): answer 451, keep nothing."""

@@ -1,0 +1,126 @@
+"""An accepted message: who brought it, what was learned in the one pass over its content, and where it lies.
+
+The content itself (header section and body, CRLF lines, not dot-stuffed, exactly as it will be sent) never stands in
+these values; the spool keeps it and `SpoolRef` finds it.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from postwright.model.envelope import Envelope
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_DIGIT = {c: i for i, c in enumerate(_ALPHABET)}
+
+
+def format_id(message_id: int) -> str:
+    """A 64-bit message id as 13 characters of Crockford base 32, sorting as the numbers sort."""
+    return "".join([_ALPHABET[(message_id >> shift) & 31] for shift in range(60, -1, -5)])
+
+
+def parse_id(text: str) -> int:
+    """The inverse of `format_id`, any case. Raises ValueError for anything else."""
+    if len(text) != 13:
+        raise ValueError(f"a message id has 13 characters: {text!r}")
+    value = 0
+    for c in text.lower():
+        digit = _DIGIT.get(c)
+        if digit is None:
+            raise ValueError(f"not a message id: {text!r}")
+        value = value << 5 | digit
+    if value >> 64:
+        raise ValueError(f"not a message id: {text!r}")
+    return value
+
+
+class IdMaker:
+    """Message ids that grow with time: 42 bits of milliseconds since 2020, 8 of shard, 14 of sequence.
+
+    A clock that steps back never repeats an id: the sequence goes on from the highest id given or seen.
+    """
+
+    __slots__ = ("_last", "_shard")
+
+    EPOCH_MS = 1_577_836_800_000
+
+    def __init__(self, shard: int) -> None:
+        self._shard = shard & 255
+        self._last = 0
+
+    def seen(self, message_id: int) -> None:
+        """Never give this id or a smaller one again (called for every id found at recovery)."""
+        key = (message_id >> 22) << 14 | message_id & 0x3FFF
+        if key > self._last:
+            self._last = key
+
+    def next(self, now: float) -> int:
+        """A new id for a message accepted at `now` (Unix seconds)."""
+        key = (int(now * 1000) - self.EPOCH_MS) << 14
+        if key <= self._last:
+            key = self._last + 1
+        self._last = key
+        return (key >> 14) << 22 | self._shard << 14 | key & 0x3FFF
+
+
+class ContentFacts(Struct, frozen=True, gc=False):
+    """What one pass over the content found.
+
+    `size` octets; `header_size` octets up to and with the empty line; `longest_line` octets without CRLF;
+    `dots` some line begins with a dot; `eight_bit` some octet above 127; `utf8_headers` such an octet in the header section;
+    `binary` NUL, bare CR or bare LF, or a line over 998 octets (can only come by BINARYMIME); `hops` Received fields.
+    """
+
+    size: int
+    header_size: int
+    longest_line: int = 0
+    dots: bool = False
+    eight_bit: bool = False
+    utf8_headers: bool = False
+    binary: bool = False
+    hops: int = 0
+
+
+class Arrival(Struct, frozen=True, gc=False):
+    """How a message came in: facts for Received, accounting and policy. Addresses are plain IP texts.
+
+    `kind` is "smtp", "pickup", "http" or "dsn"; `peer_name` what the client called itself in HELO/EHLO;
+    `protocol` the RFC 3848 keyword (SMTP, ESMTP, ESMTPS, ESMTPSA …); `tls` a version such as "TLSv1.3" or "".
+    """
+
+    kind: str = "smtp"
+    peer: str = ""
+    peer_port: int = 0
+    peer_name: str = ""
+    local: str = ""
+    local_port: int = 0
+    protocol: str = "SMTP"
+    user: str = ""
+    tls: str = ""
+    cipher: str = ""
+
+
+class Message(Struct):
+    """Everything about an accepted message except its content; this is what the spool stores beside the content."""
+
+    id: int
+    received_at: float
+    envelope: Envelope
+    facts: ContentFacts
+    arrival: Arrival
+    vmta: str = "{default}"
+    pool: str = ""
+    job: str = ""
+    priority: int = 50
+    not_before: float = 0.0
+    suppress_dsn: bool = False
+
+
+class SpoolRef(Struct, frozen=True, gc=False):
+    """Where a stored message lies: `spool` a shard's number, `segment`, `offset` of its record, sizes in octets."""
+
+    spool: int
+    segment: int
+    offset: int
+    meta_size: int
+    content_size: int

@@ -1,0 +1,45 @@
+"""Accounting records: one value per recipient event, with PowerMTA's fields (powermta.md section 5).
+
+A field that a record type does not have stays empty. Times are Unix seconds. How a value is written (CSV, ISO times,
+`host (ip)`) is the accounting file's business, not the record's; only `dsn_mta` and `src_mta` come ready made.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Record(Struct, omit_defaults=True):
+    """`type` is d, b, t, tq, r, f, rb or rs; `message_id` and `recipient` (index) tie it to the spool."""
+
+    type: str
+    time_logged: float
+    message_id: int = 0
+    recipient: int = 0
+    time_queued: float = 0.0
+    orig: str = ""
+    rcpt: str = ""
+    orcpt: str = ""
+    dsn_action: str = ""
+    dsn_status: str = ""
+    dsn_diag: str = ""
+    dsn_mta: str = ""
+    bounce_cat: str = ""
+    src_type: str = ""
+    src_mta: str = ""
+    dlv_type: str = ""
+    dlv_source_ip: str = ""
+    dlv_destination_ip: str = ""
+    dlv_esmtp_available: str = ""
+    dlv_size: int = -1
+    vmta: str = ""
+    job_id: str = ""
+    env_id: str = ""
+    queue: str = ""
+    vmta_pool: str = ""
+    rcv_source_ip: str = ""
+    rcv_destination_ip: str = ""
+    rcv_smtp_user: str = ""
+    dlv_tls_protocol: str = ""
+    dlv_tls_cipher: str = ""
+    time_first_attempt: float = 0.0
