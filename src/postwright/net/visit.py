@@ -1,0 +1,88 @@
+"""What a session asks of the engine: every decision about a visitor, one small method for each.
+
+The session (`net.session`) never decides anything; it asks a `Visit`. A method answers at once with a value, or returns an
+`asyncio.Future` and the session reads no further until it is done. A Future that fails is answered 451 4.3.0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from postwright.model.message import ContentFacts
+from postwright.model.reply import Reply
+from postwright.wire.events import MailFrom, RcptTo
+from postwright.wire.options import ServerOptions
+
+Answer = Reply | asyncio.Future[Reply]
+
+
+class PeerFacts(Struct, frozen=True, gc=False):
+    """Both ends of a session as plain IP texts and ports; `tls` such as "TLSv1.3" and `cipher`, "" without TLS."""
+
+    peer: str
+    peer_port: int
+    local: str
+    local_port: int
+    tls: str = ""
+    cipher: str = ""
+
+
+class Visit(Protocol):
+    """One session as the engine sees it. A reply of code 421 (to anything) closes the session after it is sent.
+
+    Order: `greeting` first, `closed` last and exactly once; `mail`, `rcpt`, `data`, `content` as RFC 5321 section 4.1.4 allows
+    (the wire engine has checked that). A transaction ends with the reply to `content`, or with `reset`.
+    """
+
+    def options(self) -> ServerOptions:
+        """What is offered now. Asked again after the greeting, each HELO/EHLO, STARTTLS and AUTH: return a shared value."""
+
+    def greeting(self) -> Answer:
+        """220 with the banner; 421 or 521 refuse and close; 554 refuses and waits for QUIT (RFC 5321 section 3.1)."""
+
+    def ehlo(self, name: str, extended: bool) -> Answer:
+        """250 with the host's line; for EHLO (`extended`) the capability lines are added by the session. Ends a transaction."""
+
+    def capabilities(self, offered: tuple[str, ...]) -> tuple[str, ...]:
+        """The EHLO lines to show, given those which the options make true; normally `offered` itself."""
+
+    def check_password(self, user: str, password: str) -> Answer:
+        """235 2.7.0 if that is the password (the visit is then logged in), else 535 5.7.8. For PLAIN and LOGIN."""
+
+    def secret_for(self, user: str) -> str | None | asyncio.Future[str | None]:
+        """The shared secret of `user` for mechanisms that prove it (CRAM-MD5); None if there is no such user."""
+
+    def authenticated(self, user: str, mechanism: str, proved: bool) -> Answer:
+        """The end of a mechanism that used `secret_for`: 235 if `proved`, else 535; the visit is then logged in as `user`."""
+
+    def start_tls(self) -> ssl.SSLContext | Reply:
+        """The context to shake hands with, or why not (454 4.7.0, 502 5.5.1)."""
+
+    def tls_started(self, peer: PeerFacts) -> None:
+        """The handshake is done; everything said before is forgotten (RFC 3207 section 4.2)."""
+
+    def mail(self, event: MailFrom) -> Answer:
+        """250 begins a transaction."""
+
+    def rcpt(self, event: RcptTo) -> Answer:
+        """250 adds the recipient."""
+
+    def data(self) -> Answer:
+        """354 lets the content come; anything else refuses. Not asked for BDAT."""
+
+    def content(self, content: bytes, facts: ContentFacts) -> Answer:
+        """250 means that the message is ours and survives a crash."""
+
+    def reset(self) -> None:
+        """The transaction, if there is one, is over: RSET, or its content was refused by the session itself."""
+
+    def closed(self) -> None:
+        """The session is over; nothing is called after this."""
+
+
+VisitFactory = Callable[[PeerFacts], Visit]

@@ -1,0 +1,138 @@
+"""What the server engine tells its caller: one typed value for each thing that a client did.
+
+Values only: no parsing, no decisions. Parameters of MAIL and RCPT are typed, each with its RFC, and are already checked
+against what was offered. Every event but `Closed` waits for exactly one `SmtpServer.send_reply`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from msgspec import Struct
+
+from postwright.model.address import Address
+from postwright.model.message import ContentFacts
+from postwright.model.reply import Reply
+
+
+class Signal(Enum):
+    """`next_event` has nothing: more bytes are needed, a reply is owed first, or the dialogue is over."""
+
+    NEED_DATA = "need-data"
+    PAUSED = "paused"
+    CLOSED = "closed"
+
+
+class Helo(Struct, frozen=True, gc=False):
+    """HELO or EHLO (`extended`), RFC 5321 section 4.1.1.1. Ends a transaction that was under way."""
+
+    name: str
+    extended: bool
+
+
+class MailFrom(Struct, frozen=True, gc=False):
+    """MAIL FROM, RFC 5321 section 4.1.1.2.
+
+    `size` octets, 0 if not said (RFC 1870); `body` "7BIT", "8BITMIME" (RFC 6152) or "BINARYMIME" (RFC 3030); `ret` "",
+    "FULL" or "HDRS" and `envid`, xtext decoded (RFC 3461); `smtputf8` (RFC 6531); `auth` the AUTH= mailbox decoded,
+    "<>" if the client does not know, "" if not said (RFC 4954 section 5).
+    """
+
+    address: Address
+    size: int = 0
+    body: str = "7BIT"
+    ret: str = ""
+    envid: str = ""
+    smtputf8: bool = False
+    auth: str = ""
+
+
+class RcptTo(Struct, frozen=True, gc=False):
+    """RCPT TO, RFC 5321 section 4.1.1.3. `notify` is `model.envelope.Notify`; `orcpt` is `type;address`, xtext decoded (RFC 3461)."""
+
+    address: Address
+    notify: int = 0
+    orcpt: str = ""
+
+
+class DataStart(Struct, frozen=True, gc=False):
+    """DATA: answer 354 to let the content come, or refuse."""
+
+
+class Chunk(Struct, frozen=True, gc=False):
+    """A BDAT chunk that is not the last has come in whole and was kept (RFC 3030); `size` octets."""
+
+    size: int
+
+
+class Content(Struct, frozen=True, gc=False):
+    """The whole content, un-dot-stuffed, however it came; the reply to it ends the transaction."""
+
+    content: bytes
+    facts: ContentFacts
+
+
+class Rset(Struct, frozen=True, gc=False):
+    """RSET: the transaction is forgotten whatever the reply."""
+
+
+class Noop(Struct, frozen=True, gc=False):
+    """NOOP, with or without an argument."""
+
+
+class Help(Struct, frozen=True, gc=False):
+    """HELP, `topic` as said."""
+
+    topic: str = ""
+
+
+class Vrfy(Struct, frozen=True, gc=False):
+    """VRFY or EXPN (`verb` says which), `argument` as said."""
+
+    verb: str
+    argument: str
+
+
+class StartTls(Struct, frozen=True, gc=False):
+    """STARTTLS (RFC 3207): after a 220 the engine drops whatever came behind the command and waits for `tls_started`."""
+
+
+class Auth(Struct, frozen=True, gc=False):
+    """AUTH (RFC 4954): `mechanism` upper case; `initial` decoded, None when absent. Answer 334 to go on."""
+
+    mechanism: str
+    initial: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"Auth({self.mechanism!r}, {'no' if self.initial is None else 'with'} initial response)"
+
+
+class AuthResponse(Struct, frozen=True, gc=False):
+    """One answer of the client in an AUTH dialogue, base64 decoded; never shown."""
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"AuthResponse({len(self.data)} octets)"
+
+
+class Quit(Struct, frozen=True, gc=False):
+    """QUIT: after the reply the engine is closed."""
+
+
+class Rejected(Struct, frozen=True, gc=False):
+    """The engine itself refuses what came: send `reply`.
+
+    `verb` is "" for a line that is no command. `ends_transaction`: the envelope so far is void (a refused content).
+    `close`: nothing more is read after the reply.
+    """
+
+    verb: str
+    reply: Reply
+    ends_transaction: bool = False
+    close: bool = False
+
+
+Event = (
+    Helo | MailFrom | RcptTo | DataStart | Chunk | Content | Rset | Noop | Help | Vrfy | StartTls | Auth | AuthResponse | Quit | Rejected
+)

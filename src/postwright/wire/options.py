@@ -1,0 +1,46 @@
+"""What one inbound session offers and bears: extensions and limits, resolved by the caller, frozen, cheap to share.
+
+Pure data with defaults that are safe; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Limits(Struct, frozen=True):
+    """Bounds of one session; octets and counts; None is unlimited.
+
+    `command_line` is RFC 5321 section 4.5.3.1.4 (each extension adds its share); `auth_line` RFC 4954 section 4;
+    `text_line` section 4.5.3.1.6, without CRLF. `errors` counts what the engine rejected, `junk` commands that bring no
+    mail (NOOP, RSET, VRFY, HELP ...); both start again after each accepted message. `hops` bounds Received fields
+    (section 6.3).
+    """
+
+    command_line: int = 512
+    auth_line: int = 12288
+    text_line: int | None = 998
+    message_size: int | None = None
+    recipients: int | None = None
+    errors: int | None = 20
+    junk: int | None = 100
+    hops: int | None = 100
+
+
+class ServerOptions(Struct, frozen=True):
+    """What the server engine offers.
+
+    `starttls` and `auth` (mechanism names, may be empty) are offered as they stand: the caller clears `starttls` once TLS is
+    on. `bare` says what happens to bare CR, bare LF and NUL: "refuse" (5xx) or "repair" (never passed on either way).
+    """
+
+    pipelining: bool = True
+    eight_bit: bool = True
+    chunking: bool = True
+    binary: bool = True
+    dsn: bool = True
+    smtputf8: bool = True
+    starttls: bool = False
+    auth: tuple[str, ...] = ()
+    bare: str = "refuse"
+    limits: Limits = Limits()
