@@ -1,0 +1,79 @@
+"""`postwright`: the group of all commands.
+
+Holds only names and one-line descriptions; a command's module is imported when it is asked for, so that `postwright status`
+in a shell loop does not pay for the relay, and `postwright --help` pays for nothing. It never does work of its own. An unknown
+name, or one whose module fails to import, is told as click tells a usage error or as the exception that it is.
+
+The shipped test tools are named here by strings only: `control` does not import `testing`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+from postwright import __version__
+
+
+class Lazy(NamedTuple):
+    """Where a command lives: `module` has a click command called `command`."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Lazy] = {
+    "run": Lazy("postwright.control.cli.run", "Run the relay in the foreground until SIGTERM."),
+    "check": Lazy("postwright.control.cli.check", "Read a configuration and tell every error in it."),
+    "config": Lazy("postwright.control.cli.config", "Explain effective settings; write the reference of directives."),
+    "status": Lazy("postwright.control.cli.status", "Queues, connections, rates and shards of a running relay."),
+    "reload": Lazy("postwright.control.cli.reload", "Have a running relay read its configuration again."),
+    "spool": Lazy("postwright.control.cli.spool", "List, show, verify, export, import and repair a spool, offline."),
+    "sink": Lazy("postwright.testing.cli_sink", "A scriptable receiver that delivers nothing: for tests and trials."),
+    "load": Lazy("postwright.testing.cli_load", "A load generator that speaks SMTP and reports latencies."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        lazy = COMMANDS.get(cmd_name)
+        if lazy is None:
+            return None
+        command = import_module(lazy.module).command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{lazy.module}.command is not a click command")
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no such command: {args[0]!r}{_did_you_mean(args[0])}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # click's own version imports every command to ask for its help.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])
+
+
+def _did_you_mean(name: str) -> str:
+    from difflib import get_close_matches  # an error path: 4 ms that no good command should pay
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, "-V", "--version", prog_name="postwright", message="%(prog)s %(version)s")
+def main() -> None:
+    """Postwright, an outbound mail relay of the PowerMTA class."""
+
+
+if __name__ == "__main__":
+    main()
