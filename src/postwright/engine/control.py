@@ -1,0 +1,104 @@
+"""The control socket: where commands (`postwright status`, `reload`, `rotate` …) ask the running relay.
+
+One question, one answer, then the connection is closed. Only the owner of the state folder can open the socket. Verbs are
+functions in a table; a verb that is not known is answered with those that are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from postwright import __version__
+from postwright.engine import frames as f
+from postwright.engine.bus import Link
+from postwright.engine.status import RelayStatus, ShardStatus, status_lines
+
+
+class Relay(Protocol):
+    """What the control socket may ask of the supervisor."""
+
+    started: float
+
+    async def reload(self) -> list[str]: ...
+    async def rotate_log(self) -> None: ...
+    async def ask_shards(self, verb: str, argument: bytes = b"", timeout: float = 10.0) -> list[f.Answer]: ...
+    def stop(self) -> None: ...
+    def pids(self) -> list[int]: ...
+
+
+Verb = Callable[[Relay, dict[str, str]], Awaitable[f.Told]]
+
+
+async def _status(relay: Relay, arguments: dict[str, str]) -> f.Told:
+    answers = await relay.ask_shards("status", msgspec.json.encode(arguments))
+    shards = [msgspec.msgpack.decode(answer.body, type=ShardStatus) for answer in answers if answer.body]
+    status = RelayStatus(version=__version__, time=time.time(), started=relay.started, pids=relay.pids(), shards=shards)
+    return f.Told(ok=True, lines=status_lines(status), body=msgspec.json.encode(status))
+
+
+async def _reload(relay: Relay, arguments: dict[str, str]) -> f.Told:
+    problems = await relay.reload()
+    return f.Told(ok=not problems, lines=problems or ["Configuration reloaded."])
+
+
+async def _rotate(relay: Relay, arguments: dict[str, str]) -> f.Told:
+    if arguments.get("what") == "log":
+        await relay.rotate_log()
+        return f.Told(ok=True, lines=["Logging file rotated."])
+    errors = [answer.error for answer in await relay.ask_shards("rotate-acct", msgspec.json.encode(arguments)) if answer.error]
+    return f.Told(ok=not errors, lines=errors or ["Accounting file rotated."])
+
+
+async def _stop(relay: Relay, arguments: dict[str, str]) -> f.Told:
+    relay.stop()
+    return f.Told(ok=True, lines=["Stopping."])
+
+
+VERBS: dict[str, Verb] = {"status": _status, "reload": _reload, "rotate": _rotate, "stop": _stop}
+
+
+class ControlServer:
+    """Serves the control socket on the supervisor's loop."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, sock: socket.socket) -> None:
+        """Serve on `sock`, a listening Unix socket."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: Link(self._heard, lambda link, reason: None, "command"), sock=sock)
+
+    async def stop(self) -> None:
+        """Answer what was asked, then close."""
+        if self._server is not None:
+            self._server.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)
+
+    def _heard(self, link: Link, frame: f.Frame) -> None:
+        task = asyncio.get_running_loop().create_task(self._answer(link, frame))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, link: Link, frame: f.Frame) -> None:
+        if not isinstance(frame, f.Ask):
+            link.close()
+            return
+        link.send(await self._tell(frame))
+        link.close()
+
+    async def _tell(self, ask: f.Ask) -> f.Told:
+        if ask.version != f.VERSION:
+            return f.Told(ok=False, lines=[f"this command speaks version {ask.version} of the bus, the relay {f.VERSION}: update the older one"])
+        verb = VERBS.get(ask.verb)
+        if verb is None:
+            return f.Told(ok=False, lines=[f"no verb {ask.verb!r}; there are: {', '.join(sorted(VERBS))}"])
+        return await verb(self._relay, ask.arguments)

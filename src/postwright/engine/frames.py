@@ -1,0 +1,129 @@
+"""The words of the bus: every frame that supervisor, shards and commands exchange. Plain values; no behaviour.
+
+`VERSION` goes up when a frame changes its meaning; both ends say theirs first, and refuse to talk across a difference.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from postwright.model.message import SpoolRef
+from postwright.store.spool import Mark
+
+VERSION = 1
+
+
+class Start(Struct, tag="start"):
+    """Supervisor to a new shard: who it is and how to behave. `settings` is a pickle made by the same program a moment ago."""
+
+    version: int
+    shard: int
+    shards: int
+    state_dir: str
+    settings: bytes
+    debug: bool = False
+
+
+class Ready(Struct, tag="ready"):
+    """Shard to supervisor: recovered and taking mail."""
+
+    shard: int
+    recovered: int
+    seconds: float
+
+
+class Beat(Struct, tag="beat"):
+    """Shard to supervisor, once a second: my event loop turns."""
+
+    shard: int
+
+
+class Drain(Struct, tag="drain"):
+    """Supervisor to shard: take no more mail, finish what is in flight within `seconds`, leave."""
+
+    seconds: float
+
+
+class Question(Struct, tag="question"):
+    """Supervisor to shard: reload, reopen-log, status, rotate-acct … The argument's form is the verb's business."""
+
+    number: int
+    verb: str
+    argument: bytes = b""
+
+
+class Answer(Struct, tag="answer"):
+    """Shard to supervisor: the answer to a Question. `error` empty when it went well."""
+
+    number: int
+    shard: int
+    error: str = ""
+    body: bytes = b""
+
+
+class Ask(Struct, tag="ask"):
+    """A command to the supervisor: `verb` with named arguments, all text."""
+
+    version: int
+    verb: str
+    arguments: dict[str, str] = {}
+
+
+class Told(Struct, tag="told"):
+    """The supervisor's answer to a command: lines for a person, and `body` (JSON) for a program."""
+
+    ok: bool
+    lines: list[str] = []
+    body: bytes = b""
+
+
+class Join(Struct, tag="join"):
+    """Shard to shard, first frame on a link: who speaks."""
+
+    version: int
+    shard: int
+
+
+class Handed(Struct, array_like=True):
+    """One message's recipients for one queue, by reference: all that the owner needs to schedule them."""
+
+    message_id: int
+    ref: SpoolRef
+    domain: str
+    vmta: str
+    recipients: tuple[int, ...]
+    due: float
+    attempts: int
+    first_attempt: float
+    received_at: float
+    size: int
+    job: str
+    priority: int
+
+
+class HandOver(Struct, tag="hand-over"):
+    """Accepting shard to owning shard: these are yours to deliver; the spool that keeps them is mine."""
+
+    entries: list[Handed]
+
+
+class Outcomes(Struct, tag="outcomes"):
+    """Owning shard to accepting shard: what became of recipients; `batch` numbers it until it is stored."""
+
+    batch: int
+    marks: list[Mark]
+
+
+class OutcomesStored(Struct, tag="outcomes-stored"):
+    """Accepting shard to owning shard: batch `batch` and all before it are on disk; forget them."""
+
+    batch: int
+
+
+class Stale(Struct, tag="stale"):
+    """Owning shard to accepting shard: these messages are no longer where their reference says (compaction); hand them over again."""
+
+    message_ids: list[int]
+
+
+Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Join | HandOver | Outcomes | OutcomesStored | Stale

@@ -1,0 +1,80 @@
+"""The listening sockets of the whole relay. The supervisor opens them while it may; shards accept on duplicates of them.
+
+A reload opens what is new and closes what is gone, and leaves the rest untouched, so no connection in a backlog is lost.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from msgspec import Struct
+
+from postwright.policy.settings import ListenerSettings, Settings
+
+BACKLOG = 2048
+
+
+class OpenListener(Struct):
+    """A bound socket and the settings that it was opened for. `label` is `address:port`."""
+
+    listener: ListenerSettings
+    sock: socket.socket
+    label: str
+
+
+class ListenerSockets:
+    """All open listeners by (address, port)."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, int], OpenListener] = {}
+
+    def update(self, settings: Settings) -> None:
+        """Open what `settings` adds, close what it drops. Raises OSError, naming the listener, and then has changed nothing."""
+        wanted = {(listener.address, listener.port): listener for listener in settings.listeners}
+        fresh: dict[tuple[str, int], OpenListener] = {}
+        try:
+            for key, listener in wanted.items():
+                if key in self._open:
+                    self._open[key].listener = listener
+                else:
+                    fresh[key] = OpenListener(listener, bind(*key), label(*key))
+        except OSError:
+            for entry in fresh.values():
+                entry.sock.close()
+            raise
+        for key in [key for key in self._open if key not in wanted]:
+            self._open.pop(key).sock.close()
+        self._open.update(fresh)
+
+    def open(self) -> list[OpenListener]:
+        """All that are open now."""
+        return list(self._open.values())
+
+    def close(self) -> None:
+        """Close all (at a stop)."""
+        for entry in self._open.values():
+            entry.sock.close()
+        self._open.clear()
+
+
+def label(address: str, port: int) -> str:
+    """`192.0.2.1:25` or `[2001:db8::1]:25`."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """A listening TCP socket. Raises OSError with the address in its text."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # [::]:25 must not take 0.0.0.0:25 away from a listener of its own
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address, port))
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"{error.strerror} ({label(address, port)})") from None
+    return sock

@@ -1,0 +1,107 @@
+"""The relay's log: one JSON object a line, appended to `log-file`, or to standard error when there is none.
+
+Every process of the relay appends to the same file, a whole line in one write, so lines never mix. Rotation renames the file
+(`log` becomes `log.1` and so on) and the processes open it anew. Fields whose names speak of secrets are masked here, as the
+last of several guards; a log that cannot be written never stops mail.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+_encoder = msgspec.json.Encoder(enc_hook=str)
+_SECRET = ("password", "secret", "token", "credential", "auth_password", "initial_response", "api_key")
+
+Event = structlog.types.EventDict
+
+
+class LogFile:
+    """An append-only file descriptor that can be opened anew after a rotation."""
+
+    def __init__(self, path: Path | None, world_readable: bool = False) -> None:
+        self.path = path
+        self._mode = 0o644 if world_readable else 0o640
+        self._fd = 2
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open the file again (after a rotation). Without a path the log goes to standard error."""
+        if self.path is None:
+            return
+        try:
+            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, self._mode)
+        except OSError as error:
+            print(f"postwright: cannot open the log {self.path}: {error}; logging to standard error", file=sys.stderr)
+            fd = 2
+        if self._fd > 2:
+            os.close(self._fd)
+        self._fd = fd
+
+    def write(self, line: bytes) -> None:
+        """Append a whole line. An error is swallowed: mail matters more than the log."""
+        try:
+            os.write(self._fd, line)
+        except OSError:
+            return
+
+
+def _stamp(logger: Any, method: str, event: Event) -> Event:
+    return {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": method, **event}
+
+
+def _mask(logger: Any, method: str, event: Event) -> Event:
+    for key in event:
+        if any(word in key for word in _SECRET):
+            event[key] = "***"
+    return event
+
+
+def _render(logger: Any, method: str, event: Event) -> str:
+    # surrogates from a peer's bytes would not encode: they become visible escapes
+    safe = {k: v.encode("utf-8", "backslashreplace").decode() if isinstance(v, str) else v for k, v in event.items()}
+    return _encoder.encode(safe).decode()
+
+
+class _Writer:
+    def __init__(self, file: LogFile) -> None:
+        self._file = file
+
+    def msg(self, line: str) -> None:
+        self._file.write(line.encode() + b"\n")
+
+    log = debug = info = warning = error = critical = fatal = exception = msg
+
+
+def configure(file: LogFile, debug: bool = False, **context: object) -> structlog.stdlib.BoundLogger:
+    """The logger of this process, writing to `file`; `context` stands in every line (shard=1)."""
+    level = 10 if debug else 20
+    logger = structlog.wrap_logger(
+        _Writer(file),
+        processors=[_stamp, _mask, structlog.processors.format_exc_info, _render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        **context,
+    )
+    return logger  # type: ignore[no-any-return]
+
+
+def rotate(path: Path, keep: int) -> None:
+    """`log` to `log.1`, `log.1` to `log.2` …, `keep` files in all with the current one (`log-rotate`); 0 keeps one growing file."""
+    if keep <= 0 or not path.exists():
+        return
+    oldest = path.with_name(f"{path.name}.{keep - 1}")
+    oldest.unlink(missing_ok=True)
+    for number in range(keep - 2, 0, -1):
+        source = path.with_name(f"{path.name}.{number}")
+        if source.exists():
+            source.rename(path.with_name(f"{path.name}.{number + 1}"))
+    if keep > 1:
+        path.rename(path.with_name(f"{path.name}.1"))
+    else:
+        path.unlink()

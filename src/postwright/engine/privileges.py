@@ -1,0 +1,66 @@
+"""Dropping root: `run-as-root no` means that every process of the relay runs as an ordinary user once the ports are bound.
+
+The user is the one named by `--user`, else `postwright`, else `pmta` (so that files of a PowerMTA that was replaced stay readable).
+Fails at start, with the cure in the text, rather than going on as root against the operator's word.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+from postwright.model.errors import PostwrightError
+from postwright.policy.settings import Settings
+
+
+class PrivilegeError(PostwrightError):
+    """The relay was told not to run as root and cannot become another user."""
+
+
+def wanted_user(settings: Settings, user: str) -> pwd.struct_passwd | None:
+    """The user to become, or None when nothing is to be done (not root, or `run-as-root yes` and no user named)."""
+    if os.geteuid() != 0 or (settings.general.run_as_root and not user):
+        return None
+    for name in (user,) if user else ("postwright", "pmta"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    if user:
+        raise PrivilegeError(f"there is no user {user!r}; make it with: useradd --system --no-create-home {user}")
+    raise PrivilegeError(
+        "run-as-root is no, but there is neither a user postwright nor pmta; "
+        "make one with: useradd --system --no-create-home postwright (or name one with --user, or set run-as-root yes)"
+    )
+
+
+def prepare(settings: Settings, state_dir: Path, user: str) -> None:
+    """While still root: give the state, spool, accounting and log folders to the user that we will be."""
+    target = wanted_user(settings, user)
+    if target is None:
+        return
+    folders = [state_dir, *(Path(spool.path) for spool in settings.spools)]
+    folders += [Path(acct.path).parent for acct in settings.acct_files if not acct.path.startswith("|")]
+    if settings.general.log_file:
+        folders.append(Path(settings.general.log_file).parent)
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        # only what is directly ours: a log folder such as /var/log keeps its owner if others write there
+        if folder.stat().st_uid == 0 and folder not in (Path("/var/log"), Path("/var/spool"), Path("/var/lib"), Path("/")):
+            os.chown(folder, target.pw_uid, target.pw_gid)
+    if settings.general.log_file:
+        Path(settings.general.log_file).touch(mode=0o640)
+        os.chown(settings.general.log_file, target.pw_uid, target.pw_gid)
+
+
+def drop(settings: Settings, user: str) -> None:
+    """Become the user, for good: groups, group and user; then prove that there is no way back."""
+    target = wanted_user(settings, user)
+    if target is None:
+        return
+    os.setgroups(os.getgrouplist(target.pw_name, target.pw_gid))
+    os.setresgid(target.pw_gid, target.pw_gid, target.pw_gid)
+    os.setresuid(target.pw_uid, target.pw_uid, target.pw_uid)
+    if os.geteuid() == 0 or os.getuid() == 0:
+        raise PrivilegeError("privileges could not be dropped")

@@ -1,0 +1,113 @@
+"""What a running relay says of itself: values for programs (JSON), lines for people. Adds up; never measures."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+
+class QueueStatus(Struct):
+    """One queue: `ready` may go now, `scheduled` wait for a time, `in_flight` are being sent; `wait` is why the rest waits."""
+
+    name: str
+    recipients: int
+    ready: int
+    scheduled: int
+    in_flight: int
+    connections: int
+    mode: str = "normal"
+    wait: str = ""
+    retry_at: float = 0.0
+    last_error: str = ""
+
+
+class Traffic(Struct):
+    """Counters since the start of a shard."""
+
+    messages_in: int = 0
+    recipients_in: int = 0
+    bytes_in: int = 0
+    delivered: int = 0
+    bytes_out: int = 0
+    deferred: int = 0
+    bounced: int = 0
+    rejected: int = 0
+
+
+class ShardStatus(Struct):
+    """One shard's word on itself. `*_last_minute` are counts over the last 60 seconds."""
+
+    shard: int
+    pid: int
+    uptime: float
+    connections_in: int
+    connections_out: int
+    recipients: int
+    queues: int
+    messages_in_last_minute: int
+    delivered_last_minute: int
+    traffic: Traffic
+    spool_bytes: int
+    spool_segments: int
+    memory: int
+    top_queues: list[QueueStatus]
+    epoch: int = 0
+    waiting_group: int = 0
+
+
+class RelayStatus(Struct):
+    """The whole relay."""
+
+    version: str
+    time: float
+    started: float
+    pids: list[int]
+    shards: list[ShardStatus]
+
+
+def _uptime(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{whole // 86400} {whole // 3600 % 24:02}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def _size(octets: int) -> str:
+    value = float(octets)
+    for unit in ("B", "KB", "MB", "GB"):
+        if value < 1024 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return ""
+
+
+def status_lines(status: RelayStatus) -> list[str]:
+    """The status as text, in the order a person asks: is it up, does mail move, what waits and why."""
+    shards = status.shards
+    traffic = [s.traffic for s in shards]
+    when = datetime.fromtimestamp(status.time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    lines = [
+        f"Postwright {status.version} on {when}, up {_uptime(status.time - status.started)}, {len(shards)} of {len(status.pids)} shards answer",
+        "",
+        f"{'Traffic':<14}{'messages':>12}{'recipients':>12}{'bytes':>12}{'last minute':>14}",
+        f"{'  in':<14}{sum(t.messages_in for t in traffic):>12}{sum(t.recipients_in for t in traffic):>12}"
+        f"{_size(sum(t.bytes_in for t in traffic)):>12}{sum(s.messages_in_last_minute for s in shards):>14}",
+        f"{'  delivered':<14}{'':>12}{sum(t.delivered for t in traffic):>12}"
+        f"{_size(sum(t.bytes_out for t in traffic)):>12}{sum(s.delivered_last_minute for s in shards):>14}",
+        f"{'  deferred':<14}{'':>12}{sum(t.deferred for t in traffic):>12}",
+        f"{'  bounced':<14}{'':>12}{sum(t.bounced for t in traffic):>12}",
+        f"{'  rejected':<14}{sum(t.rejected for t in traffic):>12}",
+        "",
+        f"{'Shard':<8}{'pid':>8}{'recipients':>12}{'queues':>9}{'in':>7}{'out':>7}{'spool':>12}{'memory':>12}",
+    ]
+    for s in shards:
+        lines.append(
+            f"{s.shard:<8}{s.pid:>8}{s.recipients:>12}{s.queues:>9}{s.connections_in:>7}{s.connections_out:>7}"
+            f"{_size(s.spool_bytes):>12}{_size(s.memory):>12}"
+        )
+    queues = sorted((q for s in shards for q in s.top_queues), key=lambda q: -q.recipients)[:20]
+    if queues:
+        lines += ["", f"{'Queue':<40}{'rcpt':>9}{'ready':>8}{'sched':>8}{'flight':>8}{'conn':>6}  why it waits"]
+    for q in queues:
+        why = q.wait + (f" (last error: {q.last_error})" if q.last_error else "")
+        lines.append(f"{q.name:<40}{q.recipients:>9}{q.ready:>8}{q.scheduled:>8}{q.in_flight:>8}{q.connections:>6}  {why}")
+    return lines
