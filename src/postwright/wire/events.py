@@ -60,7 +60,7 @@ class DataStart(Struct, frozen=True, gc=False):
 
 
 class Chunk(Struct, frozen=True, gc=False):
-    """A BDAT chunk that is not the last has come in whole and was kept (RFC 3030); `size` octets."""
+    """A BDAT chunk that is not the last has come in whole and was kept (RFC 3030); `size` octets of all chunks so far."""
 
     size: int
 

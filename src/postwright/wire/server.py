@@ -1,0 +1,506 @@
+"""SMTP as a server speaks it, without a socket: octets in, events out, replies in, octets out (in the manner of h11).
+
+Give it what came (`receive_data`), ask for the next event until it says that it needs more or that a reply is owed
+(`next_event`), answer each event once (`send_reply`), write what `data_to_send` hands over. It never waits, never reads a
+clock, and never decides whether mail is wanted: it refuses what is malformed, out of order or over a limit, as `Rejected`
+events. No octets from the peer can make it raise; a caller who breaks the order of calls gets a RuntimeError.
+
+Only CRLF.CRLF ends content. Bare CR, bare LF and NUL are refused or repaired as the options say, and never passed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from postwright.model.message import ContentFacts
+from postwright.model.reply import Reply
+from postwright.wire import commands, events
+from postwright.wire.body import TEXT_LINE, repair, scan, unstuff
+from postwright.wire.buffer import ChunkContent, DotContent, LineBuffer
+from postwright.wire.events import Content, DataStart, Event, MailFrom, RcptTo, Rejected, Signal
+from postwright.wire.grammar import GrammarError, base64_decode, encode_reply
+from postwright.wire.options import ServerOptions
+from postwright.wire.server_states import ALLOWED, State, out_of_order
+
+UNKNOWN = Reply(500, "5.5.2", ("command not recognized",))
+BARE_LINE_END = Reply(500, "5.5.2", ("lines must end with CRLF",))
+BAD_CHARACTER = Reply(500, "5.5.2", ("a character is not allowed in a command",))
+LINE_TOO_LONG = Reply(500, "5.5.2", ("line too long",))
+NOT_MAIL = Reply(421, "4.7.0", ("this is not the protocol spoken here",))
+TOO_MANY_ERRORS = Reply(421, "4.7.0", ("too many errors",))
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", ("too many recipients",))
+NO_ARGUMENT = Reply(501, "5.5.4", ("no argument is allowed here",))
+NEEDS_ARGUMENT = Reply(501, "5.5.4", ("an argument is needed",))
+NOT_OFFERED = Reply(502, "5.5.1", ("not offered here",))
+BINARY_WANTS_BDAT = Reply(503, "5.5.1", ("BODY=BINARYMIME goes by BDAT",))
+ALREADY_AUTHENTICATED = Reply(503, "5.5.1", ("already authenticated",))
+AUTH_CANCELLED = Reply(501, "5.7.0", ("authentication cancelled",))
+NO_SUCH_MECHANISM = Reply(504, "5.5.4", ("that mechanism is not offered",))
+TLS_FIRST = Reply(538, "5.7.11", ("encryption is needed for that mechanism",))
+BARE_IN_CONTENT = Reply(550, "5.6.0", ("bare CR, bare LF or NUL in the message",))
+TEXT_TOO_LONG = Reply(500, "5.6.0", ("a line of the message is too long",))
+TOO_MANY_HOPS = Reply(554, "5.4.6", ("too many hops, this message is looping",))
+
+# Browsers made to speak to a mail port (Postfix: smtpd_forbidden_commands). Hanging up is what protects the others.
+_NOT_MAIL_VERBS = frozenset({"GET", "POST", "PUT", "CONNECT", "HEAD", "OPTIONS"})
+
+_GREETING: Final = events.Noop()  # stands for the greeting that is owed at first
+_DATA_START = DataStart()
+_NEED = Signal.NEED_DATA
+_S_START, _S_READY, _S_MAIL, _S_RCPT = State.START, State.READY, State.MAIL, State.RCPT
+_S_DATA, _S_AUTH, _S_TLS, _S_CLOSED = State.DATA, State.AUTH, State.TLS, State.CLOSED
+
+
+class SmtpServer:
+    """One session. `options` may be replaced by the caller between events; `dropped` counts octets thrown away at STARTTLS."""
+
+    __slots__ = (
+        "_chunk_last",
+        "_chunk_left",
+        "_chunk_refusal",
+        "_chunks",
+        "_dots",
+        "_errors",
+        "_junk",
+        "_lines",
+        "_mail",
+        "_out",
+        "_owed",
+        "_recipients",
+        "authenticated",
+        "dropped",
+        "greeted_as",
+        "options",
+        "state",
+    )
+
+    def __init__(self, options: ServerOptions) -> None:
+        self.options = options
+        self.state = State.CONNECT
+        self.greeted_as = ""
+        self.authenticated = False
+        self.dropped = 0
+        limits = options.limits
+        self._lines = LineBuffer(max(limits.command_line + max(commands.LINE_EXTRA.values()), limits.auth_line))
+        self._out: list[bytes] = []
+        self._owed: Event | None = _GREETING
+        self._mail: MailFrom | None = None
+        self._recipients = 0
+        self._errors = 0
+        self._junk = 0
+        self._dots = DotContent(None)
+        self._chunks: ChunkContent | None = None
+        self._chunk_left = -1  # octets still to come of a chunk; -1 between chunks
+        self._chunk_last = False
+        self._chunk_refusal: Reply | None = None
+
+    # the four calls --------------------------------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes) -> None:
+        """Octets from the peer, cut anywhere."""
+        if self.state is _S_TLS:
+            self.dropped += len(data)
+        elif self.state is not _S_CLOSED:
+            self._lines.feed(data)
+
+    def next_event(self) -> Event | Signal:
+        """What the client did next. PAUSED while a reply is owed: answer first."""
+        if self._owed is not None:
+            return Signal.PAUSED
+        state = self.state
+        event: Event | None
+        if state is _S_DATA:
+            event = self._read_dots()
+        elif self._chunk_left >= 0:
+            event = self._read_chunk()
+        elif state is _S_CLOSED:
+            return Signal.CLOSED
+        elif state is _S_TLS:
+            return _NEED
+        else:
+            event = self._read_line()
+        self._owed = event
+        return _NEED if event is None else event
+
+    def send_reply(self, reply: Reply) -> None:
+        """The answer to the event that is owed one (at first: the greeting). Raises RuntimeError if none is."""
+        event = self._owed
+        if event is None:
+            raise RuntimeError("no reply is owed")
+        self._owed = None
+        self._out.append(encode_reply(reply))
+        code = reply.code
+        if code == 421:
+            self.close()
+        elif isinstance(event, RcptTo):
+            if code < 300:
+                self.state = _S_RCPT
+                self._recipients += 1
+        elif isinstance(event, MailFrom):
+            if code < 300:
+                self.state = _S_MAIL
+                self._mail = event
+                self._recipients = 0
+        elif isinstance(event, DataStart):
+            if code == 354:
+                self.state = _S_DATA
+                self._dots = DotContent(self._wire_limit())
+        elif isinstance(event, Content):
+            self._end_transaction()
+            if code < 300:
+                self._errors = self._junk = 0
+        else:
+            self._settle(event, reply)
+
+    def data_to_send(self) -> bytes:
+        """Replies not handed over yet, in one piece."""
+        out = self._out
+        if not out:
+            return b""
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        return data
+
+    # beside them -----------------------------------------------------------------------------------------------------
+
+    def tls_started(self) -> None:
+        """The handshake is done: all that was said before is forgotten (RFC 3207 section 4.2)."""
+        if self.state is not _S_TLS:
+            raise RuntimeError("STARTTLS was not agreed")
+        self.state = _S_START
+        self.greeted_as = ""
+        self.authenticated = False
+        self._mail = None
+
+    def say_goodbye(self, reply: Reply) -> None:
+        """An unasked last word (421: time is up, or the service stops), RFC 5321 section 3.8. Nothing is read after it."""
+        self._owed = None
+        self._out.append(encode_reply(reply))
+        self.close()
+
+    def close(self) -> None:
+        """Nothing is read any more."""
+        self.state = _S_CLOSED
+        self._chunk_left = -1
+        self._chunks = None
+        self._lines.clear()
+
+    @property
+    def owed(self) -> Event | None:
+        """The event that waits for its reply."""
+        return self._owed
+
+    @property
+    def in_transaction(self) -> bool:
+        """Between an accepted MAIL and the reply to its content."""
+        return self._mail is not None
+
+    def capabilities(self) -> tuple[str, ...]:
+        """The EHLO lines that the options make true, in PowerMTA's order (powermta.md section 6)."""
+        o = self.options
+        size = o.limits.message_size
+        auth = "AUTH " + " ".join(o.auth)
+        lines = (
+            ("ENHANCEDSTATUSCODES", True),
+            ("PIPELINING", o.pipelining),
+            ("CHUNKING", o.chunking),
+            ("8BITMIME", o.eight_bit),
+            ("BINARYMIME", o.binary and o.chunking),
+            ("SMTPUTF8", o.smtputf8),
+            ("STARTTLS", o.starttls),
+            (auth, bool(o.auth) and not self.authenticated),
+            (f"SIZE {size or 0}", True),
+            ("DSN", o.dsn),
+        )
+        return tuple([line for line, on in lines if on])
+
+    # replies ---------------------------------------------------------------------------------------------------------
+
+    def _settle(self, event: Event, reply: Reply) -> None:
+        """The less frequent transitions; `send_reply` has the others."""
+        code = reply.code
+        match event:
+            case events.Helo():
+                self._end_transaction()
+                if code < 300:
+                    self.greeted_as = event.name
+                    self.state = _S_READY
+            case events.Rset():
+                self._end_transaction()
+            case events.Auth() | events.AuthResponse():
+                self.state = _S_AUTH if code == 334 else _S_READY
+                self.authenticated = code == 235
+            case events.StartTls() if code == 220:
+                self.state = _S_TLS
+                self.dropped += self._lines.clear()
+            case events.Rejected() if event.close:
+                self.close()
+            case events.Rejected() if event.ends_transaction:
+                self._end_transaction()
+            case events.Quit():
+                self.close()
+            case events.Noop() if event is _GREETING:
+                self._greeted(code)
+
+    def _greeted(self, code: int) -> None:
+        if code < 300:
+            self.state = _S_START
+        elif code == 521:  # RFC 7504 section 3: the connection may be closed at once
+            self.close()
+        else:
+            self.state = State.REFUSED
+
+    def _end_transaction(self) -> None:
+        self._mail = None
+        self._chunks = None
+        self.state = _S_READY if self.greeted_as else _S_START
+
+    def _wire_limit(self) -> int | None:
+        """Octets to keep of dot-stuffed content: stuffing adds at most a third (a line of one dot), so half as much again is ample."""
+        limit = self.options.limits.message_size
+        return None if limit is None else limit + limit // 2 + 5
+
+    # lines -----------------------------------------------------------------------------------------------------------
+
+    def _read_line(self) -> Event | None:
+        line = self._lines.line()
+        if line is None:
+            return None
+        if len(line) > self.options.limits.command_line and self._too_long(line):
+            return self._reject("", LINE_TOO_LONG)
+        if line.endswith(b"\r\n"):
+            line = line[:-2]
+        elif self.options.bare == "repair":
+            line = line[:-1]
+        else:
+            return self._reject("", BARE_LINE_END)
+        if b"\r" in line:
+            return self._reject("", BARE_LINE_END)
+        return self._command(line) if self.state is not _S_AUTH else self._response(line)
+
+    def _too_long(self, line: bytes) -> bool:
+        limits = self.options.limits
+        verb = line[:4].upper()
+        in_auth = verb == b"AUTH" or self.state is _S_AUTH
+        width = limits.auth_line if in_auth else limits.command_line + commands.LINE_EXTRA.get(verb, 0)
+        return len(line) > width
+
+    def _command(self, line: bytes) -> Event | None:
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            return self._reject("", BAD_CHARACTER)
+        verb, _, argument = text.partition(" ")
+        verb = verb.upper()
+        allowed = ALLOWED.get(verb)
+        if allowed is None:
+            return self._unknown(verb)
+        if self.state not in allowed:
+            if verb == "BDAT":
+                return self._swallow(argument, out_of_order(verb, self.state))
+            return self._reject(verb, out_of_order(verb, self.state))
+        return _READERS[verb](self, verb, argument.strip(" \t"))
+
+    def _response(self, line: bytes) -> Event:
+        if line == b"*":
+            return self._reject("AUTH", AUTH_CANCELLED)
+        try:
+            return events.AuthResponse(base64_decode(line))
+        except GrammarError:
+            return self._reject("AUTH", commands.AUTH_BASE64)
+
+    def _unknown(self, verb: str) -> Event:
+        if verb in _NOT_MAIL_VERBS:
+            return Rejected(verb, NOT_MAIL, close=True)
+        return self._reject("", UNKNOWN)
+
+    def _reject(self, verb: str, reply: Reply, ends_transaction: bool = False) -> Rejected:
+        if self.state is _S_AUTH:
+            self.state = _S_READY  # whatever is wrong in an AUTH dialogue ends it (RFC 4954 section 4)
+        self._errors += 1
+        limit = self.options.limits.errors
+        if limit is not None and self._errors > limit:
+            return Rejected(verb, TOO_MANY_ERRORS, ends_transaction, close=True)
+        return Rejected(verb, reply, ends_transaction)
+
+    def _idle(self, event: Event, verb: str) -> Event:
+        """A command that brings no mail: free within reason."""
+        self._junk += 1
+        limit = self.options.limits.junk
+        if limit is not None and self._junk > limit:
+            return Rejected(verb, TOO_MANY_ERRORS, close=True)
+        return event
+
+    # one reader for each verb ----------------------------------------------------------------------------------------
+
+    def _on_helo(self, verb: str, argument: str) -> Event:
+        found = commands.parse_helo(argument, verb == "EHLO")
+        return self._reject(verb, found) if isinstance(found, Reply) else self._idle(found, verb)
+
+    def _on_mail(self, verb: str, argument: str) -> Event:
+        found = commands.parse_mail(argument, self.options)
+        return self._reject(verb, found) if isinstance(found, Reply) else found
+
+    def _on_rcpt(self, verb: str, argument: str) -> Event:
+        mail = self._mail
+        found = commands.parse_rcpt(argument, self.options, mail is not None and mail.smtputf8)
+        if isinstance(found, Reply):
+            return self._reject(verb, found)
+        limit = self.options.limits.recipients
+        if limit is not None and self._recipients >= limit:
+            return Rejected(verb, TOO_MANY_RECIPIENTS)  # no fault of the client's: it is told to send the rest later
+        return found
+
+    def _on_data(self, verb: str, argument: str) -> Event:
+        if argument:
+            return self._reject(verb, NO_ARGUMENT)
+        if self._binary():
+            return self._reject(verb, BINARY_WANTS_BDAT)  # RFC 3030 section 3
+        return _DATA_START
+
+    def _on_bdat(self, verb: str, argument: str) -> Event | None:
+        if not self.options.chunking:
+            return self._swallow(argument, NOT_OFFERED)
+        found = commands.parse_bdat(argument)
+        if found is None:
+            return self._swallow(argument, commands.BDAT_SYNTAX)
+        self._chunk_left, self._chunk_last = found
+        self._chunk_refusal = None
+        if self._chunks is None:
+            self._chunks = ChunkContent(self.options.limits.message_size)
+            self.state = State.CHUNKS
+        return self._read_chunk()
+
+    def _on_rset(self, verb: str, argument: str) -> Event:
+        return self._reject(verb, NO_ARGUMENT) if argument else self._idle(events.Rset(), verb)
+
+    def _on_noop(self, verb: str, argument: str) -> Event:
+        return self._idle(events.Noop(), verb)
+
+    def _on_help(self, verb: str, argument: str) -> Event:
+        if not argument.isprintable():
+            return self._reject(verb, BAD_CHARACTER)
+        return self._idle(events.Help(argument), verb)
+
+    def _on_vrfy(self, verb: str, argument: str) -> Event:
+        if not argument:
+            return self._reject(verb, NEEDS_ARGUMENT)
+        if not argument.isprintable():
+            return self._reject(verb, BAD_CHARACTER)
+        return self._idle(events.Vrfy(verb, argument), verb)
+
+    def _on_quit(self, verb: str, argument: str) -> Event:
+        return self._reject(verb, NO_ARGUMENT) if argument else events.Quit()
+
+    def _on_starttls(self, verb: str, argument: str) -> Event:
+        if argument:
+            return self._reject(verb, NO_ARGUMENT)
+        if not self.options.starttls:
+            return self._reject(verb, NOT_OFFERED)
+        return events.StartTls()
+
+    def _on_auth(self, verb: str, argument: str) -> Event:
+        if self.authenticated:
+            return self._reject(verb, ALREADY_AUTHENTICATED)
+        found = commands.parse_auth(argument)
+        if isinstance(found, Reply):
+            return self._reject(verb, found)
+        if found.mechanism not in self.options.auth:
+            return self._reject(verb, self._mechanism_refusal(found.mechanism))
+        return found
+
+    def _mechanism_refusal(self, mechanism: str) -> Reply:
+        if self.options.starttls and mechanism in ("PLAIN", "LOGIN"):
+            return TLS_FIRST
+        return NO_SUCH_MECHANISM if self.options.auth else NOT_OFFERED
+
+    # content ---------------------------------------------------------------------------------------------------------
+
+    def _binary(self) -> bool:
+        return self._mail is not None and self._mail.body == "BINARYMIME"
+
+    def _read_dots(self) -> Event | None:
+        lines, dots = self._lines, self._dots
+        waiting = len(lines)
+        if not waiting:
+            return None
+        data = lines.take(waiting)
+        end = dots.feed(data)
+        if end < 0:
+            return None
+        if end < len(data):
+            lines.feed(data[end:])
+        if dots.too_big:
+            return self._reject("DATA", commands.TOO_BIG, ends_transaction=True)
+        content = dots.raw()
+        facts = scan(content)
+        if facts.dots:
+            content = unstuff(content)
+            facts = scan(content)
+        return self._judge("DATA", content, facts)
+
+    def _swallow(self, argument: str, reply: Reply) -> Event | None:
+        """Refuse a BDAT. Its octets follow whatever we say, and must never be taken for commands; if their number is not known,
+        neither is where the next command begins, and only hanging up is safe."""
+        found = commands.parse_bdat(argument.strip(" \t"))
+        if found is None:
+            return Rejected("BDAT", reply, ends_transaction=self.in_transaction, close=True)
+        self._chunk_left, self._chunk_last = found
+        self._chunk_refusal = reply
+        return self._read_chunk()
+
+    def _read_chunk(self) -> Event | None:
+        data = self._lines.take(self._chunk_left)
+        self._chunk_left -= len(data)
+        chunks, refusal = self._chunks, self._chunk_refusal
+        if data and chunks is not None and refusal is None:
+            chunks.feed(data)
+        if self._chunk_left:
+            return None
+        self._chunk_left = -1
+        if refusal is not None or chunks is None:
+            return self._reject("BDAT", refusal or UNKNOWN)
+        if chunks.too_big:
+            return self._reject("BDAT", commands.TOO_BIG, ends_transaction=True)
+        if not self._chunk_last:
+            return events.Chunk(chunks.size)
+        content = chunks.raw()
+        if content and not self._binary() and not content.endswith(b"\r\n"):
+            content += b"\r\n"  # text is lines, and DATA to the next host could not say it otherwise (RFC 3030 section 2)
+        return self._judge("BDAT", content, scan(content))
+
+    def _judge(self, verb: str, content: bytes, facts: ContentFacts) -> Event:
+        limits = self.options.limits
+        if facts.binary and not self._binary():
+            longest = limits.text_line
+            if facts.longest_line > TEXT_LINE and longest is not None and facts.longest_line > longest:
+                return self._reject(verb, TEXT_TOO_LONG, ends_transaction=True)
+            fixed = repair(content)
+            if fixed != content:
+                if self.options.bare != "repair":
+                    return self._reject(verb, BARE_IN_CONTENT, ends_transaction=True)
+                content, facts = fixed, scan(fixed)
+        if limits.message_size is not None and facts.size > limits.message_size:
+            return self._reject(verb, commands.TOO_BIG, ends_transaction=True)
+        if limits.hops is not None and facts.hops > limits.hops:
+            return self._reject(verb, TOO_MANY_HOPS, ends_transaction=True)
+        return Content(content, facts)
+
+
+_READERS: dict[str, Callable[[SmtpServer, str, str], Event | None]] = {
+    "HELO": SmtpServer._on_helo,
+    "EHLO": SmtpServer._on_helo,
+    "MAIL": SmtpServer._on_mail,
+    "RCPT": SmtpServer._on_rcpt,
+    "DATA": SmtpServer._on_data,
+    "BDAT": SmtpServer._on_bdat,
+    "RSET": SmtpServer._on_rset,
+    "NOOP": SmtpServer._on_noop,
+    "HELP": SmtpServer._on_help,
+    "VRFY": SmtpServer._on_vrfy,
+    "EXPN": SmtpServer._on_vrfy,
+    "QUIT": SmtpServer._on_quit,
+    "STARTTLS": SmtpServer._on_starttls,
+    "AUTH": SmtpServer._on_auth,
+}
