@@ -1,0 +1,98 @@
+"""The values of the client engine: what is to be sent, what the receiver offers, what the engine tells its caller.
+
+Values and pure functions over them; no bytes of a session, no clock. `Transaction` is the caller's order, `Capabilities` the
+receiver's EHLO. Nothing here raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from postwright.model.address import Address
+from postwright.model.envelope import Recipient
+from postwright.model.message import ContentFacts
+from postwright.model.outcome import Failure, Stage, TransactionResult
+from postwright.model.reply import Reply
+from postwright.model.route import SessionOptions
+
+
+class Transaction(Struct, gc=False):
+    """One MAIL to end of data, as the caller wants it sent.
+
+    `content` in pieces, CRLF lines, not dot-stuffed, as one pass found it to be (`facts` speaks of all pieces together); it is
+    sent as it is. `ret` "", "FULL" or "HDRS" and `envid` not xtext-encoded (RFC 3461); `body` as the submitter declared it.
+    """
+
+    reverse_path: Address
+    recipients: list[Recipient]
+    content: Sequence[bytes]
+    facts: ContentFacts
+    ret: str = ""
+    envid: str = ""
+    body: str = "7BIT"
+    smtputf8: bool = False
+
+
+class Capabilities(Struct, frozen=True, gc=False):
+    """What the receiver offered in its last EHLO, less what the options told us to ignore.
+
+    `name` what it calls itself; `keywords` the EHLO keywords as offered, upper case, nothing ignored (dlvEsmtpAvailable);
+    `size` octets, 0 when it names no limit (RFC 1870); `auth` mechanism names, upper case.
+    """
+
+    name: str = ""
+    extended: bool = False
+    keywords: tuple[str, ...] = ()
+    pipelining: bool = False
+    size_offered: bool = False
+    size: int = 0
+    eight_bit_mime: bool = False
+    binary_mime: bool = False
+    chunking: bool = False
+    dsn: bool = False
+    smtputf8: bool = False
+    starttls: bool = False
+    enhanced_status_codes: bool = False
+    auth: tuple[str, ...] = ()
+
+
+class Ready(Struct, frozen=True, gc=False):
+    """The session is open: transactions may run."""
+
+    capabilities: Capabilities
+
+
+class Secure(Struct, frozen=True, gc=False):
+    """STARTTLS was answered 220: shake hands, then call `tls_started`. No byte is taken or given before that."""
+
+
+class Done(Struct, frozen=True, gc=False):
+    """A transaction is over; `token` is what the caller gave to `begin`."""
+
+    token: object
+    result: TransactionResult
+
+
+class Ended(Struct, frozen=True, gc=False):
+    """The session is over: close the connection. `failure` None after QUIT was answered."""
+
+    failure: Failure | None
+
+
+Event = Ready | Secure | Done | Ended
+
+__all__ = [
+    "Capabilities",
+    "Done",
+    "Ended",
+    "Event",
+    "Failure",
+    "Ready",
+    "Reply",
+    "Secure",
+    "SessionOptions",
+    "Stage",
+    "Transaction",
+]
