@@ -66,6 +66,7 @@ class TransactionResult(Struct):
 
     `rcpt` holds a reply per recipient of the transaction, in order, None where none came; `final` is the reply to the
     end of data. `failure` tells what broke, if anything; `maybe_taken` is true when the content was sent whole and the answer is missing.
+    `untouched`: the session ended before this transaction got a reply, and it had carried another before; no attempt was made.
     """
 
     rcpt: list[Reply | None]
@@ -75,6 +76,7 @@ class TransactionResult(Struct):
     maybe_taken: bool = False
     usable: bool = True  # the channel can take another transaction
     bytes_sent: int = 0
+    untouched: bool = False
 
 
 class Disposition(Struct, frozen=True):
