@@ -1,7 +1,9 @@
 """What a session asks of the engine: every decision about a visitor, one small method for each.
 
 The session (`net.session`) never decides anything; it asks a `Visit`. A method answers at once with a value, or returns an
-`asyncio.Future` and the session reads no further until it is done. A Future that fails is answered 451 4.3.0.
+`asyncio.Future` and the session reads no further until it is done. A method that raises, or a Future that fails, is answered
+451 4.3.0 (after `content` the transaction is over all the same). When the peer is gone, a Future awaited by the session is cancelled:
+shield what must not be.
 """
 
 from __future__ import annotations
@@ -32,6 +34,16 @@ class PeerFacts(Struct, frozen=True, gc=False):
     cipher: str = ""
 
 
+class SessionTimeouts(Struct, frozen=True, gc=False):
+    """Seconds to wait for a command (`smtp-command-timeout`) and for more of a content (`smtp-data-timeout`), both 10 min.
+
+    RFC 5321 section 4.5.3.2.7 asks for five at least.
+    """
+
+    command: float = 600.0
+    data: float = 600.0
+
+
 class Visit(Protocol):
     """One session as the engine sees it. A reply of code 421 (to anything) closes the session after it is sent.
 
@@ -41,6 +53,9 @@ class Visit(Protocol):
 
     def options(self) -> ServerOptions:
         """What is offered now. Asked again after the greeting, each HELO/EHLO, STARTTLS and AUTH: return a shared value."""
+
+    def timeouts(self) -> SessionTimeouts:
+        """How long the session waits for the peer. Asked whenever `options` is."""
 
     def greeting(self) -> Answer:
         """220 with the banner; 421 or 521 refuse and close; 554 refuses and waits for QUIT (RFC 5321 section 3.1)."""
@@ -54,7 +69,7 @@ class Visit(Protocol):
     def check_password(self, user: str, password: str) -> Answer:
         """235 2.7.0 if that is the password (the visit is then logged in), else 535 5.7.8. For PLAIN and LOGIN."""
 
-    def secret_for(self, user: str) -> str | None | asyncio.Future[str | None]:
+    def secret_for(self, user: str) -> str | asyncio.Future[str | None] | None:
         """The shared secret of `user` for mechanisms that prove it (CRAM-MD5); None if there is no such user."""
 
     def authenticated(self, user: str, mechanism: str, proved: bool) -> Answer:
@@ -64,7 +79,7 @@ class Visit(Protocol):
         """The context to shake hands with, or why not (454 4.7.0, 502 5.5.1)."""
 
     def tls_started(self, peer: PeerFacts) -> None:
-        """The handshake is done; everything said before is forgotten (RFC 3207 section 4.2)."""
+        """The handshake is done; everything said before is forgotten (RFC 3207 section 4.2). With immediate TLS: before `greeting`."""
 
     def mail(self, event: MailFrom) -> Answer:
         """250 begins a transaction."""

@@ -1,0 +1,436 @@
+"""One inbound session: the SMTP engine (`wire.SmtpServer`) joined to a transport, every decision asked of a `Visit`.
+
+It decides nothing, keeps no timer of its own (a deadline is stored, the book of sessions sweeps) and never raises into the
+event loop: a Visit that fails is answered 451, its error handed to the loop's exception handler.
+
+Answers to pipelined commands leave in one write. While an answer is awaited, or the peer does not take what we wrote, one more
+read is kept and then the transport is paused, so a peer cannot make us hold more than that. (Pausing at once would cost two system
+calls for every message of a client that waits for its answer anyway.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl
+from collections.abc import Callable
+from typing import Any, Final, Protocol, cast
+
+import msgspec
+
+from postwright.model.reply import Reply
+from postwright.net.visit import Answer, PeerFacts, Visit
+from postwright.wire import events, sasl
+from postwright.wire.events import Signal
+from postwright.wire.grammar import base64_encode
+from postwright.wire.server import NO_SUCH_MECHANISM, SmtpServer
+from postwright.wire.server_states import State
+
+OK = Reply(250, "2.0.0", ("ok",))
+RESET = Reply(250, "2.0.0", ("reset",))
+CHUNK_TAKEN = Reply(250, "2.6.0", ("part ok",))
+GO_AHEAD_TLS = Reply(220, "2.0.0", ("ready to start TLS",))
+GOODBYE = Reply(221, "2.0.0", ("goodbye",))
+VRFY = Reply(252, "2.5.2", ("cannot verify, but will take mail for delivery",))
+EXPN = Reply(502, "5.5.1", ("lists are not expanded here",))
+HELP = Reply(214, "2.0.0", ("EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS AUTH QUIT", "see RFC 5321"))
+LOCAL_ERROR = Reply(451, "4.3.0", ("local error, try again later",))
+TIME_IS_UP = Reply(421, "4.4.2", ("waited too long, closing",))
+SHUTTING_DOWN = Reply(421, "4.3.2", ("service is stopping, try again later",))
+BAD_CREDENTIALS = Reply(535, "5.7.8", ("authentication failed",))
+AUTH_MALFORMED = Reply(501, "5.5.2", ("not what the mechanism wants",))
+
+NEVER: Final = float("inf")
+HANDSHAKE_TIMEOUT: Final = 60.0  # seconds; asyncio's own default
+LINGER: Final = 10.0  # seconds that a closing connection may take to drain its last reply
+
+
+class Book(Protocol):
+    """What a session needs of the book that lists it (`net.listener.SessionBook`)."""
+
+    now: float  # seconds as of the last sweep: good to a second, and costs nothing to read
+
+    def left(self, session: ServerSession) -> None:
+        """The session is over."""
+
+
+class ServerSession(asyncio.Protocol):
+    """The asyncio protocol of one inbound connection. `deadline` is when the book gives it up, in the book's time."""
+
+    __slots__ = (
+        "_blocked",
+        "_book",
+        "_draining",
+        "_engine",
+        "_held",
+        "_loop",
+        "_over",
+        "_paused",
+        "_sasl",
+        "_sasl_name",
+        "_timeouts",
+        "_tls_context",
+        "_transport",
+        "_upgrade",
+        "_waiting",
+        "deadline",
+        "peer",
+        "visit",
+    )
+
+    def __init__(self, visit: Visit, peer: PeerFacts, book: Book, loop: asyncio.AbstractEventLoop) -> None:
+        self.visit = visit
+        self.peer = peer
+        self._book = book
+        self._loop = loop
+        self._engine = SmtpServer(visit.options())
+        self._timeouts = visit.timeouts()
+        self.deadline = book.now + self._timeouts.command
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[Any] | None = None  # the Visit's: no event is taken before it is done
+        self._blocked = False  # the peer does not take what we write
+        self._paused = False
+        self._tls_context: ssl.SSLContext | None = None
+        self._upgrade: asyncio.Task[None] | None = None
+        self._held: list[bytes] = []
+        self._sasl: sasl.Mechanism | None = None
+        self._sasl_name = ""
+        self._draining = False
+        self._over = False
+
+    # the transport calls ---------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        try:
+            if transport.get_extra_info("ssl_object") is not None:
+                self._secured()
+            self._greet()
+        except Exception as error:  # the visit is the caller's code: see `_failed`
+            self._failed(error)
+        self._pump()
+
+    def data_received(self, data: bytes) -> None:
+        if self._upgrade is not None:
+            # With TLS 1.3 the stdlib loop delivers input before start_tls returns; answering now would go out in the clear.
+            self._held.append(data)
+            return
+        self._engine.receive_data(data)
+        if self._waiting is None and not self._blocked:
+            self._pump()
+        elif not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        return False  # the transport closes itself: a client that cannot hear our answers has no use for them
+
+    def pause_writing(self) -> None:
+        self._blocked = True
+
+    def resume_writing(self) -> None:
+        self._blocked = False
+        if self._waiting is None and self._upgrade is None:
+            self._pump()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._over:
+            return
+        self._over = True
+        self.deadline = NEVER
+        self._engine.close()
+        self._book.left(self)
+        if self._waiting is not None:
+            self._waiting.cancel()
+        try:
+            self.visit.closed()
+        except Exception as broken:  # the visit is the caller's code, and the loop must go on
+            self._report(broken)
+
+    # the book calls --------------------------------------------------------------------------------------------------
+
+    def timed_out(self) -> None:
+        """The deadline has passed: say so, or hang up on a peer that does not even take replies."""
+        if self._upgrade is not None or self._blocked or self._engine.state is State.CLOSED:
+            self.abort()
+        else:
+            self._say_goodbye(TIME_IS_UP)
+
+    def drain(self) -> None:
+        """Close with 421 as soon as no transaction is under way."""
+        self._draining = True
+        if self._waiting is None and self._upgrade is None and not self._engine.in_transaction:
+            self._say_goodbye(SHUTTING_DOWN)
+
+    def abort(self) -> None:
+        """Drop the connection without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # events and answers ----------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Take events until input is needed or an answer is awaited, then write what there is to say."""
+        while True:
+            try:
+                self._take_events()
+                break
+            except Exception as error:  # the visit is the caller's code: see `_failed`
+                self._failed(error)
+        self._flush()
+
+    def _take_events(self) -> None:
+        next_event = self._engine.next_event
+        while not self._blocked:
+            event = next_event()
+            if isinstance(event, Signal) or not _HANDLERS[type(event)](self, event):
+                return
+
+    def _flush(self) -> None:
+        engine, transport = self._engine, self._transport
+        data = engine.data_to_send()
+        if transport is None or transport.is_closing():
+            return
+        if data:
+            transport.write(data)
+        state = engine.state
+        if self._waiting is not None:
+            self.deadline = NEVER  # the time is ours now, not the peer's
+        elif state is State.DATA:
+            self.deadline = self._book.now + self._timeouts.data
+        elif state is State.CLOSED:
+            self.deadline = self._book.now + LINGER
+            transport.close()
+        elif state is State.TLS:
+            self._start_tls(transport)
+        elif self._draining and not engine.in_transaction:
+            self._say_goodbye(SHUTTING_DOWN)
+        else:
+            self.deadline = self._book.now + self._timeouts.command
+        if self._paused and self._waiting is None and not self._blocked and self._upgrade is None and not transport.is_closing():
+            self._paused = False
+            transport.resume_reading()
+
+    def _say_goodbye(self, reply: Reply) -> None:
+        self._engine.say_goodbye(reply)
+        self._flush()
+
+    def _reply(self, reply: Reply) -> bool:
+        self._engine.send_reply(reply)
+        return True
+
+    def _give(self, answer: Answer) -> bool:
+        """Answer the event now, or when the Future is done. False: events must wait."""
+        if isinstance(answer, Reply):
+            self._engine.send_reply(answer)
+            return True
+        return self._await(answer, self._reply)
+
+    def _await(self, future: asyncio.Future[Any], deliver: Callable[[Any], object]) -> bool:
+        if future.done():
+            deliver(future.result())
+            return True
+        self._waiting = future
+        future.add_done_callback(lambda done: self._resume(done, deliver))
+        return False
+
+    def _resume(self, future: asyncio.Future[Any], deliver: Callable[[Any], object]) -> None:
+        self._waiting = None
+        if self._over:
+            return
+        try:
+            deliver(future.result())
+        except (Exception, asyncio.CancelledError) as error:  # whoever was asked failed: the peer may try again
+            self._failed(error)
+        self._pump()
+
+    def _failed(self, error: BaseException) -> None:
+        """Somebody above raised: 451 to what was asked. Without a question open the fault is ours, and the session is not to be trusted."""
+        self._report(error)
+        if self._engine.owed is not None:
+            self._engine.send_reply(LOCAL_ERROR)
+        else:
+            self._engine.close()
+
+    def _report(self, error: BaseException) -> None:
+        self._loop.call_exception_handler({"message": "an SMTP session failed", "exception": error, "protocol": self})
+
+    # one handler for each event --------------------------------------------------------------------------------------
+
+    def _greet(self) -> None:
+        self._refresh()
+        self._give(self.visit.greeting())
+
+    def _refresh(self) -> None:
+        """Who the visitor is may have changed what we offer and how long we wait."""
+        self._engine.options = self.visit.options()
+        self._timeouts = self.visit.timeouts()
+
+    def _on_helo(self, event: events.Helo) -> bool:
+        answer = self.visit.ehlo(event.name, event.extended)
+        if isinstance(answer, Reply):
+            return self._welcome(event.extended, answer)
+        return self._await(answer, lambda reply: self._welcome(event.extended, reply))
+
+    def _welcome(self, extended: bool, reply: Reply) -> bool:
+        self._refresh()
+        if extended and reply.code == 250:
+            reply = Reply(250, "", reply.lines[:1] + self.visit.capabilities(self._engine.capabilities()))
+        return self._reply(reply)
+
+    def _on_mail(self, event: events.MailFrom) -> bool:
+        return self._give(self.visit.mail(event))
+
+    def _on_rcpt(self, event: events.RcptTo) -> bool:
+        return self._give(self.visit.rcpt(event))
+
+    def _on_data(self, event: events.DataStart) -> bool:
+        return self._give(self.visit.data())
+
+    def _on_chunk(self, event: events.Chunk) -> bool:
+        return self._reply(CHUNK_TAKEN)
+
+    def _on_content(self, event: events.Content) -> bool:
+        return self._give(self.visit.content(event.content, event.facts))
+
+    def _on_rset(self, event: events.Rset) -> bool:
+        self.visit.reset()
+        return self._reply(RESET)
+
+    def _on_noop(self, event: events.Noop) -> bool:
+        return self._reply(OK)
+
+    def _on_help(self, event: events.Help) -> bool:
+        return self._reply(HELP)
+
+    def _on_vrfy(self, event: events.Vrfy) -> bool:
+        return self._reply(VRFY if event.verb == "VRFY" else EXPN)
+
+    def _on_quit(self, event: events.Quit) -> bool:
+        return self._reply(GOODBYE)
+
+    def _on_rejected(self, event: events.Rejected) -> bool:
+        self._sasl = None
+        if event.ends_transaction:
+            self.visit.reset()
+        return self._reply(event.reply)
+
+    # AUTH ------------------------------------------------------------------------------------------------------------
+
+    def _on_auth(self, event: events.Auth) -> bool:
+        mechanism = sasl.create(event.mechanism, sasl.SaslContext(self.peer.local, secrets.token_hex(16)))
+        if mechanism is None:
+            return self._reply(NO_SUCH_MECHANISM)
+        self._sasl, self._sasl_name = mechanism, event.mechanism
+        return self._step(mechanism.start(event.initial))
+
+    def _on_auth_response(self, event: events.AuthResponse) -> bool:
+        mechanism = self._sasl
+        return self._reply(AUTH_MALFORMED) if mechanism is None else self._step(mechanism.respond(event.data))
+
+    def _step(self, step: sasl.Step) -> bool:
+        """Do what the mechanism asks for."""
+        visit = self.visit
+        match step:
+            case sasl.Challenge():
+                return self._reply(Reply(334, "", (base64_encode(step.data),)))
+            case sasl.CheckPassword():
+                if step.identity not in ("", step.user):
+                    return self._auth_done(BAD_CREDENTIALS)  # nobody may act as somebody else here (RFC 4616 section 2)
+                return self._auth_answer(visit.check_password(step.user, step.password))
+            case sasl.NeedSecret():
+                secret = visit.secret_for(step.user)
+                if isinstance(secret, asyncio.Future) or hasattr(secret, "add_done_callback"):
+                    return self._await(cast("asyncio.Future[str | None]", secret), self._with_secret)
+                return self._with_secret(secret)
+            case sasl.Failed(malformed=True):
+                return self._auth_done(AUTH_MALFORMED)
+            case sasl.Proved() | sasl.Failed():
+                proved = isinstance(step, sasl.Proved)
+                return self._auth_answer(visit.authenticated(step.user, self._sasl_name, proved))
+
+    def _with_secret(self, secret: str | None) -> bool:
+        mechanism = self._sasl
+        return self._auth_done(AUTH_MALFORMED) if mechanism is None else self._step(mechanism.secret(secret))
+
+    def _auth_answer(self, answer: Answer) -> bool:
+        return self._auth_done(answer) if isinstance(answer, Reply) else self._await(answer, self._auth_done)
+
+    def _auth_done(self, reply: Reply) -> bool:
+        self._sasl = None
+        self._refresh()
+        return self._reply(reply)
+
+    # TLS -------------------------------------------------------------------------------------------------------------
+
+    def _on_starttls(self, event: events.StartTls) -> bool:
+        found = self.visit.start_tls()
+        if isinstance(found, Reply):
+            return self._reply(found)
+        self._tls_context = found
+        self._reply(GO_AHEAD_TLS)
+        return False  # the engine has dropped what came behind; `_flush` writes the 220 and begins the handshake
+
+    def _start_tls(self, transport: asyncio.Transport) -> None:
+        # From here to start_tls nothing may be read: it would be plain text that an attacker put behind the command.
+        transport.pause_reading()
+        self._paused = False
+        self.deadline = NEVER  # start_tls has a time-out of its own
+        self._upgrade = self._loop.create_task(self._shake_hands(transport))
+
+    async def _shake_hands(self, transport: asyncio.Transport) -> None:
+        context = cast(ssl.SSLContext, self._tls_context)
+        try:
+            upgraded = await self._loop.start_tls(transport, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_TIMEOUT)
+        except (OSError, asyncio.CancelledError) as error:  # ssl.SSLError and TimeoutError are OSErrors
+            transport.abort()
+            self.connection_lost(error if isinstance(error, Exception) else None)
+            return
+        finally:
+            self._upgrade = None
+        if upgraded is None or self._over:
+            self.abort()
+            self.connection_lost(None)
+            return
+        self._transport = upgraded
+        self._secure_session()
+
+    def _secure_session(self) -> None:
+        self._engine.tls_started()
+        try:
+            self._secured()
+            self._refresh()
+        except Exception as error:  # the visit is the caller's code: see `_failed`
+            self._failed(error)
+        for data in self._held:
+            self._engine.receive_data(data)
+        self._held.clear()
+        self._pump()
+
+    def _secured(self) -> None:
+        """The transport is a TLS one now: tell the visit with what."""
+        transport = cast(asyncio.Transport, self._transport)
+        tls = transport.get_extra_info("ssl_object")
+        cipher = tls.cipher() if tls is not None else None
+        version = tls.version() if tls is not None else None
+        self.peer = msgspec.structs.replace(self.peer, tls=version or "", cipher=cipher[0] if cipher else "")
+        self.visit.tls_started(self.peer)
+
+
+_HANDLERS: dict[type, Callable[[ServerSession, Any], bool]] = {
+    events.Helo: ServerSession._on_helo,
+    events.MailFrom: ServerSession._on_mail,
+    events.RcptTo: ServerSession._on_rcpt,
+    events.DataStart: ServerSession._on_data,
+    events.Chunk: ServerSession._on_chunk,
+    events.Content: ServerSession._on_content,
+    events.Rset: ServerSession._on_rset,
+    events.Noop: ServerSession._on_noop,
+    events.Help: ServerSession._on_help,
+    events.Vrfy: ServerSession._on_vrfy,
+    events.StartTls: ServerSession._on_starttls,
+    events.Auth: ServerSession._on_auth,
+    events.AuthResponse: ServerSession._on_auth_response,
+    events.Quit: ServerSession._on_quit,
+    events.Rejected: ServerSession._on_rejected,
+}
