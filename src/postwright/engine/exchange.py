@@ -1,0 +1,219 @@
+"""Shard to shard: messages handed over by reference, outcomes handed back, and what holds when either side dies.
+
+Every shard dials every other and sends only on the link it dialled, so each ordered pair has one stream, in order.
+
+    hand over    the accepting shard sends (reference, recipients) to the shard that owns the queue; its spool stays the truth
+    outcome      the owner sends back marks; it keeps them until they are told to be stored, and sends them again after a break
+    owner dies   its memory is gone: when the link is up again, the accepting shard hands over again all that is not settled
+    accepter dies  the owner forgets what it had queued from it (except what is in flight) and is handed it anew
+
+A break may cost a duplicate, never silence. Nothing here decides where mail goes; it carries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from postwright.engine import frames as f
+from postwright.engine.bus import Link, listen_unix, short_path
+from postwright.store.spool import Mark
+
+REDIAL = 0.05
+
+
+class Owner(Protocol):
+    """What the exchange asks of its shard."""
+
+    def take_over(self, shard: int, entries: list[f.Handed]) -> None:
+        """Another shard hands over recipients of our queues."""
+
+    def store_outcomes(self, shard: int, marks: list[Mark], stored: Callable[[], None]) -> None:
+        """Another shard says what became of recipients that we accepted; call `stored` when the marks are durable."""
+
+    def hand_again(self, shard: int) -> None:
+        """Another shard is (again) there and knows nothing: hand over all that is live and its own."""
+
+    def forget(self, shard: int) -> None:
+        """Another shard is gone: what it had handed over and is not in flight will be handed over anew."""
+
+    def stale(self, shard: int, message_ids: list[int]) -> None:
+        """Another shard could not find these by their references: hand them over again."""
+
+
+class _Way:
+    """Our sending side towards one other shard."""
+
+    def __init__(self, shard: int) -> None:
+        self.shard = shard
+        self.link: Link | None = None
+        self.entries: list[f.Handed] = []
+        self.marks: list[Mark] = []
+        self.unstored: deque[tuple[int, list[Mark]]] = deque()
+        self.batch = 0
+        self.settled: set[tuple[int, int]] = set()
+        self.settled_until = 0
+
+
+class Exchange:
+    """All links of one shard to the others. With one shard it does nothing."""
+
+    def __init__(self, number: int, shards: int, folder: Path, owner: Owner) -> None:
+        self._number = number
+        self._folder = folder
+        self._owner = owner
+        self._ways = {other: _Way(other) for other in range(shards) if other != number}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._server: asyncio.Server | None = None
+        self._callers: dict[Link, int] = {}
+        self._closing = False
+        self._flushing = False
+
+    async def start(self) -> None:
+        """Listen for the others and begin to dial them."""
+        if not self._ways:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        loop = asyncio.get_running_loop()
+        sock = listen_unix(self._folder / f"shard-{self._number}.sock")
+        self._server = await loop.create_unix_server(lambda: Link(self._heard, self._caller_gone, "from"), sock=sock)
+        self._tasks = [loop.create_task(self._dial(way)) for way in self._ways.values()]
+
+    async def stop(self) -> None:
+        """Send what is waiting, then close all links."""
+        self._closing = True
+        self._flush()
+        for task in self._tasks:
+            task.cancel()
+        for way in self._ways.values():
+            if way.link is not None:
+                way.link.close()
+        if self._server is not None:
+            self._server.close()
+
+    @property
+    def unstored(self) -> int:
+        """Outcome marks that other shards have not yet told to be on disk."""
+        return sum(len(marks) for way in self._ways.values() for _, marks in way.unstored) + sum(len(w.marks) for w in self._ways.values())
+
+    def hand_over(self, shard: int, entry: f.Handed) -> None:
+        """Give an entry to its owner; while the owner is away nothing is kept, since `hand_again` will come."""
+        way = self._ways[shard]
+        if way.link is not None:
+            way.entries.append(entry)
+            self._soon()
+
+    def outcome(self, shard: int, mark: Mark) -> None:
+        """Tell the accepting shard what became of recipients; kept until it says that they are stored."""
+        self._ways[shard].marks.append(mark)
+        self._soon()
+
+    def tell_stale(self, shard: int, message_ids: list[int]) -> None:
+        """Say that references of that shard led nowhere."""
+        way = self._ways[shard]
+        if way.link is not None:
+            way.link.send(f.Stale(message_ids))
+
+    def _soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        for way in self._ways.values():
+            if way.entries and way.link is not None:
+                way.link.send(f.HandOver(way.entries))
+                way.entries = []
+            if way.marks:
+                way.batch += 1
+                way.unstored.append((way.batch, way.marks))
+                if way.link is not None:
+                    way.link.send(f.Outcomes(way.batch, way.marks))
+                way.marks = []
+
+    # -- dialling ---------------------------------------------------------------
+
+    async def _dial(self, way: _Way) -> None:
+        loop = asyncio.get_running_loop()
+        path = self._folder / f"shard-{way.shard}.sock"
+        while not self._closing:
+            gone: asyncio.Future[None] = loop.create_future()
+
+            def closed(link: Link, reason: str, gone: asyncio.Future[None] = gone) -> None:
+                if not gone.done():
+                    gone.set_result(None)
+
+            try:
+                with short_path(path) as short:
+                    _, link = await loop.create_unix_connection(lambda closed=closed: Link(self._ignore, closed, f"to {way.shard}"), short.name)  # type: ignore[misc]
+            except OSError:
+                await asyncio.sleep(REDIAL)
+                continue
+            self._connected(way, link)
+            await gone
+            way.link = None
+            way.entries = []
+
+    def _connected(self, way: _Way, link: Link) -> None:
+        """The other side is there and may be new: tell outcomes first, so that what is settled is not handed over again."""
+        link.send(f.Join(version=f.VERSION, shard=self._number))
+        for batch, marks in way.unstored:
+            link.send(f.Outcomes(batch, marks))
+        way.link = link
+        self._owner.hand_again(way.shard)
+
+    def _ignore(self, link: Link, frame: f.Frame) -> None:
+        return
+
+    # -- hearing ----------------------------------------------------------------
+
+    def _heard(self, link: Link, frame: f.Frame) -> None:
+        if isinstance(frame, f.Join):
+            if frame.version != f.VERSION or frame.shard not in self._ways:
+                link.close()
+                return
+            self._callers[link] = frame.shard
+            self._joined(self._ways[frame.shard])
+            return
+        shard = self._callers.get(link)
+        if shard is None:
+            link.close()
+        elif isinstance(frame, f.HandOver):
+            self._owner.take_over(shard, self._unsettled(self._ways[shard], frame.entries))
+        elif isinstance(frame, f.Outcomes):
+            self._owner.store_outcomes(shard, frame.marks, lambda: self._say_stored(shard, frame.batch))
+        elif isinstance(frame, f.OutcomesStored):
+            unstored = self._ways[shard].unstored
+            while unstored and unstored[0][0] <= frame.batch:
+                unstored.popleft()
+            if frame.batch >= self._ways[shard].settled_until:
+                self._ways[shard].settled.clear()
+        elif isinstance(frame, f.Stale):
+            self._owner.stale(shard, frame.message_ids)
+
+    def _joined(self, way: _Way) -> None:
+        """A shard that came back will hand over what its disk says is live; what we settled and it did not yet store is not."""
+        self._flush()
+        way.settled = {(mark.message_id, index) for _, marks in way.unstored for mark in marks for index in mark.recipients}
+        way.settled_until = way.batch
+
+    def _unsettled(self, way: _Way, entries: list[f.Handed]) -> list[f.Handed]:
+        if not way.settled:
+            return entries
+        for entry in entries:
+            entry.recipients = tuple(i for i in entry.recipients if (entry.message_id, i) not in way.settled)
+        return [entry for entry in entries if entry.recipients]
+
+    def _say_stored(self, shard: int, batch: int) -> None:
+        way = self._ways[shard]
+        if way.link is not None:
+            way.link.send(f.OutcomesStored(batch))
+
+    def _caller_gone(self, link: Link, reason: str) -> None:
+        shard = self._callers.pop(link, None)
+        if shard is not None and not self._closing:
+            self._owner.forget(shard)
