@@ -1,49 +1,368 @@
-"""An open SMTP session to a receiver: one `asyncio.Protocol` round the client engine.
+"""An open SMTP session to a receiver: one `asyncio.Protocol` round the client engine (`wire.client`).
 
-Never raises for what a peer may do: every end of a transaction is a `TransactionResult`. Owns no timer: its deadline is watched
-by the one `Sweep` of the process.
+Parses all that has arrived and writes once. Never raises for what a peer may do: every end of a transaction is a
+`TransactionResult`. Owns no timer: its deadline is watched by the one `Sweep` of the process, and so comes up to a second late.
+Decides nothing about mail; whoever holds a channel keeps it fed with at most `depth` transactions.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
-from postwright.model.outcome import Failure, TransactionResult
-from postwright.model.route import Route, SessionOptions
-from postwright.wire.client_states import Capabilities, Transaction
+from postwright.model.outcome import Failure, Fault, Stage, TransactionResult
+from postwright.model.route import Route, SessionOptions, Timeouts
+from postwright.net.clock import NEVER, Clock, Sweep
+from postwright.net.flow import Outflow
+from postwright.wire.client import SmtpClient
+from postwright.wire.client_encode import Unsendable
+from postwright.wire.client_states import (
+    BANNER,
+    BODY,
+    CLOSED,
+    END,
+    IDLE,
+    QUIT,
+    STAGES,
+    Capabilities,
+    Done,
+    Ended,
+    Event,
+    Ready,
+    Secure,
+    Transaction,
+)
+
+QUIT_PATIENCE = 10.0  # seconds for the 221: nothing depends on it, and a socket is a socket
+
+Opening = Ready | Secure | Failure
 
 
 class Channel(asyncio.Protocol):
-    """Made by `Dialer.open`. Public: `route`, `options`, `capabilities`, `tls`, `cipher`, `usable`, `outstanding`, `served`."""
+    """Made by `Dialer.open`, which alone calls what is not described here.
 
-    route: Route
-    options: SessionOptions
-    capabilities: Capabilities
-    tls: str  # "TLSv1.3" or ""
-    cipher: str  # "TLS_AES_256_GCM_SHA384" or ""
-    local_address: str  # the source IP really used
-    usable: bool  # another transaction may be submitted
-    outstanding: int  # transactions submitted and not yet done; keep it at 2 (1 without PIPELINING) for full speed
-    served: int  # transactions done
+    `tls` ("TLSv1.3" or "") and `cipher`; `local_address` the source IP really used; `on_close` is called once when the
+    connection is gone (for a pool). Not for use by several tasks that do not know of one another.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_client",
+        "_clock",
+        "_flow",
+        "_limits",
+        "_loop",
+        "_opening",
+        "_since",
+        "_spent",
+        "_sweep",
+        "_transport",
+        "cipher",
+        "closed",
+        "deadline",
+        "local_address",
+        "on_close",
+        "options",
+        "route",
+        "tls",
+    )
+
+    def __init__(self, route: Route, options: SessionOptions, clock: Clock, sweep: Sweep, *, secure: bool = False) -> None:
+        self.route = route
+        self.options = options
+        self.deadline = NEVER
+        self.tls = ""
+        self.cipher = ""
+        self.local_address = ""
+        self.closed = False
+        self.on_close: Callable[[Channel], object] | None = None
+        self._busy = False
+        self._client = SmtpClient(route.source.name, options, secure=secure)
+        self._clock = clock
+        self._sweep = sweep
+        self._limits = _limits(options.timeouts)
+        self._spent = [0.0] * (CLOSED + 1)
+        self._since = clock.monotonic()
+        self._loop = asyncio.get_running_loop()
+        self._opening: asyncio.Future[Opening] = self._loop.create_future()
+        self._transport: asyncio.Transport | None = None
+        self._flow: Outflow | None = None
+
+    def __repr__(self) -> str:
+        return f"<Channel to {self.route.host} [{self.route.address}]:{self.route.port} {STAGES[self._client.expect].value}>"
+
+    # for the holder --------------------------------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the receiver offers, less what the options ignore."""
+        return self._client.capabilities
+
+    @property
+    def usable(self) -> bool:
+        """Another transaction may be submitted."""
+        return self._client.open
+
+    @property
+    def outstanding(self) -> int:
+        """Transactions submitted and not yet done. More than `depth` are kept in line."""
+        return self._client.outstanding
+
+    @property
+    def depth(self) -> int:
+        """How many outstanding transactions are of use: 2 with PIPELINING, else 1."""
+        return 2 if self._client.capabilities.pipelining else 1
+
+    @property
+    def served(self) -> int:
+        """Transactions that came to their end on this session."""
+        return self._client.served
+
+    @property
+    def bytes_sent(self) -> int:
+        """All octets given to the transport, commands included, before TLS."""
+        return self._flow.octets if self._flow is not None else 0
+
+    def profile(self) -> dict[Stage, float]:
+        """Seconds spent waiting for the peer, by stage, over the session so far; stages that took no time are left out."""
+        times: dict[Stage, float] = {}
+        for stage, seconds in zip(STAGES[:QUIT], self._spent, strict=False):
+            if seconds:
+                times[stage] = times.get(stage, 0.0) + seconds
+        return times
 
     def misfit(self, transaction: Transaction) -> Failure | None:
         """What the receiver does not offer and this transaction needs (Fault.NOT_OFFERED), before anything is sent.
 
         `detail` begins with the keyword: "8BITMIME: ...", "SMTPUTF8: ...", "SIZE: ...", "BINARYMIME: ...".
         """
+        return self._client.misfit(transaction)
 
     def submit(self, transaction: Transaction, done: Callable[[TransactionResult], object]) -> None:
         """Run a transaction and call `done(result)`, exactly once and never from within this call; the quickest way.
 
-        A `submit` made from within `done` leaves in the same write as the content of the transaction before it.
+        A `submit` made from within `done` leaves in the same write as the content of the transaction before it. `done` must
+        not raise. On a channel that is not `usable` the result is a failure (Fault.LOST, untouched), and for what must never
+        be sent (a line end in an address, bare CR or LF in content without BINARYMIME) Fault.LOCAL.
         """
+        self._submit(transaction, done)
 
     def run(self, transaction: Transaction) -> asyncio.Future[TransactionResult]:
-        """`submit` as an awaitable. Never raises for what a peer may do. A second `run` may start while the first waits."""
+        """`submit` as an awaitable. Never raises for what a peer may do. A second `run` may start while the first waits.
+
+        Cancelling the future does not take the transaction back.
+        """
+        future: asyncio.Future[TransactionResult] = self._loop.create_future()
+        self._submit(transaction, future)
+        return future
 
     def close(self) -> None:
         """QUIT as soon as nothing is outstanding, then close; does not wait. Safe to call twice."""
+        self._client.quit()
+        if self.closed:
+            return
+        if self._opening.done() and self._client.expect != CLOSED:
+            self._flush()
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """Close at once; outstanding transactions end with Fault.LOST."""
+        self._stop(Fault.LOST, "closed on our side")
+
+    # the work --------------------------------------------------------------------------------------------------------
+
+    def _submit(self, transaction: Transaction, token: object) -> None:
+        client = self._client
+        if not client.open:
+            failure = Failure(Stage.MAIL, None, Fault.LOST, "the session had ended")
+            self._refuse(transaction, token, failure, untouched=True)
+            return
+        try:
+            client.begin(transaction, token)
+        except Unsendable as error:
+            self._refuse(transaction, token, Failure(Stage.MAIL, None, Fault.LOCAL, str(error)), untouched=False)
+            return
+        if client.outstanding == 1:
+            self._since = self._clock.monotonic()
+        if client.outstanding <= 2 and not self._busy:
+            self._flush()
+
+    def _refuse(self, transaction: Transaction, token: object, failure: Failure, *, untouched: bool) -> None:
+        result = TransactionResult([None] * len(transaction.recipients), failure=failure, usable=self.usable, untouched=untouched)
+        self._loop.call_soon(_deliver, token, result)
+
+    def data_received(self, data: bytes) -> None:
+        client = self._client
+        now = self._clock.monotonic()
+        self._spent[client.expect] += now - self._since
+        self._since = now
+        events = client.receive_data(data)
+        waits = False
+        self._busy = True
+        for event in events:
+            if type(event) is Done:
+                waits = _deliver(event.token, event.result) or waits
+            else:
+                self._opened_or_ended(event)
+        self._busy = False
+        if waits and client.open:
+            # Who awaits a result has the next transaction ready in this turn of the loop: let it leave in the same write.
+            self._loop.call_soon(self._flush)
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what the engine has to say, and set the deadline for the answer."""
+        flow = self._flow
+        client = self._client
+        if flow is None:
+            return
+        if flow.clear:
+            client.clear = True
+            parts = client.data_to_send()
+            if parts:
+                flow.send(parts)
+                client.clear = flow.clear
+        self.deadline = self._clock.monotonic() + self._limits[client.expect]
+
+    def _opened_or_ended(self, event: Event) -> None:
+        if isinstance(event, Secure):
+            # Whatever comes from here on belongs to the handshake: leave it in the kernel for whoever shakes hands.
+            if self._transport is not None:
+                self._transport.pause_reading()
+            self._opening.set_result(event)
+        elif isinstance(event, Ready):
+            self._opening.set_result(event)
+        elif isinstance(event, Ended):
+            if not self._opening.done() and event.failure is not None:
+                self._opening.set_result(event.failure)
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """The engine is done with the peer: say what is left to say, and close."""
+        if self._transport is None:
+            return
+        if self._flow is not None and self._flow.clear:
+            self._flush()
+            self._transport.close()
+        else:
+            self._transport.abort()
+
+    def _stop(self, fault: Fault, detail: str) -> None:
+        transport, flow = self._transport, self._flow
+        left = flow is None or flow.left(self._client.octets_behind)
+        if flow is not None:
+            flow.drop()
+        self._transport = self._flow = None
+        for event in self._client.lost(fault, detail, left):
+            if isinstance(event, Done):
+                _deliver(event.token, event.result)
+            elif isinstance(event, Ended) and not self._opening.done() and event.failure is not None:
+                self._opening.set_result(event.failure)
+        if transport is not None and not self.closed:
+            transport.abort()
+
+    # asyncio's side --------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._attach(transport)
+        self.local_address = _host(transport.get_extra_info("sockname"))
+        self._since = self._clock.monotonic()
+        self.deadline = self._since + self._limits[self._client.expect]
+        self._sweep.add(self)
+
+    def _attach(self, transport: Any) -> None:
+        self._transport = transport
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self.tls = tls.version() or ""
+            self.cipher = (tls.cipher() or ("",))[0]
+        self._flow = Outflow(transport, tls=tls is not None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self._sweep.discard(self)
+        self._stop(Fault.LOST, str(exc) if exc is not None else "closed by the peer")
+        if self.on_close is not None:
+            self.on_close(self)
+
+    def pause_writing(self) -> None:
+        if self._flow is not None:
+            self._flow.paused = True
+            self._client.clear = False
+
+    def resume_writing(self) -> None:
+        flow = self._flow
+        if flow is None:
+            return
+        flow.paused = False
+        flow.drain()
+        self._flush()
+
+    def expired(self, now: float) -> None:
+        """The sweep's call: the peer took too long, or let the kernel's buffer stand too long."""
+        self.deadline = NEVER
+        self._stop(Fault.TIMEOUT, f"no answer within {self._limits[self._client.expect]:g} s")
+
+    # the dialer's side -----------------------------------------------------------------------------------------------
+
+    def opened(self) -> asyncio.Future[Opening]:
+        """Done when the session is `Ready`, wants to be `Secure`, or failed."""
+        return self._opening
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """None when the connection is gone."""
+        return self._transport
+
+    def handshake_failed(self, detail: str) -> Failure:
+        """The connection is of no more use."""
+        late = self.deadline == NEVER
+        failure = Failure(Stage.STARTTLS, None, Fault.TIMEOUT if late else Fault.TLS, detail)
+        self._stop(failure.fault, detail)
+        return failure
+
+    def tls_started(self, transport: asyncio.Transport) -> None:
+        """The handshake on the transport is over."""
+        self._spent[self._client.expect] += self._clock.monotonic() - self._since
+        self._attach(transport)
+        if self._opening.done():
+            self._opening = self._loop.create_future()
+        self._client.tls_started()
+        self._flush()
+
+    @property
+    def greeting_names(self) -> tuple[str, ...]:
+        """What the receiver called itself, in its greeting and in its EHLO reply."""
+        greeting = self._client.greeting
+        words = greeting.lines[0].split(maxsplit=1) if greeting and greeting.lines else []
+        return (*words[:1], self._client.capabilities.name)
+
+
+def _deliver(token: Any, result: TransactionResult) -> bool:
+    """Hand a result to whom it belongs; true if that is somebody who only awaits it."""
+    if isinstance(token, asyncio.Future):
+        if not token.done():
+            token.set_result(result)
+        return True
+    token(result)
+    return False
+
+
+def _limits(timeouts: Timeouts) -> tuple[float, ...]:
+    """Seconds of patience by what is waited for (RFC 5321 section 4.5.3.2)."""
+    limits = [timeouts.command] * (CLOSED + 1)
+    limits[BANNER] = timeouts.greeting
+    limits[BODY] = timeouts.data_send
+    limits[END] = timeouts.data_termination
+    limits[QUIT] = min(QUIT_PATIENCE, timeouts.command)
+    limits[IDLE] = NEVER
+    return tuple(limits)
+
+
+def _host(name: Any) -> str:
+    return name[0] if isinstance(name, tuple) else ""

@@ -1,17 +1,42 @@
-"""Opens sessions: a socket with the source address of the route, greeting, EHLO, STARTTLS, AUTH."""
+"""Opens sessions to receivers: a socket bound to the source address of the route, greeting, EHLO, STARTTLS, AUTH.
+
+`Dialer.open` gives an open `Channel` or the `Failure` that says how far it came; it raises for nothing that a peer, the network
+or a configured address may do. It tries one route once (twice when opportunistic TLS fails: again without). Which route, and
+what a failure means, is not decided here.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import socket
+import sys
 from collections.abc import Collection
 
-from postwright.model.outcome import Failure
-from postwright.model.route import Route, SessionOptions
+from postwright.model.outcome import Failure, Fault, Stage
+from postwright.model.route import Route, SessionOptions, TlsLevel
 from postwright.net.channel import Channel
-from postwright.net.clock import Clock
+from postwright.net.clock import Clock, Sweep, SystemClock
+from postwright.net.dialer_tls import TlsContexts, describe, server_name
+from postwright.wire.client_states import Ready
+
+LOOP_TO_SELF = "loop to self"
+
+# Linux: choose the port at connect and not at bind, so that one source address serves 28,000 connections to *each* receiver
+# and not in total. Python 3.11 has no name for it.
+_IP_BIND_ADDRESS_NO_PORT = 24
+_BACKSTOP = 60.0  # the sweep ends a handshake that hangs; asyncio's own timer only must not come first
+
+_UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT}
+_SOURCE = {errno.EADDRNOTAVAIL, errno.EADDRINUSE}
 
 
 class Dialer:
-    """One for a process; shares TLS contexts and the deadline sweep among its channels."""
+    """One for a process; its channels share TLS contexts and a deadline sweep.
+
+    `own_names` and `own_endpoints` (address, port; "0.0.0.0" and "::" stand for all) are what we listen as and on: a session that
+    turns out to be with ourselves is a Failure with detail LOOP_TO_SELF.
+    """
 
     def __init__(
         self,
@@ -19,7 +44,168 @@ class Dialer:
         *,
         own_names: Collection[str] = (),
         own_endpoints: Collection[tuple[str, int]] = (),
-    ) -> None: ...
+        tls: TlsContexts | None = None,
+        sweep: Sweep | None = None,
+    ) -> None:
+        self._clock: Clock = clock if clock is not None else SystemClock()
+        self._names = frozenset(name.lower().rstrip(".") for name in own_names)
+        self._endpoints = frozenset(own_endpoints)
+        self._tls = tls if tls is not None else TlsContexts()
+        self._sweep = sweep if sweep is not None else Sweep(self._clock)
 
     async def open(self, route: Route, options: SessionOptions) -> Channel | Failure:
-        """A greeted session ready for transactions, or why not. Never raises for what a peer or the network may do."""
+        """A greeted session ready for transactions, or why not. Cancelling it closes the connection."""
+        outcome = await self._try(route, options)
+        if options.tls is TlsLevel.OPPORTUNISTIC and isinstance(outcome, _HandshakeFailed):
+            # RFC 7435: opportunistic security prefers clear text to no mail. What failed may have been the receiver's TLS as a
+            # whole, and nothing can follow a broken handshake on the same connection.
+            outcome = await self._try(route, _without_tls(options))
+        return outcome.failure if isinstance(outcome, _HandshakeFailed) else outcome
+
+    async def _try(self, route: Route, options: SessionOptions) -> Channel | Failure | _HandshakeFailed:
+        sock = _make_socket(route)
+        if isinstance(sock, Failure):
+            return sock
+        failure = await self._connect(sock, route, options.timeouts.connect)
+        if failure is not None:
+            sock.close()
+            return failure
+        channel = Channel(route, options, self._clock, self._sweep, secure=options.tls is TlsLevel.IMPLICIT)
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: channel, sock=sock)
+        except OSError as error:
+            sock.close()
+            return Failure(Stage.CONNECT, None, Fault.LOST, str(error))
+        try:
+            outcome = await self._greet(channel, route, options)
+        except BaseException:
+            channel.abort()
+            raise
+        if not isinstance(outcome, Channel):
+            channel.close()
+        return outcome
+
+    async def _connect(self, sock: socket.socket, route: Route, patience: float) -> Failure | None:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(loop.sock_connect(sock, (route.address, route.port)))
+        late = False
+
+        def give_up() -> None:
+            nonlocal late
+            late = True
+            task.cancel()
+
+        timer = self._clock.call_later(patience, give_up)
+        try:
+            await task
+        except OSError as error:
+            return _connect_failure(error)
+        except asyncio.CancelledError:
+            if late:
+                return Failure(Stage.CONNECT, None, Fault.TIMEOUT, f"no connection within {patience:g} s")
+            sock.close()
+            raise
+        finally:
+            timer.cancel()
+        return None
+
+    async def _greet(self, channel: Channel, route: Route, options: SessionOptions) -> Channel | Failure | _HandshakeFailed:
+        if options.tls is TlsLevel.IMPLICIT:
+            failure = await self._handshake(channel, route, options)
+            if failure is not None:
+                return failure
+        opening = await channel.opened()
+        if not isinstance(opening, (Ready, Failure)):
+            failed = await self._handshake(channel, route, options)
+            if failed is not None:
+                return _HandshakeFailed(failed)
+            opening = await channel.opened()
+        if isinstance(opening, Failure):
+            return opening
+        if self._is_self(channel, route):
+            return Failure(Stage.EHLO, None, Fault.LOCAL, LOOP_TO_SELF)
+        return channel
+
+    async def _handshake(self, channel: Channel, route: Route, options: SessionOptions) -> Failure | None:
+        transport = channel.transport
+        loop = asyncio.get_running_loop()
+        try:
+            if transport is None:
+                raise ConnectionResetError("closed by the peer")
+            secured = await loop.start_tls(
+                transport,
+                channel,
+                self._tls.context(options.tls),
+                server_hostname=server_name(route),
+                ssl_handshake_timeout=options.timeouts.command + _BACKSTOP,
+            )
+            # asyncio gives back None when the connection went away in the middle.
+            if secured is None or secured.is_closing() or channel.closed:
+                raise ConnectionResetError("closed during the handshake")
+        except (OSError, ValueError) as error:
+            return channel.handshake_failed(describe(error))
+        channel.tls_started(secured)
+        return None
+
+    def _is_self(self, channel: Channel, route: Route) -> bool:
+        """Both the name and the address must be ours: names are easily borrowed, and addresses shared with other programs."""
+        if not any(name.lower().rstrip(".") in self._names for name in channel.greeting_names):
+            return False
+        if (route.address, route.port) in self._endpoints:
+            return True
+        wild = ("0.0.0.0", route.port) in self._endpoints or ("::", route.port) in self._endpoints
+        # To an address of this very machine the kernel answers from that address, unless told to use another.
+        return wild and (route.address == channel.local_address or route.address == "::1" or route.address.startswith("127."))
+
+
+class _HandshakeFailed:
+    """STARTTLS was agreed upon and the handshake failed."""
+
+    __slots__ = ("failure",)
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+
+
+def _without_tls(options: SessionOptions) -> SessionOptions:
+    fields = {name: getattr(options, name) for name in options.__struct_fields__}
+    return SessionOptions(**{**fields, "tls": TlsLevel.NONE})
+
+
+def _make_socket(route: Route) -> socket.socket | Failure:
+    """Not connected, not blocking, bound to the source address."""
+    family = socket.AF_INET6 if ":" in route.address else socket.AF_INET
+    source = route.source.address
+    if source and (":" in source) != (family == socket.AF_INET6):
+        return Failure(Stage.CONNECT, None, Fault.SOURCE, f"{source} cannot reach {route.address}: different address families")
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        return Failure(Stage.CONNECT, None, Fault.LOCAL, str(error))
+    try:
+        sock.setblocking(False)
+        if source:
+            if sys.platform == "linux":
+                sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            sock.bind((source, 0))
+    except OSError as error:
+        sock.close()
+        return Failure(Stage.CONNECT, None, Fault.SOURCE, f"{source}: {error.strerror}")
+    return sock
+
+
+def _connect_failure(error: OSError) -> Failure:
+    """ECONNREFUSED and the like, in the words of `Fault`."""
+    if isinstance(error, ConnectionRefusedError):
+        fault = Fault.REFUSED
+    elif isinstance(error, TimeoutError):
+        fault = Fault.TIMEOUT
+    elif isinstance(error, ConnectionError):
+        fault = Fault.LOST
+    elif error.errno in _UNREACHABLE:
+        fault = Fault.UNREACHABLE
+    elif error.errno in _SOURCE:
+        fault = Fault.SOURCE
+    else:
+        fault = Fault.LOCAL
+    return Failure(Stage.CONNECT, None, fault, error.strerror or str(error))

@@ -1,7 +1,7 @@
 """The values of the client engine: what is to be sent, what the receiver offers, what the engine tells its caller.
 
-Values and pure functions over them; no bytes of a session, no clock. `Transaction` is the caller's order, `Capabilities` the
-receiver's EHLO. Nothing here raises.
+Values and constants; no bytes of a session, no clock. `Transaction` is the caller's order, `Capabilities` the receiver's
+EHLO. Nothing here raises.
 """
 
 from __future__ import annotations
@@ -14,8 +14,28 @@ from postwright.model.address import Address
 from postwright.model.envelope import Recipient
 from postwright.model.message import ContentFacts
 from postwright.model.outcome import Failure, Stage, TransactionResult
-from postwright.model.reply import Reply
-from postwright.model.route import SessionOptions
+
+# What the next reply answers. Plain numbers, as they index the tables of time limits and time spent, once per read.
+BANNER, EHLO, HELO, STARTTLS, HANDSHAKE, AUTH, RSET, MAIL, RCPT, DATA, BODY, END, QUIT, IDLE, CLOSED = range(15)
+
+# The same as the rest of the house knows it. An idle session that ends did so before the next MAIL.
+STAGES = (
+    Stage.BANNER,
+    Stage.EHLO,
+    Stage.EHLO,
+    Stage.STARTTLS,
+    Stage.STARTTLS,
+    Stage.AUTH,
+    Stage.MAIL,
+    Stage.MAIL,
+    Stage.RCPT,
+    Stage.DATA,
+    Stage.BODY,
+    Stage.END_OF_DATA,
+    Stage.QUIT,
+    Stage.MAIL,
+    Stage.QUIT,
+)
 
 
 class Transaction(Struct, gc=False):
@@ -68,7 +88,7 @@ class Secure(Struct, frozen=True, gc=False):
     """STARTTLS was answered 220: shake hands, then call `tls_started`. No byte is taken or given before that."""
 
 
-class Done(Struct, frozen=True, gc=False):
+class Done(Struct, frozen=True):
     """A transaction is over; `token` is what the caller gave to `begin`."""
 
     token: object
@@ -76,23 +96,9 @@ class Done(Struct, frozen=True, gc=False):
 
 
 class Ended(Struct, frozen=True, gc=False):
-    """The session is over: close the connection. `failure` None after QUIT was answered."""
+    """The session is over: write what is left to send, close. `failure` is None after QUIT was answered."""
 
     failure: Failure | None
 
 
 Event = Ready | Secure | Done | Ended
-
-__all__ = [
-    "Capabilities",
-    "Done",
-    "Ended",
-    "Event",
-    "Failure",
-    "Ready",
-    "Reply",
-    "Secure",
-    "SessionOptions",
-    "Stage",
-    "Transaction",
-]

@@ -1,0 +1,59 @@
+"""The client's side of AUTH (RFC 4954): PLAIN (RFC 4616), LOGIN, CRAM-MD5 (RFC 2195).
+
+Pure. A mechanism is asked for its first line and then for an answer to each challenge; None means that the challenge makes no
+sense and the dialogue is to be cancelled. Nothing is raised, and nothing here has a repr that shows a secret.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Collection
+
+from postwright.wire.grammar import GrammarError, base64_decode, base64_encode
+
+
+class Dialogue:
+    """One AUTH dialogue: `first` is the command line without CRLF, `answer` the line after a 334."""
+
+    __slots__ = ("_answers", "first")
+
+    def __init__(self, first: str, answers: list[str]) -> None:
+        self.first = first
+        self._answers = answers
+
+    def answer(self, challenge: str) -> str | None:
+        return self._answers.pop(0) if self._answers else None
+
+
+class _CramMd5(Dialogue):
+    __slots__ = ("_password", "_user")
+
+    def __init__(self, user: str, password: str) -> None:
+        super().__init__("AUTH CRAM-MD5", [""])
+        self._user = user
+        self._password = password
+
+    def answer(self, challenge: str) -> str | None:
+        if super().answer(challenge) is None:
+            return None
+        try:
+            text = base64_decode(challenge.encode("ascii", "replace"))
+        except GrammarError:
+            return None
+        return base64_encode(f"{self._user} {hmac.digest(self._password.encode(), text, 'md5').hex()}".encode())
+
+
+def choose(offered: Collection[str], user: str, password: str, *, clear_text: bool) -> Dialogue | None:
+    """The best mechanism that both sides can do; None if there is none.
+
+    `clear_text` allows those that show the password to who listens: over TLS, or when the operator said so
+    (use-unencrypted-plain-auth). They come first then: receivers that keep hashed passwords fail CRAM-MD5, which they may
+    offer all the same.
+    """
+    if clear_text and "PLAIN" in offered:
+        return Dialogue("AUTH PLAIN " + base64_encode(f"\0{user}\0{password}".encode()), [])
+    if clear_text and "LOGIN" in offered:
+        return Dialogue("AUTH LOGIN", [base64_encode(user.encode()), base64_encode(password.encode())])
+    if "CRAM-MD5" in offered:
+        return _CramMd5(user, password)
+    return None
