@@ -1,0 +1,109 @@
+"""A Visit that writes down what it was asked, and answers as a test wishes."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from postwright.model.message import ContentFacts
+from postwright.model.reply import Reply
+from postwright.net.visit import Answer, PeerFacts, SessionTimeouts
+from postwright.wire.events import MailFrom, RcptTo
+from postwright.wire.options import ServerOptions
+
+DEFAULTS: dict[str, Reply] = {
+    "greeting": Reply(220, "", ("mx.example ESMTP",)),
+    "ehlo": Reply(250, "", ("mx.example",)),
+    "mail": Reply(250, "2.1.0", ("MAIL ok",)),
+    "rcpt": Reply(250, "2.1.5", ("recipient ok",)),
+    "data": Reply(354, "", ("send message",)),
+    "content": Reply(250, "2.6.0", ("message received",)),
+}
+WELCOME = Reply(235, "2.7.0", ("authentication succeeded",))
+WRONG = Reply(535, "5.7.8", ("authentication failed",))
+
+
+class ScriptedVisit:
+    """`answers[method]` (a Reply, a Future, an exception to raise, or a function to call) goes before the defaults."""
+
+    def __init__(self, peer: PeerFacts, answers: dict[str, Any] | None = None, options: ServerOptions | None = None) -> None:
+        self.peer = peer
+        self.answers = answers or {}
+        self.offered = options or ServerOptions()
+        self.wait = SessionTimeouts(command=100, data=50)
+        self.asked: list[tuple[Any, ...]] = []
+        self.tls: ssl.SSLContext | None = None
+        self.secrets = {"anna": "secret"}
+
+    def _answer(self, method: str, *arguments: Any) -> Any:
+        self.asked.append((method, *arguments))
+        found = self.answers.get(method, DEFAULTS.get(method))
+        if isinstance(found, BaseException):
+            raise found
+        return found() if callable(found) else found
+
+    def names(self) -> list[str]:
+        return [asked[0] for asked in self.asked]
+
+    def contents(self) -> list[bytes]:
+        return [asked[1] for asked in self.asked if asked[0] == "content"]
+
+    def options(self) -> ServerOptions:
+        return self.offered
+
+    def timeouts(self) -> SessionTimeouts:
+        return self.wait
+
+    def greeting(self) -> Answer:
+        return self._answer("greeting")
+
+    def ehlo(self, name: str, extended: bool) -> Answer:
+        return self._answer("ehlo", name, extended)
+
+    def capabilities(self, offered: tuple[str, ...]) -> tuple[str, ...]:
+        return (*offered, "XTEST")
+
+    def check_password(self, user: str, password: str) -> Answer:
+        right = self.secrets.get(user) == password
+        return self._answer("check_password", user) or (WELCOME if right else WRONG)
+
+    def secret_for(self, user: str) -> str | asyncio.Future[str | None] | None:
+        return self._answer("secret_for", user) or self.secrets.get(user)
+
+    def authenticated(self, user: str, mechanism: str, proved: bool) -> Answer:
+        return self._answer("authenticated", user, mechanism, proved) or (WELCOME if proved else WRONG)
+
+    def start_tls(self) -> ssl.SSLContext | Reply:
+        return self._answer("start_tls") or self.tls or Reply(454, "4.7.0", ("TLS not available",))
+
+    def tls_started(self, peer: PeerFacts) -> None:
+        self.peer = peer
+        self._answer("tls_started", peer.tls)
+
+    def mail(self, event: MailFrom) -> Answer:
+        return self._answer("mail", event)
+
+    def rcpt(self, event: RcptTo) -> Answer:
+        return self._answer("rcpt", event)
+
+    def data(self) -> Answer:
+        return self._answer("data")
+
+    def content(self, content: bytes, facts: ContentFacts) -> Answer:
+        return self._answer("content", content, facts)
+
+    def reset(self) -> None:
+        self._answer("reset")
+
+    def closed(self) -> None:
+        self._answer("closed")
+
+
+@pytest.fixture
+def scripted_visit() -> Callable[..., ScriptedVisit]:
+    """The class, for tests to make visits of."""
+    return ScriptedVisit
