@@ -3,7 +3,7 @@
     async with ChaosProxy("127.0.0.1", port, lambda number, chance: Chaos(cut_up=chance.randrange(5000))) as proxy:
         ... talk to 127.0.0.1:proxy.port ...
 
-Everything that is left to chance comes from one seed. Octets are never changed or reordered; what is passed on is passed on whole up to the cut.
+Everything that is left to chance comes from one seed. Octets are never changed or reordered, and all up to the cut are passed on.
 Raises OSError when it cannot listen; what becomes of a connection never raises, it is counted.
 """
 
@@ -15,6 +15,7 @@ import struct
 from collections.abc import Callable
 from random import Random
 from types import TracebackType
+from typing import Literal
 
 from msgspec import Struct
 
@@ -22,11 +23,11 @@ _READ = 65_536
 
 
 class Chaos(Struct, frozen=True, kw_only=True):
-    """What happens to one connection. "Up" is from the client to the server, counted in octets; None and 0 mean: not at all.
+    """What happens to one connection. "Up" is from the client to the server, counted in octets.
 
-    `delay` seconds before each piece is passed on (a pair: by chance between the two), `rate` octets a second each way, `piece` the most octets
-    passed on at once (by chance between 1 and that), `cut_up` and `cut_down` the octets after which the connection ends, by FIN, or with
-    `reset` by RST. `refuse` ends it before the first octet, `stall_up` passes so many octets up and then nothing, keeping the connection open.
+    `delay` seconds before each piece is passed on (a pair: by chance between the two), `rate` octets a second each way, `piece` the most
+    octets passed on at once (by chance between 1 and that), `cut_up` and `cut_down` the octets after which the connection ends, by FIN, or
+    with `reset` by RST. `refuse` ends it before the first octet. `stall_up` passes so many octets up and then none, and ends nothing.
     """
 
     delay: float | tuple[float, float] = 0.0
@@ -44,9 +45,11 @@ Plan = Chaos | Callable[[int, Random], Chaos]
 
 
 class ChaosProxy:
-    """Use it as an async context manager. `plan` is a Chaos, or a function of the connection's number (from 0) and the source of chance."""
+    """Use it as an async context manager. `plan` is a Chaos, or a function of the connection's number (from 0) and of a Random."""
 
-    def __init__(self, target_host: str, target_port: int, plan: Plan = CALM, *, host: str = "127.0.0.1", port: int = 0, seed: int = 0) -> None:
+    def __init__(
+        self, target_host: str, target_port: int, plan: Plan = CALM, *, host: str = "127.0.0.1", port: int = 0, seed: int = 0
+    ) -> None:
         self.target = (target_host, target_port)
         self.plan = plan
         self.host = host
@@ -99,32 +102,36 @@ class ChaosProxy:
         except OSError:
             writer.close()
             return
-        up = self._pump(reader, up_writer, chaos, chance, upward=True)
-        down = self._pump(up_reader, writer, chaos, chance, upward=False)
-        tasks = [asyncio.ensure_future(up), asyncio.ensure_future(down)]
+        tasks = [
+            asyncio.ensure_future(self._pump(reader, up_writer, chaos, chance, upward=True)),
+            asyncio.ensure_future(self._pump(up_reader, writer, chaos, chance, upward=False)),
+        ]
+        cut = False
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if not any(task.result() for task in done):
-                await asyncio.wait(tasks)
+            done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if pending and all(task.result() == "eof" for task in done):
+                await asyncio.wait(pending)  # a half-closed connection goes on in the other direction
+            cut = any(task.done() and task.result() == "cut" for task in tasks)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            cut = any(not task.cancelled() and task.exception() is None and task.result() for task in tasks)
             self._end(chaos if cut else CALM, writer, up_writer)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chaos: Chaos, chance: Random, *, upward: bool) -> bool:
-        """Passes octets on until the end of file (False) or the cut (True)."""
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chaos: Chaos, chance: Random, *, upward: bool
+    ) -> Literal["eof", "cut", "broken"]:
+        """Passes octets on until it ends, and says how."""
         cut = chaos.cut_up if upward else chaos.cut_down
         stall = chaos.stall_up if upward else None
         limit = min((n for n in (cut, stall) if n is not None), default=None)
         passed = 0
         try:
             while limit is None or passed < limit:
-                data = await reader.read(_READ if not chaos.piece else chance.randint(1, chaos.piece))
+                data = await reader.read(chance.randint(1, chaos.piece) if chaos.piece else _READ)
                 if not data:
                     writer.write_eof()
-                    return False
+                    return "eof"
                 data = data if limit is None else data[: limit - passed]
                 await self._wait(chaos, chance, len(data))
                 writer.write(data)
@@ -134,8 +141,8 @@ class ChaosProxy:
             if stall is not None and passed >= stall:
                 await asyncio.Event().wait()
         except OSError:
-            return False
-        return True
+            return "broken"
+        return "cut"
 
     @staticmethod
     async def _wait(chaos: Chaos, chance: Random, octets: int) -> None:

@@ -5,8 +5,8 @@
         sent = await client.send("a@a.example", ["b@b.example"], b"Subject: x\\r\\n\\r\\nhello\\r\\n")
         assert sent.final.code == 250
 
-It knows no policy: no retry, no fallback, no check of what it sends. A reply is never an exception, whatever its code; `ProtocolError` is raised for
-octets that are no reply, `EOFError` (with the partial reply) when the peer has closed, TimeoutError after `timeout` seconds of waiting.
+It knows no policy: no retry, no fallback, no check of what it sends. A reply is never an exception, whatever its code. `ProtocolError` is
+raised for octets that are no reply, EOFError (with the partial reply) when the peer has closed, TimeoutError after `timeout` seconds.
 """
 
 from __future__ import annotations
