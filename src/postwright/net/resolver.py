@@ -1,17 +1,30 @@
 """Where mail for a domain goes, asked of the DNS: MX records, addresses, and a cache with bounds.
 
 An answer is always a value (`MxAnswer`, `AddressAnswer`): that a name does not exist, or that no name server answers, is an
-ordinary outcome. Never decides about routes or TLS; never keeps an answer for longer than its TTL allows, but for `stale_for`
-when nobody answers.
+ordinary outcome. Never decides about routes or TLS. Answers are kept as long as their TTL and the bounds of `CacheLimits` allow,
+and longer, up to `stale`, only while nobody answers (RFC 8767).
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection
+from random import Random
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from postwright.model.route import MxAnswer, MxStatus
+from postwright.model.route import MxAnswer, MxHost, MxStatus
+from postwright.net.clock import Clock, SystemClock
+from postwright.net.dns_cache import AnswerCache, CacheLimits
+from postwright.net.dns_query import DnsAnswer, DnsSource, DnsStatus
+
+LOOP_TO_SELF = "loop to self"
+MAX_HOSTS = 100  # of one domain; the rest, worst preference first, is forgotten
+MAX_FILLED = 50  # hosts whose addresses are looked up before we say that none has any
+
+_FOREVER = float("inf")
 
 
 class AddressAnswer(Struct, frozen=True, gc=False):
@@ -27,17 +40,192 @@ class Resolver(Protocol):
     """What the engine asks. Domains are A-labels in lower case or address literals (`Address.domain`)."""
 
     async def mx(self, domain: str) -> MxAnswer:
-        """The MX hosts of a domain, best preference first, shuffled within one preference, without addresses
-        (RFC 5321 section 5.1). A literal gives one host with its address; IMPLICIT gives the domain itself."""
+        """The MX hosts of a domain, best preference first, shuffled within one preference (RFC 5321 section 5.1), without
+        addresses. A literal gives one host with its address; IMPLICIT gives the domain itself with its addresses."""
 
     async def addresses(self, host: str) -> AddressAnswer:
-        """A and AAAA records of a host, both in the order given by the server, IPv6 after IPv4."""
+        """A and then AAAA records of a host, each in the order given by the server. A literal is its own answer."""
 
     async def fill(self, answer: MxAnswer, limit: int = 10) -> MxAnswer:
         """The same answer with the addresses of its first `limit` hosts that have any; the others are dropped.
 
-        Nothing left: NO_HOSTS, or TEMPORARY if some host may have addresses that we could not learn now.
+        Nothing left: NO_HOSTS, or TEMPORARY if some host may have addresses that we could not learn now. An answer that is
+        neither FOUND nor IMPLICIT comes back as it is.
         """
 
     async def close(self) -> None:
-        """Give up what is under way; later calls answer TEMPORARY."""
+        """Give up what is under way; later calls answer TEMPORARY, but for what is cached."""
+
+
+class CachingResolver:
+    """`Resolver` over any `DnsSource`.
+
+    `own_names` are what we are called: an MX that is us goes, with all of equal or worse preference (RFC 5321 section 5.1), and
+    the same for `own_addresses` once addresses are known; an answer that becomes empty so is NO_HOSTS with detail LOOP_TO_SELF.
+    `parallel` queries at most are under way at a time; the same question is never asked twice at a time.
+    """
+
+    def __init__(
+        self,
+        source: DnsSource,
+        *,
+        clock: Clock | None = None,
+        random: Random | None = None,
+        own_names: Collection[str] = (),
+        own_addresses: Collection[str] = (),
+        limits: CacheLimits | None = None,
+        parallel: int = 256,
+    ) -> None:
+        self._source = source
+        self._clock: Clock = clock if clock is not None else SystemClock()
+        self._random = random if random is not None else Random()
+        self._own_names = frozenset(name.lower().rstrip(".") for name in own_names)
+        self._own_addresses = frozenset(own_addresses)
+        self._limits = limits if limits is not None else CacheLimits()
+        self._mx = AnswerCache(self._look_up_mx, self._clock, self._limits)
+        self._hosts = AnswerCache(self._look_up_addresses, self._clock, self._limits)
+        self._turn = asyncio.Semaphore(parallel)
+
+    # questions -------------------------------------------------------------------------------------------------------
+
+    async def mx(self, domain: str) -> MxAnswer:
+        literal = _literal(domain)
+        if literal:
+            return self._without_self(MxAnswer(MxStatus.FOUND, (MxHost(domain, addresses=(literal,)),), _FOREVER))
+        return self._shuffled(await self._mx.get(domain))
+
+    async def addresses(self, host: str) -> AddressAnswer:
+        literal = _literal(host)
+        if literal:
+            return AddressAnswer(MxStatus.FOUND, (literal,), _FOREVER)
+        return await self._hosts.get(host)
+
+    async def fill(self, answer: MxAnswer, limit: int = 10) -> MxAnswer:
+        if answer.status not in (MxStatus.FOUND, MxStatus.IMPLICIT):
+            return answer
+        filled: list[MxHost] = []
+        expires, doubt = answer.expires, ""
+        hosts = answer.hosts[: max(limit, MAX_FILLED)]
+        for at in range(0, len(hosts), limit):
+            batch = hosts[at : at + limit]
+            for host, found in zip(batch, await self._all_addresses(batch), strict=True):
+                if found.status is MxStatus.FOUND:
+                    filled.append(host if host.addresses else replace(host, addresses=found.addresses))
+                    expires = min(expires, found.expires)
+                elif found.status is MxStatus.TEMPORARY:
+                    doubt = f"{host.name}: {found.detail}"
+            if filled:
+                break
+        if not filled:
+            status = MxStatus.TEMPORARY if doubt else MxStatus.NO_HOSTS
+            return MxAnswer(status, (), self._clock.now() + self._limits.failure, doubt or "no MX host has an address")
+        return self._without_self(MxAnswer(answer.status, tuple(filled[:limit]), expires, answer.detail))
+
+    async def _all_addresses(self, hosts: tuple[MxHost, ...]) -> list[AddressAnswer]:
+        """Side by side, and without a task for those that are known, as nearly all are."""
+        now = self._clock.now()
+        answers: list[AddressAnswer | None] = []
+        for host in hosts:
+            if host.addresses:
+                answers.append(AddressAnswer(MxStatus.FOUND, host.addresses, _FOREVER))
+            else:
+                answers.append(self._hosts.known(host.name, now))
+        missing = [host.name for host, found in zip(hosts, answers, strict=True) if found is None]
+        if missing:
+            learned = iter(await asyncio.gather(*[self.addresses(name) for name in missing]))
+            return [found if found is not None else next(learned) for found in answers]
+        return [found for found in answers if found is not None]
+
+    def clear(self, domain: str = "") -> int:
+        """Forget what is known of a domain or host, or everything (`clear dnscache`); how many answers that were."""
+        return self._mx.clear(domain) + self._hosts.clear(domain)
+
+    async def close(self) -> None:
+        await self._source.close()
+
+    # work ------------------------------------------------------------------------------------------------------------
+
+    async def _query(self, name: str, kind: str) -> DnsAnswer:
+        async with self._turn:
+            return await self._source.query(name, kind)
+
+    def _until(self, answer: DnsAnswer) -> float:
+        """When an answer has to be asked for anew."""
+        limits = self._limits
+        if answer.status is DnsStatus.FOUND:
+            return self._clock.now() + min(max(answer.ttl, limits.least), limits.most)
+        return self._clock.now() + (limits.failure if answer.status is DnsStatus.FAILED else limits.negative)
+
+    async def _look_up_mx(self, domain: str) -> MxAnswer:
+        answer = await self._query(domain, "MX")
+        expires = self._until(answer)
+        if answer.status is DnsStatus.NO_DATA:
+            return self._without_self(await self._implicit(domain, expires))
+        if answer.status is not DnsStatus.FOUND:
+            status = MxStatus.NO_DOMAIN if answer.status is DnsStatus.NO_NAME else MxStatus.TEMPORARY
+            return MxAnswer(status, (), expires, answer.detail)
+        best: dict[str, int] = {}
+        for preference, exchange in answer.records:
+            best[exchange] = min(preference, best.get(exchange, preference))
+        # RFC 7505 section 3: the root alone means no mail; beside real hosts it is a mistake and means nothing.
+        best.pop("", None)
+        if not best:
+            return MxAnswer(MxStatus.NULL_MX, (), expires, "null MX")
+        ordered = sorted(best.items(), key=lambda item: item[1])[:MAX_HOSTS]
+        hosts = tuple([MxHost(name, preference) for name, preference in ordered])
+        return self._without_self(MxAnswer(MxStatus.FOUND, hosts, expires))
+
+    async def _implicit(self, domain: str, expires: float) -> MxAnswer:
+        """RFC 5321 section 5.1: without MX records the domain is its own and only host."""
+        found = await self.addresses(domain)
+        if found.status is MxStatus.FOUND:
+            host = MxHost(domain, addresses=found.addresses)
+            return MxAnswer(MxStatus.IMPLICIT, (host,), min(expires, found.expires))
+        if found.status is MxStatus.TEMPORARY:
+            return MxAnswer(MxStatus.TEMPORARY, (), found.expires, found.detail)
+        return MxAnswer(MxStatus.NO_HOSTS, (), expires, "neither MX nor address records")
+
+    async def _look_up_addresses(self, host: str) -> AddressAnswer:
+        four, six = await asyncio.gather(self._query(host, "A"), self._query(host, "AAAA"))
+        found = tuple([address for answer in (four, six) for _, address in answer.records])
+        if found:
+            # When one family is not known for now, ask again soon, but go on with the other.
+            return AddressAnswer(MxStatus.FOUND, found, min(self._until(four), self._until(six)))
+        for answer in (four, six):
+            if answer.status is DnsStatus.FAILED:
+                return AddressAnswer(MxStatus.TEMPORARY, (), self._until(answer), answer.detail)
+        gone = four.status is DnsStatus.NO_NAME
+        status = MxStatus.NO_DOMAIN if gone else MxStatus.NO_HOSTS
+        return AddressAnswer(status, (), self._until(four), "no such host" if gone else "no address records")
+
+    # order -----------------------------------------------------------------------------------------------------------
+
+    def _shuffled(self, answer: MxAnswer) -> MxAnswer:
+        """RFC 5321 section 5.1: hosts of one preference are taken in random order, anew for each who asks."""
+        hosts = answer.hosts
+        if len(hosts) < 2:
+            return answer
+        mixed = sorted([(host.preference, self._random.random(), at) for at, host in enumerate(hosts)])
+        return replace(answer, hosts=tuple([hosts[at] for _, _, at in mixed]))
+
+    def _without_self(self, answer: MxAnswer) -> MxAnswer:
+        """RFC 5321 section 5.1: what is as far from the goal as we are, or further, would only send it back to us."""
+        names, addresses = self._own_names, self._own_addresses
+        ours = [h.preference for h in answer.hosts if h.name in names or not addresses.isdisjoint(h.addresses)]
+        if not ours:
+            return answer
+        limit = min(ours)
+        nearer = tuple([host for host in answer.hosts if host.preference < limit])
+        if nearer:
+            return replace(answer, hosts=nearer)
+        return MxAnswer(MxStatus.NO_HOSTS, (), answer.expires, LOOP_TO_SELF)
+
+
+def _literal(domain: str) -> str:
+    """The address in `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 section 4.1.3), or a bare one; "" for a name."""
+    if domain.startswith("[") and domain.endswith("]"):
+        inner = domain[1:-1]
+        return inner[5:] if inner[:5].lower() == "ipv6:" else inner
+    if ":" in domain or (domain and domain.replace(".", "").isdecimal() and domain.count(".") == 3):
+        return domain
+    return ""

@@ -1,0 +1,108 @@
+"""Answers of one kind kept by name, and looked up once however many ask.
+
+Knows when an answer has had its time; where answers come from is the caller's business. An answer outlives its time only while
+its successor cannot be had (RFC 8767). Raises what the look-up raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from postwright.model.route import MxStatus
+from postwright.net.clock import Clock
+
+
+class CacheLimits(Struct, frozen=True):
+    """Seconds and counts. What the DNS says of time is bounded on both sides: a TTL of 0 would ask for every message.
+
+    `negative` is for NXDOMAIN and NODATA (RFC 2308 section 5 allows up to three hours; c-ares does not hand us the SOA);
+    `failure` for servers that do not answer; `stale` how long after its end an answer may still serve while they do not.
+    """
+
+    least: float = 30.0
+    most: float = 86400.0
+    negative: float = 300.0
+    failure: float = 30.0
+    stale: float = 86400.0
+    entries: int = 200_000
+
+
+class Dated(Protocol):
+    """An answer: `expires` in Unix seconds, TEMPORARY when there was none."""
+
+    @property
+    def status(self) -> MxStatus: ...
+    @property
+    def expires(self) -> float: ...
+    @property
+    def detail(self) -> str: ...
+
+
+A = TypeVar("A", bound=Dated)
+
+
+class AnswerCache(Generic[A]):
+    """`look_up(name)` gives a fresh answer. When there are more than `limits.entries`, the oldest leaves."""
+
+    __slots__ = ("_clock", "_entries", "_limits", "_look_up", "_running")
+
+    def __init__(self, look_up: Callable[[str], Awaitable[A]], clock: Clock, limits: CacheLimits) -> None:
+        self._look_up = look_up
+        self._clock = clock
+        self._limits = limits
+        self._entries: dict[str, tuple[A, float]] = {}
+        self._running: dict[str, asyncio.Future[A]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def known(self, name: str, now: float) -> A | None:
+        """What is kept and still true."""
+        entry = self._entries.get(name)
+        return entry[0] if entry is not None and entry[0].expires > now else None
+
+    async def get(self, name: str) -> A:
+        """What is known, or one look-up for all who ask at a time; it goes on when any of them is cancelled."""
+        known = self.known(name, self._clock.now())
+        if known is not None:
+            return known
+        running = self._running.get(name)
+        if running is None:
+            running = asyncio.ensure_future(self._fresh(name))
+            self._running[name] = running
+            running.add_done_callback(lambda _: self._running.pop(name, None))
+        return await asyncio.shield(running)
+
+    async def _fresh(self, name: str) -> A:
+        answer = await self._look_up(name)
+        now = self._clock.now()
+        until = answer.expires
+        if answer.status is not MxStatus.TEMPORARY:
+            until += self._limits.stale
+        else:
+            entry = self._entries.get(name)
+            if entry is not None and entry[1] > now and entry[0].status is not MxStatus.TEMPORARY:
+                until = entry[1]
+                answer = replace(entry[0], expires=now + self._limits.failure, detail=f"stale: {answer.detail}")  # type: ignore[type-var]
+        self._keep(name, answer, until)
+        return answer
+
+    def _keep(self, name: str, answer: A, until: float) -> None:
+        entries = self._entries
+        entries.pop(name, None)
+        entries[name] = (answer, until)
+        if len(entries) > self._limits.entries:
+            del entries[next(iter(entries))]
+
+    def clear(self, name: str) -> int:
+        """Forget one name, or with "" all; how many that were."""
+        if name:
+            return 0 if self._entries.pop(name, None) is None else 1
+        count = len(self._entries)
+        self._entries.clear()
+        return count
