@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+import uvloop
 
 from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
 from postwright.net.visit import Answer, PeerFacts, SessionTimeouts
 from postwright.wire.events import MailFrom, RcptTo
 from postwright.wire.options import ServerOptions
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """A module that says `EVENT_LOOPS = ("asyncio", "uvloop")` runs its tests under both."""
+    module = getattr(item, "module", None)
+    return {name: LOOPS[name] for name in getattr(module, "EVENT_LOOPS", ("asyncio",))}
+
 
 DEFAULTS: dict[str, Reply] = {
     "greeting": Reply(220, "", ("mx.example ESMTP",)),

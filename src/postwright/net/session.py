@@ -166,6 +166,10 @@ class ServerSession(asyncio.Protocol):
         """Drop the connection without a word."""
         if self._transport is not None:
             self._transport.abort()
+        if self._upgrade is not None:
+            # uvloop's start_tls does not notice that the transport below it is gone.
+            self._upgrade.cancel()
+            self.connection_lost(None)
 
     # events and answers ----------------------------------------------------------------------------------------------
 
