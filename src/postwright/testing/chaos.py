@@ -10,14 +10,14 @@ Raises OSError when it cannot listen; what becomes of a connection never raises,
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import Callable
 from random import Random
 from types import TracebackType
 from typing import Literal
 
 from msgspec import Struct
+
+from postwright.testing import sockets
 
 _READ = 65_536
 
@@ -163,8 +163,6 @@ class ChaosProxy:
             self.cuts += 1
         for writer in writers:
             if chaos.reset:
-                sock = writer.get_extra_info("socket")
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                writer.transport.abort()
+                sockets.reset(writer.transport)
             else:
                 writer.close()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import math
-import socket
 import ssl
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -149,7 +148,6 @@ class LoadSession(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # uvloop's transports do not inherit from asyncio's
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.run.report.connections += 1
         self._expect(self._on_banner)
         self._watch()

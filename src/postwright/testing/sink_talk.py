@@ -6,14 +6,13 @@ Knows no command. What a rule has it do (wait, close, reset, hang) it does witho
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-import struct
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from postwright.testing import sockets
 from postwright.testing.sink_records import Extensions, SinkConnection, SinkCounts
 from postwright.testing.sink_rules import RuleSet, Verdict
 
@@ -85,7 +84,6 @@ class Talk(asyncio.Protocol, ABC):
         counts = self._host.counts
         counts.connections += 1
         self._connection = SinkConnection(id=counts.connections, peer=f"{peer[0]}:{peer[1]}" if peer else "?", opened=time.time())
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._host.opened(self, self._connection)
         if self._host.implicit_tls:
             self._note_tls()
@@ -170,10 +168,7 @@ class Talk(asyncio.Protocol, ABC):
     def _close(self, *, reset: bool = False) -> None:
         self._ending = True
         if reset:
-            # With a linger time of nothing, close() sends RST and not FIN (socket(7)).
-            sock = self._transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._transport.abort()
+            sockets.reset(self._transport)
         self._flush()
 
     # -- replies and notes

@@ -15,15 +15,14 @@ import asyncio
 import base64
 import hmac
 import re
-import socket
 import ssl
-import struct
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 
 from msgspec import Struct
 
 from postwright.model.reply import Reply
+from postwright.testing import sockets
 
 _LINE = re.compile(rb"([2-5][0-9][0-9])([ -])(.*)|([2-5][0-9][0-9])", re.DOTALL)
 _STATUS = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: |$)", re.ASCII)
@@ -71,7 +70,6 @@ class SourceClient:
         name = (server_hostname or host) if tls else None
         opening = asyncio.open_connection(host, port, limit=_LIMIT, local_addr=local, ssl=tls, server_hostname=name)
         reader, writer = await asyncio.wait_for(opening, timeout)
-        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client = cls(reader, writer, timeout)
         if banner:
             try:
@@ -253,9 +251,9 @@ class SourceClient:
     def abort(self, *, reset: bool = False) -> None:
         """Closes at once; with `reset` by a TCP reset."""
         if reset:
-            sock = self._writer.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._writer.transport.abort()
+            sockets.reset(self._writer.transport)
+        else:
+            self._writer.transport.abort()
 
     def half_close(self) -> None:
         """Sends FIN and goes on reading."""

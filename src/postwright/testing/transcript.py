@@ -21,14 +21,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import ssl
-import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from msgspec import Struct
+
+from postwright.testing import sockets
 
 _STEP = re.compile(r"(C|S)(:|>|\+)(?: (.*))?", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|([rnt\\])|\{(\d{1,9})\*([^}]*)\})")
@@ -143,7 +143,6 @@ class _Player:
         self._timeout = timeout
         self._said: list[str] = []
         self._gathered = bytearray()
-        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     async def run(self) -> list[str]:
         try:
@@ -181,9 +180,7 @@ class _Player:
         elif step.data == b"<eof>":
             self._writer.write_eof()
         else:
-            sock = self._writer.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._writer.transport.abort()
+            sockets.reset(self._writer.transport)
 
     async def _handshake(self, step: Step) -> None:
         context = self._tls
