@@ -22,7 +22,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _name = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?").fullmatch
 _literal = re.compile(r"\[(?:[0-9.]{7,15}|IPv6:[0-9A-Fa-f:.]{2,45})\]", re.IGNORECASE).fullmatch
 _word = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+/-]*").fullmatch
-_path = re.compile(r"[!#-'*+\-./0-9=?A-Z\[\]^_`a-z{|}~:]+@[A-Za-z0-9.:\[\]_-]+").fullmatch
+_path = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.:\[\]_-]+").fullmatch
 
 _LAST_YEAR = 253_402_300_799  # the last second that datetime can write
 
@@ -87,9 +87,9 @@ def _from(arrival: Arrival) -> list[str]:
     name = arrival.peer_name
     if len(name) > _MOST or (_name(name) is None and _literal(name) is None):
         name = ""
-    if not name:
-        return [f"from {address}"] if address else []
-    return [f"from {name}", f"({address})"] if address else [f"from {name}"]
+    if not name and not address:
+        return []
+    return [f"from {name or address}", f"({address})"] if address else [f"from {name}"]
 
 
 def _address_literal(address: str) -> str:
