@@ -48,6 +48,7 @@ class ScriptedVisit:
         self.asked: list[tuple[Any, ...]] = []
         self.tls: ssl.SSLContext | None = None
         self.secrets = {"anna": "secret"}
+        self.over = asyncio.Event()
 
     def _answer(self, method: str, *arguments: Any) -> Any:
         self.asked.append((method, *arguments))
@@ -69,10 +70,12 @@ class ScriptedVisit:
         return self.wait
 
     def greeting(self) -> Answer:
-        return self._answer("greeting")
+        answer: Answer = self._answer("greeting")
+        return answer
 
     def ehlo(self, name: str, extended: bool) -> Answer:
-        return self._answer("ehlo", name, extended)
+        answer: Answer = self._answer("ehlo", name, extended)
+        return answer
 
     def capabilities(self, offered: tuple[str, ...]) -> tuple[str, ...]:
         return (*offered, "XTEST")
@@ -95,21 +98,26 @@ class ScriptedVisit:
         self._answer("tls_started", peer.tls)
 
     def mail(self, event: MailFrom) -> Answer:
-        return self._answer("mail", event)
+        answer: Answer = self._answer("mail", event)
+        return answer
 
     def rcpt(self, event: RcptTo) -> Answer:
-        return self._answer("rcpt", event)
+        answer: Answer = self._answer("rcpt", event)
+        return answer
 
     def data(self) -> Answer:
-        return self._answer("data")
+        answer: Answer = self._answer("data")
+        return answer
 
     def content(self, content: bytes, facts: ContentFacts) -> Answer:
-        return self._answer("content", content, facts)
+        answer: Answer = self._answer("content", content, facts)
+        return answer
 
     def reset(self) -> None:
         self._answer("reset")
 
     def closed(self) -> None:
+        self.over.set()
         self._answer("closed")
 
 

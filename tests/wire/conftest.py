@@ -14,13 +14,14 @@ from postwright.wire.options import ServerOptions
 from postwright.wire.server import SmtpServer
 
 OK = Reply(250, "2.0.0", ("ok",))
+BANNER = Reply(220, "", ("mx.example ESMTP",))
 PASSWORDS = {"anna": "secret"}
 
 
 class Conversation:
     """Answers every event: 550 to recipients `no…`, 451 to `later…`, 421 to `bye…`, yes to the rest; users are anna/secret."""
 
-    def __init__(self, options: ServerOptions | None = None, greeting: Reply = Reply(220, "", ("mx.example ESMTP",))) -> None:
+    def __init__(self, options: ServerOptions | None = None, greeting: Reply = BANNER) -> None:
         self.engine = SmtpServer(options or ServerOptions())
         self.events: list[events.Event] = []
         self.engine.send_reply(greeting)

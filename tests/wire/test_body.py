@@ -30,8 +30,9 @@ def slow_scan(content: bytes) -> ContentFacts:
     )
 
 
+LONG = [b"x" * 500, b"x" * 998, b"x" * 999]
 pieces = st.sampled_from(
-    [b"\r\n", b"\r\n\r\n", b"\r", b"\n", b".", b"..", b"\r\n.", b"Received: a", b"RECEIVED:", b"\0", b"\xfc", b"text", b"x" * 500, b"x" * 998, b"x" * 999]
+    [b"\r\n", b"\r\n\r\n", b"\r", b"\n", b".", b"..", b"\r\n.", b"Received: a", b"RECEIVED:", b"\0", b"\xfc", b"text", *LONG]
 )
 
 

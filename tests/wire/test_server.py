@@ -348,7 +348,8 @@ def test_any_cutting_gives_the_same_events(pieces: list[bytes], cuts: list[int],
                 engine.send_reply(answer(event))
         return said, engine.data_to_send()
 
-    parts, at = [], 0
+    parts: list[bytes] = []
+    at = 0
     while at < len(octets):
         parts.append(octets[at : at + cuts[len(parts) % len(cuts)]])
         at += len(parts[-1])

@@ -1,0 +1,125 @@
+"""Fuzzes `wire.SmtpServer`: no octets may make it raise, and whatever it lets through must be clean.
+
+The first octet of the input picks the options and how the rest is cut. No exception is allowed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import common
+
+from postwright.model.reply import Reply
+from postwright.wire import events, sasl
+from postwright.wire.body import scan, stuff
+from postwright.wire.events import Signal
+from postwright.wire.grammar import base64_encode
+from postwright.wire.options import Limits, ServerOptions
+from postwright.wire.server import SmtpServer
+
+ALLOWED: Final[tuple[type[Exception], ...]] = ()
+
+OPTIONS = [
+    ServerOptions(auth=("PLAIN", "LOGIN", "CRAM-MD5"), starttls=True),
+    ServerOptions(bare="repair", limits=Limits(message_size=100, errors=None, junk=None, text_line=None)),
+    ServerOptions(chunking=False, dsn=False, smtputf8=False, limits=Limits(message_size=2000, recipients=2)),
+    ServerOptions(auth=("CRAM-MD5",), limits=Limits(message_size=50, hops=1, errors=None)),
+]
+CONTEXT = sasl.SaslContext("mx.example", "0" * 32)
+OK = Reply(250, "2.0.0", ("ok",))
+_odd = re.compile(rb"(?<!\r)\n|\r(?!\n)|\0")
+_reply = re.compile(rb"(?:[2-5][0-9][0-9]-[ -~]*\r\n)*[2-5][0-9][0-9] [ -~]*\r\n").fullmatch
+
+
+class _Answers:
+    """Somebody to answer; checks what is let through."""
+
+    def __init__(self) -> None:
+        self.mechanism: sasl.Mechanism | None = None
+        self.binary = False
+
+    def reply(self, event: events.Event) -> Reply:
+        match event:
+            case events.Rejected():
+                return event.reply
+            case events.MailFrom():
+                self.binary = event.body == "BINARYMIME"
+                return OK
+            case events.RcptTo():
+                return Reply(550, "5.1.1", ("no",)) if event.address.text.startswith("no") else OK
+            case events.DataStart():
+                return Reply(354, "", ("go",))
+            case events.Content():
+                self.check(event)
+                return OK
+            case events.StartTls():
+                return Reply(220, "2.0.0", ("go",))
+            case events.Auth():
+                self.mechanism = sasl.create(event.mechanism, CONTEXT)
+                assert self.mechanism is not None
+                return self.step(self.mechanism.start(event.initial))
+            case events.AuthResponse():
+                assert self.mechanism is not None
+                return self.step(self.mechanism.respond(event.data))
+        return OK
+
+    def step(self, step: sasl.Step) -> Reply:
+        if isinstance(step, sasl.NeedSecret) and self.mechanism is not None:
+            step = self.mechanism.secret("secret")
+        if isinstance(step, sasl.Challenge):
+            return Reply(334, "", (base64_encode(step.data),))
+        return Reply(235 if isinstance(step, sasl.Proved) else 535, "", ("x",))
+
+    def check(self, event: events.Content) -> None:
+        content = event.content
+        assert event.facts == scan(content)
+        if self.binary:
+            return
+        assert _odd.search(content) is None
+        assert not content or content.endswith(b"\r\n")
+        assert b"\r\n.\r\n" not in b"\r\n" + stuff(content)
+
+
+def converse(options: ServerOptions, pieces: list[bytes]) -> tuple[list[events.Event], bytes]:
+    """All events and all that is answered."""
+    engine = SmtpServer(options)
+    answers = _Answers()
+    engine.send_reply(OK)
+    said: list[events.Event] = []
+    for piece in pieces:
+        engine.receive_data(piece)
+        while not isinstance(event := engine.next_event(), Signal):
+            said.append(event)
+            engine.send_reply(answers.reply(event))
+    heard = engine.data_to_send()
+    assert _reply(heard) or heard.count(b"\r\n") > 1
+    return said, heard
+
+
+def fuzz_one(data: bytes) -> None:
+    if not data:
+        return
+    options = OPTIONS[data[0] & 3]
+    step = (data[0] >> 2) + 1
+    data = data[1:]
+    whole = converse(options, [data])
+    cut = converse(options, [data[at : at + step] for at in range(0, len(data), step)])
+    # STARTTLS drops what had come by then, which is the one thing that depends on the cut; the answers do not.
+    assert whole == cut
+
+
+_BEGIN = b"EHLO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\n"
+_LAST = b"Subject: x\r\nReceived: y\r\n\r\n.text\r\n..\r\n.\r\nQUIT\r\n"
+SEEDS = [
+    b"\0" + _BEGIN + b"DATA\r\n" + _LAST,
+    b"\x09" + _BEGIN + b"DATA\r\nx\n.\r\n\r.\r\n\0\r\n.\r\nNOOP\n",
+    b"\x10" + _BEGIN + b"BDAT 5\r\nab\r\ncBDAT 3 LAST\r\n.\r\nRSET\r\n",
+    b"\x0b" + b"EHLO x\r\nMAIL FROM:<> BODY=BINARYMIME SIZE=5 RET=HDRS ENVID=a+2Bb\r\nRCPT TO:<b@example.org> NOTIFY=NEVER\r\nBDAT 2 LAST\r\n\0\n",
+    b"\x04" + b"EHLO x\r\nAUTH LOGIN\r\nYW5uYQ==\r\nc2VjcmV0\r\nAUTH PLAIN AGEAYg==\r\nAUTH CRAM-MD5\r\n*\r\nSTARTTLS\r\nNOOP\r\n",
+    b"\x08" + "MAIL FROM:<ü@bücher.example> SMTPUTF8\r\nRCPT TO:<x@[IPv6:::1]> ORCPT=utf-8;\\x{20AC}\r\n".encode(),
+    b"\x0c" + b"NOOP\r\nHELP\r\nVRFY x\r\nRSET\r\n" + b"x" * 600 + b"\r\n",
+]
+
+if __name__ == "__main__":
+    common.run(fuzz_one, SEEDS)
