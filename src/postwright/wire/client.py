@@ -131,6 +131,8 @@ class SmtpClient:
             left -= 1
             if self._phase == IDLE:
                 self._transaction_reply(reply)
+            elif self._phase == CLOSED:
+                break
             elif self._phase == STARTTLS:
                 self._starttls_reply(reply, alone=not (left or parser.partial or parser.error))
             else:
@@ -200,8 +202,8 @@ class SmtpClient:
         phase = self._phase
         if phase == QUIT:
             self._end(None)
-        elif phase in (HANDSHAKE, CLOSED):
-            # Bytes in the clear where only TLS may follow, or words after the end.
+        elif phase == HANDSHAKE:
+            # In the clear, where only TLS may follow.
             self._fault(Fault.PROTOCOL, _UNSOLICITED)
         elif phase == AUTH and 300 <= reply.code < 400:
             self._challenge(reply)
