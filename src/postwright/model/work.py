@@ -1,0 +1,67 @@
+"""Work as the scheduler holds it: queue keys, entries, leases, and the closed list of reasons for a wait.
+
+Plain values. An entry is deliberately small (a million of them must fit a small machine): everything that delivery needs beside is
+read from the spool when the entry is leased.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from postwright.model.message import SpoolRef
+
+
+class QueueKey(NamedTuple):
+    """`domain/vmta`, PowerMTA's queue name. `domain` is the destination or a rollup, in lower case."""
+
+    domain: str
+    vmta: str
+
+    def __str__(self) -> str:
+        return f"{self.domain}/{self.vmta}"
+
+
+class WaitReason(Enum):
+    """Why recipients of a queue are not going now. Shown as it stands in commands, API and records."""
+
+    NONE = "nothing waits"
+    READY = "ready: a connection will take it"
+    CONNECTING = "a connection is being opened"
+    QUEUE_CONNECTIONS = "max-smtp-out of the queue is reached"
+    VMTA_CONNECTIONS = "max-smtp-out of the virtual MTA is reached"
+    TOTAL_CONNECTIONS = "total-max-smtp-out is reached"
+    MESSAGE_RATE = "max-msg-rate is reached"
+    CONNECT_RATE = "max-connect-rate is reached"
+    RAMP_UP = "smtp-out-rampup-interval"
+    QUEUE_RETRY = "the queue waits for its next retry"
+    RECIPIENT_RETRY = "each recipient waits for its next retry"
+    SCHEDULED = "not before its time"
+    PAUSED = "paused by the operator"
+    STOPPING = "the relay is stopping"
+
+
+class Entry(Struct, gc=False):
+    """Live recipients of one message for one queue. `due`, `first_attempt`, `received_at` Unix seconds; `recipients` indexes
+    into the envelope; `spool_attempts` attempts so far (all recipients of an entry share their history)."""
+
+    message_id: int
+    ref: SpoolRef
+    recipients: tuple[int, ...]
+    received_at: float
+    due: float = 0.0
+    attempts: int = 0
+    first_attempt: float = 0.0
+    size: int = 0
+    job: str = ""
+    priority: int = 50
+
+
+class Lease(Struct):
+    """Recipients of one message, handed out for one transaction. `entry` is what is settled afterwards."""
+
+    key: QueueKey
+    entry: Entry
+    rest: Entry | None = None  # what exceeded max-rcpt-per-message went back to the queue as this

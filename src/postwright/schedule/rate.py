@@ -1,0 +1,61 @@
+"""Rates kept exactly: at most `count` in any window of `interval` seconds, whenever the window begins.
+
+A token bucket lets twice the count through round a refill; receivers that count, notice. A list of time stamps would be exact but
+grows with the count. Here the interval is cut into slots and a slot is given back only when all of it has left the window: never
+too many, and at most one slot's share too few. Time is an argument and may not go back (if it does, nothing is given back early).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+SLOTS = 64
+
+
+class SlidingRate:
+    """Counts grants of the last `interval` seconds; O(1) amortised, at most 64 slots of memory."""
+
+    __slots__ = ("_granted", "_slot", "_used", "count", "interval")
+
+    def __init__(self, count: int, interval: float) -> None:
+        self.count = count
+        self.interval = interval
+        self._slot = interval / SLOTS
+        self._granted: deque[list[float]] = deque()  # [end of the slot, grants in it]
+        self._used = 0
+
+    def free(self, now: float) -> int:
+        """How many may be granted now."""
+        self._forget(now)
+        return self.count - self._used
+
+    def take(self, now: float, amount: int = 1) -> None:
+        """Count `amount` grants made now (the caller has asked `free`)."""
+        self._used += amount
+        granted = self._granted
+        if granted and now < granted[-1][0]:
+            granted[-1][1] += amount
+        else:
+            granted.append([now + self._slot, amount])
+
+    def give_back(self, amount: int) -> None:
+        """Grants that were not used after all (an untouched lease), newest first."""
+        while amount > 0 and self._granted:
+            last = self._granted[-1]
+            part = min(amount, int(last[1]))
+            last[1] -= part
+            amount -= part
+            self._used -= part
+            if not last[1]:
+                self._granted.pop()
+
+    def next_free(self, now: float) -> float:
+        """The earliest time at which `free` is above zero; `now` if it is already."""
+        if self.free(now) > 0 or not self._granted:
+            return now
+        return self._granted[0][0] + self.interval
+
+    def _forget(self, now: float) -> None:
+        granted = self._granted
+        while granted and granted[0][0] + self.interval <= now:
+            self._used -= int(granted.popleft()[1])
