@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from typing import cast
 
 
 class Act(Enum):
@@ -39,6 +40,7 @@ class ScriptedPeer(asyncio.Protocol):
 
     `lines` are the commands, `contents` the contents as sent (dot-stuffed if by DATA), `octets` all that came. An answer is
     sent with CRLF appended; CLOSE and ABORT end the connection; one that begins with "!" is sent and the connection closed.
+    SILENT is for good: nothing is answered or read any more until `speak` (octets are kept).
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class ScriptedPeer(asyncio.Protocol):
         self.contents: list[bytes] = []
         self.octets = bytearray()
         self.closed = False
+        self.silent = False
         self.offers = tuple(offers)
         self._answers: dict[str, list[Answer]] = {}
         for verb, answer in {**_USUAL, "EHLO": self._ehlo(), **(answers or {})}.items():
@@ -72,8 +75,7 @@ class ScriptedPeer(asyncio.Protocol):
         return [line.split(" ")[0].split(":")[0].upper() for line in self.lines]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self._transport = transport  # type: ignore[assignment]
+        self._transport = cast(asyncio.Transport, transport)
         self._say("BANNER")
 
     def tls_started(self, transport: asyncio.Transport) -> None:
@@ -81,6 +83,15 @@ class ScriptedPeer(asyncio.Protocol):
         self._transport = transport
         self._buffer.clear()
         self._mode = "command"
+
+    def speak(self, answer: bytes) -> None:
+        """End the silence with what was left unsaid; a 354 means that content is read next."""
+        self.silent = False
+        if answer.startswith(b"354"):
+            self._mode = "data"
+        if self._transport is not None:
+            self._transport.write(answer + b"\r\n")
+        self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
@@ -93,7 +104,7 @@ class ScriptedPeer(asyncio.Protocol):
 
     def _step(self) -> bool:
         """Take one command, or content, out of the buffer."""
-        if self._mode == "tls" or self.closed:
+        if self._mode == "tls" or self.closed or self.silent:
             return False
         if self._mode == "bdat":
             return self._take_chunk()
@@ -139,7 +150,7 @@ class ScriptedPeer(asyncio.Protocol):
         elif verb == "STARTTLS" and self._on_starttls is not None and isinstance(answer, bytes) and answer.startswith(b"2"):
             self._mode = "tls"
             self._on_starttls(self)
-        elif verb == "QUIT" and self._transport is not None:
+        elif verb == "QUIT" and not self.silent and self._transport is not None:
             self._transport.close()
 
     def _say(self, verb: str) -> Answer:
@@ -148,7 +159,9 @@ class ScriptedPeer(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return answer
-        if answer is CLOSE:
+        if answer is SILENT:
+            self.silent = True
+        elif answer is CLOSE:
             transport.close()
         elif answer is ABORT:
             transport.abort()

@@ -141,13 +141,11 @@ class SmtpClient:
             self._fault(Fault.PROTOCOL, parser.error)
         return self._take_events()
 
-    def lost(self, fault: Fault, detail: str = "", behind_left: bool = True) -> list[Event]:
-        """The connection is gone (LOST), or patience is (TIMEOUT).
-
-        `behind_left` False: octets of the foremost transaction's content were still with us.
-        """
+    def lost(self, fault: Fault, detail: str = "", left: bool = True) -> list[Event]:
+        """The connection is gone (LOST), or patience is (TIMEOUT). Whether the foremost transaction's content, if given, had `left`
+        us whole decides if it may have been taken."""
         if self._phase != CLOSED:
-            self.clear = self.clear and behind_left
+            self.clear = left
             self._fault(fault, detail)
         return self._take_events()
 
