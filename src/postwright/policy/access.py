@@ -5,8 +5,8 @@ at construction; afterwards every question has an answer. None means that there 
 
 An unauthenticated peer of a source with `require-auth` is let past MAIL and judged at RCPT. PowerMTA's guide says "refuse mail
 before AUTH"; but `relay-domain` and `relay-address` are promised to be taken "from anyone", postmaster must be reachable by
-everybody (RFC 5321 section 4.5.1), and the usual configuration has `<source 0/0> require-auth true` beside them. Only RCPT knows which of the
-two it is. A login is required for everything else: also `always-allow-relaying` counts for nothing until then.
+everybody (RFC 5321 section 4.5.1), and the usual configuration has `<source 0/0> require-auth true` beside them. Only RCPT
+knows which of the two it is. For everything else the login is required: `always-allow-relaying` too counts for nothing until then.
 """
 
 from __future__ import annotations

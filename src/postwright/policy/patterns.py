@@ -62,7 +62,7 @@ class DomainPatterns:
 
     def _holds(self, literal: str) -> bool:
         address = ip_address(literal[1:-1].removeprefix("IPv6:"))
-        return any([address in net for net in self._networks])
+        return any(address in net for net in self._networks)
 
 
 class AddressPatterns:
@@ -96,7 +96,7 @@ class AddressPatterns:
         # "a@good.example"@evil.example must not pass for an address at good.example when an expression lacks its $.
         if "@" in local:
             return False
-        return any([search(text) for search in self._searches])
+        return any(search(text) for search in self._searches)
 
 
 def expression(source: str) -> Search:
