@@ -42,13 +42,14 @@ async def greeted(sink: SinkServer, **options: object) -> SourceClient:
 async def test_takes_a_message_whole() -> None:
     async with SinkServer() as sink, await greeted(sink) as client:
         assert client.banner.code == 220
-        sent = await client.send("a@a.example", ["b@b.example", '"x>y"@c.example'], CONTENT, mail_params="SIZE=99", rcpt_params="NOTIFY=NEVER")
+        recipients = ["b@b.example", '"x>y"@c.example']
+        sent = await client.send("a@a.example", recipients, CONTENT, mail_params="SIZE=99", rcpt_params="NOTIFY=NEVER")
         assert (sent.mail.code, [r.code for r in sent.rcpts], sent.final.code) == (250, [250, 250], 250)
         assert (sent.mail.status, sent.final.status) == ("2.1.0", "2.0.0")
         (message,) = await sink.wait_for(1)
         assert message.sender == "a@a.example"
         assert message.sender_params == "SIZE=99"
-        assert message.recipients == ["b@b.example", '"x>y"@c.example']
+        assert message.recipients == recipients
         assert message.recipient_params == ["NOTIFY=NEVER"] * 2
         assert message.content == CONTENT
         assert message.size == len(CONTENT)
@@ -158,16 +159,20 @@ async def test_replies_by_rule(rule: str) -> None:
             assert await client.read_eof() == b""
 
 
+async def everything(port: int, stage: str) -> None:
+    async with await SourceClient.connect("127.0.0.1", port) as client:
+        await client.ehlo()
+        if stage in {"rset", "noop", "vrfy", "quit"}:
+            await client.command(stage.upper())
+        await client.send("a@a.example", ["b@b.example"], CONTENT)
+
+
 @pytest.mark.parametrize("stage", ["connect", "ehlo", "mail", "rcpt", "data", "body", "eod", "rset", "noop", "vrfy", "quit"])
 @pytest.mark.parametrize("action", ["drop", "reset"])
 async def test_drops_at_every_stage(stage: str, action: str) -> None:
     async with SinkServer([f"{stage} {action}"]) as sink:
         with pytest.raises(EOFError):
-            async with await SourceClient.connect("127.0.0.1", sink.port) as client:
-                await client.ehlo()
-                if stage in {"rset", "noop", "vrfy", "quit"}:
-                    await client.command(stage.upper())
-                await client.send("a@a.example", ["b@b.example"], CONTENT)
+            await everything(sink.port, stage)
         assert sink.counts.messages == 0
         assert sink.counts.acts[stage, action] == 1
 
@@ -238,7 +243,8 @@ async def test_extensions_are_offered_as_told() -> None:
         }  # fmt: skip
         assert (await client.command("MAIL FROM:<a@a.example> SIZE=51")).code == 552
         assert (await client.send("a@a.example", ["b@b.example"], b"x" * 60)).final.code == 552
-        assert (await client.send("a@a.example", ["b@b.example"], b"x", mail_params="SIZE=5 BODY=BINARYMIME AUTH=<>", chunk=9)).final.code == 250
+        params = "SIZE=5 BODY=BINARYMIME AUTH=<>"
+        assert (await client.send("a@a.example", ["b@b.example"], b"x", mail_params=params, chunk=9)).final.code == 250
     async with SinkServer(extensions=Extensions(ehlo=False)) as sink, await SourceClient.connect("127.0.0.1", sink.port) as client:
         assert (await client.ehlo()).code == 502
         assert (await client.command("HELO x.example")).code == 250
@@ -389,7 +395,7 @@ async def test_forgets_great_content_it_does_not_keep() -> None:
 
 async def test_waiting_tells_what_there_was() -> None:
     async with SinkServer() as sink:
-        with pytest.raises(TimeoutError, match="3 messages.*'messages': 0"):
+        with pytest.raises(TimeoutError, match=r"3 messages.*'messages': 0"):
             await sink.wait_for(3, timeout=0.01)
 
 

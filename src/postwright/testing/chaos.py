@@ -10,10 +10,12 @@ Raises OSError when it cannot listen; what becomes of a connection never raises,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from random import Random
 from types import TracebackType
 from typing import Literal
+from weakref import WeakSet
 
 from msgspec import Struct
 
@@ -61,6 +63,7 @@ class ChaosProxy:
         self._chance = Random(seed)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: WeakSet[asyncio.StreamWriter] = WeakSet()
 
     async def start(self) -> None:
         """Begins to listen. Raises OSError."""
@@ -74,6 +77,10 @@ class ChaosProxy:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            for writer in list(self._writers):
+                writer.transport.abort()
+                with contextlib.suppress(OSError):  # how it was lost does not matter any more
+                    await writer.wait_closed()
             await self._server.wait_closed()
             self._server = None
 
@@ -85,6 +92,7 @@ class ChaosProxy:
         await self.stop()
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         number = self.connections
         self.connections += 1
         # Drawn here and not in the task: the order of accepting is the order of the draws.
@@ -100,8 +108,9 @@ class ChaosProxy:
         try:
             up_reader, up_writer = await asyncio.open_connection(*self.target)
         except OSError:
-            writer.close()
+            self._end(CALM, writer)
             return
+        self._writers.add(up_writer)
         tasks = [
             asyncio.ensure_future(self._pump(reader, up_writer, chaos, chance, upward=True)),
             asyncio.ensure_future(self._pump(up_reader, writer, chaos, chance, upward=False)),
@@ -115,7 +124,6 @@ class ChaosProxy:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             self._end(chaos if cut else CALM, writer, up_writer)
 
     async def _pump(

@@ -198,9 +198,9 @@ class LoadSession(asyncio.Protocol):
         if then == self._on_ehlo:
             self._pipelining = any(line[4:].strip().upper() == b"PIPELINING" for line in lines)
         self._ending = self._ending or lines[-1][:3] == b"421"
-        then(lines[-1].decode("utf-8", "replace"), message)
-        if self._unsent and not self._pipelining:
+        if self._unsent:
             self._transport.write(self._unsent.popleft())
+        then(lines[-1].decode("utf-8", "replace"), message)
 
     # -- the beginning
 

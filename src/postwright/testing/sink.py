@@ -108,6 +108,8 @@ class SinkServer:
                 session.abort()
             await self._server.wait_closed()
             self._server = None
+            while self.sessions:  # noqa: ASYNC110  # connection_lost of each comes at the next turn of the loop
+                await asyncio.sleep(0)
         for waiter in self._waiters:
             waiter.cancel()
 

@@ -94,16 +94,19 @@ class Transcript:
     async def serve(
         self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None, timeout: float = 10.0
     ) -> AsyncIterator[int]:
-        """Plays the server for one connection; gives the port. At the context's end waits until all was said; raises TranscriptError."""
+        """Plays the server for the first connection; gives the port. Waits at the end until all was said. Raises TranscriptError."""
         played: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        taken = False
 
         async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if played.done():
+            nonlocal taken
+            if taken:
                 writer.close()
                 return
+            taken = True
             try:
                 said = await _Player(self, "S", reader, writer, tls, "localhost", timeout).run()
-            except (TranscriptError, OSError) as error:
+            except Exception as error:  # whatever ended the play is the test's to see, not the event loop's
                 played.set_exception(error)
             else:
                 played.set_result(said)
@@ -111,9 +114,10 @@ class Transcript:
         server = await asyncio.start_server(accepted, host, port, limit=_LIMIT)
         try:
             yield server.sockets[0].getsockname()[1]
-            await asyncio.wait_for(asyncio.shield(played), timeout)
-        except TimeoutError:
-            raise TranscriptError(f"{self.name}: nobody came, or the conversation did not end in {timeout:g} s") from None
+            await asyncio.wait([played], timeout=timeout)
+            if not played.done():
+                raise TranscriptError(f"{self.name}: nobody came, or the conversation did not end in {timeout:g} s")
+            played.result()
         finally:
             server.close()
             if played.done() and not played.cancelled():
@@ -178,7 +182,10 @@ class _Player:
         if step.data == b"<starttls>":
             await self._handshake(step)
         elif step.data == b"<eof>":
-            self._writer.write_eof()
+            if self._writer.can_write_eof():
+                self._writer.write_eof()
+            else:
+                self._writer.close()  # TLS knows no half-closed connection
         else:
             sockets.reset(self._writer.transport)
 
