@@ -314,10 +314,14 @@ class SourceHostRule(Struct, frozen=True):
 
 
 class DomainBlock(Struct, frozen=True):
-    """`<domain PATTERN>`: assignments as written. `pattern` lower case: `*`, `a.b`, `*.a.b`, `[*.]a.b`, `[ip/mask]`."""
+    """`<domain PATTERN>`: assignments as written. `pattern` lower case: `*`, `a.b`, `*.a.b`, `[*.]a.b`, `[ip/mask]`.
+
+    `by_macro`: the pattern came out of a domain macro; a domain written by name wins over it, wherever it stands.
+    """
 
     pattern: str
     assignments: Scope
+    by_macro: bool = False
 
 
 class VmtaSettings(Struct, frozen=True):

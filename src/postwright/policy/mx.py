@@ -1,0 +1,158 @@
+"""From what the DNS says and the settings want to a plan: which hosts, from which source address, with how much TLS.
+
+Pure: the answer, the settings and a turn counter come in, a `Plan` comes out. An empty plan says why, with a status code, and whether
+that is for good. Sources: PowerMTA's `smtp-hosts`/`route`, `smtp-source-host`, RFC 5321 section 5, RFC 7505.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from msgspec import Struct
+
+from postwright.model.route import MxAnswer, MxHost, MxStatus, Plan, Route, SessionOptions, SourceHost, Timeouts, TlsLevel
+from postwright.policy.settings import DomainSettings
+
+ANY_SOURCE = SourceHost("", "")
+
+
+class HostSpec(Struct, frozen=True, gc=False):
+    """One element of `smtp-hosts`. `lookup_mx`: use the MX records of `name` in its place."""
+
+    name: str
+    port: int
+    preference: int
+    lookup_mx: bool = False
+
+
+def parse_hosts(text: str, default_port: int) -> tuple[HostSpec, ...]:
+    """`h1,h2;[ip]:port;lookup-mx:dom`: commas for equal preference, semicolons for the next. Raises ValueError."""
+    specs: list[HostSpec] = []
+    for preference, group in enumerate(text.split(";")):
+        for item in filter(None, (part.strip() for part in group.split(","))):
+            lookup = item.lower().startswith("lookup-mx:")
+            name, port = _split_port(item[10:] if lookup else item, default_port)
+            specs.append(HostSpec(name.lower().rstrip("."), port, preference, lookup))
+    if not specs:
+        raise ValueError("no host in the list")
+    return tuple(specs)
+
+
+def _split_port(item: str, default: int) -> tuple[str, int]:
+    if item.startswith("["):
+        name, bracket, rest = item.partition("]")
+        if not bracket:
+            raise ValueError(f"a bracket is missing in {item!r}")
+        name, port = name + bracket, rest.removeprefix(":") if rest else ""
+    else:
+        name, _, port = item.partition(":")
+    if not name or name == "[]":
+        raise ValueError(f"no host in {item!r}")
+    if not port:
+        return name, default
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"{port!r} is no port")
+    return name, int(port)
+
+
+def session_options(settings: DomainSettings) -> SessionOptions:
+    """How to behave on a session of this queue."""
+    if settings.require_starttls:
+        tls = TlsLevel.REQUIRED
+    else:
+        tls = TlsLevel.OPPORTUNISTIC if settings.use_starttls else TlsLevel.NONE
+    return SessionOptions(
+        tls=tls,
+        ignore_8bitmime=settings.ignore_8bitmime,
+        ignore_chunking=settings.ignore_chunking,
+        ignore_pipelining=settings.ignore_pipelining,
+        ignore_dsn=settings.ignore_dsn,
+        auth_username=settings.auth_username,
+        auth_password=settings.auth_password,
+        plain_auth_without_tls=settings.use_unencrypted_plain_auth,
+        timeouts=Timeouts(
+            connect=settings.connect_timeout,
+            greeting=settings.smtp_greeting_timeout,
+            command=settings.smtp_multiple_line_response_timeout,
+            data_send=settings.data_send_timeout,
+            data_termination=settings.smtp_data_termination_timeout,
+            idle=settings.connection_idle_timeout,
+        ),
+    )
+
+
+def plan(
+    answer: MxAnswer,
+    options: SessionOptions,
+    sources: Sequence[SourceHost],
+    turn: int = 0,
+    avoid: Collection[str] = (),
+    most: int = 10,
+) -> Plan:
+    """Routes in order: preference, IPv4 before IPv6, hosts in `avoid` (their addresses) last; sources take turns by `turn`.
+
+    `answer` has addresses filled in; `most` is `mx-connection-attempts`.
+    """
+    if answer.status not in (MxStatus.FOUND, MxStatus.IMPLICIT):
+        return no_route(answer)
+    routes: list[Route] = []
+    late: list[Route] = []
+    for host in sorted(answer.hosts, key=lambda h: h.preference):
+        for address in host.addresses:
+            source = _source_for(address, sources, turn)
+            if source is not None:
+                (late if address in avoid else routes).append(Route(host.name, address, host.port, source))
+    routes += late
+    if not routes:
+        if any(host.addresses for host in answer.hosts):
+            return Plan((), options, "no source address of the right family for any host", "4.4.4")
+        return Plan((), options, "no host of the domain has an address", "4.4.4")
+    return Plan(tuple(routes[:most]), options)
+
+
+def _source_for(address: str, sources: Sequence[SourceHost], turn: int) -> SourceHost | None:
+    if not sources:
+        return ANY_SOURCE
+    six = ":" in address
+    fitting = [s for s in sources if not s.address or (":" in s.address) == six]
+    return fitting[turn % len(fitting)] if fitting else None
+
+
+def no_route(answer: MxAnswer) -> Plan:
+    """Why mail for the domain cannot go, now or ever."""
+    detail = f": {answer.detail}" if answer.detail else ""
+    if answer.status is MxStatus.NULL_MX:
+        return Plan((), error="the domain accepts no mail (null MX)", status="5.1.10", permanent=True)
+    if answer.status is MxStatus.NO_DOMAIN:
+        return Plan((), error=f"the domain does not exist{detail}", status="5.1.2", permanent=True)
+    if answer.status is MxStatus.NO_HOSTS:
+        return Plan((), error=f"no host takes mail for the domain{detail}", status="5.4.4" if "loop" not in detail else "5.4.6", permanent=True)
+    return Plan((), error=f"the DNS does not answer for the domain{detail}", status="4.4.3")
+
+
+def bounces(plan_: Plan, settings: DomainSettings, age: float) -> bool:
+    """Does a plan without routes fail the queue for good? `age` of the oldest recipient, seconds.
+
+    A null MX and a loop always do. For a domain without hosts PowerMTA asks `bounce-upon-no-mx`: yes, no, or after a time.
+    """
+    if not plan_.permanent:
+        return False
+    if plan_.status in ("5.1.10", "5.4.6"):
+        return True
+    rule = settings.bounce_upon_no_mx
+    if isinstance(rule, bool):
+        return rule
+    return rule is not None and age >= rule
+
+
+def hosts_answer(specs: Sequence[HostSpec]) -> MxAnswer:
+    """`smtp-hosts` without look-up of MX, as if the DNS had said so; literals bring their address."""
+    return MxAnswer(MxStatus.FOUND, tuple(as_host(spec) for spec in specs))
+
+
+def as_host(spec: HostSpec) -> MxHost:
+    """An element of `smtp-hosts` as a host; a literal has its address already."""
+    if spec.name.startswith("["):
+        literal = spec.name.strip("[]").removeprefix("ipv6:")
+        return MxHost(literal, spec.preference, spec.port, (literal,))
+    return MxHost(spec.name, spec.preference, spec.port)

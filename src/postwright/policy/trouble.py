@@ -1,0 +1,233 @@
+"""What a failure means. The one place that turns what a session saw into the fate of recipients, host, queue and session.
+
+    refused, unreachable, timed out before the greeting     this host is no good now: the next one of the plan; none left: queue retry
+    greeting 4xx                                            as above, the host is left alone for a while
+    greeting 5xx                                            the next host; none left: bounce the queue (bounce-upon-5xx-greeting) or retry
+    EHLO and HELO refused                                   as the greeting
+    STARTTLS refused or handshake failed                    (required) next host; then queue retry; never plain text
+    AUTH refused 5xx or 4xx                                 queue retry: the operator's password, not the recipient's fault
+    421 anywhere                                            what was not yet answered is transient; session closed; host busy by setting
+    MAIL refused                                            all recipients: 5xx permanent, 4xx transient; the session goes on
+    RCPT refused                                            that recipient: 5xx permanent, 4xx transient
+    DATA refused                                            the accepted recipients: 5xx permanent, 4xx transient
+    end of data 5xx / 4xx                                   the accepted recipients: permanent / transient
+    lost or timed out before the end of data is sent        transient (or permanent by bounce-upon-transfer-failure); session closed
+    lost or timed out after it                              transient: "may be sent more than once" (or delivered, by
+                                                            assume-delivery-upon-data-termination-timeout, on a time-out only)
+    a needed extension is missing                           permanent: the message cannot go there as it is (RFC 6152, 6531, 1870)
+    the peer speaks nonsense                                transient, session closed, next host
+
+Every recipient of the transaction gets exactly one disposition. A 4xx never bounces by itself, a 2xx to the end of data always
+delivers. Nothing here raises; nothing here knows the time.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from postwright.model.outcome import Disposition, Failure, Fault, Judgement, Kind, Site, Stage, TransactionResult
+from postwright.model.reply import Reply
+from postwright.policy.settings import DomainSettings
+
+_FAULT_STATUS = {
+    Fault.REFUSED: "4.4.1",
+    Fault.UNREACHABLE: "4.4.1",
+    Fault.TIMEOUT: "4.4.1",
+    Fault.LOST: "4.4.2",
+    Fault.TLS: "4.7.5",
+    Fault.PROTOCOL: "4.5.0",
+    Fault.SOURCE: "4.3.5",
+    Fault.LOCAL: "4.3.0",
+    Fault.NOT_OFFERED: "5.6.3",
+    Fault.NONE: "4.0.0",
+}
+
+# what a reply without an enhanced status code most likely says, by the stage that it answers (RFC 3463)
+_STAGE_STATUS = {
+    Stage.BANNER: "4.2",
+    Stage.EHLO: "5.0",
+    Stage.STARTTLS: "7.0",
+    Stage.AUTH: "7.8",
+    Stage.MAIL: "1.0",
+    Stage.RCPT: "1.0",
+    Stage.DATA: "6.0",
+    Stage.BODY: "6.0",
+    Stage.END_OF_DATA: "6.0",
+}
+
+_CODE_STATUS = {
+    421: "4.3.2",
+    450: "4.2.0",
+    451: "4.3.0",
+    452: "4.3.1",
+    500: "5.5.2",
+    501: "5.5.4",
+    502: "5.5.1",
+    503: "5.5.1",
+    504: "5.5.4",
+    521: "5.3.2",
+    535: "5.7.8",
+    551: "5.1.6",
+    552: "5.2.2",
+    556: "5.1.10",
+}
+
+
+class Rules(Struct, frozen=True):
+    """The settings that change a meaning; resolved once per queue."""
+
+    smtp_421_means_mx_unavailable: bool = False
+    smtp_553_means_invalid_mailbox: bool = True
+    bounce_upon_5xx_greeting: bool = True
+    bounce_upon_transfer_failure: bool = False
+    assume_delivery_upon_data_termination_timeout: bool = False
+
+    @classmethod
+    def of(cls, settings: DomainSettings) -> Rules:
+        """The rules of a queue."""
+        return cls(
+            settings.smtp_421_means_mx_unavailable,
+            settings.smtp_553_means_invalid_mailbox,
+            settings.bounce_upon_5xx_greeting,
+            settings.bounce_upon_transfer_failure,
+            settings.assume_delivery_upon_data_termination_timeout,
+        )
+
+
+DEFAULT = Rules()
+
+
+def status_of(reply: Reply, stage: Stage, rules: Rules = DEFAULT) -> str:
+    """The enhanced status code of a reply: its own if it fits its class, else the likeliest (RFC 3463)."""
+    kind = reply.code // 100
+    if reply.status and reply.status[0] == str(kind):
+        return reply.status
+    if kind == 2:
+        return "2.0.0"
+    if reply.code == 553 and stage is Stage.RCPT and rules.smtp_553_means_invalid_mailbox:
+        return "5.1.1"
+    if reply.code == 550 and stage is Stage.RCPT:
+        return "5.1.1"
+    known = _CODE_STATUS.get(reply.code)
+    if known is not None:
+        return known
+    return f"{kind}.{_STAGE_STATUS.get(stage, '0.0')}"
+
+
+def of_reply(reply: Reply, stage: Stage, rules: Rules = DEFAULT) -> Disposition:
+    """One recipient's fate by a final or refusing reply."""
+    diagnostic = f"smtp;{reply.text}"
+    if reply.positive:
+        return Disposition(Kind.DELIVERED, status_of(reply, stage, rules), diagnostic)
+    kind = Kind.PERMANENT if reply.permanent else Kind.TRANSIENT
+    return Disposition(kind, status_of(reply, stage, rules), diagnostic)
+
+
+def of_failure(failure: Failure, rules: Rules = DEFAULT) -> Disposition:
+    """The fate of a recipient whose transaction ended by `failure` before an answer of its own."""
+    if failure.reply is not None and not failure.reply.positive:
+        return of_reply(failure.reply, failure.stage, rules)
+    status = _FAULT_STATUS[failure.fault]
+    text = failure.fault.value or "failed"
+    if failure.detail:
+        text += f": {failure.detail}"
+    kind = Kind.PERMANENT if status.startswith("5") else Kind.TRANSIENT
+    return Disposition(kind, status, f"x-pmta;{text} (at {failure.stage.value})")
+
+
+def judge_open(failure: Failure, count: int, rules: Rules = DEFAULT, *, more_hosts: bool = False) -> Judgement:
+    """A session that did not come to a first transaction. Recipients are untouched unless the queue bounces."""
+    reply = failure.reply
+    base = of_failure(failure, rules)
+    reason = base.diagnostic
+    if more_hosts:
+        return Judgement(_same(Disposition(Kind.UNTOUCHED, base.status, reason), count), Site.TRY_NEXT_HOST, False, reason)
+    five_greeting = reply is not None and reply.permanent and failure.stage in (Stage.BANNER, Stage.EHLO)
+    if five_greeting and rules.bounce_upon_5xx_greeting:
+        return Judgement(_same(base, count), Site.QUEUE_BOUNCE, False, reason)
+    if failure.detail == "loop to self":
+        loop = Disposition(Kind.PERMANENT, "5.4.6", "x-pmta;mail for this domain loops back to this relay")
+        return Judgement(_same(loop, count), Site.QUEUE_BOUNCE, False, loop.diagnostic)
+    return Judgement(_same(_transient(base), count), Site.QUEUE_RETRY, False, reason)
+
+
+def judge(result: TransactionResult, rules: Rules = DEFAULT) -> Judgement:
+    """The whole meaning of one transaction."""
+    final = result.final
+    if result.failure is None and final is not None and final.positive:
+        return _delivered(result, final, rules)
+    if result.untouched:
+        untouched = Disposition(Kind.UNTOUCHED, "4.4.2", "x-pmta;the session ended before this transaction began")
+        return Judgement(_same(untouched, len(result.rcpt)), Site.FINE, False)
+    dispositions = tuple(_one(result, rcpt, rules) for rcpt in result.rcpt)
+    return Judgement(dispositions, _site(result, rules), result.usable and not _closes(result), _reason(result))
+
+
+def _delivered(result: TransactionResult, final: Reply, rules: Rules) -> Judgement:
+    delivered = of_reply(final, Stage.END_OF_DATA, rules)
+    if len(result.rcpt) == 1 and result.rcpt[0] is not None and result.rcpt[0].positive:
+        return Judgement((delivered,), keep_session=result.usable)
+    dispositions = tuple(
+        delivered if rcpt is not None and rcpt.positive else _one(result, rcpt, rules) for rcpt in result.rcpt
+    )
+    return Judgement(dispositions, keep_session=result.usable)
+
+
+def _one(result: TransactionResult, rcpt: Reply | None, rules: Rules) -> Disposition:
+    """A recipient of a transaction that did not end well for all."""
+    if rcpt is not None and not rcpt.positive:
+        return of_reply(rcpt, Stage.RCPT, rules)
+    if result.mail is not None and not result.mail.positive:
+        return of_reply(result.mail, Stage.MAIL, rules)
+    failure = result.failure
+    if result.maybe_taken:
+        return _maybe_taken(failure, rules)
+    if result.final is not None and not result.final.positive:
+        stage = failure.stage if failure is not None else Stage.END_OF_DATA
+        return of_reply(result.final, stage, rules)
+    if failure is None:
+        # a positive final reply, but this recipient got no answer of its own: the peer broke the protocol
+        return Disposition(Kind.TRANSIENT, "4.5.0", "x-pmta;no reply to this recipient")
+    disposition = of_failure(failure, rules)
+    if rules.bounce_upon_transfer_failure and failure.stage is Stage.BODY and failure.reply is None:
+        return Disposition(Kind.PERMANENT, "5" + disposition.status[1:], disposition.diagnostic)
+    return disposition
+
+
+def _maybe_taken(failure: Failure | None, rules: Rules) -> Disposition:
+    timed_out = failure is not None and failure.fault is Fault.TIMEOUT
+    if timed_out and rules.assume_delivery_upon_data_termination_timeout:
+        return Disposition(Kind.DELIVERED, "2.0.0", "x-pmta;assumed delivered: no reply to the end of data in time")
+    what = failure.fault.value if failure is not None and failure.fault is not Fault.NONE else "connection lost"
+    return Disposition(Kind.TRANSIENT, "4.4.2", f"x-pmta;{what} after the end of data; the message may be sent more than once")
+
+
+def _site(result: TransactionResult, rules: Rules) -> Site:
+    for reply in (result.final, result.mail, *result.rcpt, result.failure.reply if result.failure is not None else None):
+        if reply is not None and reply.code == 421:
+            return Site.HOST_BUSY if rules.smtp_421_means_mx_unavailable else Site.FINE
+    return Site.FINE
+
+
+def _closes(result: TransactionResult) -> bool:
+    failure = result.failure
+    return failure is not None and failure.fault in (Fault.LOST, Fault.TIMEOUT, Fault.PROTOCOL, Fault.TLS)
+
+
+def _reason(result: TransactionResult) -> str:
+    failure = result.failure
+    if failure is None:
+        return ""
+    if failure.reply is not None:
+        return failure.reply.text
+    return f"{failure.fault.value} {failure.detail}".strip()
+
+
+def _transient(disposition: Disposition) -> Disposition:
+    if disposition.kind is Kind.TRANSIENT:
+        return disposition
+    return Disposition(Kind.TRANSIENT, "4" + disposition.status[1:], disposition.diagnostic)
+
+
+def _same(disposition: Disposition, count: int) -> tuple[Disposition, ...]:
+    return (disposition,) * count
