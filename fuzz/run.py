@@ -1,0 +1,56 @@
+"""Runs the fuzz targets, one process each: `./dev fuzz [--seconds N] [--seed N] [--plain] [TARGET ...]`.
+
+A target is a file fuzz_*.py here; without a name all of them run, one after the other. Ends with a line per target, and with status 1 when
+one has found something: its output was shown, and the octets that did it are a file in .fuzz/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+FOUND = HERE.parent / ".fuzz"  # libFuzzer leaves what breaks a target in the folder where it runs
+STARTING = 120  # seconds a target may take beyond its time: instrumenting, and the last input
+
+
+def main() -> int:
+    targets = {path.stem.removeprefix("fuzz_"): path for path in sorted(HERE.glob("fuzz_*.py"))}
+    parser = argparse.ArgumentParser(prog="./dev fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60, help="for each target")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the mutations (default: the time)")
+    parser.add_argument("--plain", action="store_true", help="without Atheris")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(targets)}")
+    options = parser.parse_args()
+    unknown = [name for name in options.targets if name not in targets]
+    if unknown:
+        parser.error(f"no such target: {', '.join(unknown)}")
+    FOUND.mkdir(exist_ok=True)
+    results = {name: run(targets[name], options) for name in options.targets or targets}
+    print("\n".join(f"fuzz {name:24} {result}" for name, result in results.items()))
+    return 0 if all(result.startswith("clean") for result in results.values()) else 1
+
+
+def run(path: Path, options: argparse.Namespace) -> str:
+    """One target; its output is shown only when it has found something."""
+    command = [sys.executable, str(path), "--seconds", str(options.seconds), "--seed", str(options.seed), *(["--plain"] * options.plain)]
+    print(f"== {path.name}, seed {options.seed}", flush=True)
+    try:
+        done = subprocess.run(command, capture_output=True, cwd=FOUND, timeout=options.seconds + STARTING, check=False)
+    except subprocess.TimeoutExpired as error:
+        print(((error.stdout or b"") + (error.stderr or b"")).decode(errors="replace")[-8000:])
+        return "HUNG"
+    output = (done.stdout + done.stderr).decode(errors="replace")
+    if done.returncode:
+        print(output[-8000:])
+        return f"BROKEN (status {done.returncode})"
+    found = re.search(r"number_of_executed_units: (\d+)|(\d+) executions", output)
+    return f"clean, {found[1] or found[2]} executions" if found else "clean"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
