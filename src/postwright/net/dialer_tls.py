@@ -7,7 +7,6 @@ share.
 from __future__ import annotations
 
 import ssl
-from ipaddress import ip_address
 
 from postwright.model.route import Route, TlsLevel
 
@@ -42,19 +41,11 @@ def server_name(route: Route) -> str:
     return name or route.address
 
 
-def is_address(text: str) -> bool:
-    """An IP address, so that no name can be sent as SNI (RFC 6066 section 3)."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def describe(error: BaseException) -> str:
     """What a failed handshake says to an operator."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return error.reason or str(error)
+        # Those that OpenSSL did not raise have no reason at all.
+        return getattr(error, "reason", None) or str(error)
     return str(error) or type(error).__name__

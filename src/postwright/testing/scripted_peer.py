@@ -38,7 +38,7 @@ _USUAL: dict[str, Answer] = {
 class ScriptedPeer(asyncio.Protocol):
     """`answers` by verb ("BANNER", "EHLO", ..., "END" for the end of data): one for all, or a list whose last one stays.
 
-    `lines` are the commands, `contents` the contents as sent (dot-stuffed if by DATA), `octets` all that came. An answer is
+    `lines` are the commands, `contents` the contents as sent (dot-stuffed if by DATA), `octets` all that came, `transport` the connection. An answer is
     sent with CRLF appended; CLOSE and ABORT end the connection; one that begins with "!" is sent and the connection closed.
     SILENT is for good: nothing is answered or read any more until `speak` (octets are kept).
     """
@@ -60,7 +60,7 @@ class ScriptedPeer(asyncio.Protocol):
         for verb, answer in {**_USUAL, "EHLO": self._ehlo(), **(answers or {})}.items():
             self._answers[verb] = [answer] if isinstance(answer, (bytes, Act)) else list(answer)
         self._on_starttls = on_starttls
-        self._transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._mode = "command"
         self._awaited = 0
@@ -75,22 +75,25 @@ class ScriptedPeer(asyncio.Protocol):
         return [line.split(" ")[0].split(":")[0].upper() for line in self.lines]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self.transport = cast(asyncio.Transport, transport)
         self._say("BANNER")
 
     def tls_started(self, transport: asyncio.Transport) -> None:
-        """After a handshake: talk on the new transport, as if nothing had been said."""
-        self._transport = transport
-        self._buffer.clear()
+        """After a handshake: talk on the new transport, as if nothing had been said.
+
+        asyncio may hand over the first command before this is called; it is kept until then.
+        """
+        self.transport = transport
         self._mode = "command"
+        self.data_received(b"")
 
     def speak(self, answer: bytes) -> None:
         """End the silence with what was left unsaid; a 354 means that content is read next."""
         self.silent = False
         if answer.startswith(b"354"):
             self._mode = "data"
-        if self._transport is not None:
-            self._transport.write(answer + b"\r\n")
+        if self.transport is not None:
+            self.transport.write(answer + b"\r\n")
         self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -149,14 +152,15 @@ class ScriptedPeer(asyncio.Protocol):
             self._mode = "data"
         elif verb == "STARTTLS" and self._on_starttls is not None and isinstance(answer, bytes) and answer.startswith(b"2"):
             self._mode = "tls"
+            self._buffer.clear()
             self._on_starttls(self)
-        elif verb == "QUIT" and not self.silent and self._transport is not None:
-            self._transport.close()
+        elif verb == "QUIT" and not self.silent and self.transport is not None:
+            self.transport.close()
 
     def _say(self, verb: str) -> Answer:
         answers = self._answers.get(verb, [b"250 2.0.0 ok"])
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        transport = self._transport
+        transport = self.transport
         if transport is None:
             return answer
         if answer is SILENT:
