@@ -1,8 +1,8 @@
 """Delivery status notifications (RFC 3464 in the multipart/report of RFC 6522), as octets ready to be submitted with a null reverse-path.
 
-Says when a report is due (RFC 3461) and writes it; never sends it, and never writes one about a report. Everything from a peer or a sender is
-cleaned: it can neither end a line nor a part. With non-ASCII addresses the international forms of RFC 6533 are used, otherwise the
-report is ASCII, but for the octets of the message it returns. Total for any values; nothing is raised.
+Says when a report is due (RFC 3461) and writes it; never sends it, and never writes one about a report. Everything from a peer or a
+sender is cleaned: it can neither end a line nor a part. With non-ASCII addresses the international forms of RFC 6533 are used,
+otherwise the report is ASCII, but for the octets of the message it returns. Total for any values; nothing is raised.
 """
 
 from __future__ import annotations
@@ -121,9 +121,7 @@ def _threading(content: bytes, header_size: int) -> list[str]:
     return []
 
 
-def _words_part(
-    kind: ReportKind, original: Message, recipients: Sequence[RecipientReport], host: str, full: bool, wide: bool
-) -> bytes:
+def _words_part(kind: ReportKind, original: Message, recipients: Sequence[RecipientReport], host: str, full: bool, wide: bool) -> bytes:
     fates = [
         Fate(
             _clean(r.address),
@@ -146,9 +144,7 @@ def _said(diagnostic: str, wide: bool) -> str:
     return _narrow(_clean(said if semicolon and " " not in kind else diagnostic), wide).strip()
 
 
-def _status_part(
-    kind: ReportKind, original: Message, recipients: Sequence[RecipientReport], host: str, now: float, wide: bool
-) -> bytes:
+def _status_part(kind: ReportKind, original: Message, recipients: Sequence[RecipientReport], host: str, now: float, wide: bool) -> bytes:
     media = "message/global-delivery-status" if wide else "message/delivery-status"
     lines = [f"Content-Type: {media}", *(["Content-Transfer-Encoding: 8bit"] if wide else []), ""]
     if original.envelope.envid:
@@ -243,7 +239,7 @@ def _field(name: str, value: str, wide: bool) -> str:
     line = f"{name}: {_narrow(_clean(value), wide)}"
     if len(line) <= _FOLD:
         return line
-    lines = []
+    lines: list[str] = []
     while len(line) > _FOLD:
         at = line.rfind(" ", len(name) + 2 if not lines else 1, _FOLD)
         if at < 0:

@@ -32,7 +32,7 @@ _OPENING: dict[ReportKind, str] = {
 }
 
 _CLOSING: dict[ReportKind, str] = {
-    "failed": "It will not be tried again. If the reason above does not help you, please ask the postmaster of the recipient's mail system.",
+    "failed": "It will not be tried again. If the reason above does not help you, ask the postmaster of the recipient's mail system.",
     "delayed": "You need not do anything: it will be tried again. If it cannot be delivered in the end, you will be told.",
     "delivered": "You asked for this confirmation when you sent the message. It does not mean that somebody has read it.",
     "relayed": "You asked for a confirmation when you sent the message. You may hear no more about it, unless it fails later.",
@@ -77,6 +77,4 @@ def _about(kind: ReportKind, fate: Fate) -> str:
 
 
 def _fill(words: str, indent: str = "") -> str:
-    return textwrap.fill(
-        words, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+    return textwrap.fill(words, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
