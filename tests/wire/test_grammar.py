@@ -56,15 +56,18 @@ def test_base64() -> None:
         ('FROM:<"a>b"@c> X', '"a>b"@c', "X"),
         ('FROM:<"a\\"> b"@c>', '"a\\"> b"@c', None),
         ("FROM:<@x,@y:a@b>", "a@b", None),
+        ("FROM:a@b", "a@b", None),
+        ("FROM: a@b SIZE=1", "a@b", "SIZE=1"),
+        ('FROM:"a b"@c X', '"a b"@c', "X"),
     ],
 )
 def test_paths(argument: str, mailbox: str, rest: str | None) -> None:
     match = match_mail(argument)
     assert match is not None
-    assert match.groups() == (mailbox, rest)
+    assert (match[1] if match[2] is None else match[2], match[3]) == (mailbox, rest)
 
 
-NOT_PATHS = ["", "TO:", "TO:a@b", "TO:<a@b", "TO:a@b>", "TO:<a@b>x", "TO <a@b>", "TO:<a b>", "TO:<<a@b>>", 'TO:<"a>', "TO:<a\0>"]
+NOT_PATHS = ["", "TO:", "TO: ", "TO:<a@b", "TO:a@b>", "TO:<a@b>x", "TO <a@b>", "TO:<a b>", "TO:<<a@b>>", 'TO:<"a>', "TO:<a\0>"]
 
 
 @pytest.mark.parametrize("argument", NOT_PATHS)

@@ -122,7 +122,7 @@ def parse_mail(argument: str, options: ServerOptions) -> MailFrom | Reply:
     match = match_mail(argument)
     if match is None:
         return MAIL_SYNTAX
-    mailbox, rest = match.groups()
+    mailbox, rest = match[1] or match[2] or "", match[3]
     try:
         if not rest:
             return MailFrom(parse_mailbox(mailbox) if mailbox else NULL_PATH)
@@ -189,7 +189,7 @@ def parse_rcpt(argument: str, options: ServerOptions, smtputf8: bool) -> RcptTo 
     match = match_rcpt(argument)
     if match is None:
         return RCPT_SYNTAX
-    mailbox, rest = match.groups()
+    mailbox, rest = match[1] or match[2] or "", match[3]
     try:
         if not rest:
             return RcptTo(_forward_path(mailbox, smtputf8))

@@ -64,9 +64,11 @@ def base64_encode(data: bytes) -> str:
 
 # paths and parameters ------------------------------------------------------------------------------------------------
 
-# A source route is taken and forgotten, as RFC 5321 section 4.1.1.3 asks. Blanks after the colon are wrong and common. The
-# alternatives cannot match the same character, so there is nothing to backtrack over.
-_PATH = r'[ \t]*<(?:@[^:<>"\s]*:)?([^<>"\s\x00-\x1f]*(?:"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*"[^<>"\s\x00-\x1f]*)*)>(?:[ \t]+(.*))?'
+# A source route is taken and forgotten, as RFC 5321 section 4.1.1.3 asks. Blanks after the colon, and addresses without angle
+# brackets, are wrong and common; neither can be mistaken for anything else. The alternatives cannot begin with the same character,
+# and possessive as they are there is nothing to backtrack over.
+_WORDS = r'[^<>"\s\x00-\x1f]*+(?:"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*+"[^<>"\s\x00-\x1f]*+)*+'
+_PATH = rf"[ \t]*+(?:<(?:@[^:<>\"\s]*+:)?({_WORDS})>|(?=[^<\s])({_WORDS}))(?:[ \t]++(.*))?"
 match_mail = re.compile(r"FROM:" + _PATH, re.IGNORECASE).fullmatch
 match_rcpt = re.compile(r"TO:" + _PATH, re.IGNORECASE).fullmatch
 
