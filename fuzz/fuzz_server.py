@@ -115,7 +115,8 @@ SEEDS = [
     b"\0" + _BEGIN + b"DATA\r\n" + _LAST,
     b"\x09" + _BEGIN + b"DATA\r\nx\n.\r\n\r.\r\n\0\r\n.\r\nNOOP\n",
     b"\x10" + _BEGIN + b"BDAT 5\r\nab\r\ncBDAT 3 LAST\r\n.\r\nRSET\r\n",
-    b"\x0b" + b"EHLO x\r\nMAIL FROM:<> BODY=BINARYMIME SIZE=5 RET=HDRS ENVID=a+2Bb\r\nRCPT TO:<b@example.org> NOTIFY=NEVER\r\nBDAT 2 LAST\r\n\0\n",
+    b"\x0b" + b"EHLO x\r\nMAIL FROM:<> BODY=BINARYMIME SIZE=5 RET=HDRS ENVID=a+2Bb\r\n"
+    b"RCPT TO:<b@example.org> NOTIFY=NEVER\r\nBDAT 2 LAST\r\n\0\n",
     b"\x04" + b"EHLO x\r\nAUTH LOGIN\r\nYW5uYQ==\r\nc2VjcmV0\r\nAUTH PLAIN AGEAYg==\r\nAUTH CRAM-MD5\r\n*\r\nSTARTTLS\r\nNOOP\r\n",
     b"\x08" + "MAIL FROM:<ü@bücher.example> SMTPUTF8\r\nRCPT TO:<x@[IPv6:::1]> ORCPT=utf-8;\\x{20AC}\r\n".encode(),
     b"\x0c" + b"NOOP\r\nHELP\r\nVRFY x\r\nRSET\r\n" + b"x" * 600 + b"\r\n",

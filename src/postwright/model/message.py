@@ -66,7 +66,8 @@ class IdMaker:
 class ContentFacts(Struct, frozen=True, gc=False):
     """What one pass over the content found.
 
-    `size` octets; `header_size` octets up to and with the empty line; `longest_line` octets without CRLF, exact above 998 and else only "not above 998";
+    `size` octets; `header_size` octets up to and with the empty line; `longest_line` octets without
+    CRLF, exact above 998 and else only "not above 998";
     `dots` some line begins with a dot; `eight_bit` some octet above 127; `utf8_headers` such an octet in the header section;
     `binary` NUL, bare CR or bare LF, or a line over 998 octets (can only come by BINARYMIME); `hops` Received fields.
     """
