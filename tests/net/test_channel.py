@@ -166,7 +166,7 @@ async def test_transaction(verb: str, way: str, answer: Answer, offers: tuple[st
 
 def check_refused(verb: str, result: TransactionResult, wire: Wire) -> None:
     assert result.usable
-    assert not (result.maybe_taken or result.untouched)
+    assert (result.maybe_taken, result.untouched) == (False, False)
     failed = Stage.MAIL if verb == "MAIL" else Stage.DATA if verb == "DATA" else None
     assert (result.failure.stage if result.failure else None) is failed
     replies = {"MAIL": result.mail, "RCPT": result.rcpt[0], "DATA": result.failure.reply if result.failure else None, "END": result.final}

@@ -389,16 +389,32 @@ async def test_after_close() -> None:
     async with DnsServer(ZONE, faults={"example.com": "drop"}) as server:
         resolver = CachingResolver(AresSource([server.address]))
         pending = asyncio.ensure_future(resolver.mx("example.com"))
-        while not server.queries:
+        while not server.queries:  # noqa: ASYNC110 - what happens is c-ares's doing, and it sets no event
             await asyncio.sleep(0)
         await resolver.close()
         assert (await pending).status is MxStatus.TEMPORARY
         assert (await resolver.mx("alias.example")).detail == "the resolver is closed"
 
 
-@pytest.mark.parametrize("server", ["192.0.2.53", "192.0.2.53:5353", "::1", "[::1]:5353", "[::1]"])
-async def test_server_addresses(server: str) -> None:
-    source = AresSource([server])
-    resolver = source._start()
-    assert list(resolver._channel.servers) == [server if server.endswith(":5353") else f"[{server.strip('[]')}]:53" if ":" in server else f"{server}:53"]
+@pytest.mark.parametrize(
+    ("server", "read"),
+    [
+        ("192.0.2.53", "192.0.2.53:53"),
+        ("192.0.2.53:5353", "192.0.2.53:5353"),
+        ("2001:db8::53", "[2001:db8::53]:53"),
+        ("[2001:db8::53]", "[2001:db8::53]:53"),
+        ("[2001:db8::53]:5353", "[2001:db8::53]:5353"),
+    ],
+)
+async def test_server_addresses(server: str, read: str) -> None:
+    resolver = AresSource([server])._start()
+    assert list(resolver._channel.servers) == [read]
     await resolver.close()
+
+
+async def test_server_that_is_none() -> None:
+    source = AresSource(["not a server"])
+    answer = await source.query("example.com", "MX")
+    assert answer.status is DnsStatus.FAILED
+    assert answer.detail
+    await source.close()

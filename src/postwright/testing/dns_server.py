@@ -99,7 +99,7 @@ class DnsServer:
             reply.flags |= dns.flags.TC
         else:
             self._fill(reply, name, question.rdtype)
-        return reply.to_wire(max_size=65535)
+        return reply.to_wire(max_size=65535, want_shuffle=False)
 
     def _fill(self, reply: dns.message.Message, name: str, kind: dns.rdatatype.RdataType) -> None:
         for _ in range(MAX_ALIASES):

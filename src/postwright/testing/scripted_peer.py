@@ -38,9 +38,9 @@ _USUAL: dict[str, Answer] = {
 class ScriptedPeer(asyncio.Protocol):
     """`answers` by verb ("BANNER", "EHLO", ..., "END" for the end of data): one for all, or a list whose last one stays.
 
-    `lines` are the commands, `contents` the contents as sent (dot-stuffed if by DATA), `octets` all that came, `transport` the connection. An answer is
-    sent with CRLF appended; CLOSE and ABORT end the connection; one that begins with "!" is sent and the connection closed.
-    SILENT is for good: nothing is answered or read any more until `speak` (octets are kept).
+    An answer is sent with CRLF appended; CLOSE and ABORT end the connection; one that begins with "!" is sent and the connection
+    closed. SILENT is for good: nothing is answered or read any more until `speak` (octets are kept). `lines` are the commands,
+    `contents` the contents as sent (dot-stuffed if by DATA), `octets` all that came, `transport` the connection.
     """
 
     def __init__(
