@@ -8,6 +8,7 @@ import smtplib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import trustme
 
 from postwright.model.reply import Reply
 from postwright.net.listener import Listener, SessionBook, SessionLimits, _plain, bind
+from postwright.net.load_board import LoadBoard
 from postwright.net.visit import PeerFacts
 from postwright.wire.options import ServerOptions
 
@@ -57,7 +59,7 @@ class Server:
     def __init__(self, make: Callable[..., Any], **more: Any) -> None:
         self.loop = asyncio.get_running_loop()
         self.clock = Clock()
-        self.book = SessionBook(self.clock, more.pop("limits", None))
+        self.book = SessionBook(self.clock, more.pop("limits", None), more.pop("board", None))
         self.visits: list[Any] = []
         self.tls: ssl.SSLContext | None = more.pop("visit_tls", None)
         self.answers: dict[str, Any] = more.pop("answers", {})
@@ -476,6 +478,34 @@ async def test_a_peer_that_left_the_backlog_is_no_trouble(serve: Callable[..., S
     reader, _ = await server.talk()
     assert (await reader.readline()).startswith(b"220")
     assert server.errors == []
+
+
+async def test_a_process_that_is_ahead_lets_others_go_first(serve: Callable[..., Server], tmp_path: Path) -> None:
+    ours, theirs = LoadBoard.open(tmp_path / "board", 0, 2), LoadBoard.open(tmp_path / "board", 1, 2)
+    server = serve(board=ours)
+    other = Listener(server.sock, server.visit, SessionBook(server.clock, board=theirs))
+    talks = []
+    for _ in range(3):
+        talks.append(await server.talk())
+        assert (await talks[-1][0].readline()).startswith(b"220")  # nobody else takes them: only a hesitation
+    assert len(server.book) == 3
+    other.start()
+    for _ in range(2):
+        talks.append(await server.talk())
+        assert (await talks[-1][0].readline()).startswith(b"220")
+    assert (len(server.book), len(other._book)) == (3, 2)
+    other.close()
+    await other._book.drain(1.0)
+
+
+async def test_closing_while_hesitating(serve: Callable[..., Server], tmp_path: Path) -> None:
+    server = serve(board=LoadBoard.open(tmp_path / "board", 0, 2))
+    server.book.ahead = lambda: True  # type: ignore[method-assign]
+    server.listener._accept()
+    assert server.listener._retry is not None
+    server.listener.close()
+    assert server.listener._retry is None
+    assert server.visits == []
 
 
 def test_addresses_are_plain() -> None:

@@ -5,7 +5,7 @@ the limits on sessions and gives up those whose deadline has passed: one sweep a
 Neither decides about mail. Errors of one connection end that connection; being out of file descriptors pauses accepting.
 
 Why our own accept loop: asyncio's and uvloop's accept until the backlog is empty, so that of several processes on one socket the first
-to wake takes everything. Accepting a few per wake-up lets the others come in between.
+to wake takes everything. We accept a few per wake-up, and a process that the `LoadBoard` shows to be ahead hesitates for a millisecond.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from functools import partial
 from msgspec import Struct
 
 from postwright.model.reply import Reply
+from postwright.net.load_board import LoadBoard
 from postwright.net.session import HANDSHAKE_TIMEOUT, ServerSession
 from postwright.net.visit import PeerFacts, VisitFactory
 from postwright.wire.grammar import encode_reply
 
 BACKLOG = 1024
 ACCEPT_BATCH = 2
+HESITATION = 0.001  # seconds: ample for another process that is awake, unnoticed by a peer when there is none
 SWEEP_INTERVAL = 1.0  # seconds
 
 TOO_MANY_SESSIONS = encode_reply(Reply(421, "4.7.0", ("too many sessions, try again later",)))
@@ -42,13 +44,17 @@ class SessionLimits(Struct, frozen=True):
 
 
 class SessionBook:
-    """All sessions of this process. `clock` gives seconds that only grow; `limits` may be replaced at a reload."""
+    """All sessions of this process. `clock` gives seconds that only grow; `limits` may be replaced at a reload.
 
-    def __init__(self, clock: Callable[[], float], limits: SessionLimits | None = None) -> None:
+    `board` is shared with the other processes that accept on the same sockets, where there are any.
+    """
+
+    def __init__(self, clock: Callable[[], float], limits: SessionLimits | None = None, board: LoadBoard | None = None) -> None:
         self.limits = limits or SessionLimits()
         self.refused = 0
         self.now = clock()
         self._clock = clock
+        self._board = board
         self._sessions: set[ServerSession] = set()
         self._by_address: dict[str, int] = {}
         self._sweeper: asyncio.TimerHandle | None = None
@@ -66,12 +72,18 @@ class SessionBook:
             return False
         return True
 
+    def ahead(self) -> bool:
+        """Have we clearly more sessions than some other process that could take the next?"""
+        return self._board is not None and self._board.ahead(len(self._sessions))
+
     def joined(self, session: ServerSession) -> None:
         """A session begins."""
         self._sessions.add(session)
         address = session.peer.peer
         self._by_address[address] = self._by_address.get(address, 0) + 1
         self._empty.clear()
+        if self._board is not None:
+            self._board.publish(len(self._sessions))
 
     def left(self, session: ServerSession) -> None:
         """A session is over; saying it twice is no harm."""
@@ -86,6 +98,8 @@ class SessionBook:
             del self._by_address[address]
         if not self._sessions:
             self._empty.set()
+        if self._board is not None:
+            self._board.publish(len(self._sessions))
 
     def sweep(self) -> None:
         """Move `now` on and give up the sessions whose time is over."""
@@ -160,16 +174,30 @@ class Listener:
         self._loop.remove_reader(self._sock.fileno())
 
     def _accept(self) -> None:
+        if self._book.ahead():
+            self.close()
+            self._retry = self._loop.call_later(HESITATION, self._accept_after_all)
+            return
         for _ in range(ACCEPT_BATCH):
-            try:
-                connection, address = self._sock.accept()
-            except (BlockingIOError, InterruptedError):
-                return  # another process was quicker
-            except OSError as error:
-                if error.errno not in _PEER_GONE:
-                    self._rest(error)
+            if not self._accept_one() or self._book.ahead():
                 return
-            self._open(connection, address)
+
+    def _accept_after_all(self) -> None:
+        self.start()
+        self._accept_one()
+
+    def _accept_one(self) -> bool:
+        """False: there is none now."""
+        try:
+            connection, address = self._sock.accept()
+        except (BlockingIOError, InterruptedError):
+            return False  # another process was quicker
+        except OSError as error:
+            if error.errno not in _PEER_GONE:
+                self._rest(error)
+            return False
+        self._open(connection, address)
+        return True
 
     def _rest(self, error: OSError) -> None:
         """No descriptors or memory left: the socket stays readable, and without a rest we would spin on it."""
