@@ -502,9 +502,10 @@ async def test_closing_while_hesitating(serve: Callable[..., Server], tmp_path: 
     server = serve(board=LoadBoard.open(tmp_path / "board", 0, 2))
     server.book.ahead = lambda: True  # type: ignore[method-assign]
     server.listener._accept()
-    assert server.listener._retry is not None
+    hesitation = server.listener._retry
+    assert hesitation is not None
     server.listener.close()
-    assert server.listener._retry is None
+    assert hesitation.cancelled()
     assert server.visits == []
 
 

@@ -9,9 +9,13 @@ import pytest
 from postwright.net.load_board import MOST_SLOTS, LoadBoard
 
 
+FEW = [(0, 0, False), (1, 0, False), (2, 0, True), (2, 1, False), (3, 1, True)]
+MANY = [(20, 17, False), (20, 16, True), (80, 70, False), (80, 0, True)]
+
+
 @pytest.mark.parametrize(
     ("own", "other", "ahead"),
-    [(0, 0, False), (1, 0, False), (2, 0, True), (2, 1, False), (3, 1, True), (20, 17, False), (20, 16, True), (80, 70, False), (80, 0, True)],
+    [*FEW, *MANY],
 )
 def test_who_is_ahead(own: int, other: int, ahead: bool, tmp_path: Path) -> None:
     ours, theirs = LoadBoard.open(tmp_path / "board", 0, 2), LoadBoard.open(tmp_path / "board", 1, 2)
