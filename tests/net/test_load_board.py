@@ -8,7 +8,6 @@ import pytest
 
 from postwright.net.load_board import MOST_SLOTS, LoadBoard
 
-
 FEW = [(0, 0, False), (1, 0, False), (2, 0, True), (2, 1, False), (3, 1, True)]
 MANY = [(20, 17, False), (20, 16, True), (80, 70, False), (80, 0, True)]
 

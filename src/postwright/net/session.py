@@ -23,7 +23,8 @@ from postwright.net.visit import Answer, PeerFacts, Visit
 from postwright.wire import events, sasl
 from postwright.wire.events import Signal
 from postwright.wire.grammar import base64_encode
-from postwright.wire.server import NO_SUCH_MECHANISM, SmtpServer
+from postwright.wire.refusals import NO_SUCH_MECHANISM
+from postwright.wire.server import SmtpServer
 from postwright.wire.server_states import State
 
 OK = Reply(250, "2.0.0", ("ok",))

@@ -15,32 +15,13 @@ from typing import Final
 
 from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
-from postwright.wire import commands, events
+from postwright.wire import commands, events, refusals
 from postwright.wire.body import TEXT_LINE, repair, scan, unstuff
 from postwright.wire.buffer import ChunkContent, DotContent, LineBuffer
 from postwright.wire.events import Content, DataStart, Event, MailFrom, RcptTo, Rejected, Signal
 from postwright.wire.grammar import GrammarError, base64_decode, encode_reply
 from postwright.wire.options import ServerOptions
 from postwright.wire.server_states import ALLOWED, State, out_of_order
-
-UNKNOWN = Reply(500, "5.5.2", ("command not recognized",))
-BARE_LINE_END = Reply(500, "5.5.2", ("lines must end with CRLF",))
-BAD_CHARACTER = Reply(500, "5.5.2", ("a character is not allowed in a command",))
-LINE_TOO_LONG = Reply(500, "5.5.2", ("line too long",))
-NOT_MAIL = Reply(421, "4.7.0", ("this is not the protocol spoken here",))
-TOO_MANY_ERRORS = Reply(421, "4.7.0", ("too many errors",))
-TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", ("too many recipients",))
-NO_ARGUMENT = Reply(501, "5.5.4", ("no argument is allowed here",))
-NEEDS_ARGUMENT = Reply(501, "5.5.4", ("an argument is needed",))
-NOT_OFFERED = Reply(502, "5.5.1", ("not offered here",))
-BINARY_WANTS_BDAT = Reply(503, "5.5.1", ("BODY=BINARYMIME goes by BDAT",))
-ALREADY_AUTHENTICATED = Reply(503, "5.5.1", ("already authenticated",))
-AUTH_CANCELLED = Reply(501, "5.7.0", ("authentication cancelled",))
-NO_SUCH_MECHANISM = Reply(504, "5.5.4", ("that mechanism is not offered",))
-TLS_FIRST = Reply(538, "5.7.11", ("encryption is needed for that mechanism",))
-BARE_IN_CONTENT = Reply(550, "5.6.0", ("bare CR, bare LF or NUL in the message",))
-TEXT_TOO_LONG = Reply(500, "5.6.0", ("a line of the message is too long",))
-TOO_MANY_HOPS = Reply(554, "5.4.6", ("too many hops, this message is looping",))
 
 # Browsers made to speak to a mail port (Postfix: smtpd_forbidden_commands). Hanging up is what protects the others.
 _NOT_MAIL_VERBS = frozenset({"GET", "POST", "PUT", "CONNECT", "HEAD", "OPTIONS"})
@@ -268,15 +249,15 @@ class SmtpServer:
         if line is None:
             return None
         if len(line) > self.options.limits.command_line and self._too_long(line):
-            return self._reject("", LINE_TOO_LONG)
+            return self._reject("", refusals.LINE_TOO_LONG)
         if line.endswith(b"\r\n"):
             line = line[:-2]
         elif self.options.bare == "repair":
             line = line[:-1]
         else:
-            return self._reject("", BARE_LINE_END)
+            return self._reject("", refusals.BARE_LINE_END)
         if b"\r" in line:
-            return self._reject("", BARE_LINE_END)
+            return self._reject("", refusals.BARE_LINE_END)
         return self._command(line) if self.state is not _S_AUTH else self._response(line)
 
     def _too_long(self, line: bytes) -> bool:
@@ -290,7 +271,7 @@ class SmtpServer:
         try:
             text = line.decode()
         except UnicodeDecodeError:
-            return self._reject("", BAD_CHARACTER)
+            return self._reject("", refusals.BAD_CHARACTER)
         verb, _, argument = text.partition(" ")
         verb = verb.upper()
         allowed = ALLOWED.get(verb)
@@ -304,7 +285,7 @@ class SmtpServer:
 
     def _response(self, line: bytes) -> Event:
         if line == b"*":
-            return self._reject("AUTH", AUTH_CANCELLED)
+            return self._reject("AUTH", refusals.AUTH_CANCELLED)
         try:
             return events.AuthResponse(base64_decode(line))
         except GrammarError:
@@ -312,8 +293,8 @@ class SmtpServer:
 
     def _unknown(self, verb: str) -> Event:
         if verb in _NOT_MAIL_VERBS:
-            return Rejected(verb, NOT_MAIL, close=True)
-        return self._reject("", UNKNOWN)
+            return Rejected(verb, refusals.NOT_MAIL, close=True)
+        return self._reject("", refusals.UNKNOWN)
 
     def _reject(self, verb: str, reply: Reply, ends_transaction: bool = False) -> Rejected:
         if self.state is _S_AUTH:
@@ -321,7 +302,7 @@ class SmtpServer:
         self._errors += 1
         limit = self.options.limits.errors
         if limit is not None and self._errors > limit:
-            return Rejected(verb, TOO_MANY_ERRORS, ends_transaction, close=True)
+            return Rejected(verb, refusals.TOO_MANY_ERRORS, ends_transaction, close=True)
         return Rejected(verb, reply, ends_transaction)
 
     def _idle(self, event: Event, verb: str) -> Event:
@@ -329,7 +310,7 @@ class SmtpServer:
         self._junk += 1
         limit = self.options.limits.junk
         if limit is not None and self._junk > limit:
-            return Rejected(verb, TOO_MANY_ERRORS, close=True)
+            return Rejected(verb, refusals.TOO_MANY_ERRORS, close=True)
         return event
 
     # one reader for each verb ----------------------------------------------------------------------------------------
@@ -349,19 +330,19 @@ class SmtpServer:
             return self._reject(verb, found)
         limit = self.options.limits.recipients
         if limit is not None and self._recipients >= limit:
-            return Rejected(verb, TOO_MANY_RECIPIENTS)  # no fault of the client's: it is told to send the rest later
+            return Rejected(verb, refusals.TOO_MANY_RECIPIENTS)  # no fault of the client's: it is told to send the rest later
         return found
 
     def _on_data(self, verb: str, argument: str) -> Event:
         if argument:
-            return self._reject(verb, NO_ARGUMENT)
+            return self._reject(verb, refusals.NO_ARGUMENT)
         if self._binary():
-            return self._reject(verb, BINARY_WANTS_BDAT)  # RFC 3030 section 3
+            return self._reject(verb, refusals.BINARY_WANTS_BDAT)  # RFC 3030 section 3
         return _DATA_START
 
     def _on_bdat(self, verb: str, argument: str) -> Event | None:
         if not self.options.chunking:
-            return self._swallow(argument, NOT_OFFERED)
+            return self._swallow(argument, refusals.NOT_OFFERED)
         found = commands.parse_bdat(argument)
         if found is None:
             return self._swallow(argument, commands.BDAT_SYNTAX)
@@ -373,36 +354,36 @@ class SmtpServer:
         return self._read_chunk()
 
     def _on_rset(self, verb: str, argument: str) -> Event:
-        return self._reject(verb, NO_ARGUMENT) if argument else self._idle(events.Rset(), verb)
+        return self._reject(verb, refusals.NO_ARGUMENT) if argument else self._idle(events.Rset(), verb)
 
     def _on_noop(self, verb: str, argument: str) -> Event:
         return self._idle(events.Noop(), verb)
 
     def _on_help(self, verb: str, argument: str) -> Event:
         if not argument.isprintable():
-            return self._reject(verb, BAD_CHARACTER)
+            return self._reject(verb, refusals.BAD_CHARACTER)
         return self._idle(events.Help(argument), verb)
 
     def _on_vrfy(self, verb: str, argument: str) -> Event:
         if not argument:
-            return self._reject(verb, NEEDS_ARGUMENT)
+            return self._reject(verb, refusals.NEEDS_ARGUMENT)
         if not argument.isprintable():
-            return self._reject(verb, BAD_CHARACTER)
+            return self._reject(verb, refusals.BAD_CHARACTER)
         return self._idle(events.Vrfy(verb, argument), verb)
 
     def _on_quit(self, verb: str, argument: str) -> Event:
-        return self._reject(verb, NO_ARGUMENT) if argument else events.Quit()
+        return self._reject(verb, refusals.NO_ARGUMENT) if argument else events.Quit()
 
     def _on_starttls(self, verb: str, argument: str) -> Event:
         if argument:
-            return self._reject(verb, NO_ARGUMENT)
+            return self._reject(verb, refusals.NO_ARGUMENT)
         if not self.options.starttls:
-            return self._reject(verb, NOT_OFFERED)
+            return self._reject(verb, refusals.NOT_OFFERED)
         return events.StartTls()
 
     def _on_auth(self, verb: str, argument: str) -> Event:
         if self.authenticated:
-            return self._reject(verb, ALREADY_AUTHENTICATED)
+            return self._reject(verb, refusals.ALREADY_AUTHENTICATED)
         found = commands.parse_auth(argument)
         if isinstance(found, Reply):
             return self._reject(verb, found)
@@ -412,8 +393,8 @@ class SmtpServer:
 
     def _mechanism_refusal(self, mechanism: str) -> Reply:
         if self.options.starttls and mechanism in ("PLAIN", "LOGIN"):
-            return TLS_FIRST
-        return NO_SUCH_MECHANISM if self.options.auth else NOT_OFFERED
+            return refusals.TLS_FIRST
+        return refusals.NO_SUCH_MECHANISM if self.options.auth else refusals.NOT_OFFERED
 
     # content ---------------------------------------------------------------------------------------------------------
 
@@ -460,7 +441,7 @@ class SmtpServer:
             return None
         self._chunk_left = -1
         if refusal is not None or chunks is None:
-            return self._reject("BDAT", refusal or UNKNOWN)
+            return self._reject("BDAT", refusal or refusals.UNKNOWN)
         if chunks.too_big:
             return self._reject("BDAT", commands.TOO_BIG, ends_transaction=True)
         if not self._chunk_last:
@@ -475,16 +456,16 @@ class SmtpServer:
         if facts.binary and not self._binary():
             longest = limits.text_line
             if facts.longest_line > TEXT_LINE and longest is not None and facts.longest_line > longest:
-                return self._reject(verb, TEXT_TOO_LONG, ends_transaction=True)
+                return self._reject(verb, refusals.TEXT_TOO_LONG, ends_transaction=True)
             fixed = repair(content)
             if fixed != content:
                 if self.options.bare != "repair":
-                    return self._reject(verb, BARE_IN_CONTENT, ends_transaction=True)
+                    return self._reject(verb, refusals.BARE_IN_CONTENT, ends_transaction=True)
                 content, facts = fixed, scan(fixed)
         if limits.message_size is not None and facts.size > limits.message_size:
             return self._reject(verb, commands.TOO_BIG, ends_transaction=True)
         if limits.hops is not None and facts.hops > limits.hops:
-            return self._reject(verb, TOO_MANY_HOPS, ends_transaction=True)
+            return self._reject(verb, refusals.TOO_MANY_HOPS, ends_transaction=True)
         return Content(content, facts)
 
 
