@@ -22,6 +22,7 @@ from postwright.model.outcome import Failure, Fault, Stage
 from postwright.model.route import Route, SessionOptions, SourceHost, Timeouts, TlsLevel
 from postwright.net import dialer as dialer_module
 from postwright.net.channel import Channel
+from postwright.net.clock import Sweep
 from postwright.net.dialer import LOOP_TO_SELF, Dialer
 from postwright.net.dialer_tls import TlsContexts, describe, server_name
 from postwright.testing.fake_clock import FakeClock, settle
@@ -272,12 +273,46 @@ async def test_cancelled_while_greeted() -> None:
         await until(lambda: there.peers[0].closed)
 
 
+async def test_cancelled_in_the_turn_in_which_it_opens() -> None:
+    async with receiver({"EHLO": SILENT}) as there:
+        task = asyncio.ensure_future(Dialer().open(there.route(), PLAIN))
+        await until(lambda: "EHLO" in (there.peers[0].verbs if there.peers else ()))
+        there.peers[0].speak(b"250 mx.example")
+        # The reply is in the kernel before the loop looks: it is read in the turn in which the task learns that it was cancelled.
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await until(lambda: there.peers[0].closed)
+
+
+async def test_lost_before_the_transport_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Loop:
+        """The running loop, but for one method (uvloop's cannot be replaced)."""
+
+        def __init__(self) -> None:
+            self.real = asyncio.get_running_loop()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.real, name)
+
+        async def create_connection(self, *_: object, **__: object) -> None:
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    async with receiver() as there:
+        loop = Loop()
+        with monkeypatch.context() as patch:
+            patch.setattr(dialer_module.asyncio, "get_running_loop", lambda: loop)
+            failure = await Dialer().open(there.route(), PLAIN)
+        assert isinstance(failure, Failure)
+        assert (failure.stage, failure.fault) == (Stage.CONNECT, Fault.LOST)
+
+
 async def test_greeting_timeout() -> None:
     clock = FakeClock()
     async with receiver({"BANNER": SILENT}) as there:
-        task = asyncio.ensure_future(Dialer(clock).open(there.route(), PLAIN))
-        await until(lambda: there.peers and there.peers[0].transport)
-        await asyncio.sleep(0.01)
+        sweep = Sweep(clock)
+        task = asyncio.ensure_future(Dialer(clock, sweep=sweep).open(there.route(), PLAIN))
+        await until(lambda: len(sweep))
         await clock.advance(302)
         failure = await task
         assert isinstance(failure, Failure)
@@ -362,6 +397,38 @@ async def test_big_content_over_tls(certificates: Certificates) -> None:
         await gone(channel)
 
 
+async def test_lost_over_tls_with_commands_behind(certificates: Certificates) -> None:
+    async with receiver({"END": CLOSE}, offers=("STARTTLS", "PIPELINING"), tls=certificates.server) as there:
+        channel = await opened(Dialer(tls=certificates.client), there.route(), SessionOptions(tls=TlsLevel.REQUIRED))
+        one, two = [await future for future in [channel.run(order()), channel.run(order())]]
+        assert one.failure is not None
+        assert (one.failure.stage, one.failure.fault, one.maybe_taken) == (Stage.END_OF_DATA, Fault.LOST, True)
+        assert (two.untouched, two.maybe_taken) == (True, False)
+
+
+async def test_peer_over_tls_that_does_not_read(certificates: Certificates) -> None:
+    clock = FakeClock()
+    content = (b"x" * 78 + b"\r\n") * 150_000
+    async with receiver({"DATA": SILENT}, offers=("STARTTLS",), tls=certificates.server) as there:
+        channel = await opened(Dialer(clock, tls=certificates.client), there.route(), SessionOptions(tls=TlsLevel.REQUIRED))
+        big = order()
+        big.content = (content,)
+        future = channel.run(big)
+        await until(lambda: "DATA" in there.peers[0].verbs)
+        transport = there.peers[0].transport
+        assert transport is not None
+        transport.write(b"354 go\r\n")
+        transport.pause_reading()
+        await until(lambda: "body" in repr(channel))
+        while not future.done():  # each octet that the kernels in between still take is progress
+            await clock.advance(10)
+            await asyncio.sleep(0.001)
+        result = await future
+        assert result.failure is not None
+        assert (result.failure.stage, result.failure.fault, result.maybe_taken) == (Stage.BODY, Fault.TIMEOUT, False)
+        transport.abort()
+
+
 @pytest.mark.parametrize("level", [TlsLevel.NONE, TlsLevel.OPPORTUNISTIC])
 async def test_in_the_clear(level: TlsLevel, certificates: Certificates) -> None:
     offers = ("STARTTLS",) if level is TlsLevel.NONE else ()
@@ -436,9 +503,11 @@ class Broken(ScriptedPeer):
     def __init__(self, after: bytes | None) -> None:
         super().__init__(offers=("STARTTLS",), on_starttls=lambda _: None)
         self._after = after
+        self.hello = False
 
     def data_received(self, data: bytes) -> None:
         if self.verbs[-1:] == ["STARTTLS"] and self.transport is not None:
+            self.hello = True
             if self._after is None:
                 self.transport.abort()
             elif self._after:
@@ -461,7 +530,7 @@ async def test_broken_handshake(after: bytes | None, level: TlsLevel, falls_back
     outcome = await Dialer().open(route, SessionOptions(tls=level))
     if falls_back:
         assert isinstance(outcome, Channel)
-        assert (outcome.tls, len(peers)) == ("", 2)
+        assert (outcome.tls, outcome.options.tls, len(peers)) == ("", level, 2)
         await deliver(outcome)
         assert "STARTTLS" not in peers[1].verbs
         await gone(outcome)
@@ -484,8 +553,7 @@ async def test_handshake_that_hangs() -> None:
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
     route = Route("mx.example", "127.0.0.1", server.sockets[0].getsockname()[1], SourceHost("", "client.example"))
     task = asyncio.ensure_future(Dialer(clock).open(route, SessionOptions(tls=TlsLevel.REQUIRED)))
-    await until(lambda: peers and peers[0].verbs[-1:] == ["STARTTLS"])
-    await asyncio.sleep(0.01)
+    await until(lambda: peers and peers[0].hello)
     await clock.advance(302)
     failure = await task
     assert isinstance(failure, Failure)

@@ -160,9 +160,9 @@ class Channel(asyncio.Protocol):
     def close(self) -> None:
         """QUIT as soon as nothing is outstanding, then close; does not wait. Safe to call twice."""
         self._client.quit()
-        if self.closed:
+        if self._client.expect == CLOSED:
             return
-        if self._opening.done() and self._client.expect != CLOSED:
+        if self._opening.done():
             self._flush()
         else:
             self.abort()
@@ -232,23 +232,28 @@ class Channel(asyncio.Protocol):
             # Whatever comes from here on belongs to the handshake: leave it in the kernel for whoever shakes hands.
             if self._transport is not None:
                 self._transport.pause_reading()
-            self._opening.set_result(event)
+            self._tell(event)
         elif isinstance(event, Ready):
-            self._opening.set_result(event)
+            self._tell(event)
         elif isinstance(event, Ended):
-            if not self._opening.done() and event.failure is not None:
-                self._opening.set_result(event.failure)
+            self._tell(event.failure)
             self._hang_up()
+
+    def _tell(self, opening: Opening | None) -> None:
+        """The dialer, if it still waits: it may have been cancelled in this very turn of the loop."""
+        if opening is not None and not self._opening.done():
+            self._opening.set_result(opening)
 
     def _hang_up(self) -> None:
         """The engine is done with the peer: say what is left to say, and close."""
-        if self._transport is None:
+        transport, flow = self._transport, self._flow
+        if transport is None or flow is None:
             return
-        if self._flow is not None and self._flow.clear:
+        if flow.clear:
             self._flush()
-            self._transport.close()
+            transport.close()
         else:
-            self._transport.abort()
+            transport.abort()
 
     def _stop(self, fault: Fault, detail: str) -> None:
         transport, flow = self._transport, self._flow
@@ -259,8 +264,8 @@ class Channel(asyncio.Protocol):
         for event in self._client.lost(fault, detail, left):
             if isinstance(event, Done):
                 _deliver(event.token, event.result)
-            elif isinstance(event, Ended) and not self._opening.done() and event.failure is not None:
-                self._opening.set_result(event.failure)
+            elif isinstance(event, Ended):
+                self._tell(event.failure)
         if transport is not None and not self.closed:
             transport.abort()
 

@@ -60,6 +60,9 @@ class Dialer:
             # RFC 7435: opportunistic security prefers clear text to no mail. What failed may have been the receiver's TLS as a
             # whole, and nothing can follow a broken handshake on the same connection.
             outcome = await self._try(route, _without_tls(options))
+            if isinstance(outcome, Channel):
+                # What was asked for, so that a pool finds it again by that.
+                outcome.options = options
         return outcome.failure if isinstance(outcome, _HandshakeFailed) else outcome
 
     async def _try(self, route: Route, options: SessionOptions) -> Channel | Failure | _HandshakeFailed:
@@ -73,11 +76,11 @@ class Dialer:
         channel = Channel(route, options, self._clock, self._sweep, secure=options.tls is TlsLevel.IMPLICIT)
         try:
             await asyncio.get_running_loop().create_connection(lambda: channel, sock=sock)
-        except OSError as error:
-            sock.close()
-            return Failure(Stage.CONNECT, None, Fault.LOST, str(error))
-        try:
             outcome = await self._greet(channel, route, options)
+        except OSError as error:
+            # The connection went away between the kernel's word and ours.
+            outcome = Failure(Stage.CONNECT, None, Fault.LOST, str(error))
+            sock.close()
         except BaseException:
             channel.abort()
             raise
