@@ -239,6 +239,7 @@ def _field(name: str, value: str, wide: bool) -> str:
     line = f"{name}: {_narrow(_clean(value), wide)}"
     if len(line) <= _FOLD:
         return line
+    line = " ".join(line.split())  # a run of blanks could make a line of nothing else, which some take for an empty one
     lines: list[str] = []
     while len(line) > _FOLD:
         at = line.rfind(" ", len(name) + 2 if not lines else 1, _FOLD)
