@@ -13,6 +13,7 @@ import asyncio
 import cProfile
 import os
 import pstats
+import resource
 import shutil
 import socket
 import subprocess
@@ -88,7 +89,7 @@ async def run(args: argparse.Namespace, port: int) -> None:
     channels = [await dialer.open(route, options) for _ in range(args.channels)]
     transaction = transaction_of(content_of(args.size), args.dots)
     each = args.messages // args.channels
-    before, began = os.times(), time.perf_counter()
+    before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     profiler = cProfile.Profile() if args.profile else None
     if profiler:
         profiler.enable()
@@ -102,9 +103,9 @@ async def run(args: argparse.Namespace, port: int) -> None:
     if profiler:
         profiler.disable()
         pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
-    after, took = os.times(), time.perf_counter() - began
+    after, took = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter() - began
     n = each * args.channels
-    user, system = (after.user - before.user) / n * 1e6, (after.system - before.system) / n * 1e6
+    user, system = (after.ru_utime - before.ru_utime) / n * 1e6, (after.ru_stime - before.ru_stime) / n * 1e6
     way = "futures" if args.futures else "callbacks"
     print(f"{args.size:>7} octets, depth {args.depth}, {way}: user {user:5.1f} us, system {system:5.1f} us a message; {n / took:,.0f}/s")
     for channel in opened:

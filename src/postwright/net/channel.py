@@ -201,12 +201,14 @@ class Channel(asyncio.Protocol):
         events = client.receive_data(data)
         waits = False
         self._busy = True
-        for event in events:
-            if type(event) is Done:
-                waits = _deliver(event.token, event.result) or waits
-            else:
-                self._opened_or_ended(event)
-        self._busy = False
+        try:
+            for event in events:
+                if type(event) is Done:
+                    waits = _deliver(event.token, event.result) or waits
+                else:
+                    self._opened_or_ended(event)
+        finally:
+            self._busy = False
         if waits and client.open:
             # Who awaits a result has the next transaction ready in this turn of the loop: let it leave in the same write.
             self._loop.call_soon(self._flush)
