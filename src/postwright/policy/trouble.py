@@ -195,7 +195,8 @@ def _one(result: TransactionResult, rcpt: Reply | None, rules: Rules) -> Disposi
 
 
 def _maybe_taken(failure: Failure | None, rules: Rules) -> Disposition:
-    timed_out = failure is not None and failure.fault is Fault.TIMEOUT
+    # Content may leave in one group with MAIL (wire.client, BDAT): silence about MAIL is no silence about the end of data.
+    timed_out = failure is not None and failure.fault is Fault.TIMEOUT and failure.stage is Stage.END_OF_DATA
     if timed_out and rules.assume_delivery_upon_data_termination_timeout:
         return Disposition(Kind.DELIVERED, "2.0.0", "x-pmta;assumed delivered: no reply to the end of data in time")
     what = failure.fault.value if failure is not None and failure.fault is not Fault.NONE else "connection lost"
