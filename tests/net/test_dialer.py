@@ -339,6 +339,30 @@ async def test_refused_session(answers: dict[str, Any], stage: Stage, fault: Fau
         await until(lambda: there.peers[0].closed)
 
 
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (b"!250 mx.example", Fault.LOST),
+        (b"!250 mx.example\r\n421 4.3.2 but not now", Fault.NONE),
+        (b"250 mx.example\r\n250 and more", Fault.PROTOCOL),
+    ],
+)
+async def test_closed_as_soon_as_it_opened(answer: bytes, fault: Fault) -> None:
+    """A channel that is given away is one that still lives, or one that says so to its new owner."""
+    async with receiver({"EHLO": answer}) as there:
+        outcome = await Dialer().open(there.route(), PLAIN)
+        if isinstance(outcome, Channel):
+            assert not outcome.closed
+            closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            outcome.on_close = lambda _: closed.set_result(None)
+            await closed
+            assert outcome.ending is not None
+            assert outcome.ending.fault is fault
+        else:
+            assert outcome.fault is fault
+        await until(lambda: there.peers[0].closed)
+
+
 async def test_reset_by_peer() -> None:
     async with receiver({"MAIL": SILENT}) as there:
         channel = await opened(Dialer(), there.route(), PLAIN)

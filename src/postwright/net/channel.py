@@ -42,8 +42,9 @@ Opening = Ready | Secure | Failure
 class Channel(asyncio.Protocol):
     """Made by `Dialer.open`, which alone calls what is not described here.
 
-    `tls` ("TLSv1.3" or "") and `cipher`; `local_address` the source IP really used; `on_close` is called once when the
-    connection is gone (for a pool). Not for use by several tasks that do not know of one another.
+    `tls` ("TLSv1.3" or "") and `cipher`; `local_address` the source IP really used; `ending` why the session is over, once it is
+    and nobody wanted it; `on_close` is called once when the connection is gone. Not for use by several tasks that do not know
+    of one another.
     """
 
     __slots__ = (
@@ -61,6 +62,7 @@ class Channel(asyncio.Protocol):
         "cipher",
         "closed",
         "deadline",
+        "ending",
         "local_address",
         "on_close",
         "options",
@@ -76,6 +78,7 @@ class Channel(asyncio.Protocol):
         self.cipher = ""
         self.local_address = ""
         self.closed = False
+        self.ending: Failure | None = None
         self.on_close: Callable[[Channel], object] | None = None
         self._busy = False
         self._client = SmtpClient(route.source.name, options, secure=secure)
@@ -238,6 +241,7 @@ class Channel(asyncio.Protocol):
         elif isinstance(event, Ready):
             self._tell(event)
         elif isinstance(event, Ended):
+            self.ending = event.failure
             self._tell(event.failure)
             self._hang_up()
 
@@ -267,6 +271,7 @@ class Channel(asyncio.Protocol):
             if isinstance(event, Done):
                 _deliver(event.token, event.result)
             elif isinstance(event, Ended):
+                self.ending = event.failure
                 self._tell(event.failure)
         if transport is not None and not self.closed:
             transport.abort()

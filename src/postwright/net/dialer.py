@@ -125,6 +125,9 @@ class Dialer:
             opening = await channel.opened()
         if isinstance(opening, Failure):
             return opening
+        if channel.ending is not None:
+            # It greeted us and closed before we looked. A channel that we give away is one whose `on_close` is still to come.
+            return channel.ending
         if self._is_self(channel, route):
             return Failure(Stage.EHLO, None, Fault.LOCAL, LOOP_TO_SELF)
         return channel
