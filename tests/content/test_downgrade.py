@@ -105,7 +105,13 @@ def test_message_from_before_mime() -> None:
 
 def multipart(parts: list[bytes], subtype: str = "mixed", boundary: str = "cut", preamble: bytes = b"", epilogue: bytes = b"\r\n") -> bytes:
     body = preamble + b"".join([b"\r\n--" + boundary.encode() + b"\r\n" + part for part in parts])
-    return f'Content-Type: multipart/{subtype}; boundary="{boundary}"\r\n'.encode() + b"\r\n" + body + f"\r\n--{boundary}--".encode() + epilogue
+    return (
+        f'Content-Type: multipart/{subtype}; boundary="{boundary}"\r\n'.encode()
+        + b"\r\n"
+        + body
+        + f"\r\n--{boundary}--".encode()
+        + epilogue
+    )
 
 
 def test_only_the_unclean_parts_of_a_tree_change() -> None:
@@ -213,7 +219,11 @@ def test_global_message_may_be_encoded() -> None:
     assert b"Content-Transfer-Encoding: quoted-printable" in made
 
 
-BODIES = st.binary(max_size=200) | st.text("a \t\r\n.=-\u00fc\u65e5", max_size=200).map(str.encode) | st.integers(990, 1100).map(lambda n: b"x" * n)
+BODIES = (
+    st.binary(max_size=200)
+    | st.text("a \t\r\n.=-\u00fc\u65e5", max_size=200).map(str.encode)
+    | st.integers(990, 1100).map(lambda n: b"x" * n)
+)
 LEAVES = st.builds(
     mime,
     st.sampled_from(["text/plain", "text/html; charset=utf-8", "application/pdf", "image/png", 'text/plain; name="a;b"']),
@@ -225,7 +235,9 @@ LEAVES = st.builds(
 TREES = st.recursive(
     LEAVES,
     lambda inner: st.builds(
-        lambda parts, n: multipart(parts, boundary=f"cut{len(b''.join(parts))}#{n}"), st.lists(inner, min_size=1, max_size=3), st.integers(0, 9)
+        lambda parts, n: multipart(parts, boundary=f"cut{len(b''.join(parts))}#{n}"),
+        st.lists(inner, min_size=1, max_size=3),
+        st.integers(0, 9),
     ),
     max_leaves=6,
 )

@@ -16,9 +16,7 @@ from postwright.model.message import Arrival
 NOW = 1_795_515_476.7
 WHEN = "Tue, 24 Nov 2026 10:17:56 +0000"
 ID = "0abcdefghjkmn"
-TLS = Arrival(
-    peer="192.0.2.1", peer_name="client.example", protocol="ESMTPSA", user="foo", tls="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384"
-)
+TLS = Arrival(peer="192.0.2.1", peer_name="client.example", protocol="ESMTPSA", user="foo", tls="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384")
 
 
 def field(arrival: Arrival, rcpt: str = "", hide: bool = False, host: str = "mail.example") -> bytes:
@@ -74,7 +72,7 @@ def test_lines_are_short() -> None:
             assert len(line) < 78
 
 
-HOSTILE = st.text(st.characters(codec="utf-8"), max_size=40) | st.text("a.\r\n\t ;()<>\\\"@:[]\0", max_size=40)
+HOSTILE = st.text(st.characters(codec="utf-8"), max_size=40) | st.text('a.\r\n\t ;()<>\\"@:[]\0', max_size=40)
 
 
 @given(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, st.booleans())
