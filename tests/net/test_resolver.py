@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pycares
 import pytest
 
 from postwright.model.route import MxAnswer, MxHost, MxStatus
 from postwright.net.dns_cache import CacheLimits
-from postwright.net.dns_query import AresSource, DnsAnswer, DnsStatus
+from postwright.net.dns_query import AresSource, DnsAnswer, DnsStatus, _read
 from postwright.net.resolver import LOOP_TO_SELF, MAX_HOSTS, CachingResolver
 from postwright.testing.dns_server import DnsServer
 from postwright.testing.fake_clock import FakeClock, settle
@@ -418,3 +419,18 @@ async def test_server_that_is_none() -> None:
     assert answer.status is DnsStatus.FAILED
     assert answer.detail
     await source.close()
+
+
+def test_records_that_were_not_asked_for() -> None:
+    """A server may add what it likes: it is neither an answer nor does its TTL count."""
+
+    def record(kind: int, ttl: int, data: object) -> pycares.DNSRecord:
+        return pycares.DNSRecord("x.example", kind, 1, ttl, data)
+
+    mx = record(pycares.QUERY_TYPE_MX, 500, pycares.MXRecordData(10, "MX.Example."))
+    text = record(pycares.QUERY_TYPE_TXT, 5, pycares.TXTRecordData(b"x"))
+    alias = record(pycares.QUERY_TYPE_CNAME, 50, pycares.CNAMERecordData("y.example"))
+    assert _read(pycares.DNSResult([text, mx], [], []), "MX") == DnsAnswer(DnsStatus.FOUND, ((10, "mx.example"),), 500.0)
+    assert _read(pycares.DNSResult([alias, mx, text], [], []), "MX").ttl == 50.0
+    for kind in ("A", "AAAA"):
+        assert _read(pycares.DNSResult([alias, mx], [], []), kind).status is DnsStatus.NO_DATA
