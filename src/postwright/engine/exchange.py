@@ -20,7 +20,7 @@ from typing import Protocol
 
 from postwright.engine import frames as f
 from postwright.engine.bus import Link, listen_unix, short_path
-from postwright.store.spool import Mark
+from postwright.store.spool import SETTLED, Mark
 
 REDIAL = 0.05
 
@@ -198,7 +198,7 @@ class Exchange:
     def _joined(self, way: _Way) -> None:
         """A shard that came back will hand over what its disk says is live; what we settled and it did not yet store is not."""
         self._flush()
-        way.settled = {(mark.message_id, index) for _, marks in way.unstored for mark in marks for index in mark.recipients}
+        way.settled = {(m.message_id, index) for _, marks in way.unstored for m in marks if m.kind == SETTLED for index in m.recipients}
         way.settled_until = way.batch
 
     def _unsettled(self, way: _Way, entries: list[f.Handed]) -> list[f.Handed]:

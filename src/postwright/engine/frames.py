@@ -22,6 +22,7 @@ class Start(Struct, tag="start"):
     state_dir: str
     settings: bytes
     debug: bool = False
+    user: str = ""
 
 
 class Ready(Struct, tag="ready"):

@@ -82,13 +82,12 @@ class _Writer:
 def configure(file: LogFile, debug: bool = False, **context: object) -> structlog.stdlib.BoundLogger:
     """The logger of this process, writing to `file`; `context` stands in every line (shard=1)."""
     level = 10 if debug else 20
-    logger = structlog.wrap_logger(
+    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
         _Writer(file),
         processors=[_stamp, _mask, structlog.processors.format_exc_info, _render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        **context,
-    )
-    return logger  # type: ignore[no-any-return]
+    ).bind(**context)
+    return logger
 
 
 def rotate(path: Path, keep: int) -> None:

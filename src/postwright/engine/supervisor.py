@@ -156,6 +156,7 @@ class Supervisor:
                 state_dir=str(self._options.state_dir),
                 settings=pickle.dumps(self.settings),
                 debug=self._options.debug,
+                user=self._options.user,
             )
         )
         await gone

@@ -177,6 +177,11 @@ class Scheduler:
                     self._list(waiting)
         self._drop_if_empty(queue)
 
+    def look_again(self, queue: Queue, now: float) -> None:
+        """An idle connection was woken for this queue: is there work for one more?"""
+        if not queue.listed and queue.has_due(now):
+            self._list(queue)
+
     # -- leases -------------------------------------------------------------------
 
     def lease(self, queue: Queue, now: float) -> Lease | None:

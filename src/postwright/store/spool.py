@@ -96,6 +96,12 @@ class Spool(Protocol):
     def live_recipients(self, message_id: int) -> tuple[int, ...] | None:
         """Indexes of those not settled; None when all are, or there is no such message."""
 
+    def ref(self, message_id: int) -> SpoolRef | None:
+        """Where the message lies now; None when it is not alive."""
+
+    def deferral(self, message_id: int) -> tuple[float, int, float]:
+        """Due time, attempts and first attempt of the last deferral; zeros when there was none."""
+
     def status(self) -> SpoolStatus: ...
 
     async def close(self) -> None:

@@ -1,0 +1,101 @@
+"""Reports to senders: from the dues of a settlement to messages of our own, committed to our spool like any other.
+
+A report goes to the reverse-path, from the null path, so that a report about a report cannot come to be. All recipients of one message
+that have the same kind of fate stand in one report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from postwright.content import dsn
+from postwright.content.dsn_words import ReportKind
+from postwright.engine.settle import Due, Session
+from postwright.model.address import NULL_PATH
+from postwright.model.envelope import Envelope, Recipient
+from postwright.model.message import Arrival, Message, format_id
+from postwright.policy.settings import GeneralSettings
+from postwright.wire.body import scan
+
+FULL_MOST = 1024 * 1024
+_KINDS: tuple[ReportKind, ...] = ("failed", "delayed", "relayed", "delivered")
+
+
+def wanted(message: Message, dues: Sequence[Due]) -> list[Due]:
+    """Those of which the sender is to hear (NOTIFY, null reverse-path, `suppress-local-dsn`)."""
+    if message.suppress_dsn or not message.envelope.reverse_path.text:
+        return []
+    recipients = message.envelope.recipients
+    return [due for due in dues if dsn.due(_kind(due), recipients[due.recipient].notify, False)]
+
+
+def _kind(due: Due) -> ReportKind:
+    return next(kind for kind in _KINDS if kind == due.kind)
+
+
+def reports(
+    message: Message, content: bytes, dues: Sequence[Due], session: Session, general: GeneralSettings, now: float, ids: Sequence[int]
+) -> list[tuple[Message, bytes]]:
+    """One report per kind among `dues`, each with an id out of `ids` (as many as kinds are needed: four do)."""
+    made: list[tuple[Message, bytes]] = []
+    for kind in _KINDS:
+        own = [due for due in dues if due.kind == kind]
+        if own:
+            made.append(_report(kind, message, content, own, session, general, now, ids[len(made)]))
+    return made
+
+
+def _report(
+    kind: ReportKind,
+    message: Message,
+    content: bytes,
+    dues: Sequence[Due],
+    session: Session,
+    general: GeneralSettings,
+    now: float,
+    message_id: int,
+) -> tuple[Message, bytes]:
+    host = general.host_name[0] if general.host_name else "localhost"
+    text = format_id(message_id)
+    envelope = message.envelope
+    rows = [
+        dsn.RecipientReport(
+            envelope.recipients[due.recipient].address.text,
+            envelope.recipients[due.recipient].orcpt,
+            due.disposition.status,
+            due.disposition.diagnostic,
+            session.mta.partition(" ")[0],
+            now,
+        )
+        for due in dues
+    ]
+    full = kind == "failed" and envelope.ret == "FULL" and len(content) <= FULL_MOST
+    body = dsn.build(
+        kind,
+        message,
+        rows,
+        content,
+        host=host,
+        now=now,
+        message_id=text,
+        from_header=general.custom_dsn_from_header,
+        full=full,
+        boundary=f"report-{text}",
+    )
+    facts = scan(body)
+    report = Message(
+        id=message_id,
+        received_at=now,
+        envelope=Envelope(
+            NULL_PATH,
+            [Recipient(envelope.reverse_path)],
+            body="8BITMIME" if facts.eight_bit else "7BIT",
+            smtputf8=facts.utf8_headers or not envelope.reverse_path.text.isascii(),
+        ),
+        facts=facts,
+        arrival=Arrival(kind="dsn", peer_name=host),
+        vmta=message.vmta,
+        pool=message.pool,
+        job=message.job,
+    )
+    return report, body

@@ -1,0 +1,339 @@
+"""Delivery: channels fed from queues. One `Worker` per open connection; it leases, sends, judges, and leases again.
+
+    connect   plan (DNS, settings) -> routes in order -> a channel, or what the failure means for the queue
+    feed      lease the next entry, read it from its spool, submit it; up to two outstanding, so that the next envelope leaves
+              in the same write as this content
+    done      judge the result, settle it (reports, marks, scheduler, in that order)
+
+It never decides what a failure means (`policy.trouble`) nor when to try again (`policy.retry`, the scheduler).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from postwright.content.downgrade import to_7bit
+from postwright.engine.hub import Hub
+from postwright.engine.queue_state import QueueState
+from postwright.engine.settle import NO_SESSION, Session
+from postwright.model.errors import SpoolError
+from postwright.model.message import Message
+from postwright.model.outcome import Disposition, Failure, Judgement, Kind, Site, TransactionResult
+from postwright.model.route import MxAnswer, MxStatus, Plan
+from postwright.model.work import Lease
+from postwright.net.channel import Channel
+from postwright.net.clock import NEVER
+from postwright.policy import mx
+from postwright.policy.retry import expired
+from postwright.policy.trouble import judge, judge_open
+from postwright.schedule.queue import Queue
+from postwright.wire.body import scan
+from postwright.wire.client_states import Transaction
+
+AVOID_FOR = 60.0
+BOUNCE_BATCH = 100
+
+_EXPIRED = "x-pmta;message expired: could not be delivered within bounce-after"
+_MISFIT_STATUS = {"8BITMIME": "5.6.3", "BINARYMIME": "5.6.3", "SMTPUTF8": "5.6.7", "SIZE": "5.3.4"}
+
+
+class Delivery:
+    """All connections of one shard to receivers."""
+
+    def __init__(self, node: Hub) -> None:
+        self.node = node
+        self.workers: set[Worker] = set()
+        self.avoid: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, queue: Queue) -> None:
+        """Open one more connection for a queue; its place in every limit is taken at once."""
+        self.node.scheduler.opening(queue, self.node.clock.now())
+        self.spawn(self._connect(queue))
+
+    def spawn(self, coroutine: object) -> None:
+        """Run a coroutine of ours; what it raises is a defect and goes to the log."""
+        task: asyncio.Task[None] = self.node.loop.create_task(coroutine)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.node.log.error("delivery task failed", exc_info=task.exception())
+
+    async def _connect(self, queue: Queue) -> None:
+        worker = None
+        try:
+            worker = await self._open(queue)
+        finally:
+            if worker is None:
+                self.node.scheduler.closed(queue, was_open=False)
+                self.node.pump_soon()
+        if worker is not None:
+            worker.feed()
+
+    async def _open(self, queue: Queue) -> Worker | None:
+        node = self.node
+        state = node.state(queue)
+        if not state.known_vmta:
+            await self.bounce_queue(queue, Disposition(Kind.PERMANENT, "5.3.5", f"x-pmta;there is no virtual MTA {queue.key.vmta}"))
+            return None
+        plan = await self._plan(queue, state)
+        if not plan.routes:
+            await self._no_route(queue, state, plan)
+            return None
+        failure: Failure | None = None
+        for route in plan.routes:
+            outcome = await node.dialer.open(route, plan.options)
+            if isinstance(outcome, Channel):
+                node.scheduler.opened(queue)
+                return Worker(self, queue, outcome, state)
+            failure = outcome
+            self.avoid[route.address] = node.clock.now() + AVOID_FOR
+        if failure is not None:
+            await self._site_failed(queue, state, failure)
+        return None
+
+    async def _plan(self, queue: Queue, state: QueueState) -> Plan:
+        """Whom to connect to, best first."""
+        now = self.node.clock.now()
+        if self.avoid:
+            self.avoid = {address: until for address, until in self.avoid.items() if until > now}
+        state.turn += 1
+        answer = await (self._hosts(state) if state.hosts else self._look_up(queue.key.domain))
+        return mx.plan(answer, state.options, state.sources, state.turn - 1, self.avoid, state.settings.mx_connection_attempts)
+
+    async def _look_up(self, domain: str) -> MxAnswer:
+        resolver = self.node.resolver
+        answer = await resolver.mx(domain)
+        return await resolver.fill(answer) if answer.status in (MxStatus.FOUND, MxStatus.IMPLICIT) else answer
+
+    async def _hosts(self, state: QueueState) -> MxAnswer:
+        """`smtp-hosts`: named hosts and literals, and other domains' MX in their place."""
+        resolver = self.node.resolver
+        hosts = []
+        for spec in state.hosts:
+            if spec.lookup_mx:
+                found = await resolver.mx(spec.name)
+                hosts += [type(h)(h.name, spec.preference * 65536 + h.preference, spec.port, h.addresses) for h in found.hosts]
+            else:
+                host = mx.as_host(spec)
+                hosts.append(type(host)(host.name, host.preference * 65536, host.port, host.addresses))
+        answer = MxAnswer(MxStatus.FOUND, tuple(hosts))
+        return answer if all(host.addresses for host in hosts) else await resolver.fill(answer)
+
+    async def _no_route(self, queue: Queue, state: QueueState, plan: Plan) -> None:
+        now = self.node.clock.now()
+        age = now - queue.ready[0].received_at if queue.ready else 0.0
+        if mx.bounces(plan, state.settings, age):
+            await self.bounce_queue(queue, Disposition(Kind.PERMANENT, plan.status, f"x-pmta;{plan.error}"))
+            return
+        self.node.scheduler.retry_later(queue, now, plan.error)
+        await self._expire(queue, now)
+
+    async def _site_failed(self, queue: Queue, state: QueueState, failure: Failure) -> None:
+        """No host of the plan took us in."""
+        now = self.node.clock.now()
+        judgement = judge_open(failure, 1, state.rules)
+        if judgement.site is Site.QUEUE_BOUNCE:
+            await self.bounce_queue(queue, judgement.dispositions[0])
+            return
+        self.node.scheduler.retry_later(queue, now, judgement.reason)
+        await self._expire(queue, now)
+
+    async def _expire(self, queue: Queue, now: float) -> None:
+        """Give up on what is older than `bounce-after` in a queue that gets no connection."""
+        limit = queue.limits.bounce_after
+        gone = Disposition(Kind.EXPIRED, "4.4.7", f"{_EXPIRED}; last error: {queue.last_error}")
+        while queue.ready and now >= queue.ready[0].received_at + limit:
+            entry = queue.ready.popleft()
+            queue.in_flight += len(entry.recipients)
+            await self.settle_all(queue, Lease(queue.key, entry), gone)
+        while queue.scheduled and now >= queue.scheduled[0].entry.received_at + limit and queue.has_due(now):
+            found = queue.take(now)
+            if found is None:
+                return
+            queue.in_flight += len(found.recipients)
+            await self.settle_all(queue, Lease(queue.key, found), gone)
+
+    async def bounce_queue(self, queue: Queue, disposition: Disposition) -> None:
+        """Everything that is due in the queue fails for good."""
+        now = self.node.clock.now()
+        count = 0
+        while (lease := self.node.scheduler.lease(queue, now)) is not None:
+            await self.settle_all(queue, lease, disposition)
+            count += 1
+            if count % BOUNCE_BATCH == 0:
+                await asyncio.sleep(0)
+
+    async def settle_all(self, queue: Queue, lease: Lease, disposition: Disposition) -> None:
+        """The same fate for all recipients of a lease, without a session."""
+        try:
+            message = self.node.read_message(lease.entry)
+        except KeyError:
+            self.node.lost(queue, lease)
+            return
+        judgement = Judgement((disposition,) * len(lease.entry.recipients))
+        self.node.apply(queue, lease, message, judgement, NO_SESSION)
+
+    async def stop(self, within: float) -> None:
+        """Let what is in flight end, at most `within` seconds, then hang up."""
+        deadline = self.node.clock.monotonic() + within
+        for worker in list(self.workers):
+            worker.retire()
+        while (self.workers or self._tasks) and self.node.clock.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        for worker in list(self.workers):
+            worker.channel.abort()
+        for task in list(self._tasks):
+            task.cancel()
+
+
+class Worker:
+    """One open channel of one queue. `deadline` (monotonic) is when an idle one is closed; the node's sweep watches it."""
+
+    __slots__ = ("_given", "_idle", "channel", "deadline", "delivery", "queue", "session", "state")
+
+    def __init__(self, delivery: Delivery, queue: Queue, channel: Channel, state: QueueState) -> None:
+        self.delivery = delivery
+        self.queue = queue
+        self.channel = channel
+        self.state = state
+        self.deadline = NEVER
+        self._idle = False
+        self._given = 0
+        self.session = Session(
+            mta=f"{channel.route.host} ({channel.route.address})",
+            source_ip=channel.local_address,
+            destination_ip=channel.route.address,
+            esmtp=",".join(channel.capabilities.keywords),
+            tls=channel.tls,
+            cipher=channel.cipher,
+            knows_dsn=channel.capabilities.dsn,
+        )
+        channel.on_close = self._closed
+        delivery.workers.add(self)
+        delivery.node.sweep.add(self)
+
+    def feed(self) -> None:
+        """Keep the channel busy; go idle when nothing is due, close when it has served its share."""
+        self._idle = False
+        self.deadline = NEVER
+        channel, queue = self.channel, self.queue
+        node = self.delivery.node
+        most = queue.limits.max_msg_per_connection
+        depth = channel.depth
+        while channel.usable and channel.outstanding < depth:
+            if most is not None and self._given >= most:
+                channel.close()
+                return
+            lease = node.scheduler.lease(queue, node.clock.now())
+            if lease is None:
+                break
+            self._send(lease)
+        if not channel.usable:
+            channel.close()
+        elif not channel.outstanding:
+            self._rest()
+
+    def _rest(self) -> None:
+        node = self.delivery.node
+        if self.queue.state is not self.state or node.stopping:
+            self.channel.close()  # settings have changed under us
+            return
+        self._idle = True
+        self.deadline = node.clock.monotonic() + self.state.linger
+        self.queue.idle.append(self)
+
+    def _send(self, lease: Lease) -> None:
+        node, entry = self.delivery.node, lease.entry
+        try:
+            message, content = node.read(entry)
+        except KeyError:
+            node.lost(self.queue, lease)
+            return
+        except SpoolError as error:
+            node.log.error("message cannot be read", message=entry.message_id, error=str(error))
+            self._fail(lease, None, Disposition(Kind.TRANSIENT, "4.3.0", "x-pmta;the message cannot be read from the spool"))
+            return
+        if entry.attempts and expired(node.clock.now(), message.received_at, self.queue.limits.bounce_after, entry.attempts):
+            self._fail(lease, message, Disposition(Kind.EXPIRED, "4.4.7", _EXPIRED))
+            return
+        transaction = self._fit(_transaction(message, lease, content), lease, message)
+        if transaction is not None:
+            self._given += 1
+            self.channel.submit(transaction, partial(self._done, lease, message))
+
+    def _fit(self, transaction: Transaction, lease: Lease, message: Message) -> Transaction | None:
+        """The transaction as this receiver can take it, or None and the recipients have failed."""
+        misfit = self.channel.misfit(transaction)
+        if misfit is None:
+            return transaction
+        keyword = misfit.detail.partition(":")[0]
+        if keyword in ("8BITMIME", "BINARYMIME"):
+            content = to_7bit(b"".join(transaction.content), transaction.facts)
+            if content is not None:
+                transaction.content = (content,)
+                transaction.facts = scan(content)
+                transaction.body = "7BIT"
+                misfit = self.channel.misfit(transaction)
+                if misfit is None:
+                    return transaction
+        status = _MISFIT_STATUS.get(keyword, "5.6.3")
+        self._fail(lease, message, Disposition(Kind.PERMANENT, status, f"x-pmta;the receiver does not offer {misfit.detail}"))
+        return None
+
+    def _fail(self, lease: Lease, message: Message | None, disposition: Disposition) -> None:
+        """Recipients fail (or wait) without anything having been sent."""
+        node = self.delivery.node
+        if message is None:
+            try:
+                message = node.read_message(lease.entry)
+            except (KeyError, SpoolError):
+                node.lost(self.queue, lease)
+                return
+        node.apply(self.queue, lease, message, Judgement((disposition,) * len(lease.entry.recipients)), self.session)
+
+    def _done(self, lease: Lease, message: Message, result: TransactionResult) -> None:
+        """A transaction ended. The next one is begun first, so that it leaves in the same write."""
+        if result.usable:
+            self.feed()
+        node = self.delivery.node
+        judgement = judge(result, self.state.rules)
+        if judgement.site is Site.HOST_BUSY:
+            self.delivery.avoid[self.channel.route.address] = node.clock.now() + AVOID_FOR
+        node.apply(self.queue, lease, message, judgement, self.session)
+        if not judgement.keep_session:
+            self.channel.close()
+
+    def retire(self) -> None:
+        """Close when nothing is outstanding."""
+        self.channel.close()
+
+    def expired(self, now: float) -> None:
+        """The sweep's call: idle for long enough."""
+        self.deadline = NEVER
+        if self._idle:
+            self.channel.close()
+
+    def _closed(self, channel: Channel) -> None:
+        node = self.delivery.node
+        node.sweep.discard(self)
+        self.delivery.workers.discard(self)
+        if self._idle and self in self.queue.idle:
+            self.queue.idle.remove(self)
+        node.scheduler.closed(self.queue, was_open=True)
+        node.pump_soon()
+
+
+def _transaction(message: Message, lease: Lease, content: bytes) -> Transaction:
+    envelope = message.envelope
+    indexes = lease.entry.recipients
+    recipients = envelope.recipients
+    if len(indexes) != len(recipients):
+        recipients = [recipients[index] for index in indexes]
+    return Transaction(
+        envelope.reverse_path, recipients, (content,), message.facts, envelope.ret, envelope.envid, envelope.body, envelope.smtputf8
+    )

@@ -1,0 +1,50 @@
+"""What delivery and reports ask of their shard: the shared parts, and the few verbs that order effects. `engine.node` is the real one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+import structlog
+
+from postwright.engine.queue_state import QueueState
+from postwright.engine.settle import Session
+from postwright.model.message import Message
+from postwright.model.outcome import Judgement
+from postwright.model.work import Entry, Lease
+from postwright.net.clock import Clock, Sweep
+from postwright.net.dialer import Dialer
+from postwright.net.resolver import Resolver
+from postwright.schedule.queue import Queue
+from postwright.schedule.scheduler import Scheduler
+
+
+class Hub(Protocol):
+    """One shard, as seen from inside."""
+
+    loop: asyncio.AbstractEventLoop
+    clock: Clock
+    sweep: Sweep
+    scheduler: Scheduler
+    resolver: Resolver
+    dialer: Dialer
+    log: structlog.stdlib.BoundLogger
+    stopping: bool
+
+    def state(self, queue: Queue) -> QueueState:
+        """What the settings say for this queue."""
+
+    def pump_soon(self) -> None:
+        """Look for queues that want a connection, at the end of this turn of the loop."""
+
+    def read(self, entry: Entry) -> tuple[Message, bytes]:
+        """Message and content, from whichever shard's spool. KeyError: it is not there any more; SpoolError: it is damaged."""
+
+    def read_message(self, entry: Entry) -> Message:
+        """As `read`, without the content."""
+
+    def lost(self, queue: Queue, lease: Lease) -> None:
+        """The reference leads nowhere: the entry is dropped here, and handed over anew if it is still alive."""
+
+    def apply(self, queue: Queue, lease: Lease, message: Message, judgement: Judgement, session: Session) -> None:
+        """Settle an attempt: reports, marks, scheduler, in that order."""

@@ -1,0 +1,404 @@
+"""One shard: a whole MTA in one process, its parts joined. It owns the order of effects; the parts know nothing of one another.
+
+    in      intake commits to the spool, then `accepted` puts recipients into their queues (ours, or another shard's by reference)
+    out     the scheduler says which queue wants a connection, delivery opens it, results come to `apply`
+    apply   reports committed first, then marks (ours, or sent back to the accepting shard), then the scheduler
+    start   everything that is alive in the spool is queued again; what belongs to others is handed over when they are there
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import structlog
+
+from postwright.engine import bounces
+from postwright.engine import frames as f
+from postwright.engine.counters import Counters
+from postwright.engine.deliver import Delivery, Worker
+from postwright.engine.exchange import Exchange
+from postwright.engine.intake import Intake
+from postwright.engine.queue_state import QueueState, limits, make
+from postwright.engine.settle import Session, Settlement, settle
+from postwright.model.errors import SpoolError
+from postwright.model.message import IdMaker, Message, SpoolRef
+from postwright.model.outcome import Judgement, Kind
+from postwright.model.work import Entry, Lease, QueueKey
+from postwright.net.clock import Clock, Sweep
+from postwright.net.dialer import Dialer
+from postwright.net.resolver import Resolver
+from postwright.policy.resolve import Resolved
+from postwright.schedule.queue import Queue, QueueLimits
+from postwright.schedule.scheduler import NEVER, Scheduler
+from postwright.store.reader import SegmentReader
+from postwright.store.spool import Mark, Recovered, Spool
+
+RECOVER_BATCH = 2000
+_ONE = (0,)
+
+
+class Node:
+    """See the module. Made on a running loop; `start` recovers, then the caller opens listeners on `intake`."""
+
+    def __init__(
+        self,
+        number: int,
+        shards: int,
+        resolved: Resolved,
+        spool: Spool,
+        *,
+        clock: Clock,
+        resolver: Resolver,
+        dialer: Dialer,
+        log: structlog.stdlib.BoundLogger,
+        run_dir: Path,
+        readers: Callable[[int], SegmentReader],
+        local_addresses: tuple[str, ...] = (),
+        random: Random | None = None,
+    ) -> None:
+        self.number = number
+        self.shards = shards
+        self.resolved = resolved
+        self.spool = spool
+        self.clock = clock
+        self.resolver = resolver
+        self.dialer = dialer
+        self.log = log
+        self.loop = asyncio.get_running_loop()
+        self.sweep = Sweep(clock, 0.5)
+        self.counters = Counters()
+        self.ids = IdMaker(number)
+        self.stopping = False
+        self._local = local_addresses
+        self._readers: dict[int, SegmentReader] = {}
+        self._make_reader = readers
+        self._random = random or Random()
+        self._owners: dict[QueueKey, int] = {}
+        self._wanted = _wanted(resolved)
+        self.scheduler = Scheduler(self._limits, self._vmta_limit, self._share(resolved.settings.general.total_max_smtp_out))
+        self.exchange = Exchange(number, shards, run_dir, self)
+        self.delivery = Delivery(self)
+        self.intake = Intake(spool, self, clock, self.ids, self.counters)
+        self.intake.apply(resolved)
+        self._pumping = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = NEVER
+
+    # -- settings -----------------------------------------------------------------
+
+    def _limits(self, key: QueueKey) -> QueueLimits:
+        return limits(self.resolved, key)
+
+    def _vmta_limit(self, name: str) -> int | None:
+        vmta = self.resolved.vmta(name)
+        return vmta.max_smtp_out if vmta is not None else None
+
+    def _share(self, total: int | None) -> int | None:
+        """This shard's part of a limit of the whole relay: the parts add up to it, and nobody's is zero."""
+        if total is None:
+            return None
+        return max(1, total // self.shards + (1 if self.number < total % self.shards else 0))
+
+    def state(self, queue: Queue) -> QueueState:
+        """See `Hub.state`."""
+        state = queue.state
+        if type(state) is not QueueState:
+            state = queue.state = make(self.resolved, queue.key, queue.limits, self._wanted, self._local)
+        return state
+
+    def reload(self, resolved: Resolved) -> None:
+        """Put new settings in force. Raises ValueError or OSError before anything has changed."""
+        self.intake.apply(resolved)
+        self.resolved = resolved
+        self._wanted = _wanted(resolved)
+        self._owners.clear()
+        self.scheduler.reloaded(self._share(resolved.settings.general.total_max_smtp_out))
+        for worker in list(self.delivery.workers):
+            if worker.channel.outstanding == 0:
+                worker.retire()
+        self.pump_soon()
+
+    def owner(self, key: QueueKey) -> int:
+        """The shard that a queue lives in. Queues of a virtual MTA with a limit of its own all live in one, so that it is exact."""
+        if self.shards == 1:
+            return 0
+        owner = self._owners.get(key)
+        if owner is None:
+            name = key.vmta if self._vmta_limit(key.vmta) is not None else f"{key.domain}/{key.vmta}"
+            owner = zlib.crc32(name.encode()) % self.shards
+            if len(self._owners) > 200_000:
+                self._owners.clear()
+            self._owners[key] = owner
+        return owner
+
+    # -- start and stop -------------------------------------------------------------
+
+    async def start(self) -> int:
+        """Queue what the spool holds; returns how many messages were alive. Others are dialled at the end."""
+        count = 0
+        for found in self.spool.recover():
+            self.ids.seen(found.message.id)
+            self._requeue(found)
+            count += 1
+            if count % RECOVER_BATCH == 0:
+                await asyncio.sleep(0)
+        await self.exchange.start()
+        self.pump_soon()
+        return count
+
+    def _requeue(self, found: Recovered) -> None:
+        now = self.clock.now()
+        for recipients, due, attempts, first in found.states:
+            for key, entry in self._entries(found.message, found.ref, recipients):
+                if self.owner(key) == self.number:
+                    entry.due, entry.attempts, entry.first_attempt = due, attempts, first
+                    self.scheduler.submit(key, entry, now)
+
+    async def stop(self, within: float) -> None:
+        """Finish what is in flight within `within` seconds, tell everybody, close the spool."""
+        self.stopping = self.intake.stopping = self.scheduler.stopping = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        await self.delivery.stop(within)
+        deadline = self.clock.monotonic() + 2.0
+        while self.exchange.unstored and self.clock.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        await self.exchange.stop()
+        await self.spool.close()
+        await self.resolver.close()
+
+    # -- in -------------------------------------------------------------------------
+
+    def accepted(self, message: Message, ref: SpoolRef) -> None:
+        """A message is on disk and ours: its recipients go to their queues."""
+        recipients = message.envelope.recipients
+        if len(recipients) == 1:
+            key = QueueKey(recipients[0].address.domain, message.vmta)
+            self._submit(key, self._entry(message, ref, _ONE))
+            return
+        for key, entry in self._entries(message, ref, tuple(range(len(recipients)))):
+            self._submit(key, entry)
+
+    def _submit(self, key: QueueKey, entry: Entry) -> None:
+        owner = self.owner(key)
+        if owner == self.number:
+            self.scheduler.submit(key, entry, self.clock.now())
+            if not self._pumping:
+                self.pump_soon()
+        else:
+            self.exchange.hand_over(owner, _handed(key, entry))
+
+    def _entry(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> Entry:
+        return Entry(
+            message_id=message.id,
+            ref=ref,
+            recipients=recipients,
+            received_at=message.received_at,
+            due=message.not_before,
+            size=message.facts.size,
+            job=message.job,
+            priority=message.priority,
+        )
+
+    def _entries(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> list[tuple[QueueKey, Entry]]:
+        """One entry per queue among these recipients."""
+        by_domain: dict[str, list[int]] = {}
+        for index in recipients:
+            by_domain.setdefault(message.envelope.recipients[index].address.domain, []).append(index)
+        return [(QueueKey(domain, message.vmta), self._entry(message, ref, tuple(indexes))) for domain, indexes in by_domain.items()]
+
+    # -- the pump ---------------------------------------------------------------------
+
+    def pump_soon(self) -> None:
+        """See `Hub.pump_soon`."""
+        if not self._pumping:
+            self._pumping = True
+            self.loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Give connections to the queues that want one, wake idle ones first; then sleep until the next is due."""
+        self._pumping = False
+        if self.stopping:
+            return
+        scheduler, now = self.scheduler, self.clock.now()
+        while (queue := scheduler.next_queue(now)) is not None:
+            if queue.idle:
+                worker = queue.idle.pop()
+                assert isinstance(worker, Worker)
+                worker.feed()
+                scheduler.look_again(queue, now)
+            else:
+                self.delivery.start(queue)
+        at = scheduler.next_wake()
+        if at < self._alarm_at or self._alarm is None and at < NEVER:
+            self._set_alarm(at, now)
+
+    def _set_alarm(self, at: float, now: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = self.clock.call_later(max(0.0, at - now), self._rung)  # type: ignore[assignment]
+
+    def _rung(self) -> None:
+        self._alarm, self._alarm_at = None, NEVER
+        self.pump_soon()
+
+    # -- reading ------------------------------------------------------------------------
+
+    def read(self, entry: Entry) -> tuple[Message, bytes]:
+        """See `Hub.read`."""
+        ref = entry.ref
+        if ref.spool == self.number:
+            return self.spool.read(entry.message_id, ref)
+        return self._reader(ref.spool).read(ref)
+
+    def read_message(self, entry: Entry) -> Message:
+        """See `Hub.read_message`."""
+        ref = entry.ref
+        if ref.spool == self.number:
+            return self.spool.read_message(entry.message_id, ref)
+        return self._reader(ref.spool).read_message(ref)
+
+    def _reader(self, shard: int) -> SegmentReader:
+        reader = self._readers.get(shard)
+        if reader is None:
+            reader = self._readers[shard] = self._make_reader(shard)
+        return reader
+
+    def lost(self, queue: Queue, lease: Lease) -> None:
+        """See `Hub.lost`."""
+        entry = lease.entry
+        self.scheduler.settle(queue, lease, self.clock.now(), [])
+        if entry.ref.spool != self.number:
+            self.exchange.tell_stale(entry.ref.spool, [entry.message_id])
+        elif self.spool.live_recipients(entry.message_id) is not None:
+            self.log.error("message is alive but cannot be found", message=entry.message_id)
+
+    # -- out ----------------------------------------------------------------------------
+
+    def apply(self, queue: Queue, lease: Lease, message: Message, judgement: Judgement, session: Session) -> None:
+        """See `Hub.apply`."""
+        now = self.clock.now()
+        if judgement.dispositions[0].kind is Kind.UNTOUCHED:
+            self.scheduler.settle(queue, lease, now, [], untouched=True)
+            self.pump_soon()
+            return
+        settlement = settle(message, lease.entry, judgement, session, self.state(queue).context, now, lease.entry.size)
+        if settlement.reports:
+            due = bounces.wanted(message, settlement.reports)
+            if due:
+                self.delivery.spawn(self._report_then_finish(queue, lease, message, settlement, session, now))
+                return
+        self._finish(queue, lease, settlement, now)
+
+    def _finish(self, queue: Queue, lease: Lease, settlement: Settlement, now: float) -> None:
+        own = lease.entry.ref.spool
+        if own == self.number:
+            for mark in settlement.marks:
+                self.spool.mark_nowait(mark)
+        else:
+            for mark in settlement.marks:
+                self.exchange.outcome(own, mark)
+        traffic = self.counters.traffic
+        if settlement.delivered:
+            traffic.delivered += settlement.delivered
+            traffic.bytes_out += lease.entry.size
+            if queue.retry_step:
+                self.scheduler.delivered_something(queue)
+        traffic.deferred += settlement.deferred
+        traffic.bounced += settlement.bounced
+        self.scheduler.settle(queue, lease, now, settlement.again)
+        if settlement.again:
+            self.pump_soon()
+
+    async def _report_then_finish(
+        self, queue: Queue, lease: Lease, message: Message, settlement: Settlement, session: Session, now: float
+    ) -> None:
+        """A report is on disk before the failure that it tells of is forgotten."""
+        due = bounces.wanted(message, settlement.reports)
+        try:
+            _, content = self.read(lease.entry)
+        except (KeyError, SpoolError):
+            content = b"\r\n"
+        ids = [self.ids.next(now) for _ in range(4)]
+        for report, body in bounces.reports(message, content, due, session, self.resolved.settings.general, now, ids):
+            while True:
+                try:
+                    ref = await self.spool.commit(report, (body,))
+                except SpoolError as error:
+                    self.log.error("a report waits for room in the spool", error=str(error))
+                    await self.clock.sleep(1.0)
+                    continue
+                self.accepted(report, ref)
+                break
+        self._finish(queue, lease, settlement, now)
+
+    # -- other shards -----------------------------------------------------------------------
+
+    def take_over(self, shard: int, entries: list[f.Handed]) -> None:
+        """See `exchange.Owner.take_over`."""
+        now = self.clock.now()
+        for e in entries:
+            entry = Entry(e.message_id, e.ref, e.recipients, e.received_at, e.due, e.attempts, e.first_attempt, e.size, e.job, e.priority)
+            self.scheduler.submit(QueueKey(e.domain, e.vmta), entry, now)
+        self.pump_soon()
+
+    def store_outcomes(self, shard: int, marks: list[Mark], stored: Callable[[], None]) -> None:
+        """See `exchange.Owner.store_outcomes`."""
+        self.spool.mark(marks).add_done_callback(lambda done: stored() if not done.cancelled() else None)
+
+    def hand_again(self, shard: int) -> None:
+        """See `exchange.Owner.hand_again`."""
+        self.delivery.spawn(self._hand_all(shard))
+
+    async def _hand_all(self, shard: int) -> None:
+        """All that is live and belongs to `shard`; in batches, since it may be a million."""
+        for count, (message_id, ref) in enumerate(self.spool.live()):
+            self._hand_one(message_id, ref, shard)
+            if count % RECOVER_BATCH == RECOVER_BATCH - 1:
+                await asyncio.sleep(0)
+
+    def _hand_one(self, message_id: int, ref: SpoolRef, shard: int | None = None) -> None:
+        live = self.spool.live_recipients(message_id)
+        if live is None:
+            return
+        try:
+            message = self.spool.read_message(message_id, ref)
+        except (KeyError, SpoolError):
+            return
+        due, attempts, first = self.spool.deferral(message_id)
+        for key, entry in self._entries(message, self.spool.ref(message_id) or ref, live):
+            owner = self.owner(key)
+            if owner != self.number and shard in (None, owner):
+                entry.due, entry.attempts, entry.first_attempt = due, attempts, first
+                self.exchange.hand_over(owner, _handed(key, entry))
+
+    def forget(self, shard: int) -> None:
+        """See `exchange.Owner.forget`."""
+        self.scheduler.remove(lambda key, entry: entry.ref.spool == shard)
+        reader = self._readers.pop(shard, None)
+        if reader is not None:
+            reader.close()
+
+    def stale(self, shard: int, message_ids: list[int]) -> None:
+        """See `exchange.Owner.stale`."""
+        for message_id in message_ids:
+            ref = self.spool.ref(message_id)
+            if ref is not None:
+                self._hand_one(message_id, ref, shard)
+
+
+def _handed(key: QueueKey, e: Entry) -> f.Handed:
+    return f.Handed(
+        e.message_id, e.ref, key.domain, key.vmta, e.recipients, e.due, e.attempts, e.first_attempt, e.received_at, e.size, e.job, e.priority
+    )
+
+
+def _wanted(resolved: Resolved) -> frozenset[str]:
+    """Record types that some accounting file wants: others are not even made."""
+    return frozenset(kind for acct in resolved.settings.acct_files for kind in acct.records)
+

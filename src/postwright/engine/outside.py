@@ -1,0 +1,70 @@
+"""From settings to the parts that touch the outside: spool folders, accounting files, resolver, dialer, TLS of listeners."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from postwright.engine.intake import Intake
+from postwright.net.dialer import Dialer
+from postwright.net.dns_query import AresSource
+from postwright.net.interfaces import local_addresses
+from postwright.net.resolver import CachingResolver, Resolver
+from postwright.policy.settings import ListenerSettings, Settings
+from postwright.store.accounting_file import AcctOptions
+from postwright.store.segments import SpoolDir
+
+
+def spool_dirs(settings: Settings, state_dir: Path) -> tuple[SpoolDir, ...]:
+    """The `<spool>` folders; without any, `spool` below the state folder."""
+    dirs = [SpoolDir(Path(s.path), s.priority, s.deliver_only, s.min_free_space) for s in settings.spools]
+    return tuple(dirs) or (SpoolDir(state_dir / "spool"),)
+
+
+def accounting(settings: Settings) -> list[AcctOptions]:
+    """The `<acct-file>`s that are files (pipes and webhooks come with a later landing)."""
+    return [
+        AcctOptions(
+            path=Path(acct.path),
+            records=acct.records,
+            record_fields=acct.record_fields,
+            max_size=acct.max_size,
+            delete_after=acct.delete_after,
+            move_to=Path(acct.move_to) if acct.move_to else None,
+            move_interval=acct.move_interval,
+            iso_times=acct.iso_times,
+            world_readable=acct.world_readable,
+            sync=acct.sync,
+            user_string=acct.user_string,
+        )
+        for acct in settings.acct_files
+        if not acct.path.startswith("|")
+    ]
+
+
+def own_names(settings: Settings) -> tuple[str, ...]:
+    """What this relay calls itself."""
+    return settings.general.host_name
+
+
+def own_endpoints(settings: Settings) -> list[tuple[str, int]]:
+    """Where this relay listens."""
+    return [(listener.address, listener.port) for listener in settings.listeners]
+
+
+def make_resolver(settings: Settings) -> Resolver:
+    """The resolver of a shard: c-ares with `name-server`, or the system's servers."""
+    addresses = {address for address, port in own_endpoints(settings) if port == 25}
+    if addresses & {"0.0.0.0", "::"}:
+        addresses = set(local_addresses())
+    return CachingResolver(AresSource(settings.general.name_server), own_names=own_names(settings), own_addresses=addresses)
+
+
+def make_dialer(settings: Settings) -> Dialer:
+    """The dialer of a shard; it knows who we are, so that a loop is seen."""
+    return Dialer(own_names=own_names(settings), own_endpoints=own_endpoints(settings))
+
+
+def listener_tls(intake: Intake, listener: ListenerSettings) -> ssl.SSLContext | None:
+    """TLS from the first octet for `immediate-tls` listeners."""
+    return intake.implicit_tls(listener)

@@ -1,0 +1,93 @@
+"""What one queue's settings came to, resolved once per generation: limits, session options, sources, the hosts to use.
+
+The scheduler keeps it on the queue (`Queue.state`) and drops it at a reload.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from postwright.engine.settle import Context
+from postwright.model.route import SessionOptions, SourceHost
+from postwright.model.work import QueueKey
+from postwright.policy import mx
+from postwright.policy.resolve import Resolved
+from postwright.policy.settings import DomainSettings, SourceHostRule
+from postwright.policy.trouble import Rules
+from postwright.schedule.queue import QueueLimits
+
+# PowerMTA closes a connection when its queue is empty, unless `connection-idle-timeout` says otherwise. We wait for this long all
+# the same: a queue that empties and fills a hundred times a second would else open a hundred connections.
+LINGER = 1.0
+
+
+class QueueState(Struct):
+    """Frozen but for `turn` (round robin of sources)."""
+
+    settings: DomainSettings
+    options: SessionOptions
+    rules: Rules
+    context: Context
+    sources: tuple[SourceHost, ...]
+    hosts: tuple[mx.HostSpec, ...]
+    linger: float
+    known_vmta: bool
+    turn: int = 0
+
+
+def limits(resolved: Resolved, key: QueueKey) -> QueueLimits:
+    """The limits of a queue, as the scheduler wants them."""
+    s = resolved.queue(*key)
+    return QueueLimits(
+        max_smtp_out=s.max_smtp_out,
+        max_msg_rate=s.max_msg_rate,
+        max_connect_rate=s.max_connect_rate,
+        smtp_out_rampup_interval=s.smtp_out_rampup_interval,
+        max_rcpt_per_message=s.max_rcpt_per_message,
+        max_msg_per_connection=s.max_msg_per_connection,
+        retry_after=s.retry_after,
+        retry_recipients_after=s.retry_recipients_after,
+        bounce_after=s.bounce_after,
+    )
+
+
+def make(resolved: Resolved, key: QueueKey, queue_limits: QueueLimits, wanted: frozenset[str], local: Sequence[str]) -> QueueState:
+    """Everything that delivery to this queue asks of the settings."""
+    settings = resolved.queue(*key)
+    vmta = resolved.vmta(key.vmta)
+    rules = vmta.smtp_source_host if vmta is not None and vmta.smtp_source_host else resolved.settings.smtp_source_host
+    name = _ehlo_name(resolved, key.vmta)
+    hosts = settings.smtp_hosts or settings.route
+    return QueueState(
+        settings=settings,
+        options=mx.session_options(settings),
+        rules=Rules.of(settings),
+        context=Context(str(key), queue_limits, wanted, resolved.settings.general.track_time_first_attempt),
+        sources=tuple(expand(rules, local)) or (SourceHost("", name),),
+        hosts=mx.parse_hosts(hosts, settings.default_smtp_port) if hosts else (),
+        linger=max(settings.connection_idle_timeout, LINGER),
+        known_vmta=vmta is not None or key.vmta == "{default}",
+    )
+
+
+def _ehlo_name(resolved: Resolved, vmta_name: str) -> str:
+    vmta = resolved.vmta(vmta_name)
+    if vmta is not None and vmta.host_name:
+        return vmta.host_name[0]
+    names = resolved.settings.general.host_name
+    return names[0] if names else "localhost"
+
+
+def expand(rules: Sequence[SourceHostRule], local: Sequence[str]) -> list[SourceHost]:
+    """`smtp-source-host` rules as source addresses: an address as it stands, a network as the local addresses in it."""
+    found: list[SourceHost] = []
+    for rule in rules:
+        network = ipaddress.ip_network(rule.network, strict=False)
+        if network.num_addresses == 1:
+            found.append(SourceHost(str(network.network_address), rule.name))
+            continue
+        found += [SourceHost(address, rule.name) for address in local if ipaddress.ip_address(address) in network]
+    return found

@@ -1,0 +1,321 @@
+"""The main program of a shard process: started by the supervisor, told by it what to do, gone when the supervisor is gone.
+
+Reads nothing but its control socket to learn who it is; opens its spool, recovers, takes the listening sockets it is handed, and says
+`Ready`. SIGTERM and SIGINT to the whole process group are the supervisor's business: a shard ignores them and waits for `Drain`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import resource
+import signal
+import socket
+import sys
+import time
+from heapq import nlargest
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from postwright.engine import frames as f
+from postwright.engine import log as logs
+from postwright.engine import privileges
+from postwright.engine.bus import Link
+from postwright.engine.node import Node
+from postwright.engine.outside import accounting, listener_tls, make_dialer, make_resolver, spool_dirs
+from postwright.engine.status import QueueStatus, ShardStatus
+from postwright.net.clock import SystemClock
+from postwright.net.interfaces import local_addresses
+from postwright.net.listener import Listener, SessionBook, SessionLimits
+from postwright.net.load_board import LoadBoard
+from postwright.policy.resolve import Resolved
+from postwright.policy.settings import ListenerSettings, Settings
+from postwright.store.accounting_file import AcctFiles
+from postwright.store.log_spool import LogSpool
+from postwright.store.reader import SegmentReader
+from postwright.store.segments import shard_folder
+
+SWITCH_INTERVAL = 0.0005
+TOP_QUEUES = 20
+
+
+class Shard:
+    """One shard process from `Start` to its end."""
+
+    def __init__(self, start: f.Start, link: Link, fds: socket.socket) -> None:
+        self.start_frame = start
+        self.settings: Settings = pickle.loads(start.settings)
+        self.number = start.shard
+        self.link = link
+        self.loop = asyncio.get_running_loop()
+        self.started = time.time()
+        self.done = asyncio.Event()
+        self._fds = fds
+        self._listeners: dict[str, Listener] = {}
+        self._sockets: dict[str, socket.socket] = {}
+        self._ending = False
+        path = Path(self.settings.general.log_file) if self.settings.general.log_file else None
+        self._log_file = logs.LogFile(path, self.settings.general.log_file_world_readable)
+        self.log: structlog.stdlib.BoundLogger = logs.configure(self._log_file, start.debug, shard=start.shard)
+        self.clock = SystemClock()
+        self.book = SessionBook(time.monotonic, self._session_limits(self.settings), self._board())
+        self.acct = AcctFiles(accounting(self.settings))
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _board(self) -> LoadBoard | None:
+        if self.start_frame.shards == 1:
+            return None
+        return LoadBoard.open(Path(self.start_frame.state_dir) / "load.board", self.number, self.start_frame.shards)
+
+    def _session_limits(self, settings: Settings) -> SessionLimits:
+        total, shards = settings.general.total_max_smtp_in, self.start_frame.shards
+        share = None if total is None else max(1, total // shards + (1 if self.number < total % shards else 0))
+        return SessionLimits(share, settings.general.max_smtp_in_per_address)
+
+    async def run(self) -> None:
+        """Recover, open, serve until told to leave."""
+        self._receive_sockets()
+        before = time.perf_counter()
+        self.spool = LogSpool(spool_dirs(self.settings, Path(self.start_frame.state_dir)), self.number, sink=self.acct, report=self._report)
+        self.node = self._make_node(self.spool)
+        recovered = await self.node.start()
+        self.book.start(self.loop)
+        self._open_listeners()
+        self._tasks = [self.loop.create_task(self._seconds())]
+        self.link.send(f.Ready(self.number, recovered, time.perf_counter() - before))
+        await self.done.wait()
+
+    def _make_node(self, spool: LogSpool) -> Node:
+        settings, state_dir = self.settings, Path(self.start_frame.state_dir)
+        dirs = spool_dirs(settings, state_dir)
+        return Node(
+            self.number,
+            self.start_frame.shards,
+            Resolved(settings),
+            spool,
+            clock=self.clock,
+            resolver=make_resolver(settings),
+            dialer=make_dialer(settings),
+            log=self.log,
+            run_dir=state_dir / "run",
+            readers=lambda shard: SegmentReader(tuple(shard_folder(d.path, shard) for d in dirs)),
+            local_addresses=local_addresses(),
+        )
+
+    def _report(self, event: str, detail: str) -> None:
+        self.log.warning(event, detail=detail)
+
+    # -- listening sockets ------------------------------------------------------------
+
+    def _receive_sockets(self) -> None:
+        """The supervisor's list of listeners, and a descriptor for each (blocking: they are on their way)."""
+        size = int.from_bytes(_exactly(self._fds, 4), "big")
+        labels: list[tuple[ListenerSettings, str]] = pickle.loads(_exactly(self._fds, size))
+        self.handed: dict[str, ListenerSettings] = {}
+        for listener, label in labels:
+            _, fds, _, _ = socket.recv_fds(self._fds, 1, 1)
+            sock = socket.socket(fileno=fds[0])
+            if label in self._sockets:
+                sock.close()
+            else:
+                self._sockets[label] = sock
+            self.handed[label] = listener
+        for label in [label for label in self._sockets if label not in self.handed]:
+            self._close_listener(label)
+
+    def _open_listeners(self) -> None:
+        for label, listener in self.handed.items():
+            if label in self._listeners:
+                self._listeners.pop(label).close()
+            tls = listener_tls(self.node.intake, listener)
+            accepting = Listener(self._sockets[label], self.node.intake.factory(listener), self.book, tls=tls, loop=self.loop)
+            accepting.start()
+            self._listeners[label] = accepting
+
+    def _close_listener(self, label: str) -> None:
+        if label in self._listeners:
+            self._listeners.pop(label).close()
+        self._sockets.pop(label).close()
+
+    # -- what the supervisor says --------------------------------------------------------
+
+    def heard(self, frame: f.Frame) -> None:
+        """A frame from the supervisor, after `Start`."""
+        if isinstance(frame, f.Drain):
+            self.end(frame.seconds)
+        elif isinstance(frame, f.Question):
+            self._answer(frame)
+
+    def _answer(self, question: f.Question) -> None:
+        answer = f.Answer(question.number, self.number)
+        try:
+            if question.verb == "status":
+                answer.body = msgspec.msgpack.encode(self.status())
+            elif question.verb == "reload":
+                self._reload(pickle.loads(question.argument))
+            elif question.verb == "reopen-log":
+                self._log_file.reopen()
+            elif question.verb == "rotate-acct":
+                self.acct.rotate(msgspec.json.decode(question.argument or b"{}", type=dict[str, str]).get("file", ""))
+            else:
+                answer.error = f"shard {self.number} knows no {question.verb}"
+        except (OSError, ValueError) as error:
+            answer.error = f"shard {self.number}: {error}"
+        self.link.send(answer)
+
+    def _reload(self, settings: Settings) -> None:
+        self._receive_sockets()
+        self.node.reload(Resolved(settings))
+        self.settings = settings
+        self.book.limits = self._session_limits(settings)
+        self.acct.reconfigure(accounting(settings))
+        self._open_listeners()
+
+    def supervisor_gone(self) -> None:
+        """Nobody is left to restart us or to tell us to stop: leave politely."""
+        self.log.error("the supervisor is gone")
+        self.end(5.0)
+
+    def end(self, within: float) -> None:
+        """Begin to leave."""
+        if not self._ending:
+            self._ending = True
+            self._tasks.append(self.loop.create_task(self._leave(within)))
+
+    async def _leave(self, within: float) -> None:
+        for label in list(self._sockets):
+            self._close_listener(label)
+        self.node.stopping = self.node.intake.stopping = self.node.scheduler.stopping = True
+        half = within / 2
+        cut = await self.book.drain(half)
+        self.book.stop()
+        await self.node.stop(half)
+        self.acct.close()
+        self.log.info("shard stopped", sessions_cut=cut)
+        self.done.set()
+
+    # -- once a second ----------------------------------------------------------------------
+
+    async def _seconds(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            self.node.counters.tick()
+            for trouble in self.acct.tick():
+                self.log.error("accounting", trouble=trouble)
+            self.link.send(f.Beat(self.number))
+
+    def status(self) -> ShardStatus:
+        """This shard's word on itself."""
+        scheduler, spool = self.node.scheduler, self.spool.status()
+        now = self.clock.now()
+        queues = nlargest(TOP_QUEUES, scheduler.queues.values(), key=lambda queue: queue.recipients)
+        return ShardStatus(
+            shard=self.number,
+            pid=os.getpid(),
+            uptime=time.time() - self.started,
+            connections_in=len(self.book),
+            connections_out=len(self.node.delivery.workers),
+            recipients=scheduler.recipients,
+            queues=len(scheduler.queues),
+            messages_in_last_minute=self.node.counters.messages_in_last_minute,
+            delivered_last_minute=self.node.counters.delivered_last_minute,
+            traffic=self.node.counters.traffic,
+            spool_bytes=spool.bytes,
+            spool_segments=spool.segments,
+            memory=_resident(),
+            epoch=self.settings.epoch,
+            top_queues=[
+                QueueStatus(
+                    name=str(queue.key),
+                    recipients=queue.recipients,
+                    ready=len(queue.ready),
+                    scheduled=len(queue.scheduled),
+                    in_flight=queue.in_flight,
+                    connections=queue.connections,
+                    wait=scheduler.why(queue, now).value,
+                    retry_at=queue.retry_at if queue.retry_at > now else 0.0,
+                    last_error=queue.last_error,
+                )
+                for queue in queues
+                if queue.recipients
+            ],
+        )
+
+
+def _resident() -> int:
+    """Resident memory of this process, octets."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except (OSError, ValueError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        part = sock.recv(size - len(data))
+        if not part:
+            raise OSError("the supervisor closed the socket channel")
+        data += part
+    return data
+
+
+async def serve(control: socket.socket, fds: socket.socket) -> None:
+    """Join the control socket, wait for `Start`, be a shard."""
+    loop = asyncio.get_running_loop()
+    begin: asyncio.Future[f.Start] = loop.create_future()
+    shard: Shard | None = None
+
+    def heard(link: Link, frame: f.Frame) -> None:
+        if shard is not None:
+            shard.heard(frame)
+        elif isinstance(frame, f.Start) and not begin.done():
+            begin.set_result(frame)
+
+    def closed(link: Link, reason: str) -> None:
+        if shard is not None:
+            shard.supervisor_gone()
+        elif not begin.done():
+            begin.set_exception(ConnectionError(reason))
+
+    link: Any
+    _, link = await loop.create_connection(lambda: Link(heard, closed, "supervisor"), sock=control)
+    start = await begin
+    if start.version != f.VERSION:
+        raise SystemExit(f"the supervisor speaks version {start.version} of the bus, this shard {f.VERSION}")
+    privileges.drop(pickle.loads(start.settings), start.user)
+    shard = Shard(start, link, fds)
+    loop.set_exception_handler(lambda _, context: _unexpected(shard, context))
+    await shard.run()
+    link.close()
+    await asyncio.sleep(0)
+
+
+def _unexpected(shard: Shard | None, context: dict[str, Any]) -> None:
+    if shard is not None:
+        error = context.get("exception")
+        shard.log.error("unexpected", what=context.get("message", ""), exc_info=error if isinstance(error, BaseException) else False)
+
+
+def main() -> None:
+    """`python -m postwright.engine.shard CONTROL_FD SOCKETS_FD`."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    control = socket.socket(fileno=int(sys.argv[1]))
+    fds = socket.socket(fileno=int(sys.argv[2]))
+    control.setblocking(False)
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(serve(control, fds))
+    else:
+        uvloop.run(serve(control, fds))
+
+
+if __name__ == "__main__":
+    main()
