@@ -97,7 +97,8 @@ class ControlServer:
 
     async def _tell(self, ask: f.Ask) -> f.Told:
         if ask.version != f.VERSION:
-            return f.Told(ok=False, lines=[f"this command speaks version {ask.version} of the bus, the relay {f.VERSION}: update the older one"])
+            what = f"this command speaks version {ask.version} of the bus, the relay {f.VERSION}: update the older one"
+            return f.Told(ok=False, lines=[what])
         verb = VERBS.get(ask.verb)
         if verb is None:
             return f.Told(ok=False, lines=[f"no verb {ask.verb!r}; there are: {', '.join(sorted(VERBS))}"])

@@ -11,7 +11,9 @@ It never decides what a failure means (`policy.trouble`) nor when to try again (
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 
 from postwright.content.downgrade import to_7bit
 from postwright.engine.hub import Hub
@@ -52,9 +54,9 @@ class Delivery:
         self.node.scheduler.opening(queue, self.node.clock.now())
         self.spawn(self._connect(queue))
 
-    def spawn(self, coroutine: object) -> None:
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine of ours; what it raises is a defect and goes to the log."""
-        task: asyncio.Task[None] = self.node.loop.create_task(coroutine)  # type: ignore[arg-type]
+        task = self.node.loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -184,7 +186,7 @@ class Delivery:
         for worker in list(self.workers):
             worker.retire()
         while (self.workers or self._tasks) and self.node.clock.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+            await self.node.clock.sleep(0.02)
         for worker in list(self.workers):
             worker.channel.abort()
         for task in list(self._tasks):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,10 @@ from postwright.engine.bus import Link, listen_unix, short_path
 from postwright.store.spool import SETTLED, Mark
 
 REDIAL = 0.05
+
+
+def _itself(link: Link) -> Link:
+    return link
 
 
 class Owner(Protocol):
@@ -147,9 +152,10 @@ class Exchange:
                 if not gone.done():
                     gone.set_result(None)
 
+            link = Link(self._ignore, closed, f"to {way.shard}")
             try:
                 with short_path(path) as short:
-                    _, link = await loop.create_unix_connection(lambda closed=closed: Link(self._ignore, closed, f"to {way.shard}"), short.name)  # type: ignore[misc]
+                    await loop.create_unix_connection(partial(_itself, link), short.name)
             except OSError:
                 await asyncio.sleep(REDIAL)
                 continue

@@ -166,7 +166,7 @@ class Node:
         await self.delivery.stop(within)
         deadline = self.clock.monotonic() + 2.0
         while self.exchange.unstored and self.clock.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+            await self.clock.sleep(0.02)
         await self.exchange.stop()
         await self.spool.close()
         await self.resolver.close()
@@ -234,7 +234,7 @@ class Node:
             else:
                 self.delivery.start(queue)
         at = scheduler.next_wake()
-        if at < self._alarm_at or self._alarm is None and at < NEVER:
+        if at < self._alarm_at or (self._alarm is None and at < NEVER):
             self._set_alarm(at, now)
 
     def _set_alarm(self, at: float, now: float) -> None:
@@ -394,7 +394,18 @@ class Node:
 
 def _handed(key: QueueKey, e: Entry) -> f.Handed:
     return f.Handed(
-        e.message_id, e.ref, key.domain, key.vmta, e.recipients, e.due, e.attempts, e.first_attempt, e.received_at, e.size, e.job, e.priority
+        e.message_id,
+        e.ref,
+        key.domain,
+        key.vmta,
+        e.recipients,
+        e.due,
+        e.attempts,
+        e.first_attempt,
+        e.received_at,
+        e.size,
+        e.job,
+        e.priority,
     )
 
 

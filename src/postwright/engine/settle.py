@@ -98,7 +98,14 @@ def settle(message: Message, entry: Entry, judgement: Judgement, session: Sessio
 
 
 def _defer(
-    settlement: Settlement, message: Message, entry: Entry, again: list[int], records: list[Record], context: Context, now: float, first: float
+    settlement: Settlement,
+    message: Message,
+    entry: Entry,
+    again: list[int],
+    records: list[Record],
+    context: Context,
+    now: float,
+    first: float,
 ) -> None:
     limits = context.limits
     attempts = entry.attempts + 1

@@ -85,8 +85,9 @@ def status_lines(status: RelayStatus) -> list[str]:
     shards = status.shards
     traffic = [s.traffic for s in shards]
     when = datetime.fromtimestamp(status.time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    up = _uptime(status.time - status.started)
     lines = [
-        f"Postwright {status.version} on {when}, up {_uptime(status.time - status.started)}, {len(shards)} of {len(status.pids)} shards answer",
+        f"Postwright {status.version} on {when}, up {up}, {len(shards)} of {len(status.pids)} shards answer",
         "",
         f"{'Traffic':<14}{'messages':>12}{'recipients':>12}{'bytes':>12}{'last minute':>14}",
         f"{'  in':<14}{sum(t.messages_in for t in traffic):>12}{sum(t.recipients_in for t in traffic):>12}"

@@ -19,15 +19,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 from msgspec import Struct
 
 from postwright.engine import frames as f
-from postwright.engine import privileges, systemd
 from postwright.engine import log as logs
+from postwright.engine import privileges, systemd
 from postwright.engine.bus import Link, listen_unix
 from postwright.engine.control import ControlServer
 from postwright.engine.listeners import ListenerSockets
@@ -145,7 +147,8 @@ class Supervisor:
                 gone.set_result(None)
 
         sock.setblocking(False)
-        _, link = await loop.create_connection(lambda: Link(lambda _, frame: self._heard(shard, frame), closed, f"shard {shard.number}"), sock=sock)
+        heard = partial(self._heard_on, shard)
+        _, link = await loop.create_connection(lambda: Link(heard, closed, f"shard {shard.number}"), sock=sock)
         shard.link = link
         self._hand_sockets(shard)
         link.send(
@@ -175,7 +178,7 @@ class Supervisor:
         if not self._stopping:
             self._start(shard)
 
-    def _heard(self, shard: _Shard, frame: f.Frame) -> None:
+    def _heard_on(self, shard: _Shard, link: Link, frame: f.Frame) -> None:
         shard.beat = time.monotonic()
         if isinstance(frame, f.Ready):
             shard.ready.set()
@@ -297,8 +300,8 @@ class Supervisor:
         """Process ids of the shards, in order; 0 for one that is down."""
         return [shard.process.pid if shard.process is not None and shard.link is not None else 0 for shard in self._shards]
 
-    def _spawn_task(self, coroutine: object) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)  # type: ignore[arg-type]
+    def _spawn_task(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -12,11 +12,21 @@ from functools import lru_cache
 _WORDS: tuple[tuple[str, str], ...] = (
     (r"\b(spam|junk|unsolicited|blacklist|blocklist|block list|spamhaus|barracuda|reputation|bulk mail)", "spam-related"),
     (r"\b(virus|malware|infected|trojan)", "virus-related"),
-    (r"(over ?quota|quota exceeded|mailbox (is )?full|exceeded storage|insufficient (system )?storage|out of (disk|storage) space)", "quota-issues"),
-    (r"(account|mailbox|user|recipient)[^.;]{0,40}\b(disabled|suspended|inactive|deactivated|expired|locked|discontinued)", "inactive-mailbox"),
+    (
+        r"(over ?quota|quota exceeded|mailbox (is )?full|exceeded storage|insufficient (system )?storage|out of (disk|storage) space)",
+        "quota-issues",
+    ),
+    (
+        r"(account|mailbox|user|recipient)[^.;]{0,40}\b(disabled|suspended|inactive|deactivated|expired|locked|discontinued)",
+        "inactive-mailbox",
+    ),
     (r"relay(ing)? (access )?(denied|not (allowed|permitted)|prohibited)|not permitted to relay|unable to relay", "relaying-issues"),
     (r"(no such|unknown|invalid|non-?existent|unrecogni[sz]ed)[^.;]{0,20}(user|mailbox|recipient|account|address|local)", "bad-mailbox"),
-    (r"(user|mailbox|recipient|account|address)[^.;]{0,40}(unknown|not found|does ?n.t exist|does not exist|not exist|unavailable|rejected)", "bad-mailbox"),
+    (
+        r"(user|mailbox|recipient|account|address)[^.;]{0,40}"
+        r"(unknown|not found|does ?n.t exist|does not exist|not exist|unavailable|rejected)",
+        "bad-mailbox",
+    ),
     (r"(domain|host)[^.;]{0,30}(not found|unknown|does not exist|accepts no mail|null mx)", "bad-domain"),
     (r"(message|mail|size|attachment)[^.;]{0,30}(too (large|big)|exceeds)", "content-related"),
     (r"\b(spf|dkim|dmarc|policy|denied|prohibited|not allowed|banned|refused)", "policy-related"),

@@ -126,7 +126,8 @@ def no_route(answer: MxAnswer) -> Plan:
     if answer.status is MxStatus.NO_DOMAIN:
         return Plan((), error=f"the domain does not exist{detail}", status="5.1.2", permanent=True)
     if answer.status is MxStatus.NO_HOSTS:
-        return Plan((), error=f"no host takes mail for the domain{detail}", status="5.4.4" if "loop" not in detail else "5.4.6", permanent=True)
+        status = "5.4.6" if "loop" in detail else "5.4.4"
+        return Plan((), error=f"no host takes mail for the domain{detail}", status=status, permanent=True)
     return Plan((), error=f"the DNS does not answer for the domain{detail}", status="4.4.3")
 
 

@@ -8,30 +8,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
+from typing import Any
 
 from postwright.model.record import Record
 from postwright.model.status import status_with_words
 
-_DELIVERY = (
-    "type,timeLogged,timeQueued,orig,rcpt,orcpt,dsnAction,dsnStatus,dsnDiag,dsnMta,bounceCat,srcType,srcMta,dlvType,dlvSourceIp,"
-    "dlvDestinationIp,dlvEsmtpAvailable,dlvSize,vmta,jobId,envId,queue,vmtaPool"
-).split(",")
+_DELIVERY = """type timeLogged timeQueued orig rcpt orcpt dsnAction dsnStatus dsnDiag dsnMta bounceCat srcType srcMta dlvType dlvSourceIp
+    dlvDestinationIp dlvEsmtpAvailable dlvSize vmta jobId envId queue vmtaPool"""
+_REMOTE = "dsnStatus dsnDiag dsnMta dsnReportingMta bounceCat srcType srcMta envId format"
 
 DEFAULTS: dict[str, tuple[str, ...]] = {
-    "d": tuple(_DELIVERY),
-    "b": tuple(_DELIVERY),
-    "t": tuple(_DELIVERY),
-    "tq": tuple("type,timeLogged,dsnStatus,dsnDiag,dsnMta,dlvType,dlvSourceIp,dlvDestinationIp,vmta,queue".split(",")),
-    "r": tuple("type,timeLogged,orig,rcpt,orcpt,srcType,srcMta,rcvSourceIp,rcvDestinationIp,vmta,jobId,envId,vmtaPool".split(",")),
-    "f": tuple(
-        "type,timeLogged,envId,orig,rcpt,dlvSourceIp,repSourceIp,feedbackType,format,userAgent,reportingMta,reportedDomain".split(",")
-    ),
-    "rb": tuple(
-        "type,timeLogged,orig,rcpt,orcpt,dsnStatus,dsnDiag,dsnMta,dsnReportingMta,bounceCat,srcType,srcMta,envId,format".split(",")
-    ),
-    "rs": tuple(
-        "type,timeLogged,orig,rcpt,orcpt,dsnAction,dsnStatus,dsnDiag,dsnMta,dsnReportingMta,bounceCat,srcType,srcMta,envId,format".split(",")
-    ),
+    kind: tuple(names.split())
+    for kind, names in {
+        "d": _DELIVERY,
+        "b": _DELIVERY,
+        "t": _DELIVERY,
+        "tq": "type timeLogged dsnStatus dsnDiag dsnMta dlvType dlvSourceIp dlvDestinationIp vmta queue",
+        "r": "type timeLogged orig rcpt orcpt srcType srcMta rcvSourceIp rcvDestinationIp vmta jobId envId vmtaPool",
+        "f": """type timeLogged envId orig rcpt dlvSourceIp repSourceIp feedbackType format userAgent reportingMta
+            reportedDomain""",
+        "rb": f"type timeLogged orig rcpt orcpt {_REMOTE}",
+        "rs": f"type timeLogged orig rcpt orcpt dsnAction {_REMOTE}",
+    }.items()
 }
 
 # on request only, not part of `*`
@@ -58,10 +57,6 @@ Form = Callable[[Record], str]
 def iso_time(second: int) -> str:
     """`2019-02-08 21:54:05+0000`, UTC."""
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M:%S+0000")
-
-
-def _unix(second: int) -> str:
-    return str(second)
 
 
 def columns(kind: str, wish: Sequence[str] | None) -> tuple[str, ...]:
@@ -92,69 +87,38 @@ def union(kinds: Iterable[str], fields: dict[str, tuple[str, ...]]) -> tuple[str
     return tuple(joined)
 
 
-def _status(record: Record) -> str:
-    return status_with_words(record.dsn_status) if record.dsn_status else ""
-
-
-def _size(record: Record) -> str:
-    return str(record.dlv_size) if record.dlv_size >= 0 else ""
-
-
-def forms(iso: bool, user_string: str) -> dict[str, Form]:
-    """How each column is made from a record."""
-    stamp = iso_time if iso else _unix
-
-    def moment(name: str) -> Form:
-        def form(record: Record) -> str:
-            value: float = getattr(record, name)
-            return stamp(int(value)) if value else ""
-
-        return form
-
-    def plain(name: str) -> Form:
-        def form(record: Record) -> str:
-            value: str = getattr(record, name)
-            return value
-
-        return form
-
-    table: dict[str, Form] = {
-        "type": plain("type"),
-        "timeLogged": moment("time_logged"),
-        "timeQueued": moment("time_queued"),
-        "timeFirstAttempt": moment("time_first_attempt"),
-        "dsnStatus": _status,
-        "dlvSize": _size,
-        "totalSecondsQueued": lambda r: str(max(0, int(r.time_logged - r.time_queued))) if r.time_queued else "",
-        "userString": lambda r: user_string,
-    }
-    for column, field in (
-        ("orig", "orig"),
-        ("rcpt", "rcpt"),
-        ("orcpt", "orcpt"),
-        ("dsnAction", "dsn_action"),
-        ("dsnDiag", "dsn_diag"),
-        ("dsnMta", "dsn_mta"),
-        ("bounceCat", "bounce_cat"),
-        ("srcType", "src_type"),
-        ("srcMta", "src_mta"),
-        ("dlvType", "dlv_type"),
-        ("dlvSourceIp", "dlv_source_ip"),
-        ("dlvDestinationIp", "dlv_destination_ip"),
-        ("dlvEsmtpAvailable", "dlv_esmtp_available"),
-        ("vmta", "vmta"),
-        ("jobId", "job_id"),
-        ("envId", "env_id"),
-        ("queue", "queue"),
-        ("vmtaPool", "vmta_pool"),
-        ("rcvSourceIp", "rcv_source_ip"),
-        ("rcvDestinationIp", "rcv_destination_ip"),
-        ("rcvSmtpUser", "rcv_smtp_user"),
-        ("dlvTlsProtocol", "dlv_tls_protocol"),
-        ("dlvTlsCipher", "dlv_tls_cipher"),
-    ):
-        table[column] = plain(field)
-    return table
+_FIELDS = {
+    "type": "type",
+    "timeLogged": "time_logged",
+    "timeQueued": "time_queued",
+    "timeFirstAttempt": "time_first_attempt",
+    "dsnStatus": "dsn_status",
+    "dlvSize": "dlv_size",
+    "orig": "orig",
+    "rcpt": "rcpt",
+    "orcpt": "orcpt",
+    "dsnAction": "dsn_action",
+    "dsnDiag": "dsn_diag",
+    "dsnMta": "dsn_mta",
+    "bounceCat": "bounce_cat",
+    "srcType": "src_type",
+    "srcMta": "src_mta",
+    "dlvType": "dlv_type",
+    "dlvSourceIp": "dlv_source_ip",
+    "dlvDestinationIp": "dlv_destination_ip",
+    "dlvEsmtpAvailable": "dlv_esmtp_available",
+    "vmta": "vmta",
+    "jobId": "job_id",
+    "envId": "env_id",
+    "queue": "queue",
+    "vmtaPool": "vmta_pool",
+    "rcvSourceIp": "rcv_source_ip",
+    "rcvDestinationIp": "rcv_destination_ip",
+    "rcvSmtpUser": "rcv_smtp_user",
+    "dlvTlsProtocol": "dlv_tls_protocol",
+    "dlvTlsCipher": "dlv_tls_cipher",
+}
+_TIMES = ("timeLogged", "timeQueued", "timeFirstAttempt")
 
 
 def quoted(text: str) -> str:
@@ -166,27 +130,59 @@ def quoted(text: str) -> str:
     return text
 
 
+class _Row:
+    """How the rows of one record type are made: all fields fetched in one call, the few that have a form of their own replaced."""
+
+    __slots__ = ("_computed", "_get", "_size", "_status", "_times")
+
+    def __init__(self, header: Sequence[str], own: set[str], computed: dict[str, Form]) -> None:
+        names = [_FIELDS.get(name, "") if name in own else "" for name in header]
+        # `type` stands in for a column that this type does not have; it is replaced below. The last one makes it a tuple always.
+        self._get = attrgetter(*[name or "type" for name in names], "type")
+        self._times = [i for i, name in enumerate(header) if names[i] and name in _TIMES]
+        self._status = [i for i, name in enumerate(header) if names[i] and name == "dsnStatus"]
+        self._size = [i for i, name in enumerate(header) if names[i] and name == "dlvSize"]
+        nothing: Form = lambda record: ""  # noqa: E731 - one shared function
+        self._computed = [
+            (i, computed.get(name, nothing) if name in own else nothing) for i, name in enumerate(header) if not names[i]
+        ]
+
+    def fields(self, record: Record, stamp: Callable[[int], str]) -> list[str]:
+        values: list[Any] = list(self._get(record))
+        values.pop()
+        for i in self._times:
+            values[i] = stamp(int(values[i])) if values[i] else ""
+        for i in self._status:
+            values[i] = status_with_words(values[i]) if values[i] else ""
+        for i in self._size:
+            values[i] = str(values[i]) if values[i] >= 0 else ""
+        for i, form in self._computed:
+            values[i] = form(record)
+        return values
+
+
 class RowMaker:
     """Rows of one file. `kinds` are the record types that it holds, `fields` the wishes of `record-fields` by short name."""
 
     def __init__(self, kinds: Sequence[str], fields: dict[str, tuple[str, ...]], iso: bool = True, user_string: str = "") -> None:
         self.kinds = frozenset(kinds)
         self.header = union(kinds, fields)
-        table = forms(iso, user_string)
-        empty: Form = lambda record: ""  # noqa: E731 - one shared function
-        self._rows: dict[str, tuple[Form, ...]] = {}
-        for kind in self.kinds:
-            own = set(columns(kind, fields.get(kind)))
-            self._rows[kind] = tuple(table.get(name, empty) if name in own else empty for name in self.header)
+        self._stamp: Callable[[int], str] = iso_time if iso else str
+        computed: dict[str, Form] = {
+            "totalSecondsQueued": lambda r: str(max(0, int(r.time_logged - r.time_queued))) if r.time_queued else "",
+            "userString": lambda r: user_string,
+        }
+        self._rows = {kind: _Row(self.header, set(columns(kind, fields.get(kind))), computed) for kind in self.kinds}
 
     @property
     def header_line(self) -> bytes:
+        """The first line of a file."""
         return (",".join(map(quoted, self.header)) + "\r\n").encode()
 
     def row(self, record: Record) -> bytes:
         """One line with its CRLF; the record's type must be among `kinds`."""
-        fields = [form(record) for form in self._rows[record.type]]
+        fields = self._rows[record.type].fields(record, self._stamp)
         line = ",".join(fields)
-        if '"' in line or line.count(",") != len(fields) - 1 or "\n" in line or "\r" in line:
-            line = ",".join(map(quoted, fields))
+        if line.count(",") != len(fields) - 1 or '"' in line or "\n" in line or "\r" in line:
+            line = ",".join([quoted(f) if "," in f or '"' in f or "\n" in f or "\r" in f else f for f in fields])
         return line.encode("utf-8", "backslashreplace") + b"\r\n"

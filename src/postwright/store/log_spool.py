@@ -22,7 +22,7 @@ from postwright.store import framing, recovery
 from postwright.store.files import Files, RealFiles
 from postwright.store.reader import SegmentReader
 from postwright.store.segments import Folders, Segment, SpoolDir, removable, shard_folder, sparse
-from postwright.store.spool import DEFERRED, SETTLED, Mark, Recovered, RecordSink, Report, SpoolStatus, receipt_records
+from postwright.store.spool import DEFERRED, SETTLED, Mark, RecordSink, Recovered, Report, SpoolStatus, receipt_records
 from postwright.store.writer import Group, SegmentFile, Writer
 
 SEGMENT_SIZE = 64 * 1024 * 1024
@@ -158,7 +158,7 @@ class LogSpool:
         """Plan a record at the tail; None when there is no folder to begin a segment in."""
         whole = framing.HEAD + len(meta) + size
         current = self._current
-        if current is None or current.size + whole > self._segment_size and current.size > framing.HEAD * 4:
+        if current is None or (current.size + whole > self._segment_size and current.size > framing.HEAD * 4):
             current = self._begin()
             if current is None:
                 return None
@@ -242,7 +242,8 @@ class LogSpool:
         if self._append(framing.MARKS, _encode((marks, finished))) is None:
             return
         self._kept_marks = []
-        assert self._current is not None and self._group is not None
+        assert self._current is not None
+        assert self._group is not None
         self._group.work.append(marks)
         for mark in marks:
             self._apply(mark, self._current)
@@ -450,7 +451,12 @@ class LogSpool:
         if marks:
             self._append(framing.MARKS, _encode((marks, [])))
         moved: asyncio.Future[SpoolRef] = self._loop.create_future()
-        moved.add_done_callback(lambda done: self._moved(message.id, ref, fresh) if not done.cancelled() and done.exception() is None else None)
+
+        def landed(done: asyncio.Future[SpoolRef]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self._moved(message.id, ref, fresh)
+
+        moved.add_done_callback(landed)
         assert self._group is not None
         self._group.done.append((moved, fresh))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from postwright.model.errors import SpoolError
 from postwright.model.message import Message, SpoolRef
-from postwright.store.spool import DEFERRED, Mark, Recovered, RecordSink, SpoolStatus, receipt_records
+from postwright.store.spool import DEFERRED, Mark, RecordSink, Recovered, SpoolStatus, receipt_records
 
 
 class MemorySpool:

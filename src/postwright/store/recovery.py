@@ -18,7 +18,7 @@ from postwright.model.message import Message, SpoolRef
 from postwright.store import framing
 from postwright.store.files import Files
 from postwright.store.segments import Segment, SpoolDir, find_segments
-from postwright.store.spool import DEFERRED, Mark, Recovered, RecordSink, Report, receipt_records
+from postwright.store.spool import DEFERRED, Mark, RecordSink, Recovered, Report, receipt_records
 
 _message = msgspec.msgpack.Decoder(Message).decode
 _marks = msgspec.msgpack.Decoder(tuple[list[Mark], list[int]]).decode

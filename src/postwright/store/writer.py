@@ -49,7 +49,9 @@ class Group:
 class Writer:
     """One thread. `finished(group, error)` is called on the loop for each group given to `put`, in order."""
 
-    def __init__(self, files: Files, loop: asyncio.AbstractEventLoop, finished: Callable[[Group, SpoolError | None], None], name: str) -> None:
+    def __init__(
+        self, files: Files, loop: asyncio.AbstractEventLoop, finished: Callable[[Group, SpoolError | None], None], name: str
+    ) -> None:
         self._files = files
         self._loop = loop
         self._finished = finished

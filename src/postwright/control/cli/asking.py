@@ -1,0 +1,50 @@
+"""What all commands that ask a running relay share: where its socket is, how an answer is printed, what the exit status means."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from postwright.control.cli.run import default_state_dir
+from postwright.engine.bus import BusError, ask
+from postwright.engine.frames import VERSION, Ask, Told
+
+NOT_RUNNING = 3
+
+
+def find_socket(state_dir: Path | None) -> Path:
+    """The control socket: below `--state-dir`, else in the sandbox's folder if there is one here, else in the default place."""
+    if state_dir is not None:
+        return state_dir / "control.sock"
+    here = Path("postwright-data") / "control.sock"
+    return here if here.exists() else default_state_dir() / "control.sock"
+
+
+def question(state_dir: Path | None, verb: str, arguments: dict[str, str] | None = None) -> Told:
+    """Ask the relay; on failure print why and leave with 3."""
+    try:
+        told = ask(find_socket(state_dir), Ask(VERSION, verb, arguments or {}))
+    except BusError as error:
+        click.echo(f"postwright: {error}", err=True)
+        sys.exit(NOT_RUNNING)
+    if not isinstance(told, Told):
+        click.echo("postwright: the relay gave no answer to that", err=True)
+        sys.exit(NOT_RUNNING)
+    return told
+
+
+def show(told: Told, as_json: bool = False) -> None:
+    """Print an answer and leave with 0 if it is a good one, else 1."""
+    if as_json and told.body:
+        click.echo(told.body.decode())
+    else:
+        for line in told.lines:
+            click.echo(line, err=not told.ok)
+    sys.exit(0 if told.ok else 1)
+
+
+state_dir_option = click.option(
+    "--state-dir", type=click.Path(path_type=Path, file_okay=False), help="State folder of the relay to ask (as given to `run`)."
+)

@@ -1,0 +1,109 @@
+"""The sandbox of `postwright run` without a configuration: a relay that delivers everything to a receiver of its own.
+
+The receiver is the shipped sink, a process beside the relay that saves what it gets below the state folder. It ends when we end, even by
+SIGKILL, since it watches a pipe from us. Nothing can leave the machine: every domain's `smtp-hosts` is that receiver.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from postwright.control.config import loads
+from postwright.engine.supervisor import LoadFailed
+from postwright.policy.settings import Settings
+
+CONFIG = """\
+# The sandbox of `postwright run`: takes mail from this machine, delivers all of it to a receiver of its own.
+host-name localhost
+run-as-root yes
+smtp-listener 127.0.0.1:{port}
+<source 127.0.0.1/32>
+    always-allow-relaying yes
+    add-message-id-header yes
+    add-date-header yes
+    process-x-virtual-mta yes
+    process-x-job yes
+</source>
+<domain *>
+    smtp-hosts [127.0.0.1]:{sink}
+    use-starttls no
+</domain>
+<acct-file acct.csv>
+    records d, b, t, r
+</acct-file>
+"""
+
+
+class Sandbox:
+    """A context manager: the receiver runs inside it."""
+
+    def __init__(self, state_dir: Path, port: int) -> None:
+        self.state_dir = state_dir
+        self.port = port
+        self.inbox = state_dir / "inbox"
+        self._sink: subprocess.Popen[str] | None = None
+        self._sink_port = 0
+
+    def __enter__(self) -> Sandbox:
+        self.inbox.mkdir(parents=True, exist_ok=True)
+        self._sink_port = _free_port()
+        command = [sys.executable, "-m", "postwright", "sink", "--listen", f"127.0.0.1:{self._sink_port}"]
+        command += ["--save", str(self.inbox), "--show", "--until-eof"]
+        # a pipe that only we hold: when we are gone, however that came, the sink reads its end and goes too
+        self._sink = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        threading.Thread(target=self._relay_output, daemon=True).start()
+        return self
+
+    def _relay_output(self) -> None:
+        assert self._sink is not None
+        assert self._sink.stdout is not None
+        for line in self._sink.stdout:
+            click.echo(f"  sandbox | {line.rstrip()}")
+
+    def __exit__(self, *unused: object) -> None:
+        if self._sink is not None:
+            if self._sink.stdin is not None:
+                self._sink.stdin.close()
+            try:
+                self._sink.wait(5.0)
+            except subprocess.TimeoutExpired:
+                self._sink.kill()
+
+    def load(self) -> Settings:
+        """The embedded configuration."""
+        result = loads(CONFIG.format(port=self.port, sink=self._sink_port), "sandbox", state_dir=self.state_dir)
+        errors = [problem.render() for problem in result.problems if problem.level == "error"]
+        if errors or result.settings is None:
+            raise LoadFailed(errors)
+        return result.settings
+
+    def announce(self) -> None:
+        """What a newcomer types next."""
+        click.echo(
+            f"""\
+Postwright takes mail on 127.0.0.1:{self.port}. This is the sandbox: nothing leaves this machine.
+State is in {self.state_dir}; what arrives is saved in {self.inbox}.
+
+Send a first message from another terminal, with any of these:
+
+  swaks --server 127.0.0.1:{self.port} --from you@example.org --to friend@example.com
+
+  python3 -c 'import smtplib; smtplib.SMTP("127.0.0.1", {self.port}).sendmail(
+    "you@example.org", ["friend@example.com"], "Subject: first message\\n\\nIt works.\\n")'
+
+and see it arrive here. Ctrl-C stops. With a configuration of your own: postwright run --config FILE
+"""
+        )
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
