@@ -85,6 +85,7 @@ class Node:
         self.intake = Intake(spool, self, clock, self.ids, self.counters)
         self.intake.apply(resolved)
         self._pumping = False
+        self._handing: dict[int, frozenset[int]] = {}  # what `_hand_all` is handing to a shard, or has a moment ago
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = NEVER
 
@@ -189,7 +190,7 @@ class Node:
             self.scheduler.submit(key, entry, self.clock.now())
             if not self._pumping:
                 self.pump_soon()
-        else:
+        elif entry.message_id not in self._handing.get(owner, ()):
             self.exchange.hand_over(owner, _handed(key, entry))
 
     def _entry(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> Entry:
@@ -353,14 +354,19 @@ class Node:
 
     def hand_again(self, shard: int) -> None:
         """See `exchange.Owner.hand_again`."""
-        self.delivery.spawn(self._hand_all(shard))
+        live = list(self.spool.live())
+        # a message that is live but not yet `accepted` (its turn comes in a moment) must not be handed over by both
+        self._handing[shard] = frozenset([message_id for message_id, _ in live])
+        self.delivery.spawn(self._hand_all(shard, live))
 
-    async def _hand_all(self, shard: int) -> None:
+    async def _hand_all(self, shard: int, live: list[tuple[int, SpoolRef]]) -> None:
         """All that is live and belongs to `shard`; in batches, since it may be a million."""
-        for count, (message_id, ref) in enumerate(self.spool.live()):
+        for count, (message_id, ref) in enumerate(live):
             self._hand_one(message_id, ref, shard)
             if count % RECOVER_BATCH == RECOVER_BATCH - 1:
                 await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        self._handing.pop(shard, None)
 
     def _hand_one(self, message_id: int, ref: SpoolRef, shard: int | None = None) -> None:
         live = self.spool.live_recipients(message_id)

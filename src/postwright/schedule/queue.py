@@ -140,6 +140,17 @@ class Queue:
     def has_due(self, now: float) -> bool:
         return bool(self.ready) or bool(self.scheduled and self.scheduled[0].due <= now)
 
+    def remembers_until(self) -> float | None:
+        """When the rates will have forgotten all grants; None when they remember none."""
+        ends = [rate.idle_at() for rate in (self.rate, self.connect_rate) if rate is not None]
+        return max((end for end in ends if end is not None), default=None)
+
+    def forget(self, now: float) -> None:
+        """Let the rates drop what has left their window."""
+        for rate in (self.rate, self.connect_rate):
+            if rate is not None:
+                rate.free(now)
+
     @property
     def backlog(self) -> int:
         """Entries that are ready (an entry is one transaction)."""

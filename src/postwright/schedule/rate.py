@@ -55,6 +55,10 @@ class SlidingRate:
             return now
         return self._granted[0][0] + self.interval
 
+    def idle_at(self) -> float | None:
+        """When the last grant leaves the window; None when there is none in it."""
+        return self._granted[-1][0] + self.interval if self._granted else None
+
     def _forget(self, now: float) -> None:
         granted = self._granted
         while granted and granted[0][0] + self.interval <= now:

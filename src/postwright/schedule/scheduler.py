@@ -80,6 +80,9 @@ class Scheduler:
             queue.listed = False
             if self._may_open(queue, now):
                 return queue
+            if not queue.recipients:
+                queue.forget(now)
+                self._drop_if_empty(queue)
         return None
 
     def _may_open(self, queue: Queue, now: float) -> bool:
@@ -358,9 +361,13 @@ class Scheduler:
         self._wanting.append(queue)
 
     def _drop_if_empty(self, queue: Queue) -> None:
-        # a queue in retry keeps its step until then; paused ones keep being paused
-        if queue.empty and not queue.listed and not queue.paused and queue.rate is None and queue.connect_rate is None:
-            self.queues.pop(queue.key, None)
+        """Forget a queue that holds nothing; one whose rates remember something, or that is paused, stays until they do not."""
+        if queue.empty and not queue.listed and not queue.paused:
+            until = queue.remembers_until()
+            if until is None:
+                self.queues.pop(queue.key, None)
+            else:
+                self._wake(queue, until)
 
 
 def _with(entry: Entry, recipients: tuple[int, ...]) -> Entry:
