@@ -204,6 +204,7 @@ class Shard:
         while True:
             await asyncio.sleep(1.0)
             self.node.counters.tick()
+            self.spool.tick()
             for trouble in self.acct.tick():
                 self.log.error("accounting", trouble=trouble)
             self.link.send(f.Beat(self.number))

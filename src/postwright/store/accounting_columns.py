@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
+from zlib import crc32
 
 from postwright.model.record import Record
 from postwright.model.status import status_with_words
@@ -161,6 +162,11 @@ class _Row:
         return values
 
 
+def hash_of(*parts: object) -> int:
+    """A number that tells whether rows are made alike, the same in every process."""
+    return crc32(repr(parts).encode())
+
+
 class RowMaker:
     """Rows of one file. `kinds` are the record types that it holds, `fields` the wishes of `record-fields` by short name."""
 
@@ -172,6 +178,7 @@ class RowMaker:
             "totalSecondsQueued": lambda r: str(max(0, int(r.time_logged - r.time_queued))) if r.time_queued else "",
             "userString": lambda r: user_string,
         }
+        self.form = hash_of(self.header, iso, user_string)
         self._rows = {kind: _Row(self.header, set(columns(kind, fields.get(kind))), computed) for kind in self.kinds}
 
     @property

@@ -1,233 +1,248 @@
 """Reading a journal back: what is alive, what the accounting files may lack, what is damaged.
 
-A torn tail (what a crash left of a group that was never acknowledged) is recognised by its checksum and ignored. Damage elsewhere is
-copied to `quarantine/` beside the segments and told of, and reading goes on at the next record that fits. Nothing is deleted here.
+Segments are read from the newest to the oldest: so the marks of a message are known before the message is seen, and what must be
+remembered meanwhile is small. A torn tail (what a crash left of a group that was never acknowledged) is recognised by its checksum and
+ignored, now and at every later start (the next segment's header tells of it). Damage elsewhere is copied to `quarantine/`
+beside the segments and told of, and reading goes on at the next record that fits. Nothing is deleted or changed here.
+
+Raises SpoolBroken when a segment cannot be read at all: to go on without it would be to lose mail in silence.
 """
 
 from __future__ import annotations
 
-import mmap
-import os
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from postwright.model.errors import SpoolBroken
 from postwright.model.message import Message, SpoolRef
-from postwright.store import framing
-from postwright.store.files import Files
-from postwright.store.segments import Segment, SpoolDir, find_segments
-from postwright.store.spool import DEFERRED, Mark, RecordSink, Recovered, Report, receipt_records
+from postwright.store import framing, marks
+from postwright.store.framing import Frame, Void
+from postwright.store.index import History, bits, group
+from postwright.store.segment_view import Damage, SegmentView
+from postwright.store.segments import Segment, find_segments
+from postwright.store.spool import RecordSink, Recovered, Report, receipt_records
 
-_message = msgspec.msgpack.Decoder(Message).decode
-_marks = msgspec.msgpack.Decoder(tuple[list[Mark], list[int]]).decode
-_checkpoint = msgspec.msgpack.Decoder(tuple[bytes, int, int]).decode
-_id = msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode
+_decode_message = msgspec.msgpack.Decoder(Message).decode
+_decode_checkpoint = msgspec.msgpack.Decoder(tuple[bytes, int, int]).decode
+encode_checkpoint = msgspec.msgpack.Encoder().encode
 
-
-class _OnlyId(Struct):
-    id: int
-
-
-_only_id = msgspec.msgpack.Decoder(_OnlyId).decode
+# small numbers are shared: a million references say "500 octets", and each would have an int of its own
+_SHARED = tuple(range(8192))
 
 
-def id_of(meta: bytes | memoryview) -> int:
-    """The message id out of a message record's meta part, the rest undecoded."""
-    return _only_id(meta).id
+class _Partial(Struct):
+    """Marks that speak of some recipients of a message not seen yet. `holders`: segments where they stand; newest history first."""
+
+    settled: int = 0
+    histories: tuple[History, ...] = ()
+    holders: tuple[int, ...] = ()
+
+    def defer(self, who: int, due: float, attempts: int, first: float) -> None:
+        """An older deferral than those known: it counts for whom they do not speak of."""
+        for known, *_ in self.histories:
+            who &= ~known
+        if who:
+            self.histories = (*self.histories, (who, due, attempts, first))
 
 
-class State(Struct):
-    """What a scan found. `found`: message id to the place of its newest record; `settled`, `deferred` from all marks."""
+class Scan:
+    """What the journal of one shard says. Make it, `run` it, then `live` and `replay`."""
 
-    shard: int
-    segments: dict[int, Segment]
-    position: bytes
-    replay_from: tuple[int, int]
-    found: dict[int, tuple[int, framing.Frame]]
-    finished: set[int]
-    settled: dict[int, set[int]]
-    deferred: dict[int, list[Mark]]
-    quarantined: int = 0
+    def __init__(self, folders: tuple[Path, ...], shard: int, report: Report) -> None:
+        self.segments: dict[int, Segment] = {}
+        self.position = b""
+        self.replay_from = (0, 0)
+        self.highest_id = 0
+        self.quarantined = 0
+        self.void: list[Void] = []  # what the next header must tell: unacknowledged octets of the newest segment
+        self._folders = folders
+        self._shard = shard
+        self._report = report
+        self._spans: dict[int, list[tuple[int, int]]] = {}
+        self._alive: dict[int, array[int]] = {}  # offsets of live messages, per segment
+        self._finished: dict[int, int] = {}  # message -> the segment that says so
+        self._partial: dict[int, _Partial] = {}
+        self._moved: dict[int, int] = {}  # message -> the newest segment where a copy of it lies
+        self._found_checkpoint = False
+
+    # -- newest to oldest -----------------------------------------------------------
+
+    def run(self) -> None:
+        """Read all segments. Raises SpoolBroken."""
+        found = find_segments(self._folders)
+        newest = found[-1][0] if found else 0
+        for number, path in reversed(found):
+            self._segment(number, path, newest=number == newest)
+        self._finished.clear()
+        self._moved.clear()
+
+    def _segment(self, number: int, path: Path, *, newest: bool) -> None:
+        segment = self.segments[number] = Segment(number, path, sealed=True, targets=set())
+        with SegmentView(path) as view:
+            segment.size, segment.key = len(view.data), view.key
+            if view.header is not None:
+                if view.header.format != framing.FORMAT:
+                    raise SpoolBroken(f"{path} has format {view.header.format}; this version reads {framing.FORMAT}")
+                for spoken_of, begin, end in view.header.void:
+                    self._spans.setdefault(spoken_of, []).append((begin, end))
+                    segment.targets.add(spoken_of)
+            stored: list[Frame] = []
+            said: list[Frame] = []
+            for frame in view.frames(self._spans.get(number, ()), verify_content=newest):
+                if frame.kind == framing.MESSAGE or frame.kind == framing.MOVED:
+                    stored.append(frame)
+                elif frame.kind != framing.HEADER:
+                    said.append(frame)
+            for frame in reversed(said):
+                self._said(segment, frame, view)
+            self._alive[number] = array("Q", self._judge(segment, stored))
+            self._judge_damage(segment, view, newest)
+
+    def _said(self, segment: Segment, frame: Frame, view: SegmentView) -> None:
+        try:
+            if frame.kind == framing.MARKS:
+                self._marks(segment.number, marks.decode(view.meta(frame)))
+            elif not self._found_checkpoint:
+                self.position, number, offset = _decode_checkpoint(view.meta(frame))
+                self.replay_from = (number, offset)
+                self._found_checkpoint = True
+        except (marks.MarksError, msgspec.MsgspecError) as error:
+            self._set_aside(view, Damage(frame.offset, frame.end, False), f"{framing.KIND_NAMES[frame.kind]} of another version: {error}")
+
+    def _marks(self, number: int, found: marks.Marks) -> None:
+        """One record of marks. Records come newest first, marks inside a record oldest first."""
+        if found.finished:
+            self._finished.update(dict.fromkeys(found.finished, number))
+            self.highest_id = max(self.highest_id, *found.finished)
+        finished = self._finished
+        for message_id, who, due, attempts, first in reversed(found.deferred):
+            if message_id not in finished:
+                self._part(message_id, number).defer(bits(who), due, attempts, first)
+        for message_id, who in found.settled:
+            if message_id not in finished:
+                self._part(message_id, number).settled |= bits(who)
+
+    def _part(self, message_id: int, holder: int) -> _Partial:
+        partial = self._partial.get(message_id)
+        if partial is None:
+            partial = self._partial[message_id] = _Partial()
+        if holder not in partial.holders:
+            partial.holders = (*partial.holders, holder)
+        return partial
+
+    def _judge(self, segment: Segment, stored: list[Frame]) -> Iterator[int]:
+        """Offsets of the messages that may be alive here; newer segments, and the marks of this one, are known already."""
+        number, alive = segment.number, list[int]()
+        for frame in reversed(stored):
+            message_id = frame.message_id
+            if message_id > self.highest_id:
+                self.highest_id = message_id
+            newer = self._moved.get(message_id)
+            if newer is not None:
+                # what stands there outdates what stands here, so it must not go first
+                self.segments[newer].targets.add(number)
+            elif message_id in self._finished:
+                self.segments[self._finished[message_id]].targets.add(number)
+            else:
+                alive.append(frame.offset)
+                partial = self._partial.get(message_id)
+                for holder in partial.holders if partial is not None else ():
+                    self.segments[holder].targets.add(number)
+            if frame.kind == framing.MOVED:
+                self._moved[message_id] = number
+        for frame in stored:
+            if frame.kind == framing.MESSAGE:
+                self._finished.pop(frame.message_id, None)
+        return reversed(alive)
+
+    def _judge_damage(self, segment: Segment, view: SegmentView, newest: bool) -> None:
+        for damage in view.damage:
+            if newest:
+                # nothing here was verified before, and at the next start it will not be the newest any more
+                self.void.append((segment.number, damage.begin, damage.end))
+            if newest and damage.torn:
+                size = damage.end - damage.begin
+                self._report("torn tail", f"{segment.path}: {size} octets at {damage.begin} were never acknowledged")
+            else:
+                self._set_aside(view, damage, "do not fit their checksum")
+
+    def _set_aside(self, view: SegmentView, damage: Damage, why: str) -> None:
+        """Keep a copy of what cannot be understood. A disk that refuses the copy does not stop the start: the original is still there."""
+        target = view.path.parent / "quarantine" / f"{view.path.stem}-{damage.begin}.bin"
+        self.quarantined += 1
+        try:
+            target.parent.mkdir(exist_ok=True)
+            if not target.exists():
+                target.write_bytes(view.data[damage.begin : damage.end])
+            copied = f"a copy is in {target}"
+        except OSError as error:
+            copied = f"and cannot be copied: {error}"
+        self._report("damaged record", f"{view.path}: octets {damage.begin} to {damage.end} {why}; {copied}")
+
+    # -- oldest to newest -----------------------------------------------------------
 
     def live(self) -> Iterator[Recovered]:
-        """Every message with live recipients, in the order of the journal, decoded one by one."""
-        by_segment: dict[int, list[tuple[int, framing.Frame]]] = {}
-        for message_id, (number, frame) in self.found.items():
-            if message_id not in self.finished:
-                by_segment.setdefault(number, []).append((message_id, frame))
-        for number in sorted(by_segment):
-            with _Mapped(self.segments[number].path) as data:
-                for message_id, frame in by_segment[number]:
-                    found = self._recovered(message_id, number, frame, data)
+        """Every message with live recipients, oldest segment first, decoded one by one. To be used up once."""
+        for number in sorted(self._alive):
+            offsets = self._alive.pop(number)
+            if not offsets:
+                continue
+            with SegmentView(self.segments[number].path) as view:
+                for offset in offsets:
+                    found = self._recovered(number, offset, view)
                     if found is not None:
                         yield found
+        self._partial.clear()
 
-    def _recovered(self, message_id: int, number: int, frame: framing.Frame, data: memoryview) -> Recovered | None:
-        message = _message(_meta(data, frame))
-        count = len(message.envelope.recipients)
-        gone = self.settled.get(message_id, ())
-        alive = tuple(index for index in range(count) if index not in gone)
-        if not alive:
-            return None
-        ref = SpoolRef(self.shard, number, frame.offset, frame.meta_size, frame.content_size)
-        return Recovered(message, ref, _states(alive, self.deferred.get(message_id, [])))
-
-
-def _states(alive: tuple[int, ...], marks: list[Mark]) -> tuple[tuple[tuple[int, ...], float, int, float], ...]:
-    """Group live recipients by the last deferral that speaks of them."""
-    if not marks:
-        return ((alive, 0.0, 0, 0.0),)
-    last: dict[int, Mark] = {}
-    for mark in marks:
-        for index in mark.recipients:
-            last[index] = mark
-    groups: dict[tuple[float, int, float], list[int]] = {}
-    for index in alive:
-        newest = last.get(index)
-        key = (newest.due, newest.attempts, newest.first_attempt) if newest is not None else (0.0, 0, 0.0)
-        groups.setdefault(key, []).append(index)
-    return tuple((tuple(indexes), *key) for key, indexes in groups.items())
-
-
-class _Mapped:
-    """A segment file in memory, without reading what is not looked at."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> memoryview:
-        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            size = os.fstat(fd).st_size
-            self._map = mmap.mmap(fd, size, prot=mmap.PROT_READ) if size else None
-        finally:
-            os.close(fd)
-        self._view = memoryview(self._map) if self._map is not None else memoryview(b"")
-        return self._view
-
-    def __exit__(self, *unused: object) -> None:
-        self._view.release()
-        if self._map is not None:
-            self._map.close()
-
-
-def _meta(data: memoryview, frame: framing.Frame) -> bytes:
-    at = frame.offset + framing.HEAD
-    return bytes(data[at : at + frame.meta_size])
-
-
-def frames(data: memoryview, verify_content: bool, damaged: list[tuple[int, int]]) -> Iterator[framing.Frame]:
-    """All records of a segment that fit their checksums; spans that do not are appended to `damaged`."""
-    at, end, bad = 0, len(data), -1
-    while at < end:
-        frame = _frame_at(data, at, verify_content)
+    def _recovered(self, number: int, offset: int, view: SegmentView) -> Recovered | None:
+        frame = framing.parse_head(view.data, offset, offset)
         if frame is None:
-            if bad < 0:
-                bad = at
-            at = _next_magic(data, at + 1)
-            continue
-        if bad >= 0:
-            damaged.append((bad, at))
-            bad = -1
-        yield frame
-        at += frame.size
-    if bad >= 0:
-        damaged.append((bad, end))
+            return None  # only if somebody changed the file between two looks
+        try:
+            message = _decode_message(view.meta(frame))
+        except msgspec.MsgspecError as error:
+            self._set_aside(view, Damage(frame.offset, frame.end, False), f"are an envelope of another version ({error})")
+            return None
+        left = (1 << len(message.envelope.recipients)) - 1
+        histories: tuple[History, ...] = ()
+        if self._partial:
+            partial = self._partial.pop(frame.message_id, None)
+            if partial is not None:
+                left &= ~partial.settled
+                histories = partial.histories
+        if not left:
+            return None
+        meta_size, content_size = frame.meta_size, frame.content_size
+        if meta_size < 8192:
+            meta_size = _SHARED[meta_size]
+        if content_size < 8192:
+            content_size = _SHARED[content_size]
+        return Recovered(message, SpoolRef(self._shard, number, offset, meta_size, content_size), group(left, histories))
 
+    def replay(self, sink: RecordSink) -> None:
+        """Give the sink every accounting record behind the last checkpoint, in the journal's order."""
+        first, offset = self.replay_from
+        receipts = "r" in sink.wants
+        for number in sorted(self.segments):
+            if number < first:
+                continue
+            with SegmentView(self.segments[number].path) as view:
+                spans = [*self._spans.get(number, ()), *[(begin, end) for where, begin, end in self.void if where == number]]
+                for frame in view.frames(spans):
+                    if (number > first or frame.offset >= offset) and (frame.kind == framing.MARKS or receipts):
+                        self._replay_frame(frame, view, sink)
 
-def _frame_at(data: memoryview, at: int, verify_content: bool) -> framing.Frame | None:
-    frame = framing.parse_head(data[at : at + framing.HEAD], at)
-    if frame is None or at + frame.size > len(data):
-        return None
-    body = at + framing.HEAD + frame.meta_size
-    if not framing.meta_fits(frame, data[at : at + 16], data[at + framing.HEAD : body]):
-        return None
-    if verify_content and frame.content_size and not framing.content_fits(frame, data[body : at + frame.size]):
-        return None
-    return frame
-
-
-def _next_magic(data: memoryview, at: int) -> int:
-    step = 1 << 20
-    while at < len(data):
-        found = bytes(data[at : at + step + 1]).find(framing.MAGIC)
-        if found >= 0:
-            return at + found
-        at += step
-    return len(data)
-
-
-def messages(path: Path, files: Files) -> Iterator[tuple[framing.Frame, bytes]]:
-    """The message records of one segment, in order."""
-    with _Mapped(path) as data:
-        for frame in frames(data, False, []):
-            if frame.kind in (framing.MESSAGE, framing.MOVED):
-                yield frame, _meta(data, frame)
-
-
-def scan(dirs: tuple[SpoolDir, ...], shard: int, files: Files, report: Report) -> State:
-    """Read all segments of a shard: places of messages, all marks, the last checkpoint."""
-    state = State(shard, {}, b"", (0, 0), {}, set(), {}, {})
-    found = find_segments(dirs, shard)
-    for turn, (number, path) in enumerate(found):
-        segment = state.segments[number] = Segment(number, path, path.stat().st_size, sealed=True, targets=set())
-        damaged: list[tuple[int, int]] = []
-        last = turn == len(found) - 1
-        with _Mapped(path) as data:
-            for frame in frames(data, last, damaged):
-                _note(state, segment, frame, data)
-            _set_aside(state, path, data, damaged, last, report)
-    return state
-
-
-def _note(state: State, segment: Segment, frame: framing.Frame, data: memoryview) -> None:
-    if frame.kind in (framing.MESSAGE, framing.MOVED):
-        state.found[id_of(_meta(data, frame))] = (segment.number, frame)
-    elif frame.kind == framing.MARKS:
-        marks, finished = _marks(_meta(data, frame))
-        state.finished.update(finished)
-        for mark in marks:
-            place = state.found.get(mark.message_id)
-            if place is not None:
-                segment.targets.add(place[0])
-            if mark.kind == DEFERRED:
-                state.deferred.setdefault(mark.message_id, []).append(mark)
-            elif mark.message_id not in state.finished:
-                state.settled.setdefault(mark.message_id, set()).update(mark.recipients)
-    elif frame.kind == framing.CHECKPOINT:
-        position, number, offset = _checkpoint(_meta(data, frame))
-        state.position, state.replay_from = position, (number, offset)
-
-
-def _set_aside(state: State, path: Path, data: memoryview, damaged: list[tuple[int, int]], last: bool, report: Report) -> None:
-    for begin, end in damaged:
-        if last and end == len(data):
-            report("torn tail", f"{path}: {end - begin} octets at {begin} were never acknowledged")
-            continue
-        folder = path.parent / "quarantine"
-        folder.mkdir(exist_ok=True)
-        target = folder / f"{path.stem}-{begin}.bin"
-        if not target.exists():
-            target.write_bytes(bytes(data[begin:end]))
-        state.quarantined += 1
-        report("damaged record", f"{path}: octets {begin} to {end} do not fit their checksum; a copy is in {target}")
-
-
-def replay(state: State, sink: RecordSink) -> None:
-    """Give the sink every accounting record after the last checkpoint, in the journal's order."""
-    first, offset = state.replay_from
-    for number in sorted(state.segments):
-        if number < first:
-            continue
-        with _Mapped(state.segments[number].path) as data:
-            for frame in frames(data, False, []):
-                if number == first and frame.offset < offset:
-                    continue
-                if frame.kind == framing.MESSAGE:
-                    sink.write(receipt_records(_message(_meta(data, frame))))
-                elif frame.kind == framing.MARKS:
-                    for mark in _marks(_meta(data, frame))[0]:
-                        if mark.records:
-                            sink.write(mark.records)
+    def _replay_frame(self, frame: Frame, view: SegmentView, sink: RecordSink) -> None:
+        try:
+            if frame.kind == framing.MARKS:
+                if not view.content_fits(frame):
+                    raise marks.MarksError("their checksum does not fit")
+                sink.write(marks.decode_records(view.content(frame)))
+            elif frame.kind == framing.MESSAGE:
+                sink.write(receipt_records(_decode_message(view.meta(frame))))
+        except (marks.MarksError, msgspec.MsgspecError) as error:
+            self._set_aside(view, Damage(frame.offset, frame.end, False), f"hold accounting records that are lost ({error})")

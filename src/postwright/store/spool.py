@@ -7,12 +7,17 @@
 
 Two implementations, `LogSpool` (disk) and `MemorySpool` (tests), pass one conformance suite. What a crash may cost is a second
 delivery of what was settled a moment before; never a message.
+
+A reference may move (compaction). The shard that keeps the message always knows the present one (`ref`). Whoever holds an old one, in
+this shard or another, reads the same octets as long as the old segment is there, and gets KeyError afterwards: it then asks again.
+A place is never used twice, so an old reference cannot find another message.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
@@ -23,12 +28,16 @@ from postwright.model.record import Record
 SETTLED = 1
 DEFERRED = 2
 
+State = tuple[tuple[int, ...], float, int, float]
+"""Recipients (indexes) that share one history: (indexes, due, attempts so far, first attempt). Times are Unix seconds, 0.0 is never."""
+
 
 class Mark(Struct, array_like=True, gc=False):
     """What became of recipients (indexes) of a message after an attempt.
 
     `kind` SETTLED (final: delivered, failed, removed) or DEFERRED (`due` Unix seconds, `attempts` made so far, `first_attempt`).
-    `records` are the accounting records that it gives rise to.
+    `records` are the accounting records that it gives rise to. A mark for a message that is not alive changes nothing,
+    but its records are still accounted for.
     """
 
     message_id: int
@@ -40,16 +49,16 @@ class Mark(Struct, array_like=True, gc=False):
     records: tuple[Record, ...] = ()
 
 
-class Recovered(Struct):
-    """A message found alive. `states` per group of recipients that share one: (indexes, due, attempts, first attempt)."""
+class Recovered(Struct, gc=False):
+    """A message found alive. `states` per group of live recipients that share one."""
 
     message: Message
     ref: SpoolRef
-    states: tuple[tuple[tuple[int, ...], float, int, float], ...]
+    states: tuple[State, ...]
 
 
 class SpoolStatus(Struct):
-    """Numbers for the operator. `bytes` on disk, `live` messages."""
+    """Numbers for the operator. `bytes` on disk, `live` messages; `group_size` a moving average of records per sync."""
 
     live: int = 0
     segments: int = 0
@@ -62,33 +71,56 @@ class SpoolStatus(Struct):
 
 
 class RecordSink(Protocol):
-    """A consumer of accounting records (the accounting files). Called in journal order, after the records are durable."""
+    """A consumer of accounting records (the accounting files). All calls but the one `position` returns come on the loop."""
 
-    def write(self, records: Sequence[Record]) -> None: ...
+    wants: frozenset[str]
+    """Record types that are worth making; others may be left out by the caller."""
 
-    def position(self) -> bytes:
-        """What must be remembered to resume; all that was written is on disk when this returns."""
+    def write(self, records: Sequence[Record]) -> None:
+        """In journal order, after the records are durable in the spool. Never raises, never refuses."""
 
-    def resume(self, position: bytes) -> None:
-        """Go back to `position`: what was written after it will be written again."""
+    def position(self) -> tuple[bytes, Callable[[], None]] | None:
+        """How far everything written so far has got, and what (called in a thread, may raise OSError) makes it true on disk.
+
+        None while something written is not in a file yet: then nothing is remembered, and the journal keeps the records.
+        """
+
+    def remembered(self) -> None:
+        """The last `position` is durable in the journal: what stands before it will never be written again."""
+
+    def resume(self, position: bytes, folder: Path) -> None:
+        """Go back to `position` (b"" when there is none): all records after it are written again now, up to `resumed`.
+
+        `folder` is the shard's, for what the sink must remember by itself.
+        """
+
+    def resumed(self) -> None:
+        """The past has been written again; what comes now is new."""
 
 
 class Spool(Protocol):
     """See the module. Errors: SpoolFull (disk or `min-free-space`), SpoolBroken (writing failed), KeyError (no such message)."""
 
-    def commit(self, message: Message, content: Sequence[bytes]) -> asyncio.Future[SpoolRef]: ...
+    def commit(self, message: Message, content: Sequence[bytes]) -> asyncio.Future[SpoolRef]:
+        """Done when the message is on disk. On SpoolFull and SpoolBroken nothing of it is kept."""
 
-    def mark(self, marks: Sequence[Mark]) -> asyncio.Future[None]: ...
+    def mark(self, marks: Sequence[Mark]) -> asyncio.Future[None]:
+        """Done when the marks are on disk, however long the disk is in trouble: marks are never refused.
+
+        What they say is true for all other calls (`live_recipients`, `states` …) at once.
+        """
 
     def mark_nowait(self, mark: Mark) -> None:
         """`mark` for the hot path: nobody waits for it; it is kept until it is written."""
 
-    def read_message(self, message_id: int, ref: SpoolRef) -> Message: ...
+    def read_message(self, message_id: int, ref: SpoolRef) -> Message:
+        """The message without its content. KeyError: not there (any more); SpoolError: damaged."""
 
     def read(self, message_id: int, ref: SpoolRef) -> tuple[Message, bytes]:
-        """Message and content in one read."""
+        """Message and content in one read, verified. KeyError, SpoolError as `read_message`."""
 
-    def recover(self) -> Iterator[Recovered]: ...
+    def recover(self) -> Iterator[Recovered]:
+        """Once, at the start, to its end: what is alive, oldest first."""
 
     def live(self) -> Iterator[tuple[int, SpoolRef]]:
         """All messages that have live recipients now."""
@@ -96,13 +128,24 @@ class Spool(Protocol):
     def live_recipients(self, message_id: int) -> tuple[int, ...] | None:
         """Indexes of those not settled; None when all are, or there is no such message."""
 
+    def states(self, message_id: int) -> tuple[State, ...] | None:
+        """The live recipients in groups of one history; None as `live_recipients`."""
+
     def ref(self, message_id: int) -> SpoolRef | None:
         """Where the message lies now; None when it is not alive."""
 
     def deferral(self, message_id: int) -> tuple[float, int, float]:
-        """Due time, attempts and first attempt of the last deferral; zeros when there was none."""
+        """Due time, attempts and first attempt of the deferral that comes due first; zeros when there was none."""
 
-    def status(self) -> SpoolStatus: ...
+    @property
+    def highest_id(self) -> int:
+        """The highest message id that was found or committed, settled ones included; ids must go on above it."""
+
+    def status(self) -> SpoolStatus:
+        """Numbers for the operator."""
+
+    def tick(self) -> None:
+        """Call about once a second: what is due is done even when nothing is written."""
 
     async def close(self) -> None:
         """Write what is waiting, sync, release."""

@@ -1,7 +1,8 @@
 """The writer thread: takes one group at a time, writes it, syncs it, says so. All decisions are made on the loop's side.
 
 While a group is being synced the next one gathers; so the disk itself sets the size of the groups and nobody waits longer than
-one sync. A group that fails is cut off the file again, so that what was refused is not found by a recovery.
+two syncs. A group that fails is cut off the file again, so that what was refused is not found by a recovery; the file is then given up,
+since after a failed sync nobody knows what of it is on disk (a second fdatasync may say yes to pages that were dropped).
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from postwright.store.files import Files
 class SegmentFile:
     """A segment as the writer sees it. `fd` -1 until made; `size` octets known to be good; `error` once writing it failed."""
 
-    __slots__ = ("error", "fd", "path", "size")
+    __slots__ = ("error", "fd", "number", "path", "size")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, number: int, path: Path) -> None:
+        self.number = number
         self.path = path
         self.fd = -1
         self.size = 0
@@ -32,18 +34,17 @@ class SegmentFile:
 
 
 class Group:
-    """What is written and synced together, all in one segment."""
+    """What is written and synced together, all in one segment. `work` is the owner's: what the records mean."""
 
-    __slots__ = ("before", "done", "file", "parts", "seal", "size", "work")
+    __slots__ = ("done", "file", "parts", "seal", "size", "work")
 
     def __init__(self, file: SegmentFile) -> None:
         self.file = file
         self.size = 0
         self.seal: SegmentFile | None = None  # close this one first (the segment before it)
-        self.before: list[Callable[[], None]] = []  # run first, in the thread (sync of accounting files)
         self.parts: list[bytes] = []
         self.done: list[tuple[asyncio.Future[Any], Any]] = []
-        self.work: list[Any] = []  # the owner's: what the records mean
+        self.work: list[Any] = []
 
 
 class Writer:
@@ -60,6 +61,7 @@ class Writer:
         self._thread.start()
 
     def put(self, group: Group) -> None:
+        """One group to be written; wakes the thread."""
         self._inbox.put(group)
 
     def stop(self) -> None:
@@ -79,19 +81,18 @@ class Writer:
         file = group.file
         if file.error is not None:
             return file.error
-        try:
-            if group.seal is not None and group.seal.fd >= 0:
-                fd, group.seal.fd = group.seal.fd, -1
+        if group.seal is not None and group.seal.fd >= 0:
+            fd, group.seal.fd = group.seal.fd, -1
+            with contextlib.suppress(OSError):  # all in it is synced: what close says is of no more interest
                 self._files.close(fd)
-            for act in group.before:
-                act()
+        try:
             self._append(file, group.parts)
-            file.size += group.size
-            return None
         except OSError as error:
             file.error = _translated(error, file.path)
-            self._cut(file)
+            self._give_up(file)
             return file.error
+        file.size += group.size
+        return None
 
     def _append(self, file: SegmentFile, parts: list[bytes]) -> None:
         fresh = file.fd < 0
@@ -104,20 +105,22 @@ class Writer:
             # a file that survives a crash under no name is as lost as its content
             self._files.sync_dir(file.path.parent)
 
-    def _cut(self, file: SegmentFile) -> None:
-        """Take what was refused out of the file again, and give the file up: after a failed sync its state is not known."""
+    def _give_up(self, file: SegmentFile) -> None:
+        """Take what was refused out of the file again, or the file away when nothing in it was ever good.
+
+        When the disk refuses even that, the next segment's header says where this one ends.
+        """
         if file.fd < 0:
             return
         fd, file.fd = file.fd, -1
-        try:
-            self._files.truncate(file.path, file.size)
-            self._files.sync(fd)
-        except OSError:
-            # the disk refuses even that: recovery may find these records, and deliver what the client sends again
-            pass
-        finally:
-            with contextlib.suppress(OSError):
-                self._files.close(fd)
+        with contextlib.suppress(OSError):
+            if file.size:
+                self._files.truncate(file.path, file.size)
+                self._files.sync(fd)
+            else:
+                self._files.unlink(file.path)
+        with contextlib.suppress(OSError):
+            self._files.close(fd)
 
 
 def _translated(error: OSError, path: Path) -> SpoolError:
