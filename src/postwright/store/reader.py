@@ -81,21 +81,27 @@ class SegmentReader:
 
     def _open_segment(self, number: int) -> _Open:
         for folder in self._folders:
-            path = segment_path(folder, number)
             try:
-                fd = self._files.open_read(path)
+                fd = self._files.open_read(segment_path(folder, number))
             except FileNotFoundError:
                 continue
             except OSError as error:
                 raise SpoolError(f"cannot open segment {number}: {error}") from None
             self.tidy()
-            header = header_in(self._files.pread(fd, HEADER_READ, 0))
-            key = header.key if header is not None else read_key(folder)
-            segment = self._open[number] = _Open(fd, key or 0)
+            segment = self._open[number] = _Open(fd, self._key(fd, folder))
             if len(self._open) > OPEN_SEGMENTS:
                 self._files.close(self._open.popitem(last=False)[1].fd)
             return segment
         raise KeyError(number)
+
+    def _key(self, fd: int, folder: Path) -> int:
+        try:
+            header = header_in(self._files.pread(fd, HEADER_READ, 0))
+        except OSError:
+            header = None  # the first page is broken; the message may lie on another
+        if header is not None:
+            return header.key
+        return read_key(folder) or 0
 
     def tidy(self) -> None:
         """Close what has no name any more. Done at each opening; call it now and then where nothing is opened for long."""
