@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from postwright.testing.chaos import Chaos, ChaosProxy
     from postwright.testing.load import LoadReport, run_load
     from postwright.testing.load_plan import LoadPlan
+    from postwright.testing.relay_process import RelayError, RelayProcess
     from postwright.testing.sink import SinkServer
     from postwright.testing.sink_records import Extensions, SinkConnection, SinkCounts, SinkMessage
     from postwright.testing.sink_rules import Rule, RuleError
@@ -25,6 +26,8 @@ __all__ = [
     "Extensions",
     "LoadPlan",
     "LoadReport",
+    "RelayError",
+    "RelayProcess",
     "Rule",
     "RuleError",
     "Sent",
@@ -42,6 +45,7 @@ _HOMES = {
     "chaos": ("Chaos", "ChaosProxy"),
     "load": ("LoadReport", "run_load"),
     "load_plan": ("LoadPlan",),
+    "relay_process": ("RelayError", "RelayProcess"),
     "sink": ("SinkServer",),
     "sink_records": ("Extensions", "SinkConnection", "SinkCounts", "SinkMessage"),
     "sink_rules": ("Rule", "RuleError"),
