@@ -11,15 +11,36 @@ from typing import Any
 
 from msgspec import Struct
 
+from postwright.policy.list_settings import (
+    AddressList,
+    CategoryRule,
+    DomainKey,
+    FilePassword,
+    HttpAccess,
+    Origin,
+    ReplyAction,
+    ReplyRule,
+    RewriteRule,
+    RollupRule,
+    SubmissionResult,
+    SubmissionRule,
+)
 
-class Origin(Struct, frozen=True, gc=False):
-    """Where a value was written: file and line, or ("", 0) for a default."""
-
-    file: str = ""
-    line: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.file else "default"
+# given on to those who may import no more of policy than this module
+__all__ = [
+    "AddressList",
+    "CategoryRule",
+    "DomainKey",
+    "FilePassword",
+    "HttpAccess",
+    "Origin",
+    "ReplyAction",
+    "ReplyRule",
+    "RewriteRule",
+    "RollupRule",
+    "SubmissionResult",
+    "SubmissionRule",
+]
 
 
 class Rate(Struct, frozen=True, gc=False):
@@ -388,13 +409,6 @@ class AcctFileSettings(Struct, frozen=True):
     write_timeout: float = 60.0
     count_moved_records: bool = False
     privacy_policy: str = "retain"
-
-
-class HttpAccess(Struct, frozen=True):
-    """`http-access CIDR right`; first match wins."""
-
-    network: str
-    right: str
 
 
 class Settings(Struct, frozen=True):

@@ -1,0 +1,255 @@
+"""The kinds of value that the table gives its directives: what stands behind a name, how it is read, and how an error explains it.
+
+A kind's `parse` takes all the text behind the name (no comment, no blanks at its ends) and returns a plain value of the settings tree, or
+raises `ValueProblem`. How single values are read is in `values`, lines with a shape of their own in `rules`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from postwright.control.config import rules, values
+from postwright.control.config.directive import Kind, ValueProblem
+from postwright.control.config.scan import Scanner, comma_list, one_word
+from postwright.policy.settings import Rate
+
+MAX_STEPS = 30  # of a TIME list
+_MIB = 1 << 20
+
+
+def _one(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """`parse` of the one word that may stand there."""
+
+    def parse_word(text: str) -> Any:
+        if not text or '"' in text or " " in text or "\t" in text:
+            try:
+                word = one_word(text)
+            except ValueProblem:
+                parse(text)  # its own complaint is better: `100 per hour` is no rate
+                raise
+            return parse(word)
+        return parse(text)
+
+    return parse_word
+
+
+def _each(parse: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    def parse_list(text: str) -> tuple[Any, ...]:
+        return tuple(rules.checked(parse, word, at) for word, at in comma_list(text))
+
+    return parse_list
+
+
+def _pair(first: Callable[[str], Any], what: str, second: Callable[[str], Any]) -> Callable[[str], tuple[Any, Any]]:
+    """A word of the one sort, then the rest of the line as the other."""
+
+    def parse_pair(text: str) -> tuple[Any, Any]:
+        scanner = Scanner(text)
+        left = rules.take(scanner, what, first)
+        at = scanner.at
+        rest = scanner.rest()
+        if not rest:
+            raise ValueProblem("the value behind it is missing", at)
+        return left, rules.checked(second, rest, at)
+
+    return parse_pair
+
+
+def _text(text: str) -> str:
+    if not text.startswith('"'):
+        if not text:
+            raise ValueProblem("the value is missing")
+        return text
+    scanner = Scanner(text)
+    value = scanner.take_quoted()
+    scanner.end()
+    return value
+
+
+def _words(text: str) -> str:
+    return text
+
+
+def _word(text: str) -> str:
+    if not text:
+        raise ValueProblem("the value is missing")
+    return text
+
+
+def _steps(text: str) -> tuple[float, ...]:
+    steps: tuple[float, ...] = _each(values.time)(text)
+    if len(steps) > MAX_STEPS:
+        raise ValueProblem(f"{len(steps)} times are more than {MAX_STEPS}")
+    return steps
+
+
+def _bool_time_or_never(text: str) -> bool | float | None:
+    if text.lower() in ("yes", "no", "true", "false"):
+        return values.boolean(text)
+    return values.time_or_never(text)
+
+
+def _size_mb(text: str) -> int:
+    return int(text) * _MIB if text.isdecimal() and text.isascii() and len(text) < 12 else values.size(text)
+
+
+def _count_or_auto(text: str) -> int | None:
+    return None if text.lower() == "auto" else values.count(text)
+
+
+def _cold_rates(text: str) -> tuple[Any, ...]:
+    for word, at in comma_list(text):
+        if re.fullmatch(r"\d+(/(d|day))?", word, re.IGNORECASE) is None and word.lower() != "unlimited":
+            raise ValueProblem(f"`{word}` is no number of messages a day", at, "write 50/day, or 50/day,100/day for day after day")
+    return tuple(rules.checked(_cold_rate, word, at) for word, at in comma_list(text))
+
+
+def _cold_rate(text: str) -> Any:
+    # nothing a day is the default and means what it says, so 0 is no "unlimited" here
+    number = text.partition("/")[0]
+    return None if number.lower() == "unlimited" else Rate(values.count(number), 86400.0)
+
+
+def _per_hour(text: str) -> Rate | None:
+    number = values.count_or_unlimited(text)
+    return None if number is None else Rate(number, 3600.0)
+
+
+def _url(text: str) -> str:
+    if re.fullmatch(r"https?://[^\s\"<>]+", text, re.IGNORECASE) is None:
+        raise ValueProblem("this is no URL", hint="it begins with http:// or https://")
+    return text
+
+
+def _api_key(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_]{32,128}", text) is None:
+        raise ValueProblem("this is no API key", hint="32 to 128 letters, digits and _")
+    return text
+
+
+def _regex_only(text: str) -> str:
+    scanner = Scanner(text)
+    pattern = rules.take_expression(scanner)
+    scanner.end()
+    return pattern
+
+
+def _file_or_url(text: str) -> str:
+    return _url(text) if re.match(r"https?://", text, re.IGNORECASE) else _word(text)
+
+
+def _kind(notation: str, expected: str, parse: Callable[[str], Any]) -> Kind:
+    return Kind(notation, expected, parse)
+
+
+# -- numbers ------------------------------------------------------------------------------
+
+BOOL = _kind("yes|no", "yes or no (or true, false)", _one(values.boolean))
+COUNT = _kind("N", "a whole number", _one(values.count))
+COUNT_OR_UNLIMITED = _kind("N|unlimited", "a whole number, 0 or unlimited for no limit", _one(values.count_or_unlimited))
+COUNT_OR_AUTO = _kind("N|auto", "a whole number or auto", _one(_count_or_auto))
+PORT = _kind("PORT", "a port, 1 to 65535", _one(values.port))
+PORT_OR_OFF = _kind("PORT|0", "a port, 0 for none", _one(lambda text: 0 if text == "0" else values.port(text)))
+
+
+@lru_cache
+def INTEGER_RANGE(low: int, high: int) -> Kind:
+    """A whole number from `low` to `high`."""
+    return _kind(f"{low}..{high}", f"a whole number from {low} to {high}", _one(lambda text: _integer(text, low, high)))
+
+
+def _integer(text: str, low: int, high: int) -> int:
+    if low < 0 and text.startswith("-"):
+        number = -values.count(text[1:])
+        if number < low:
+            raise ValueProblem(f"{number} is not between {low} and {high}")
+        return number
+    return values.integer_between(text, low, high)
+
+
+PERCENT = INTEGER_RANGE(0, 100)
+
+TIME = _kind("TIME", "a time such as 4d12h, 90s or 10m", _one(values.time))
+TIME_OR_NEVER = _kind("TIME|never", "a time such as 4d12h, or never", _one(values.time_or_never))
+TIME_LIST = _kind("TIME[,TIME...]", f"a list of up to {MAX_STEPS} times such as 10m,30m,1h", _steps)
+BOOL_TIME_OR_NEVER = _kind("yes|no|TIME|never", "yes, no, never, or a time such as 4h", _one(_bool_time_or_never))
+DAYS_OR_NEVER = _kind("Nd|never", "days such as 8d, or never", _one(values.time_or_never))
+SIZE = _kind("SIZE", "a size such as 20m, 512k or 1048576 (octets)", _one(values.size))
+SIZE_OR_UNLIMITED = _kind("SIZE|unlimited", "a size such as 20m, 0 or unlimited for no limit", _one(values.size_or_unlimited))
+SIZE_MB = _kind("N[b|k|m|g|t]", "a size such as 500m or 2g; a bare number means megabytes", _one(_size_mb))
+RATE = _kind("RATE", "a rate such as 100/h, 83/10m, or unlimited", _one(values.rate))
+RATE_LIST = _kind("N/day[,N/day...]", "messages a day, one rate for each day, such as 50/day,100/day", _cold_rates)
+PER_HOUR = _kind("N", "messages an hour", _one(_per_hour))
+DATA_RATE = _kind("SIZE/[N]unit", "a data rate such as 10m/h, or unlimited", _one(values.data_rate))
+
+# -- words --------------------------------------------------------------------------------
+
+TEXT = _kind("TEXT", "a text, in quotation marks or up to the end of the line", _text)
+WORDS = _kind("...", "anything", _words)
+NAME = _kind("NAME", "one name", _one(_word))
+NAME_LIST = _kind("NAME[,NAME...]", "a list of names", _each(_word))
+LIST = _kind("WORD[,WORD...]", "a list of words, with commas between them", _each(_word))
+FILE = _kind("FILE", "the path of a file (in quotation marks if it holds blanks)", _one(_word))
+DIRECTORY = _kind("DIR", "the path of a folder (in quotation marks if it holds blanks)", _one(_word))
+DIRECTORIES = _kind("DIR DIR", "two folders", _pair(_word, "a folder", _one(_word)))
+FILE_PASSWORD = _kind("FILE [PASSWORD]", "a file, and the password of its key if it has one", rules.file_password)
+FILE_OR_GLOB = _kind("FILE|GLOB|URL", "a file, a pattern of files such as /etc/postwright/conf.d/*.conf", _one(_file_or_url))
+URL = _kind("URL", "a URL that begins with http:// or https://", _one(_url))
+REGEX = _kind("/REGEX/", "a regular expression between slashes", _regex_only)
+API_KEY = _kind("KEY", "a key of 32 to 128 letters, digits and _", _one(_api_key))
+SECRET = _kind("TEXT", "a secret, in quotation marks or up to the end of the line", _text)
+
+
+@lru_cache
+def CHOICE(*words: str) -> Kind:
+    """One of `words`; either case is read, the table's is given back."""
+    known = {word.lower(): word for word in words}
+
+    def parse(text: str) -> str:
+        found = known.get(text.lower())
+        if found is None:
+            raise ValueProblem(f"`{text}` is none of {', '.join(words)}")
+        return found
+
+    return _kind("|".join(words), f"one of {', '.join(words)}", _one(parse))
+
+
+# -- addresses, domains, networks -------------------------------------------------------------
+
+EMAIL = _kind("ADDRESS", "an address such as postmaster@example.com", _one(rules.email))
+EMAIL_LIST = _kind("ADDRESS[,ADDRESS...]", "a list of addresses", _each(rules.email))
+ADDRESS_OR_REGEX = _kind("ADDRESS|/REGEX/", "an address or a regular expression between slashes", rules.address_or_regex)
+DOMAIN_PATTERN = _kind("DOMAIN", "a pattern of domains: *, a.b, *.a.b, [*.]a.b or [10/8]", _one(rules.domain_or_macro))
+IP = _kind("IP", "an address such as 192.0.2.1 or 2001:db8::1", _one(values.address))
+CIDR = _kind("CIDR", "a network such as 192.0.2.0/24, 10/8 or ::1", _one(values.network))
+HOST_PORT = _kind("HOST:PORT", "a host and a port, such as proxy.example.com:3128", _one(rules.host_port))
+HOST_LIST = _kind("HOST[,HOST...][;HOST...]", "hosts such as mx.example.com, [192.0.2.1]:25 or lookup-mx:example.com", rules.host_list)
+IP_OR_CIDR_HOST = _kind("IP|CIDR HOSTNAME", "an address (or a network) and the host name for EHLO", rules.source_host)
+LISTENER_ADDRESS = _kind("IP|CIDR:PORT [source=NAME]", "an address and a port such as 192.0.2.1:25", rules.listener_address)
+MX_PATTERN_COUNT = _kind(
+    "MX N", "the name of an MX (* allowed) and a number", _pair(rules.mx_pattern, "the name of an MX", values.count_or_unlimited)
+)
+
+
+@lru_cache
+def CIDR_AND(kind: Kind) -> Kind:
+    """A network and behind it a value of another kind: a pair."""
+    return _kind(f"CIDR {kind.notation}", f"a network and {kind.expected}", _pair(values.network, "a network", kind.parse))
+
+
+# -- lines with a shape of their own -------------------------------------------------------------
+
+DOMAIN_KEY = _kind("SELECTOR, DOMAIN|*, FILE", "a selector, a domain (or *) and the file of the key", rules.domain_key)
+HTTP_ACCESS = _kind("CIDR RIGHT", "a network and a right: none, monitor, operator or admin", rules.http_access)
+MACRO = _kind("NAME WORD[,WORD...]", "a name and a list of words", rules.macro)
+REPLY_RULE = _kind("/REGEX/ ACTION[,ACTION...]", "a regular expression and actions such as mode=backoff", rules.reply_rule)
+CATEGORY_RULE = _kind("/REGEX/ CATEGORY", "a regular expression and a category", rules.category_rule)
+ROLLUP_RULE = _kind("MX QUEUE.rollup [rollup-by-ip]", "the name of an MX (* allowed) and a queue that ends in .rollup", rules.rollup_rule)
+PATTERN_RULE = _kind("/REGEX/ RESULT", "a regular expression and a result such as virtual-mta=NAME", rules.submission_rule(""))
+HEADER_RULE = _kind("HEADER /REGEX/ RESULT", "a header, a regular expression and a result", rules.submission_rule("header"))
+PATTERN_RESULT = _kind("RESULT", "a result such as virtual-mta=NAME", rules.submission_rule("*"))
+REWRITE_MAIL_FROM = _kind("SOURCE TARGET", "a sender and what becomes of it", rules.rewrite_rule("mail-from"))
+REWRITE_FROM_DOMAIN = _kind("PATTERN DOMAIN", "a pattern of domains and what becomes of it", rules.rewrite_rule("from-domain"))

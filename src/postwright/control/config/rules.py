@@ -1,0 +1,397 @@
+"""Lines with a shape of their own: rules of lists, listeners, source hosts, keys, access.
+
+Like `values`: text in, plain value of the settings tree out, `ValueProblem` with the column else. The origin of a rule is filled in by who
+knows it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from postwright.control.config import values
+from postwright.control.config.directive import ValueProblem
+from postwright.control.config.scan import Scanner, comma_list
+from postwright.policy.settings import (
+    CategoryRule,
+    DomainKey,
+    FilePassword,
+    HttpAccess,
+    ReplyAction,
+    ReplyRule,
+    RewriteRule,
+    RollupRule,
+    SourceHostRule,
+    SubmissionResult,
+    SubmissionRule,
+)
+
+T = TypeVar("T")
+
+RIGHTS = ("none", "monitor", "monitor,deny-logs", "operator", "admin")
+
+
+class ListenerAddress(Struct, frozen=True):
+    """`CIDR-or-IP:PORT [source=NAME]`: `network` an address or, for several, a network."""
+
+    network: str
+    port: int
+    source: str = ""
+
+
+class HostPort(Struct, frozen=True):
+    """`HOST:PORT`."""
+
+    host: str
+    port: int
+
+
+class Macro(Struct, frozen=True):
+    """`domain-macro NAME list`: the words of the list as written, each with its place in the line."""
+
+    name: str
+    words: tuple[str, ...]
+
+
+def checked(parse: Callable[[str], T], text: str, at: int) -> T:
+    """`parse(text)`, its complaint moved to where `text` stands in the line."""
+    try:
+        return parse(text)
+    except ValueProblem as problem:
+        raise ValueProblem(problem.message, problem.offset + at, problem.hint) from None
+
+
+def take(scanner: Scanner, what: str, parse: Callable[[str], T]) -> T:
+    """The next word as a value."""
+    at = scanner.at
+    return checked(parse, scanner.take_word(what), at)
+
+
+def take_expression(scanner: Scanner) -> str:
+    """The next word as an expression that compiles."""
+    at = scanner.at
+    return checked(values.expression, scanner.take_regex(), at)
+
+
+# -- lists ------------------------------------------------------------------------------
+
+
+def reply_rule(text: str) -> ReplyRule:
+    """`/…/ ACTION[,ACTION]`."""
+    scanner = Scanner(text)
+    pattern = take_expression(scanner)
+    if scanner.done():
+        raise ValueProblem("an action is missing", scanner.at, f"actions are {', '.join(_ACTIONS)}")
+    return ReplyRule(pattern, _actions(scanner))
+
+
+# action -> (field, value out of what stands behind `=`)
+_ACTIONS: dict[str, tuple[str, Callable[[str], Any] | None]] = {
+    "mode=normal": ("mode", None),
+    "mode=backoff": ("mode", None),
+    "backoff-to-normal-after": ("backoff_to_normal_after", values.time_or_never),
+    "skip-mx": ("skip_mx", None),
+    "bounce-queue": ("bounce_queue", None),
+    "bounce-rcpt": ("bounce_rcpt", None),
+    "disable-source-ip": ("disable_source_ip", None),
+    "reenable-after": ("reenable_after", values.time_or_never),
+    "defer-queue": ("defer_queue", None),
+}
+
+
+def _actions(scanner: Scanner) -> ReplyAction:
+    start = scanner.at
+    found: dict[str, Any] = {}
+    for word, at in _shifted(comma_list, scanner):
+        name, value = _action(word, at)
+        if name in found:
+            both = found[name] != value
+            raise ValueProblem("mode=normal and mode=backoff exclude each other" if both else f"{word} stands here twice", at)
+        found[name] = value
+    action = ReplyAction(**found)
+    if action.skip_mx and action.bounce_queue:
+        raise ValueProblem("skip-mx and bounce-queue exclude each other", start)
+    if "backoff_to_normal_after" in found and action.mode != "backoff":
+        raise ValueProblem("backoff-to-normal-after goes with mode=backoff only", start)
+    if "reenable_after" in found and not action.disable_source_ip:
+        raise ValueProblem("reenable-after goes with disable-source-ip only", start)
+    return action
+
+
+def _action(word: str, at: int) -> tuple[str, Any]:
+    lower = word.lower()
+    name, equals, value = lower.partition("=")
+    field, parse = _ACTIONS.get(lower if name == "mode" else name, ("", None))
+    if not field or (equals and name != "mode") is not (parse is not None):
+        raise ValueProblem(f"`{word}` is no action", at, f"actions are {', '.join(_ACTIONS)}")
+    if field == "mode":
+        return field, value
+    return field, checked(parse, value, at + len(name) + 1) if parse is not None else True
+
+
+def _shifted(cut: Callable[[str], list[tuple[str, int]]], scanner: Scanner) -> list[tuple[str, int]]:
+    start = scanner.at
+    try:
+        return [(word, at + start) for word, at in cut(scanner.rest())]
+    except ValueProblem as problem:
+        raise ValueProblem(problem.message, problem.offset + start, problem.hint) from None
+
+
+def submission_result(scanner: Scanner) -> SubmissionResult:
+    """`virtual-mta=NAME`, `recipient-priority=N`, `call-to:LIST`, combinable with commas."""
+    found: dict[str, Any] = {}
+    value: Any
+    for word, at in _shifted(comma_list, scanner):
+        lower = word.lower()
+        if lower.startswith("virtual-mta=") and len(word) > 12:
+            name, value = "virtual_mta", word[12:]
+        elif lower.startswith("recipient-priority="):
+            name, value = "recipient_priority", checked(_priority, word[19:], at + 19)
+        elif lower.startswith("call-to:") and len(word) > 8:
+            found["call_to"] = (*found.get("call_to", ()), word[8:])
+            continue
+        else:
+            raise ValueProblem(f"`{word}` is no result", at, "results are virtual-mta=NAME, recipient-priority=N and call-to:LIST")
+        if name in found:
+            raise ValueProblem(f"{name.replace('_', '-')} stands here twice", at)
+        found[name] = value
+    return SubmissionResult(**found)
+
+
+def _priority(text: str) -> int:
+    return values.integer_between(text, 0, 100)
+
+
+def submission_rule(field: str) -> Callable[[str], SubmissionRule]:
+    """The parser of a line in a pattern-list: `header` (`NAME /…/ RESULT`), `*` (`RESULT`), or `` for `/…/ RESULT`, whose field the
+    directive's name tells. Without a result the rule waits for the list that is nested behind it.
+    """
+
+    def parse(text: str) -> SubmissionRule:
+        scanner = Scanner(text)
+        header = scanner.take_word("the name of a header").lower() if field == "header" else ""
+        pattern = take_expression(scanner) if field != "*" else ""
+        result = SubmissionResult() if scanner.done() else submission_result(scanner)
+        if field == "*" and result == SubmissionResult():
+            raise ValueProblem("a result is missing", scanner.at, "results are virtual-mta=NAME, recipient-priority=N and call-to:LIST")
+        return SubmissionRule(field, pattern, result, header)
+
+    return parse
+
+
+_category = re.compile(r"[\w.-]+").fullmatch
+
+
+def category_rule(text: str) -> CategoryRule:
+    """`/…/ category` (the blank may be missing)."""
+    scanner = Scanner(text)
+    pattern = take_expression(scanner)
+    at = scanner.at
+    category = scanner.take_word("the category")
+    if _category(category) is None:
+        raise ValueProblem(f"`{category}` is no name of a category", at, "a pattern that holds / must write \\/")
+    scanner.end("one pattern and one category a line")
+    return CategoryRule(pattern, category)
+
+
+_mx_pattern = re.compile(r"[a-z0-9_*][a-z0-9_*.-]*").fullmatch
+
+
+def mx_pattern(text: str) -> str:
+    """The name of an MX, in which `*` stands for anything; lower case."""
+    lower = text.lower().rstrip(".")
+    if len(lower) > 253 or _mx_pattern(lower) is None:
+        raise ValueProblem(f"`{text}` is no pattern of MX hosts", hint="such as mx1.example.com or *.example.com")
+    return lower
+
+
+def rollup_rule(text: str) -> RollupRule:
+    """`PATTERN QUEUE.rollup [rollup-by-ip]`."""
+    scanner = Scanner(text)
+    pattern = take(scanner, "the name of an MX", mx_pattern)
+    at = scanner.at
+    queue = scanner.take_word("the queue").lower()
+    if not queue.endswith(".rollup") or queue == ".rollup":
+        raise ValueProblem(f"`{queue}` is no name of a rollup queue", at, "it must end in .rollup")
+    by_ip = not scanner.done()
+    at = scanner.at
+    if by_ip and scanner.take_word("").lower() != "rollup-by-ip":
+        raise ValueProblem("only rollup-by-ip may stand here", at)
+    scanner.end()
+    return RollupRule(pattern, queue, by_ip)
+
+
+def rewrite_rule(field: str) -> Callable[[str], RewriteRule]:
+    """The parser of `mail-from SOURCE TARGET` or `from-domain PATTERN DOMAIN` in a rewrite-list."""
+
+    def parse(text: str) -> RewriteRule:
+        scanner = Scanner(text)
+        rule = RewriteRule(field, scanner.take_word("what is rewritten"), scanner.take_word("the target"))
+        scanner.end()
+        return rule
+
+    return parse
+
+
+# -- hosts, keys, access --------------------------------------------------------------------
+
+
+def source_host(text: str) -> SourceHostRule:
+    """`IP-or-CIDR HOSTNAME`."""
+    scanner = Scanner(text)
+    at = scanner.at
+    first = scanner.take_word("an address")
+    try:
+        network = values.network(first)
+    except ValueProblem as problem:
+        swapped = not scanner.done() and re.match(r"[\d.:/]+$", scanner.text[scanner.at :]) is not None
+        raise ValueProblem(problem.message, at, "the address comes first, the host name second" if swapped else problem.hint) from None
+    name = take(scanner, "the host name", values.host_name)
+    scanner.end()
+    return SourceHostRule(network.removesuffix("/32" if ":" not in network else "/128"), name)
+
+
+def listener_address(text: str) -> ListenerAddress:
+    """`CIDR-or-IP:PORT [source=NAME]`; an IPv6 address stands in brackets; `0/0` is every IPv4 address."""
+    scanner = Scanner(text)
+    at = scanner.at
+    place = scanner.take_word("an address and a port")
+    host, colon, digits = place.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not host or (":" in host and bare is host):
+        raise ValueProblem(f"`{place}` is no address with a port", at, "write 192.0.2.1:25, 0/0:25 or [::1]:25")
+    network = checked(values.network, bare, at)
+    number = checked(values.port, digits, at + len(host) + 1)
+    source = ""
+    if not scanner.done():
+        at = scanner.at
+        option = scanner.take_word("")
+        if not option.lower().startswith("source=") or len(option) == 7:
+            raise ValueProblem(f"`{option}` is no option of a listener", at, "only source=NAME may stand here")
+        source = option[7:]
+    scanner.end()
+    return ListenerAddress(_single(network), number, source)
+
+
+def _single(network: str) -> str:
+    """A network of one as its address, all of IPv4 or IPv6 as the wildcard address."""
+    for suffix in ("/32", "/0") if ":" not in network else ("/128", "/0"):
+        if network.endswith(suffix):
+            return network.removesuffix(suffix)
+    return network
+
+
+def host_port(text: str) -> HostPort:
+    """`HOST:PORT`."""
+    host, colon, digits = text.rpartition(":")
+    if not colon or not host:
+        raise ValueProblem(f"`{text}` is no host with a port")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else ""
+    name = values.address(bare) if bare else values.host_name(host)
+    return HostPort(name, checked(values.port, digits, len(host) + 1))
+
+
+def host_list(text: str) -> str:
+    """`h1,h2;[ip]:port;lookup-mx:dom`, checked and given back as written."""
+    at = 0
+    for group in text.split(";"):
+        for item in group.split(","):
+            name = item.strip()
+            checked(_one_host, name, at + len(item) - len(item.lstrip()))
+            at += len(item) + 1
+    return text
+
+
+_host_item = re.compile(r"(?:(\[[^\]]*\])|(lookup-mx:)?([^\s:\[\]]+))(?::(.*))?", re.IGNORECASE).fullmatch
+
+
+def _one_host(item: str) -> None:
+    found = _host_item(item)
+    if found is None:
+        hint = "write host, host:port, [address]:port or lookup-mx:domain"
+        raise ValueProblem(f"`{item}` is no host" if item else "a host is missing", 0, hint)
+    if found[1]:
+        checked(values.address, found[1][1:-1], 1)
+    else:
+        values.host_name(found[3].removesuffix("."))
+    if found[4] is not None:
+        checked(values.port, found[4], found.start(4))
+
+
+def domain_key(text: str) -> DomainKey:
+    """`SELECTOR, DOMAIN-or-*, FILE`."""
+    items = comma_list(text)
+    if len(items) != 3:
+        at = items[3][1] if len(items) > 3 else len(text)
+        raise ValueProblem("a key is a selector, a domain and a file", at, "selector, example.com, /path/to/key.pem")
+    (selector, _), (domain, at), (file, _) = items
+    return DomainKey(selector, checked(domain_or_macro, domain, at), file)
+
+
+def domain_or_macro(text: str) -> str:
+    """A pattern of domains; what holds a `$macro` is checked when that is known."""
+    return text.lower() if "$" in text else values.domain_pattern(text)
+
+
+def http_access(text: str) -> HttpAccess:
+    """`CIDR none|monitor[,deny-logs]|operator|admin`."""
+    if not text:
+        raise ValueProblem("a network and a right are missing", 0, "write `http-access 192.0.2.0/24 monitor`; # begins a comment")
+    scanner = Scanner(text)
+    network = take(scanner, "a network", values.network)
+    at = scanner.at
+    right = scanner.rest().lower().replace(" ", "")
+    if right not in RIGHTS:
+        raise ValueProblem(f"`{right}` is no right" if right else "the right is missing", at, f"rights are {', '.join(RIGHTS)}")
+    return HttpAccess(network, right)
+
+
+def file_password(text: str) -> FilePassword:
+    """`FILE [PASSWORD]`."""
+    scanner = Scanner(text)
+    file = scanner.take_word("a file")
+    password = "" if scanner.done() else scanner.take_word("")
+    scanner.end()
+    return FilePassword(file, password)
+
+
+_macro_name = re.compile(r"[A-Za-z0-9_]+").fullmatch
+_macro_word = re.compile(r"[^\s,]+")
+
+
+def macro(text: str) -> Macro:
+    """`NAME a, b, c`; the list may be empty here: it may stand on the next line."""
+    name, _, rest = text.replace("\t", " ").partition(" ")
+    if _macro_name(name) is None:
+        raise ValueProblem(f"`{name}` is no name of a macro" if name else "the name of the macro is missing", 0, "letters, digits and _")
+    return Macro(name.lower(), tuple(_macro_word.findall(rest.lower())))
+
+
+_local = re.compile(r'(?:"(?:[^"\\\r\n]|\\.)*"|[^\s@",;:<>()\[\]\\]+)').fullmatch
+
+
+def email(text: str) -> str:
+    """`local@domain`, or a bare local part of this host."""
+    local, at, domain = text.rpartition("@")
+    if not at:
+        local, domain = domain, ""
+    if _local(local) is None or (at and not domain):
+        raise ValueProblem(f"`{text}` is no address")
+    if domain:
+        checked(values.host_name, domain, len(local) + 1)
+    return text
+
+
+def address_or_regex(text: str) -> str:
+    """An address (with its domain), or an expression between slashes."""
+    scanner = Scanner(text)
+    if scanner.peek() == "/":
+        pattern = take_expression(scanner)
+        scanner.end()
+        return pattern
+    word = take(scanner, "an address", email)
+    scanner.end()
+    return word
