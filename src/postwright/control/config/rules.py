@@ -166,8 +166,9 @@ def _priority(text: str) -> int:
 
 
 def submission_rule(field: str) -> Callable[[str], SubmissionRule]:
-    """The parser of a line in a pattern-list: `header` (`NAME /…/ RESULT`), `*` (`RESULT`), or `` for `/…/ RESULT`, whose field the
-    directive's name tells. Without a result the rule waits for the list that is nested behind it.
+    """The parser of a line in a pattern-list: `header NAME /…/ RESULT`, `* RESULT`, or `mail-from` and `rcpt-to`, `/…/ RESULT`.
+
+    Without a result the rule waits for the list that is nested behind it.
     """
 
     def parse(text: str) -> SubmissionRule:
