@@ -52,6 +52,7 @@ class State(Enum):
     EFFECTIVE = "effective"
     WITHOUT_EFFECT = "accepted without effect"
     NOT_YET = "not yet"
+    REMOVED = "removed"  # from PowerMTA itself: declared for the record, and unknown to a load
 
 
 class ValueProblem(ValueError):
@@ -77,7 +78,8 @@ class Directive(Struct, frozen=True):
 
     `default` is text for the reference page ("" for none). `setting` is the field that it fills, "" for the name with `_` for `-` and
     `.`; `repeat` says that several lines add up instead of the later one winning. `clears` says that `""` clears an inherited value.
-    `reason` goes with WITHOUT_EFFECT (why) and NOT_YET (what it waits for). `confirmed` is False for names found in real files only.
+    `reason` goes with WITHOUT_EFFECT and REMOVED (why) and NOT_YET (what it waits for). `confirmed` is False for names found in real
+    files only.
     """
 
     name: str

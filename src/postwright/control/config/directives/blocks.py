@@ -1,0 +1,44 @@
+"""Blocks: the tags that open one, where they may stand, and what is in their heads. The directives inside are rows of their own.
+
+A block has no value to fill by itself: its `kind` reads the words behind the tag (TEXT where any name will do).
+"""
+
+from __future__ import annotations
+
+from postwright.control.config import kinds as k
+from postwright.control.config.directive import Directive, Scope
+from postwright.control.config.directives.rows import G, P, V, delivery, feedback, no_effect, protection, steering, works
+
+_PROCESSORS = (Scope.BOUNCE_PROCESSOR, Scope.FEEDBACK_LOOP)
+_VENDOR = "mail and its fate are not reported to the vendor's analytics service"
+
+BLOCKS: tuple[Directive, ...] = (
+    works("source", G, k.TEXT, "What holds for clients of a network, or for those that a listener or a login puts under this name"),
+    works("domain", (G, V, P), k.DOMAIN_PATTERN, "What holds for mail to a domain; in a virtual MTA or pool: for its mail only"),
+    works("virtual-mta", G, k.NAME, "A sending identity: source addresses, names, limits, keys"),
+    works("virtual-mta-pool", G, k.NAME, "Virtual MTAs that take turns"),
+    works("smtp-user", G, k.NAME, "Somebody who may log in"),
+    works("smtp-listener", G, k.LISTENER_ADDRESS, "An address and port that mail is taken on"),
+    works("spool", G, k.DIRECTORY, "A folder in which accepted mail is kept"),
+    works("acct-file", G, k.TEXT, "A file (or |program: not yet) that gets accounting records"),
+    protection("source-group", G, k.NAME, "Inbound slots that sources share"),
+    protection("pattern-list", (G, Scope.PATTERN_LIST), k.TEXT, "Chooses virtual MTA and priority; below a pattern: without a name"),
+    protection("rewrite-list", G, k.NAME, "Rewrites senders"),
+    protection("aliases", G, k.TEXT, "Many alias lines in one block"),
+    feedback("address-list", (G, *_PROCESSORS), k.TEXT, "Addresses: for suppression-lists by name, or those that a processor looks at"),
+    delivery("smtp-pattern-list", G, k.NAME, "What replies of receivers mean for a queue"),
+    delivery("mx-rollup-list", G, k.TEXT, "Domains with the same MX share one queue"),
+    delivery("dns", G, k.TEXT, "Domains looked up before they are wanted"),
+    delivery("proxy", G, k.NAME, "A HAProxy to send through"),
+    feedback("domain-key-list", G, k.NAME, "Named set of DKIM keys, chosen by key-list= in x-dkim-options"),
+    feedback("vault", G, k.TEXT, "A vault that keeps DKIM keys"),
+    feedback("bounce-category-patterns", G, k.TEXT, "Sorts bounces into categories, line by line: /regex/ category"),
+    feedback("bounce-processor", G, k.TEXT, "Reads bounces that come as mail"),
+    feedback("feedback-loop-processor", G, k.TEXT, "Reads complaints that come as mail"),
+    feedback("email-patterns", _PROCESSORS, k.TEXT, "Patterns that read reports of no standard"),
+    steering("transmissions-api", G, k.TEXT, "Submission over HTTP"),
+    steering("transmissions-api-listener", G, k.TEXT, "An address and port for submission over HTTP"),
+    no_effect("signals", G, k.TEXT, "The vendor's analytics", reason=_VENDOR),
+    no_effect("sparkpost-analytics", G, k.TEXT, "The vendor's analytics, by its old name", reason=_VENDOR, deprecated="<signals>"),
+    no_effect("signals-filter", G, k.TEXT, "Who is reported to the vendor's analytics", reason=_VENDOR),
+)  # fmt: skip

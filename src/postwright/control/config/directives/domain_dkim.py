@@ -1,0 +1,46 @@
+"""Directives of `<domain>` that sign: `dkim-*`, and the same again for a second signature."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from postwright.control.config import kinds as k
+from postwright.control.config.directive import Directive, Kind
+from postwright.control.config.directives.rows import D, feedback, no_effect
+
+
+class _Twin(NamedTuple):
+    """What `dkim-NAME` and `second-dkim-NAME` share."""
+
+    name: str
+    kind: Kind
+    doc: str
+    default: str = ""
+
+
+_TWINS: tuple[_Twin, ...] = (
+    _Twin("sign", k.CHOICE("no", "yes", "false", "true", "if-x-dkim-options-present"), "Sign with DKIM", "no"),
+    _Twin("algorithm", k.CHOICE("rsa-sha256", "rsa-sha1", "ed25519-sha256"), "Algorithm of the signature (a=)", "rsa-sha256"),
+    _Twin("headers-canon", k.CHOICE("simple", "relaxed"), "Canonical form of the header (c=)", "relaxed"),
+    _Twin("body-canon", k.CHOICE("simple", "relaxed"), "Canonical form of the body (c=)", "relaxed"),
+    _Twin("identity", k.TEXT, "Who signs (i=): @domain, an address, sender-or-from, strict-from", "sender-or-from"),
+    _Twin("identity-fallback", k.TEXT, "Who signs where there is no key for that"),
+    _Twin("headers", k.LIST, "More header fields to sign: names and /regex/"),
+    _Twin("disallow-adding-headers", k.LIST, "Header fields signed once more than they are there, so that none can be added"),
+    _Twin("add-timestamp", k.BOOL, "Say when it was signed (t=)", "no"),
+    _Twin("expire-after", k.TIME_OR_NEVER, "How long the signature holds (x=)", "never"),
+    _Twin("add-body-limit", k.BOOL, "Say how much of the body is signed (l=)", "no"),
+    _Twin("query-method", k.TEXT, "How the key is found (q=)"),
+)  # fmt: skip
+
+FIRST: tuple[Directive, ...] = tuple(feedback(f"dkim-{t.name}", D, t.kind, t.doc, t.default, clears=t.name == "headers") for t in _TWINS)
+SECOND: tuple[Directive, ...] = tuple(
+    feedback(f"second-dkim-{t.name}", D, t.kind, f"Second signature: {t.doc[0].lower()}{t.doc[1:]}", t.default, clears=t.name == "headers")
+    for t in _TWINS
+)
+OLD: tuple[Directive, ...] = (
+    no_effect("dk-sign", D, k.BOOL, "Sign with DomainKeys", "no", confirmed=False,
+              reason="DomainKeys is historic (RFC 4870) and nobody checks it; dkim-sign is its successor"),
+)  # fmt: skip
+
+ROWS: tuple[Directive, ...] = FIRST + SECOND + OLD

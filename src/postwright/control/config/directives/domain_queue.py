@@ -1,0 +1,112 @@
+"""Directives of `<domain>` about the queue: limits, retry, backoff, bounces, rerouting, delivery without SMTP, log."""
+
+from __future__ import annotations
+
+from postwright.control.config import kinds as k
+from postwright.control.config.directive import Directive
+from postwright.control.config.directives.rows import D, delivery, feedback, no_effect, works
+
+TRANSPORT: tuple[Directive, ...] = (
+    delivery("type", D, k.CHOICE("smtp", "pipe", "file", "discard", "http-delivery"), "How mail of the queue is delivered", "smtp"),
+    delivery("discard-as-bounce", D, k.BOOL, "Type discard: account for what is discarded as bounced", "no"),
+    delivery("file-format", D, k.CHOICE("newfile-plain", "newfile-pickup", "append-mbox"), "Type file: its form", "newfile-plain"),
+    delivery("file-destination", D, k.TEXT, "Type file: the folder or mbox, with $macros"),
+    delivery("command", D, k.TEXT, "Type pipe: the program run for each recipient, with $macros"),
+    delivery("macro-variables-preserve-case", D, k.BOOL, "Leave the case of $to and $from as it is", "no"),
+    delivery("http-delivery-url", D, k.URL, "Type http-delivery: where messages are posted"),
+    delivery("http-delivery-extra-headers", D, k.FILE, "Type http-delivery: file of more HTTP header fields"),
+    no_effect("add-x-msys-api-header", D, k.BOOL, "Add a field for the vendor's service", "no",
+              reason="it serves the vendor's own delivery service only"),
+    no_effect("sparkpost-sandbox", D, k.BOOL, "Use the sandbox of the vendor's service", "no",
+              reason="it serves the vendor's own delivery service only"),
+    no_effect("sparkpost-ip-pool", D, k.TEXT, "Address pool at the vendor's service",
+              reason="it serves the vendor's own delivery service only"),
+)  # fmt: skip
+
+CONNECTIONS: tuple[Directive, ...] = (
+    works("max-smtp-out", D, k.COUNT_OR_UNLIMITED, "Connections of the queue at a time", "20"),
+    delivery("backoff-max-smtp-out", D, k.COUNT_OR_UNLIMITED, "The same in backoff mode", "20"),
+    delivery("max-smtp-out-per-source-ip", D, k.COUNT_OR_UNLIMITED, "Connections per source address", deprecated="source-ip-max-smtp-out"),
+    works("max-connect-rate", D, k.RATE, "New connections per interval", "unlimited"),
+    delivery("backoff-max-connect-rate", D, k.RATE, "The same in backoff mode", "(as max-connect-rate)"),
+    works("smtp-out-rampup-interval", D, k.TIME, "Least time between two new connections", "0s"),
+    works("connection-idle-timeout", D, k.TIME, "How long an idle connection is kept open for new mail (at least 1s)", "0s"),
+    delivery("source-ip-max-smtp-out", D, k.CIDR_AND(k.COUNT_OR_UNLIMITED), "Connections of the queue per source address", repeat=True),
+    delivery("source-ip-max-connect-rate", D, k.CIDR_AND(k.RATE), "New connections per source address and interval", repeat=True),
+)  # fmt: skip
+
+MESSAGES: tuple[Directive, ...] = (
+    works("max-msg-rate", D, k.RATE, "Recipients attempted per interval", "unlimited"),
+    delivery("backoff-max-msg-rate", D, k.RATE, "The same in backoff mode", "(as max-msg-rate)"),
+    works("max-msg-per-hour", D, k.PER_HOUR, "Recipients attempted per hour", setting="max_msg_rate", deprecated="max-msg-rate N/h"),
+    delivery("backoff-max-msg-per-hour", D, k.PER_HOUR, "The same in backoff mode",
+             setting="backoff_max_msg_rate", deprecated="backoff-max-msg-rate N/h"),
+    delivery("max-data-volume-rate", D, k.DATA_RATE, "Octets delivered per interval", "unlimited"),
+    delivery("backoff-max-data-volume-rate", D, k.DATA_RATE, "The same in backoff mode", "(as max-data-volume-rate)"),
+    delivery("source-ip-max-msg-rate", D, k.CIDR_AND(k.RATE), "Recipients attempted per source address and interval", repeat=True),
+    delivery("source-ip-max-data-volume-rate", D, k.CIDR_AND(k.DATA_RATE), "Octets delivered per source address and interval", repeat=True),
+    works("max-msg-per-connection", D, k.COUNT_OR_UNLIMITED, "Messages sent over one connection", "unlimited"),
+    works("max-rcpt-per-message", D, k.COUNT_OR_UNLIMITED, "Recipients in one outbound transaction", "1000"),
+    works("max-rcpt-per-transaction", D, k.COUNT_OR_UNLIMITED, "As max-rcpt-per-message", "1000", setting="max_rcpt_per_message"),
+    delivery("max-errors-per-connection", D, k.COUNT_OR_UNLIMITED, "Refused recipients after which a connection is closed", "unlimited"),
+    delivery("queue-priority", D, k.INTEGER_RANGE(0, 100), "Which queue gets a connection first, higher before lower", "50"),
+    delivery("delivery-priority", D, k.INTEGER_RANGE(0, 100), "As queue-priority", setting="queue_priority", deprecated="queue-priority"),
+    delivery("allow-priority-interruption", D, k.BOOL, "A queue of higher priority may take a connection's place", "yes"),
+    delivery("allow-priority-interruption-during-transfer", D, k.BOOL, "Even while a message is being sent", "no"),
+    delivery("max-cold-virtual-mta-msg", D, k.RATE_LIST, "Messages a day and domain that go by the cold virtual MTA; a list: day 1, 2..."),
+)  # fmt: skip
+
+RETRY: tuple[Directive, ...] = (
+    works("retry-after", D, k.TIME_LIST, "When a queue is tried again after its hosts failed; a list: 1st, 2nd, ... time", "10m"),
+    works("retry-recipients-after", D, k.TIME, "When a recipient is tried again after a 4xx of its own", "10m"),
+    delivery("retry-after-dns-error", D, k.TIME, "When a queue is tried again after the DNS did not answer", "1m"),
+    delivery("retry-upon-new-mail", D, k.BOOL, "New mail wakes a queue that waits to be tried again", "no"),
+    works("bounce-after", D, k.TIME, "How old mail may get before it is given up", "4d12h"),
+    delivery("notify-of-delay-every", D, k.TIME_OR_NEVER, "How often a sender who asked for it hears of a delay", "4h"),
+    works("bounce-upon-no-mx", D, k.BOOL_TIME_OR_NEVER, "Give up on a domain without mail hosts: at once, never, or after a time", "no"),
+    works("bounce-upon-5xx-greeting", D, k.BOOL, "Bounce the queue when all hosts greet with 5xx", "yes"),
+    works("bounce-upon-transfer-failure", D, k.BOOL, "Bounce what was cut off while it was sent", "no"),
+    delivery("bounce-upon-pix-transfer-failure", D, k.BOOL, "The same when a PIX firewall stands before the host", "no"),
+)  # fmt: skip
+
+BACKOFF: tuple[Directive, ...] = (
+    delivery("smtp-pattern-list", D, k.NAME, "List of what replies of receivers mean for the queue"),
+    delivery("backoff-retry-after", D, k.TIME_LIST, "retry-after in backoff mode", "1h"),
+    delivery("backoff-notify", D, k.EMAIL_LIST, "Who is told when the mode changes", clears=True),
+    delivery("disabled-source-ip-notify", D, k.EMAIL_LIST, "Who is told when a source address is disabled or enabled", clears=True),
+    delivery("backoff-to-normal-after", D, k.TIME_OR_NEVER, "How long backoff mode lasts", "never"),
+    delivery("backoff-to-normal-after-delivery", D, k.BOOL, "One delivery ends backoff mode", "no"),
+    delivery("backoff-upon-all-sources-disabled", D, k.BOOL, "Backoff mode when all source addresses are disabled", "no"),
+    delivery("reenable-source-ip-after", D, k.TIME_OR_NEVER, "How long a source address stays disabled", "never"),
+    delivery("backoff-reroute-to-virtual-mta", D, k.NAME, "Virtual MTA or pool that takes over in backoff mode", clears=True),
+)  # fmt: skip
+
+ROUTING: tuple[Directive, ...] = (
+    delivery("queue-to", D, k.NAME, "Puts the domain into the queue of that name", clears=True),
+    delivery("reroute-to-virtual-mta", D, k.NAME, "Virtual MTA or pool that sends in this one's place", clears=True),
+    delivery("disable-mx-rollup", D, k.BOOL, "Leave the domain out of mx-rollup-list", "no"),
+)  # fmt: skip
+
+REPORTS: tuple[Directive, ...] = (
+    feedback("dsn-format", D, k.CHOICE("standard", "plain-text"), "Form of reports sent to that domain", "standard"),
+    feedback("deliver-local-dsn", D, k.BOOL, "Send reports to that domain", "yes", deprecated="suppress-local-dsn in <source>"),
+    delivery("remove-header", D, k.LIST, "Header fields removed at delivery", clears=True),
+    delivery("bcc-upon-delivery", D, k.EMAIL, "Send a copy of what was delivered there", clears=True),
+    feedback("disable-acct-records", D, k.LIST, "Accounting records not written for the queue: d, b, t, tq"),
+    feedback("check-spf-outbound", D, k.BOOL, "Send only if our own address passes the sender's SPF", "no"),
+)  # fmt: skip
+
+LOG: tuple[Directive, ...] = (
+    delivery("log-connections", D, k.BOOL, "Log the begin and end of connections", "no"),
+    delivery("log-commands", D, k.BOOL, "Log commands and replies", "no"),
+    delivery("log-data", D, k.BOOL, "Log every octet", "no"),
+    delivery("log-tls", D, k.BOOL, "Log TLS handshakes", "no"),
+    delivery("log-resolution", D, k.BOOL, "Log how hosts are found", "no"),
+    delivery("log-transfer-failures", D, k.BOOL, "Log breaks while a message is sent", "no"),
+    delivery("log-disabled-ips", D, k.BOOL, "Log when a source address is disabled", "no"),
+    delivery("log-messages", D, k.BOOL, "Log each message", "no", confirmed=False),
+    delivery("max-events-recorded", D, k.COUNT, "Errors kept in memory per queue", "10"),
+    delivery("track-recipient-events", D, k.BOOL, "Keep the last 50 outcomes of recipients in memory", "no"),
+)  # fmt: skip
+
+ROWS: tuple[Directive, ...] = TRANSPORT + CONNECTIONS + MESSAGES + RETRY + BACKOFF + ROUTING + REPORTS + LOG

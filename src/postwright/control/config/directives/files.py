@@ -1,0 +1,48 @@
+"""Directives of `<spool>` and `<acct-file>`."""
+
+from __future__ import annotations
+
+from postwright.control.config import kinds as k
+from postwright.control.config.directive import Directive, Scope
+from postwright.control.config.directives.rows import feedback, no_effect, works
+
+A = Scope.ACCT_FILE
+SPOOL = Scope.SPOOL
+
+_SPOOL: tuple[Directive, ...] = (
+    works("priority", SPOOL, k.INTEGER_RANGE(1, 100), "The folder of the highest priority that is not full takes new messages", "1"),
+    works("deliver-only", SPOOL, k.BOOL, "Take no new messages into this folder", "no"),
+    works("min-free-space", SPOOL, k.SIZE, "Room kept free there: below it MAIL is answered 452", "0"),
+    no_effect("delete-file-holders", SPOOL, k.BOOL, "Delete files kept for reuse", "no",
+              reason="a segment of which nothing is wanted any more is always deleted"),
+)  # fmt: skip
+
+_ACCT: tuple[Directive, ...] = (
+    works("records", A, k.LIST, "Types of records: d, b, t, tq, r, f, rb, rs, or their long names", "d,b"),
+    works("record-fields", A, k.WORDS, "Columns of one type: names, * for the usual ones, !name to leave one out", "*", repeat=True),
+    works("max-size", A, k.SIZE, "Octets after which a new file is begun", "250M"),
+    works("delete-after", A, k.DAYS_OR_NEVER, "Days after which files are deleted (not when they are moved)", "8d"),
+    works("move-to", A, k.DIRECTORY, "Folder that finished files are moved to"),
+    works("move-interval", A, k.TIME, "How often a file is finished to be moved", "1d"),
+    works("iso-times", A, k.BOOL, "Times as 2019-02-08 21:54:05+0000; no: seconds since 1970", "yes"),
+    works("world-readable", A, k.BOOL, "Everybody on this machine may read the files", "no"),
+    works("sync", A, k.BOOL, "Sync rows to disk as they are written", "no"),
+    works("user-string", A, k.TEXT, "What stands in the column userString"),
+    feedback("queue-filter", A, k.LIST, "Queues whose d, b, t and tq records are wanted; ! for not"),
+    feedback("map-header-to-field", A, k.WORDS, "Puts a header field of the message into a column", repeat=True),
+    feedback("retry-interval", A, k.TIME, "When a program that failed is started again", "5m"),
+    feedback("write-timeout", A, k.TIME, "How long a program may take to read", "1m"),
+    feedback("count-moved-records", A, k.BOOL, "Log how many records a moved file has", "no"),
+    feedback("privacy-policy", A, k.WORDS, "How local parts of addresses are hidden", "retain"),
+    feedback("http-webhook-url", A, k.URL, "Where batches of records are posted"),
+    feedback("http-webhook-extra-headers", A, k.FILE, "File of more HTTP header fields"),
+    feedback("http-webhook-certificate", A, k.FILE, "Certificate that we show there"),
+    feedback("http-webhook-ca-file", A, k.FILE, "Certification authorities that the server is checked against"),
+    feedback("http-webhook-max-interval", A, k.TIME, "Longest time between two batches", "5m"),
+    feedback("http-webhook-transfer-encoding", A, k.CHOICE("gzip", "none"), "How a batch is compressed", "none"),
+    feedback("http-webhook-log-verbose", A, k.BOOL, "Log each batch", "no"),
+    feedback("http-webhook-connect-timeout", A, k.TIME, "How long a connection may take to come up", "5s"),
+    feedback("http-webhook-io-timeout", A, k.TIME, "How long each reading and writing may take", "5s"),
+)  # fmt: skip
+
+ROWS: tuple[Directive, ...] = _SPOOL + _ACCT

@@ -1,0 +1,50 @@
+"""What stands in lists and processors: patterns, addresses, rewriting, rollups, bounces and complaints, DNS, proxies, vault."""
+
+from __future__ import annotations
+
+from postwright.control.config import kinds as k
+from postwright.control.config.directive import Directive, Scope
+from postwright.control.config.directives.rows import delivery, feedback, protection
+
+PROCESSORS = (Scope.BOUNCE_PROCESSOR, Scope.FEEDBACK_LOOP)
+
+PATTERNS: tuple[Directive, ...] = (
+    protection("header", Scope.PATTERN_LIST, k.HEADER_RULE, "Messages with such a header field go as the result says", repeat=True),
+    protection("mail-from", Scope.PATTERN_LIST, k.MAIL_FROM_RULE, "Messages from such a sender go as the result says", repeat=True),
+    protection("mail-from", Scope.REWRITE_LIST, k.REWRITE_MAIL_FROM, "Rewrites the sender of the envelope", repeat=True),
+    protection("rcpt-to", Scope.PATTERN_LIST, k.RCPT_TO_RULE, "Messages to such a recipient go as the result says", repeat=True),
+    protection("*", Scope.PATTERN_LIST, k.CATCH_ALL_RULE, "In a list below a pattern: where nothing else fits", setting="catch_all"),
+    delivery("reply", Scope.SMTP_PATTERN_LIST, k.REPLY_RULE, "What such a reply of a receiver does to the queue", repeat=True),
+    protection("from-domain", Scope.REWRITE_LIST, k.REWRITE_FROM_DOMAIN, "Rewrites the domain of the From field", repeat=True),
+    delivery("mx", Scope.MX_ROLLUP_LIST, k.ROLLUP_RULE, "Domains with such an MX share one queue", repeat=True),
+)  # fmt: skip
+
+ADDRESSES: tuple[Directive, ...] = (
+    feedback("address", Scope.ADDRESS_LIST, k.ADDRESS_OR_REGEX, "An address, a local part, or /regex/", repeat=True),
+    feedback("address-file", Scope.ADDRESS_LIST, k.FILE, "File with an address or local part on each line", repeat=True),
+    feedback("domain", Scope.ADDRESS_LIST, k.DOMAIN_PATTERN, "A domain whose addresses all count", repeat=True),
+)  # fmt: skip
+
+PROCESSING: tuple[Directive, ...] = (
+    feedback("deliver-unmatched-email", PROCESSORS, k.BOOL, "Pass on mail that is no report", "(yes, unless forward-unmatched-to)"),
+    feedback("deliver-matched-email", PROCESSORS, k.BOOL, "Pass on reports too", "no"),
+    feedback("deliver-email", PROCESSORS, k.BOOL, "Pass on all mail", deprecated="deliver-matched-email and deliver-unmatched-email"),
+    feedback("forward-unmatched-to", PROCESSORS, k.EMAIL, "Send mail that is no report there", repeat=True),
+    feedback("forward-errors-to", PROCESSORS, k.EMAIL, "Send reports that cannot be read there", repeat=True),
+    feedback("body-pattern-file", Scope.EMAIL_PATTERNS, k.FILE, "File of patterns that read reports of no standard", repeat=True),
+    feedback("log-match-info", Scope.EMAIL_PATTERNS, k.BOOL, "Log which pattern fitted", "no"),
+)  # fmt: skip
+
+OUTSIDE: tuple[Directive, ...] = (
+    delivery("precached-domains-file", Scope.DNS, k.FILE, "File of domains looked up before they are wanted"),
+    delivery("precached-refresh-interval", Scope.DNS, k.TIME, "How often they are looked up again", "5m"),
+    delivery("precached-max-domains", Scope.DNS, k.COUNT, "How many of them at most", "500"),
+    delivery("server", Scope.PROXY, k.HOST_PORT, "Address and port of the proxy"),
+    delivery("client", Scope.PROXY, k.WORDS, "Address that the proxy sends from, and the name to say in EHLO", repeat=True),
+    delivery("protocol-version", Scope.PROXY, k.CHOICE("1", "2"), "Version of the PROXY protocol", "1"),
+    feedback("server-url", Scope.VAULT, k.URL, "Where the vault is that keeps keys"),
+    feedback("access-token", Scope.VAULT, k.SECRET, "Token to log in there"),
+    feedback("cache-ttl", Scope.VAULT, k.TIME, "How long keys from there are kept", "24h"),
+)  # fmt: skip
+
+ROWS: tuple[Directive, ...] = PATTERNS + ADDRESSES + PROCESSING + OUTSIDE

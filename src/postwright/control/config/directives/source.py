@@ -1,0 +1,108 @@
+"""Directives of `<source>`: what an inbound session may do, and what happens to a message on its way in."""
+
+from __future__ import annotations
+
+from postwright.control.config import kinds as k
+from postwright.control.config.directive import Directive, Scope
+from postwright.control.config.directives.rows import P, S, V, delivery, feedback, no_effect, protection, works
+
+ACCESS: tuple[Directive, ...] = (
+    works("smtp-service", S, k.BOOL, "no: greet this client with 521", "yes"),
+    works("always-allow-relaying", S, k.BOOL, "This client may send to any domain; no: not even when logged in", "(logins only)"),
+    works("require-auth", S, k.BOOL, "Nobody relays before a login", "no"),
+    works("allow-auth", S, k.BOOL, "Offer AUTH", "yes"),
+    works("allow-unencrypted-plain-auth", S, k.BOOL, "Offer PLAIN and LOGIN without TLS", "no"),
+    works("allow-starttls", S, k.BOOL, "Offer STARTTLS (wants a certificate)", "no"),
+    works("require-starttls-before-auth", S, k.BOOL, "Offer AUTH inside TLS only", "no"),
+    no_effect("broken-auth-clients", S, k.BOOL, "Offer AUTH= for old clients too", deprecated="nothing",
+              reason="clients that want the old AUTH= form have been gone for years"),
+    protection("smtp-max-auth-failure-rate", S, k.RATE, "Failed logins after which a client is locked out", "unlimited"),
+    protection("source-group", S, k.NAME, "Group whose inbound slots this client shares"),
+    protection("disconnect-on-transient-error", S, k.BOOL, "Close the session instead of answering 4xx", "no"),
+    protection("suppression-lists", S, k.NAME_LIST, "Lists of addresses that are refused"),
+    protection("accept-invalid-recipients", S, k.BOOL, "Accept recipients that are malformed or suppressed, and bounce them", "no"),
+)  # fmt: skip
+
+LIMITS: tuple[Directive, ...] = (
+    works("max-message-size", S, k.SIZE_OR_UNLIMITED, "Longest message, octets; said in SIZE", "unlimited"),
+    works("max-message-hops", S, k.COUNT, "Received fields above which a message loops", "100"),
+    works("max-rcpt-per-message", S, k.COUNT_OR_UNLIMITED, "Recipients taken for one message", "unlimited"),
+    protection("too-many-rcpts-fails-message", S, k.BOOL, "Refuse the message, not only the recipients too many", "no"),
+    works("smtp-command-timeout", S, k.TIME, "How long a client may take to send a command", "10m"),
+    works("smtp-data-timeout", S, k.TIME, "How long a client may be silent while it sends a message", "10m"),
+)  # fmt: skip
+
+OFFERED: tuple[Directive, ...] = (
+    works("allow-chunking", S, k.BOOL, "Offer CHUNKING and BINARYMIME", "yes"),
+    works("allow-smtputf8", S, k.BOOL, "Offer SMTPUTF8", "yes"),
+    delivery("allow-mailmerge", S, k.BOOL, "Offer XMRG", "no"),
+    delivery("always-allow-api-submission", S, k.BOOL, "As allow-mailmerge", "no"),
+    delivery("verp-default", S, k.BOOL, "Make a return path of its own for each recipient (VERP)", "no"),
+)  # fmt: skip
+
+HEADERS: tuple[Directive, ...] = (
+    works("add-received-header", S, k.BOOL, "Add a Received field", "yes"),
+    works("remove-received-headers", S, k.BOOL, "Remove the Received fields that a message brings", "no", confirmed=False),
+    works("hide-message-source", S, k.BOOL, "Leave the client's name and address out of our Received field", "no"),
+    works("add-message-id-header", S, k.BOOL, "Add a Message-ID where there is none", "no"),
+    works("add-date-header", S, k.CHOICE("no", "yes", "override"), "Add a Date where there is none; override: replace it", "no"),
+    delivery("date-header-time", S, k.CHOICE("reception", "delivery"), "Which time the added Date tells", "reception"),
+    works("remove-header", S, k.LIST, "Header fields removed from a message", clears=True),
+    protection("bcc", S, k.EMAIL, "Send a copy of every message there"),
+    protection("auto-qualify-domain", S, k.BOOL, "Complete domains that have no dot", "yes"),
+    protection("rewrite-list", (S, V, P), k.NAME, "List by which sender addresses are rewritten"),
+)  # fmt: skip
+
+STREAMS: tuple[Directive, ...] = (
+    works("default-virtual-mta", S, k.NAME, "Virtual MTA or pool if nothing else chooses; by-smtp-source-ip: by the address connected to"),
+    protection("pattern-list", S, k.NAME, "List that chooses the virtual MTA and the priority of a message"),
+    works("process-x-virtual-mta", S, k.BOOL, "The field x-virtual-mta chooses the virtual MTA or pool", "no"),
+    works("retain-x-virtual-mta", S, k.BOOL, "Leave that field in the message", "no"),
+    delivery("add-x-virtual-mta-header", S, k.BOOL, "Add that field at delivery", "no"),
+    works("allow-empty-x-virtual-mta", S, k.BOOL, "An empty field means {default}", "no"),
+    works("reject-invalid-virtual-mta", S, k.BOOL, "Refuse a message that asks for an unknown virtual MTA", "yes"),
+    works("process-x-job", S, k.BOOL, "The field x-job names the job", "no"),
+    works("retain-x-job", S, k.BOOL, "Leave that field in the message", "no"),
+    works("jobid-header", S, k.NAME, "Another field that names the job, where x-job does not"),
+    protection("jobid-prefix", S, k.TEXT, "Put before the job's name; {auth}: the user's name"),
+    works("process-x-envid", S, k.BOOL, "The field x-envid is the envelope id; it is removed", "no"),
+    delivery("process-x-schedule", S, k.BOOL, "The field x-schedule says when the message may be sent", "no"),
+    delivery("retain-x-schedule", S, k.BOOL, "Leave that field in the message", "no"),
+    feedback("process-x-dkim-options", S, k.BOOL, "The field x-dkim-options says how to sign", "no"),
+    feedback("retain-x-dkim-options", S, k.BOOL, "Leave that field in the message", "no"),
+    feedback("process-x-dkim-key", S, k.BOOL, "The field x-dkim-key brings the key to sign with", "no"),
+    feedback("retain-x-dkim-key", S, k.BOOL, "Leave that field in the message (else it is removed, processed or not)", "no"),
+)  # fmt: skip
+
+REPORTS: tuple[Directive, ...] = (
+    works("suppress-local-dsn", S, k.BOOL, "Send no reports to the senders of this source", "no"),
+    works("dsn-return-default", S, k.CHOICE("headers", "full", "system"), "What a failure report returns unless the sender says", "system"),
+)  # fmt: skip
+
+CHECKS: tuple[Directive, ...] = (
+    feedback("check-dkim-inbound", S, k.BOOL, "Verify DKIM signatures; told in Authentication-Results", "no"),
+    feedback("trace-dkim-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
+    feedback("check-spf-inbound", S, k.BOOL, "Check SPF of the client", "no"),
+    feedback("trace-spf-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
+    feedback("check-spf-inbound-max-void-lookups", S, k.COUNT, "Look-ups without an answer that an SPF check may make", "2"),
+    no_effect("check-spf-inbound-best-guess", S, k.TEXT, "Guess a policy for domains without SPF", deprecated="nothing",
+              reason="a guessed policy was dropped from SPF practice (RFC 7208 has none)"),
+    feedback("check-mfrom-inbound", S, k.BOOL, "Check the sender's domain by SPF (once Sender ID)", "no", confirmed=False),
+    protection("check-iprev-inbound", S, k.BOOL, "Check that the client's name and address point at each other", "no"),
+    protection("trace-iprev-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
+    protection("reject-iprev-check-temperror", S, k.BOOL, "Refuse for now when that check cannot be made", "no"),
+    protection("reject-iprev-check-permerror", S, k.BOOL, "Refuse when the names are in error", "no"),
+    protection("reject-iprev-check-fail", S, k.BOOL, "Refuse when they do not point at each other", "no"),
+    feedback("reject-spf-check-temperror", S, k.BOOL, "4xx to MAIL when SPF cannot be checked", "yes"),
+    feedback("reject-spf-check-permerror", S, k.BOOL, "5xx to MAIL when the SPF record is in error", "yes"),
+    feedback("reject-spf-check-fail", S, k.BOOL, "5xx to MAIL when SPF fails", "yes"),
+)  # fmt: skip
+
+LOG: tuple[Directive, ...] = (
+    protection("log-connections", S, k.BOOL, "Log the begin and end of sessions", "no"),
+    protection("log-commands", S, k.BOOL, "Log commands and replies", "no"),
+    protection("log-data", S, k.BOOL, "Log every octet", "no"),
+    protection("log-tls", (S, Scope.TRANSMISSIONS_API), k.BOOL, "Log TLS handshakes", "no"),
+)  # fmt: skip
+
+ROWS: tuple[Directive, ...] = ACCESS + LIMITS + OFFERED + HEADERS + STREAMS + REPORTS + CHECKS + LOG
