@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from postwright.control.config import kinds as k
-from postwright.control.config.directive import Directive, Scope
+from postwright.control.config.directive import Directive
 from postwright.control.config.directives.rows import P, S, V, delivery, feedback, no_effect, protection, works
 
 ACCESS: tuple[Directive, ...] = (
@@ -102,7 +102,7 @@ LOG: tuple[Directive, ...] = (
     protection("log-connections", S, k.BOOL, "Log the begin and end of sessions", "no"),
     protection("log-commands", S, k.BOOL, "Log commands and replies", "no"),
     protection("log-data", S, k.BOOL, "Log every octet", "no"),
-    protection("log-tls", (S, Scope.TRANSMISSIONS_API), k.BOOL, "Log TLS handshakes", "no"),
+    protection("log-tls", S, k.BOOL, "Log TLS handshakes", "no"),
 )  # fmt: skip
 
 ROWS: tuple[Directive, ...] = ACCESS + LIMITS + OFFERED + HEADERS + STREAMS + REPORTS + CHECKS + LOG
