@@ -1,0 +1,38 @@
+"""The relay that real peers talk to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from tests.interop.peers import Relay, StartRelay
+
+from postwright.testing.certificate import self_signed_pem
+from postwright.testing.relay_process import plain_config
+from postwright.testing.sockets import free_port
+
+
+@pytest.fixture
+async def start_relay(tmp_path: Path) -> AsyncIterator[StartRelay]:
+    """`await start_relay(rules)`: a relay of `plain_config` and these lines, stopped and checked at the end of the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start(rules: str) -> Relay:
+            relay = Relay(tmp_path, "")
+            relay.port = free_port()
+            relay.write_config(plain_config(relay.port) + rules)
+            await stack.enter_async_context(relay)
+            return relay
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for localhost and relay.example with its key, in one PEM file."""
+    path = tmp_path_factory.mktemp("certificate") / "both.pem"
+    path.touch(mode=0o600)
+    path.write_bytes(b"".join(self_signed_pem(["localhost", "relay.example"])))
+    return path
