@@ -153,7 +153,7 @@ class Resolved:
 
     def explain_queue(self, domain: str, vmta: str) -> list[Explained]:
         """Every effective setting of a queue with the line that won, by name."""
-        return _explain(DomainSettings, self.queue(domain, vmta), _merged(self._scopes(domain, vmta)))
+        return _explain(DomainSettings, self.queue(domain, vmta), _with_twins(_merged(self._scopes(domain, vmta))))
 
     # -- sources ------------------------------------------------------------------
 
@@ -204,13 +204,16 @@ def _values(scope: Scope) -> dict[str, Any]:
     return {name: assignment.value for name, assignment in scope.items()}
 
 
-def _domain_settings(scope: Scope) -> DomainSettings:
-    values = _values(scope)
-    # the backoff twins follow the normal value unless said otherwise (powermta.md section 2)
+def _with_twins(scope: Scope) -> Scope:
+    """The backoff twins follow the normal value unless said otherwise (powermta.md section 2)."""
     for name in ("max_msg_rate", "max_connect_rate", "max_data_volume_rate"):
-        if name in values:
-            values.setdefault(f"backoff_{name}", values[name])
-    return DomainSettings(**values)
+        if name in scope:
+            scope.setdefault(f"backoff_{name}", scope[name])
+    return scope
+
+
+def _domain_settings(scope: Scope) -> DomainSettings:
+    return DomainSettings(**_values(_with_twins(scope)))
 
 
 def _explain(kind: type[Struct], effective: Struct, scope: dict[str, Assignment]) -> list[Explained]:

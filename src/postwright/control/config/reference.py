@@ -81,7 +81,7 @@ def _summary() -> Iterator[str]:
 
 def _values() -> Iterator[str]:
     yield "## Values\n"
-    yield "A value that holds blanks stands in double quotes; inside them a backslash escapes a quotation mark, a backslash, a blank and `$`."
+    yield "A value with blanks stands in double quotes; inside them a backslash escapes a quotation mark, a backslash, a blank and `$`."
     yield "Lists have commas between their items.\n"
     rows: dict[str, str] = {}
     for kind in (row.kind for row in TABLE):
