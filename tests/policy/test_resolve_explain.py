@@ -1,9 +1,9 @@
-"""What `explain_queue` says of values that follow another one."""
+"""What `explain_queue` says of values that follow another one, and limits that a pool gives its members."""
 
 from __future__ import annotations
 
 from postwright.policy.resolve import Resolved
-from postwright.policy.settings import Assignment, DomainBlock, Origin, Rate, Settings
+from postwright.policy.settings import Assignment, DomainBlock, Origin, PoolSettings, Rate, Settings, VmtaSettings
 
 LINE = Origin("config", 7)
 
@@ -31,3 +31,13 @@ def test_explaining_changes_nothing() -> None:
 
 def test_a_password_is_not_told() -> None:
     assert explained(auth_password="sesame")["auth-password"] == ("***", LINE)
+
+
+def test_connections_of_a_virtual_mta_are_its_own_else_its_pools() -> None:
+    vmtas = {
+        "a": VmtaSettings("a", max_smtp_out=3, pools=("P",)),
+        "b": VmtaSettings("b", pools=("Q", "P")),
+        "c": VmtaSettings("c", pools=("Q",)),
+    }
+    resolved = Resolved(Settings(vmtas=vmtas, pools={"p": PoolSettings("P", max_smtp_out=7), "q": PoolSettings("Q")}))
+    assert [resolved.vmta_connections(name) for name in ("A", "b", "c", "unknown")] == [3, 7, None, None]

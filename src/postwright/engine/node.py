@@ -95,8 +95,7 @@ class Node:
         return limits(self.resolved, key)
 
     def _vmta_limit(self, name: str) -> int | None:
-        vmta = self.resolved.vmta(name)
-        return vmta.max_smtp_out if vmta is not None else None
+        return self.resolved.vmta_connections(name)
 
     def _share(self, total: int | None) -> int | None:
         """This shard's part of a limit of the whole relay: the parts add up to it, and nobody's is zero."""

@@ -129,6 +129,14 @@ class Resolved:
         """The pool of that name, whatever its case."""
         return self.settings.pools.get(name.lower())
 
+    def vmta_connections(self, name: str) -> int | None:
+        """`max-smtp-out` of a virtual MTA as a whole: its own, else that of a pool it is in; None without a limit."""
+        vmta = self.vmta(name)
+        if vmta is None:
+            return None
+        pools = [pool for pool in map(self.pool, vmta.pools) if pool is not None]
+        return next((found.max_smtp_out for found in (vmta, *pools) if found.max_smtp_out is not None), None)
+
     # -- queues -------------------------------------------------------------------
 
     def queue(self, domain: str, vmta: str) -> DomainSettings:

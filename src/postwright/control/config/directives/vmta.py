@@ -11,7 +11,7 @@ _gone = Maker(State.REMOVED, "PowerMTA has dropped it in 4.5; name the cold virt
 ROWS: tuple[Directive, ...] = (
     works("virtual-mta", P, k.NAME, "A member of the pool; members take turns", setting="members", repeat=True),
     works("max-smtp-out", V, k.COUNT_OR_UNLIMITED, "Connections of all queues of the virtual MTA at a time", "unlimited"),
-    delivery("max-smtp-out", P, k.COUNT_OR_UNLIMITED, "Connections of all queues of each member at a time", "unlimited"),
+    works("max-smtp-out", P, k.COUNT_OR_UNLIMITED, "Connections of all queues of each member that does not say otherwise", "unlimited"),
     delivery("max-smtp-msg-rate", (V, P), k.RATE, "Recipients attempted per interval by the virtual MTA", "unlimited"),
     delivery("max-smtp-data-volume-rate", (V, P), k.DATA_RATE, "Octets delivered per interval by the virtual MTA", "unlimited"),
     delivery("cold-virtual-mta", (V, P), k.NAME, "Virtual MTA that is being warmed up with a part of the mail", repeat=True),
