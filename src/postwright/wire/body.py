@@ -3,12 +3,13 @@
 No MIME, no header fields beyond counting Received. Every function is a handful of C-level searches, linear in the content,
 and total: any octets at all are an answer, never an exception.
 
-Why regular expressions that begin with a single octet: the engine finds that octet by memchr, which made the two searches
-for odd line ends 2.5 times quicker than counting CR, LF and CRLF (100 KB: 57 us against 114 us).
+Why the decoder of `io`: it is the one thing in C that says in a single pass which kinds of line end there are (100 KB: 41 us; a regular
+expression each for bare CR and bare LF took 94 us, counting CR, LF and CRLF 145 us).
 """
 
 from __future__ import annotations
 
+import io
 import re
 
 from postwright.model.message import ContentFacts
@@ -16,15 +17,19 @@ from postwright.model.message import ContentFacts
 TEXT_LINE = 998  # octets of a text line without CRLF, RFC 5321 section 4.5.3.1.6
 END_OF_DATA = b".\r\n"  # after content that ends with CRLF
 
-_odd_line = re.compile(rb"\n(?:\.|(?<!\r\n))").search  # a line that begins with a dot, or a bare LF
 _bare_lf = re.compile(rb"\n(?<!\r\n)")
 _bare_cr = re.compile(rb"\r(?!\n)")
 
 
-def scan(content: bytes) -> ContentFacts:
-    """All that is kept about a content. `longest_line` is exact when above 998 and else only says "not above 998"."""
+def scan(content: bytes, dots: bool | None = None) -> ContentFacts:
+    """All that is kept about a content. `longest_line` is exact when above 998 and else only says "not above 998".
+
+    `dots`: whether some line begins with a dot, where the caller knows (who looked for the end of data does).
+    """
     size = len(content)
-    dots, bare = _line_starts(content)
+    if dots is None:
+        dots = content.startswith(b".") or b"\r\n." in content
+    bare = has_bare(content)
     longest = _longest_line(content)
     header = content[: _header_size(content)]
     eight_bit = not content.isascii()
@@ -49,12 +54,11 @@ def _header_size(content: bytes) -> int:
     return len(content) if found < 0 else found + 4
 
 
-def _line_starts(content: bytes) -> tuple[bool, bool]:
-    """(some line begins with a dot, there is a bare CR or LF)."""
-    bare = _bare_cr.search(content) is not None
-    if _odd_line(content) is None:
-        return content.startswith(b"."), bare
-    return content.startswith(b".") or b"\r\n." in content, bare or _bare_lf.search(content) is not None
+def has_bare(content: bytes) -> bool:
+    """Is there a CR without LF or an LF without CR?"""
+    decoder = io.IncrementalNewlineDecoder(None, False)
+    decoder.decode(content.decode("latin-1"), True)
+    return decoder.newlines is not None and decoder.newlines != "\r\n"
 
 
 def _longest_line(content: bytes) -> int:

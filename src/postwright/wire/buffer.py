@@ -6,7 +6,12 @@ that never hold more than they were told. They know line ends and the end of dat
 
 from __future__ import annotations
 
+import re
+
+_CRLF = b"\r\n"
 _END = b"\r\n.\r\n"
+# A regular expression that begins with a dot steps over octets that are none quicker than `find` does over what is no CRLF (27 to 41 us).
+_dotted = re.compile(rb"\.(?<=\r\n\.)").search
 
 
 class LineBuffer:
@@ -69,30 +74,59 @@ class LineBuffer:
 class DotContent:
     """Content of DATA until CRLF.CRLF, and nothing else ends it (RFC 5321 section 4.1.1.4).
 
-    Octets beyond `most` (None: no bound) are counted and dropped; `too_big` says so.
+    Octets beyond `most` (None: no bound) are counted and dropped; `too_big` says so. `dots` says whether a line of it begins with a
+    dot, doubled or not, once the end has come: the search for the end meets the first of them anyway.
     """
 
-    __slots__ = ("_most", "_parts", "_size", "_tail", "too_big")
+    __slots__ = ("_most", "_parts", "_size", "_tail", "dots", "too_big")
 
     def __init__(self, most: int | None) -> None:
         self._parts: list[bytes] = []
         self._size = 0
         self._tail = b"\r\n"  # the CRLF of the DATA command: ".CRLF" at once is an empty message
         self._most = most
+        self.dots = False
         self.too_big = False
 
     def feed(self, data: bytes) -> int:
         """How many octets of `data` belong to the content with its end, or -1 if the end has not come."""
-        tail = self._tail
-        # An end that lies across the seam begins earlier than any that lies wholly within `data`.
-        found = (tail + data[:4]).find(_END)
-        end = found + 5 - len(tail) if found >= 0 else data.find(_END) + 5
-        if end >= 5 or found >= 0:
+        end = self._across(data)
+        if end < 0:
+            end = self._within(data)
+        if end >= 0:
             self._keep(data[:end] if end < len(data) else data)
             return end
         self._keep(data)
-        self._tail = data[-4:] if len(data) >= 4 else (tail + data)[-4:]
+        self._tail = data[-4:] if len(data) >= 4 else (self._tail + data)[-4:]
         return -1
+
+    def _across(self, data: bytes) -> int:
+        """The end where it lies across the seam: it begins earlier than any that lies wholly within `data`."""
+        tail = self._tail
+        seam = tail + data[:4]
+        at = seam.find(b"\r\n.")
+        while at >= 0:
+            if seam.startswith(_CRLF, at + 3):
+                return at + 5 - len(tail)
+            if len(seam) >= at + 5:
+                self.dots = True
+            at = seam.find(b"\r\n.", at + 3)
+        return -1
+
+    def _within(self, data: bytes) -> int:
+        at = 0
+        if not self.dots:
+            found = _dotted(data)
+            if found is None:
+                return -1
+            at = found.start()
+            if data.startswith(_CRLF, at + 1):
+                return at + 3
+            if at + 3 > len(data):
+                return -1  # what follows the dot comes with the next octets: `_across` will see it
+            self.dots = True
+        end = data.find(_END, at)
+        return end + 5 if end >= 0 else -1
 
     def _keep(self, data: bytes) -> None:
         self._size += len(data)

@@ -415,11 +415,10 @@ class SmtpServer:
         if dots.too_big:
             return self._reject("DATA", commands.TOO_BIG, ends_transaction=True)
         content = dots.raw()
-        facts = scan(content)
-        if facts.dots:
-            content = unstuff(content)
-            facts = scan(content)
-        return self._judge("DATA", content, facts)
+        if not dots.dots:
+            return self._judge("DATA", content, scan(content, False))
+        content = unstuff(content)
+        return self._judge("DATA", content, scan(content))
 
     def _swallow(self, argument: str, reply: Reply) -> Event | None:
         """Refuse a BDAT. Its octets follow whatever we say, and must never be taken for commands; if their number is not known,
