@@ -132,7 +132,7 @@ async def test_hosts_from_a_configuration() -> None:
     resolver = FakeResolver(ZONE)
     given = MxAnswer(MxStatus.FOUND, (MxHost("[192.0.2.50]", 0, 2525), MxHost("mx2.example.com", 1), MxHost("192.0.2.51", 2)), 1e12)
     answer = await resolver.fill(given)
-    assert [(host.addresses, host.port) for host in answer.hosts] == [(("192.0.2.50",), 2525), (("192.0.2.2",), 25), (("192.0.2.51",), 25)]
+    assert [(host.addresses, host.port) for host in answer.hosts] == [(("192.0.2.50",), 2525), (("192.0.2.2",), 0), (("192.0.2.51",), 0)]
 
 
 async def test_many_hosts_are_bounded() -> None:

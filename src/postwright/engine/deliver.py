@@ -105,7 +105,9 @@ class Delivery:
             self.avoid = {address: until for address, until in self.avoid.items() if until > now}
         state.turn += 1
         answer = await (self._hosts(state) if state.hosts else self._look_up(queue.key.domain))
-        return mx.plan(answer, state.options, state.sources, state.turn - 1, self.avoid, state.settings.mx_connection_attempts)
+        settings = state.settings
+        attempts, port = settings.mx_connection_attempts, settings.default_smtp_port
+        return mx.plan(answer, state.options, state.sources, state.turn - 1, self.avoid, attempts, port)
 
     async def _look_up(self, domain: str) -> MxAnswer:
         resolver = self.node.resolver

@@ -19,11 +19,11 @@ class MxStatus(Enum):
 
 
 class MxHost(Struct, frozen=True, gc=False):
-    """One host of a site; `addresses` empty until resolved. Lower `preference` first."""
+    """One host of a site; `addresses` empty until resolved. Lower `preference` first. `port` 0: not said, as in all answers of the DNS."""
 
     name: str
     preference: int = 0
-    port: int = 25
+    port: int = 0
     addresses: tuple[str, ...] = ()
 
 

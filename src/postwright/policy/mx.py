@@ -88,10 +88,11 @@ def plan(
     turn: int = 0,
     avoid: Collection[str] = (),
     most: int = 10,
+    port: int = 25,
 ) -> Plan:
     """Routes in order: preference, IPv4 before IPv6, hosts in `avoid` (their addresses) last; sources take turns by `turn`.
 
-    `answer` has addresses filled in; `most` is `mx-connection-attempts`.
+    `answer` has addresses filled in; `most` is `mx-connection-attempts`, `port` is `default-smtp-port`, for hosts that bring none.
     """
     if answer.status not in (MxStatus.FOUND, MxStatus.IMPLICIT):
         return no_route(answer)
@@ -101,7 +102,7 @@ def plan(
         for address in host.addresses:
             source = _source_for(address, sources, turn)
             if source is not None:
-                (late if address in avoid else routes).append(Route(host.name, address, host.port, source))
+                (late if address in avoid else routes).append(Route(host.name, address, host.port or port, source))
     routes += late
     if not routes:
         if any(host.addresses for host in answer.hosts):
