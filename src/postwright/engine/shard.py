@@ -176,9 +176,10 @@ class Shard:
         self._open_listeners()
 
     def supervisor_gone(self) -> None:
-        """Nobody is left to restart us or to tell us to stop: leave politely."""
-        self.log.error("the supervisor is gone")
-        self.end(5.0)
+        """Nobody is left to restart us or to tell us to stop: leave politely. Nothing new when we are leaving anyway."""
+        if not self._ending:
+            self.log.error("the supervisor is gone")
+            self.end(5.0)
 
     def end(self, within: float) -> None:
         """Begin to leave."""
