@@ -134,8 +134,8 @@ class Resolved:
         vmta = self.vmta(name)
         if vmta is None:
             return None
-        pools = [pool for pool in map(self.pool, vmta.pools) if pool is not None]
-        return next((found.max_smtp_out for found in (vmta, *pools) if found.max_smtp_out is not None), None)
+        limits = [vmta.max_smtp_out, *(pool.max_smtp_out for pool in map(self.pool, vmta.pools) if pool is not None)]
+        return next((limit for limit in limits if limit is not None), None)
 
     # -- queues -------------------------------------------------------------------
 
