@@ -25,21 +25,47 @@ from postwright.policy.list_settings import (
     SubmissionResult,
     SubmissionRule,
 )
+from postwright.policy.service_settings import (
+    AcctFileSettings,
+    Alias,
+    ApiListener,
+    ApiSettings,
+    DnsSettings,
+    EmailPatterns,
+    HttpSettings,
+    ProcessorSettings,
+    ProxySettings,
+    SourceGroup,
+    SpoolSettings,
+    VaultSettings,
+)
 
 # given on to those who may import no more of policy than this module
 __all__ = [
+    "AcctFileSettings",
     "AddressList",
+    "Alias",
+    "ApiListener",
+    "ApiSettings",
     "CategoryRule",
+    "DnsSettings",
     "DomainKey",
+    "EmailPatterns",
     "FilePassword",
     "HttpAccess",
+    "HttpSettings",
     "Origin",
+    "ProcessorSettings",
+    "ProxySettings",
     "ReplyAction",
     "ReplyRule",
     "RewriteRule",
     "RollupRule",
+    "SourceGroup",
+    "SpoolSettings",
     "SubmissionResult",
     "SubmissionRule",
+    "VaultSettings",
 ]
 
 
@@ -98,6 +124,12 @@ class GeneralSettings(Struct, frozen=True):
     max_memory_usage_percent: int = 90
     track_time_first_attempt: bool = False
     custom_dsn_from_header: str = ""
+    dsn_failed_from_template: str = ""
+    dsn_failed_subject_template: str = ""
+    dsn_failed_body_template_from: str = ""
+    mailmerge_expands_undefined_variables: bool = True
+    include_headers_from: str = ""
+    pickup_remove_dot: bool = False
     allow_open_relay: bool = False
     allow_unsafe_spool: bool = False
     sync_msg_create: bool = True
@@ -321,6 +353,7 @@ class DomainSettings(Struct, frozen=True):
     smtp_tls_tlsv1_3_ciphersuites: str = ""
     smtp_tls_ca_file: str = ""
     smtp_client_certificate: str = ""
+    smtp_client_certificate_password: str = ""
     check_spf_outbound: bool = False
     dkim_sign: str = "no"
     dkim_algorithm: str = "rsa-sha256"
@@ -371,7 +404,13 @@ class VmtaSettings(Struct, frozen=True):
 
     name: str
     smtp_source_host: tuple[SourceHostRule, ...] = ()
+    smtp_proxy_source_host: tuple[str, ...] = ()
+    proxy_protocol: str = "1"
+    use_proxy: tuple[str, ...] = ()
     host_name: tuple[str, ...] = ()
+    domain_keys: tuple[DomainKey, ...] = ()
+    include_headers_from: str = ""
+    rewrite_list: str = ""
     max_smtp_out: int | None = None
     max_smtp_msg_rate: Rate | None = None
     max_smtp_data_volume_rate: Rate | None = None
@@ -386,6 +425,10 @@ class PoolSettings(Struct, frozen=True):
 
     name: str
     members: tuple[str, ...] = ()
+    domain_keys: tuple[DomainKey, ...] = ()
+    include_headers_from: str = ""
+    rewrite_list: str = ""
+    cold_virtual_mta: tuple[str, ...] = ()
     max_smtp_out: int | None = None
     max_smtp_msg_rate: Rate | None = None
     max_smtp_data_volume_rate: Rate | None = None
@@ -399,41 +442,11 @@ class SourceBlock(Struct, frozen=True):
     network: str
     name: str
     assignments: Scope
-
-
-class SpoolSettings(Struct, frozen=True):
-    """`<spool DIR>`."""
-
-    path: str
-    priority: int = 1
-    deliver_only: bool = False
-    min_free_space: int = 0
-    delete_file_holders: bool = False
-
-
-class AcctFileSettings(Struct, frozen=True):
-    """`<acct-file FILE>`; A directives. `records` short names; `record_fields` per short name, as written."""
-
-    path: str
-    records: tuple[str, ...] = ("d", "b")
-    record_fields: dict[str, tuple[str, ...]] = {}
-    max_size: int = 250 * 1024 * 1024
-    delete_after: float | None = 8 * 86400.0
-    move_to: str = ""
-    move_interval: float = 86400.0
-    iso_times: bool = True
-    world_readable: bool = False
-    sync: bool = False
-    user_string: str = ""
-    queue_filter: tuple[str, ...] = ()
-    retry_interval: float = 300.0
-    write_timeout: float = 60.0
-    count_moved_records: bool = False
-    privacy_policy: str = "retain"
+    origin: Origin = Origin()
 
 
 class Settings(Struct, frozen=True):
-    """One generation (`epoch`) of the whole configuration."""
+    """One generation (`epoch`) of the whole configuration. Dictionaries go by the name in lower case."""
 
     general: GeneralSettings = GeneralSettings()
     listeners: tuple[ListenerSettings, ...] = ()
@@ -449,5 +462,28 @@ class Settings(Struct, frozen=True):
     acct_files: tuple[AcctFileSettings, ...] = ()
     http_access: tuple[HttpAccess, ...] = ()
     macros: dict[str, tuple[str, ...]] = {}
+    http: HttpSettings = HttpSettings()
+    pickup: tuple[str, str] = ("", "")
+    aliases: tuple[Alias, ...] = ()
+    smtp_proxy_source_host: tuple[str, ...] = ()
+    use_proxy: tuple[str, ...] = ()
+    mx_connection_limit: tuple[tuple[str, int | None], ...] = ()
+    ip_connection_limit: tuple[tuple[str, int | None], ...] = ()
+    domain_keys: tuple[DomainKey, ...] = ()
+    domain_key_lists: dict[str, tuple[DomainKey, ...]] = {}
+    pattern_lists: dict[str, tuple[SubmissionRule, ...]] = {}
+    smtp_pattern_lists: dict[str, tuple[ReplyRule, ...]] = {}
+    bounce_categories: tuple[CategoryRule, ...] | None = None
+    mx_rollups: tuple[RollupRule, ...] = ()
+    rewrite_lists: dict[str, tuple[RewriteRule, ...]] = {}
+    address_lists: dict[str, AddressList] = {}
+    source_groups: dict[str, SourceGroup] = {}
+    bounce_processor: ProcessorSettings | None = None
+    feedback_loop_processor: ProcessorSettings | None = None
+    dns: DnsSettings = DnsSettings()
+    proxies: dict[str, ProxySettings] = {}
+    vault: VaultSettings | None = None
+    transmissions_api: ApiSettings | None = None
+    transmissions_api_listeners: tuple[ApiListener, ...] = ()
     epoch: int = 0
     file: str = ""

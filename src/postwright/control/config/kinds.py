@@ -242,6 +242,10 @@ def CIDR_AND(kind: Kind) -> Kind:
 
 # -- lines with a shape of their own -------------------------------------------------------------
 
+ALIAS = _kind("ADDRESS ADDRESS[,ADDRESS...]", "an address and the addresses it stands for", rules.alias)
+RECORDS = _kind("TYPE[,TYPE...]", "a list of types of records: d, b, t, tq, r, f, rb, rs", _each(rules.record_type))
+RECORD_FIELDS = _kind("TYPE FIELD[,FIELD...]", "a type of record and a list of fields", rules.record_fields)
+HEADER_MAP = _kind("TYPE header_X FIELD", "a type of record, a header as header_X, and a field", rules.header_map)
 DOMAIN_KEY = _kind("SELECTOR, DOMAIN|*, FILE", "a selector, a domain (or *) and the file of the key", rules.domain_key)
 HTTP_ACCESS = _kind("CIDR RIGHT", "a network and a right: none, monitor, operator or admin", rules.http_access)
 MACRO = _kind("NAME WORD[,WORD...]", "a name and a list of words", rules.macro)

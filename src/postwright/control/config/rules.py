@@ -371,6 +371,62 @@ def macro(text: str) -> Macro:
     return Macro(name.lower(), tuple(_macro_word.findall(rest.lower())))
 
 
+def alias(text: str) -> tuple[str, tuple[str, ...]]:
+    """`ADDRESS TARGET[,TARGET…]`; the address may be a local part alone or `*@domain`."""
+    scanner = Scanner(text)
+    address = take(scanner, "an address", email)
+    if scanner.done():
+        raise ValueProblem("the target is missing", scanner.at)
+    return address, tuple(checked(email, word, at) for word, at in _shifted(comma_list, scanner))
+
+
+# -- accounting ---------------------------------------------------------------------------
+
+RECORD_TYPES = {
+    "d": "d", "delivery": "d", "b": "b", "bounce": "b", "t": "t", "transient": "t", "tq": "tq", "transient-queue": "tq", "r": "r",
+    "receipt": "r", "f": "f", "feedback-loop": "f", "rb": "rb", "remote-bounce": "rb", "rs": "rs", "remote-status": "rs",
+}  # fmt: skip
+
+
+def record_type(text: str) -> str:
+    """A type of record by its short name."""
+    found = RECORD_TYPES.get(text.lower())
+    if found is None:
+        raise ValueProblem(f"`{text}` is no type of record", hint=f"types are {', '.join(dict.fromkeys(RECORD_TYPES.values()))}")
+    return found
+
+
+def record_fields(text: str) -> tuple[str, tuple[str, ...]]:
+    """`TYPE FIELD[,FIELD…]`, fields being names, `*` or `!name`."""
+    scanner = Scanner(text)
+    kind = take(scanner, "the type of record", record_type)
+    if scanner.done():
+        raise ValueProblem("the fields are missing", scanner.at)
+    return kind, tuple(checked(_field, word, at) for word, at in _shifted(comma_list, scanner))
+
+
+_field_name = re.compile(r"\*|!?[A-Za-z][A-Za-z0-9_-]*").fullmatch
+
+
+def _field(text: str) -> str:
+    if _field_name(text) is None:
+        raise ValueProblem(f"`{text}` is no field", hint="fields are names, * for the usual ones, !name to leave one out")
+    return text
+
+
+def header_map(text: str) -> tuple[str, str, str]:
+    """`TYPE header_X FIELD`."""
+    scanner = Scanner(text)
+    kind = take(scanner, "the type of record", record_type)
+    at = scanner.at
+    header = scanner.take_word("the header")
+    if not header.lower().startswith("header_"):
+        raise ValueProblem(f"`{header}` is no header", at, "it begins with header_")
+    field = take(scanner, "the field", _field)
+    scanner.end()
+    return kind, header, field
+
+
 _local = re.compile(r'(?:"(?:[^"\\\r\n]|\\.)*"|[^\s@",;:<>()\[\]\\]+)').fullmatch
 
 

@@ -18,8 +18,8 @@ _SPOOL: tuple[Directive, ...] = (
 )  # fmt: skip
 
 _ACCT: tuple[Directive, ...] = (
-    works("records", A, k.LIST, "Types of records: d, b, t, tq, r, f, rb, rs, or their long names", "d,b"),
-    works("record-fields", A, k.WORDS, "Columns of one type: names, * for the usual ones, !name to leave one out", "*", repeat=True),
+    works("records", A, k.RECORDS, "Types of records: d, b, t, tq, r, f, rb, rs, or their long names", "d,b"),
+    works("record-fields", A, k.RECORD_FIELDS, "Columns of one type: names, * for the usual ones, !name to leave one out", "*", repeat=True),
     works("max-size", A, k.SIZE, "Octets after which a new file is begun", "250M"),
     works("delete-after", A, k.DAYS_OR_NEVER, "Days after which files are deleted (not when they are moved)", "8d"),
     works("move-to", A, k.DIRECTORY, "Folder that finished files are moved to"),
@@ -29,7 +29,7 @@ _ACCT: tuple[Directive, ...] = (
     works("sync", A, k.BOOL, "Sync rows to disk as they are written", "no"),
     works("user-string", A, k.TEXT, "What stands in the column userString"),
     feedback("queue-filter", A, k.LIST, "Queues whose d, b, t and tq records are wanted; ! for not"),
-    feedback("map-header-to-field", A, k.WORDS, "Puts a header field of the message into a column", repeat=True),
+    feedback("map-header-to-field", A, k.HEADER_MAP, "Puts a header field of the message into a column", repeat=True),
     feedback("retry-interval", A, k.TIME, "When a program that failed is started again", "5m"),
     feedback("write-timeout", A, k.TIME, "How long a program may take to read", "1m"),
     feedback("count-moved-records", A, k.BOOL, "Log how many records a moved file has", "no"),

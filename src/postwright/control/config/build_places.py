@@ -1,0 +1,184 @@
+"""Settings that touch the machine: listeners, spool folders, accounting files, certificates; and heads that are addresses.
+
+Paths of state (spool, log, accounting) are relative to the state folder, paths of what the operator supplies (certificates, keys, lists)
+to the folder of the configuration. What is not there is a problem of the environment, left out when checking offline. Nothing is created.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+
+from postwright.control.config import fill, rules, values
+from postwright.control.config.directive import ValueProblem
+from postwright.control.config.problems import Level
+from postwright.control.config.reader import Block, Entry
+from postwright.control.config.report import Report
+from postwright.policy.settings import AcctFileSettings, Alias, ListenerSettings, Settings, SpoolSettings
+
+# Files of the operator: which directives name one that must be there, and how bad it is if it is not.
+_FILES: dict[str, Level] = {
+    "smtp-server-tls-certificate": "error",
+    "smtp-server-tls-ca-file": "error",
+    "tls-certificate": "error",
+    "tls-ca-file": "error",
+    "smtp-client-certificate": "error",
+    "smtp-tls-ca-file": "error",
+    "include-headers-from": "warning",
+    "http-tls-ca-file": "warning",
+    "http-delivery-extra-headers": "warning",
+    "http-webhook-extra-headers": "warning",
+    "http-webhook-certificate": "warning",
+    "http-webhook-ca-file": "warning",
+    "dsn-failed-body-template-from": "warning",
+    "address-file": "warning",
+    "body-pattern-file": "warning",
+    "precached-domains-file": "warning",
+}
+_LIKE_ADDRESS = re.compile(r"[\d.]+(/.*)?|.*:.*|[^{]*/\d*")
+
+
+class Places:
+    """`folder` is where the configuration is, `state_dir` where relative state goes (None: relative to the working folder)."""
+
+    def __init__(self, report: Report, folder: Path, state_dir: Path | None) -> None:
+        self._report = report
+        self._folder = folder
+        self._state_dir = state_dir
+
+    def beside(self, path: str) -> str:
+        """A path of the operator's, absolute or relative to the configuration."""
+        return os.path.join(self._folder, path) if path else ""
+
+    def state(self, path: str) -> str:
+        """A path of state."""
+        return os.path.join(self._state_dir, path) if self._state_dir is not None and path else path
+
+    def must_exist(self, entry: Entry, path: str, level: Level = "warning") -> None:
+        """Reports a file that is not there."""
+        if self._report.offline or path.startswith("{vault}"):
+            return
+        if "\0" in path or not os.path.isfile(path):
+            self._report.at(entry.text, entry.line, f"{entry.row.name}: there is no file {path}", offset=0, level=level, kind="environment")
+
+    # -- files of the operator --------------------------------------------------------------
+
+    def located(self, item: Entry) -> Entry:
+        """The entry with its path made absolute and looked for, if it names a file of the operator."""
+        level = _FILES.get(item.row.name)
+        if level is None or item.value is None:
+            return item
+        value = item.value
+        path = self.beside(value.file if hasattr(value, "file") else value)
+        self.must_exist(item, path, level)
+        value = structs.replace(value, file=path) if hasattr(value, "file") else path
+        return structs.replace(item, value=value)
+
+    # -- listeners and sources --------------------------------------------------------------
+
+    def listeners(self, entries: Iterable[Entry], blocks: Iterable[Block]) -> tuple[ListenerSettings, ...]:
+        """`smtp-listener` lines and blocks in order; without any, the old `smtp-ip` and `smtp-port`, or 0.0.0.0:25."""
+        found: dict[tuple[str, int], ListenerSettings] = {}
+        old: dict[str, Any] = {}
+        for entry in entries:
+            if entry.row.field == "listeners":
+                address = entry.value
+                found[address.network, address.port] = ListenerSettings(address.network, address.port, address.source, origin=entry.origin)
+            elif entry.row.name in ("smtp-ip", "smtp-port"):
+                old[entry.row.name] = entry.value
+        for block in blocks:
+            given = fill.values(block.entries(), ListenerSettings)
+            place = self.address_of(block)
+            key = (place["address"], place["port"])
+            before = found.get(key)
+            if before is not None:
+                found[key] = structs.replace(before, **given)
+            else:
+                found[key] = ListenerSettings(**{"source": block.head.source, **given, **place, "origin": block.origin})
+        return tuple(found.values()) or (ListenerSettings(old.get("smtp-ip", "0.0.0.0"), old.get("smtp-port", 25)),)
+
+    def address_of(self, block: Block) -> dict[str, Any]:
+        """`IP:PORT` in the head of a listener's block."""
+        head = block.head
+        if not isinstance(head, rules.ListenerAddress):
+            try:
+                head = rules.listener_address(head)
+            except ValueProblem as problem:
+                self._report.at(block.text, block.line, f"<{block.row.name}>: {problem.message}", hint=problem.hint)
+                return {"address": "127.0.0.1", "port": 0}
+        return {"address": head.network, "port": head.port}
+
+    def source_head(self, block: Block) -> tuple[str, str]:
+        """The network, or else the name, of a `<source>`; two empty strings for what is neither."""
+        head: str = block.head
+        try:
+            return values.network(head), ""
+        except ValueProblem as problem:
+            if not _LIKE_ADDRESS.fullmatch(head):
+                return "", head
+            self._report.at(block.text, block.line, f"<source>: {problem.message}", hint=problem.hint)
+            return "", ""
+
+    # -- state ------------------------------------------------------------------------------
+
+    def spools(self, entries: Iterable[Entry], blocks: Iterable[Block]) -> tuple[SpoolSettings, ...]:
+        """`spool DIR` and `<spool DIR>`, each folder once."""
+        found: dict[str, SpoolSettings] = {}
+        for entry in entries:
+            if entry.row.field == "spools":
+                path = self.state(entry.value)
+                found[path] = SpoolSettings(path, origin=entry.origin)
+        for block in blocks:
+            path = self.state(block.head)
+            given = fill.values(block.entries(), SpoolSettings)
+            found[path] = structs.replace(found.get(path, SpoolSettings(path, origin=block.origin)), **given)
+        return tuple(found.values())
+
+    def acct_files(self, blocks: Iterable[Block]) -> tuple[AcctFileSettings, ...]:
+        """`<acct-file>`; the fields of each type of record, and `records` at most once a block."""
+        found: dict[str, AcctFileSettings] = {}
+        for block in blocks:
+            path = block.head if block.head.startswith("|") else self.state(block.head)
+            given = fill.values(block.entries(), AcctFileSettings)
+            given["record_fields"] = dict(given.pop("record_fields", ()))
+            if "move_to" in given:
+                given["move_to"] = self.state(given["move_to"])
+            self._once(block, "records")
+            before = found.get(path)
+            if before is None:
+                before = AcctFileSettings(path, origin=block.origin)
+            given["record_fields"] = {**before.record_fields, **given["record_fields"]}
+            found[path] = structs.replace(before, **given)
+        return tuple(found.values())
+
+    def _once(self, block: Block, name: str) -> None:
+        first: Entry | None = None
+        for entry in block.entries():
+            if entry.row.name == name:
+                if first is not None:
+                    hint = f"the other is on line {first.line.number}"
+                    self._report.at(entry.text, entry.line, f"a second `{name}` in one <{block.row.name}>", hint=hint, forgiven=True)
+                first = entry
+
+    def finished(self, settings: Settings) -> Settings:
+        """With the paths of global state in their place."""
+        general = settings.general
+        changed = {"log_file": self.state(general.log_file)}
+        pickup = tuple(self.state(folder) for folder in settings.pickup)
+        return structs.replace(settings, general=structs.replace(general, **changed), pickup=pickup)
+
+    # -- aliases ----------------------------------------------------------------------------
+
+    def aliases(self, entries: Iterable[Entry]) -> tuple[Alias, ...]:
+        """`alias` lines, in the open and in `<aliases>`."""
+        found: list[Alias] = []
+        for entry in entries:
+            if entry.row.name == "alias":
+                address, targets = entry.value
+                found.append(Alias(address, targets, entry.origin))
+        return tuple(found)

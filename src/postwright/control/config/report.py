@@ -1,0 +1,83 @@
+"""Gathers the problems of one load, and knows what the tolerant mode forgives.
+
+One problem a place: a second complaint about the same line is mostly the first one again. The list is bounded, so that a file which is no
+configuration at all does not become a report of its own size.
+"""
+
+from __future__ import annotations
+
+from postwright.control.config.directive import ValueProblem
+from postwright.control.config.lines import Line, Text
+from postwright.control.config.problems import Class, Level, Problem, is_secret, masked
+
+MOST = 1000
+
+
+class Report:
+    """Collects; `problems` is the result, in the order of files and lines as they were read."""
+
+    def __init__(self, tolerant: bool = False, offline: bool = False) -> None:
+        self.tolerant = tolerant
+        self.offline = offline
+        self.problems: list[Problem] = []
+        self.dropped = 0
+        self._seen: set[tuple[str, int, Class]] = set()
+
+    @property
+    def failed(self) -> bool:
+        """There is an error among them."""
+        return any(problem.level == "error" for problem in self.problems)
+
+    def at(
+        self,
+        text: Text,
+        line: Line,
+        message: str,
+        *,
+        offset: int = -1,
+        level: Level = "error",
+        forgiven: bool = False,
+        expected: str = "",
+        hint: str = "",
+        kind: Class = "language",
+    ) -> None:
+        """A problem of a line: of its name, or of its value at `offset`. `forgiven`: a warning in tolerant mode."""
+        if forgiven and self.tolerant and level == "error":
+            level = "warning"
+        key = (text.name, line.number, kind)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        row = text.row(line.number)
+        column = text.column(line, offset)
+        shown = masked(row)
+        # a place within what is masked would tell of its length
+        self.add(Problem(level, text.name, line.number, min(column, len(shown) + 1), message, shown, expected, hint, kind))
+
+    def value(self, text: Text, line: Line, problem: ValueProblem, expected: str, forgiven: bool = False) -> None:
+        """A value that its directive does not take."""
+        secret = is_secret(line.name)
+        message = "the value is not what this directive takes" if secret else f"{line.name}: {problem.message}"
+        self.at(text, line, message, offset=problem.offset, expected=expected, hint="" if secret else problem.hint, forgiven=forgiven)
+
+    def row(self, text: Text, number: int, column: int, message: str) -> None:
+        """A row that could not even be cut into words."""
+        row = text.row(number)
+        self.add(Problem("error", text.name, number, column, message, masked(row)))
+
+    def add(self, problem: Problem) -> None:
+        """Any problem."""
+        if len(self.problems) >= MOST and problem.level != "error":
+            self.dropped += 1
+            return
+        if len(self.problems) >= 2 * MOST:
+            self.dropped += 1
+            return
+        self.problems.append(problem)
+
+    def finished(self) -> tuple[Problem, ...]:
+        """All of them, and a note if there were too many to keep."""
+        if self.dropped:
+            self.problems.append(Problem("note", "", 0, 0, f"{self.dropped} more problems are not shown"))
+            self.dropped = 0
+        return tuple(self.problems)
