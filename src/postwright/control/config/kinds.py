@@ -224,6 +224,7 @@ EMAIL_LIST = _kind("ADDRESS[,ADDRESS...]", "a list of addresses", _each(rules.em
 ADDRESS_OR_REGEX = _kind("ADDRESS|/REGEX/", "an address or a regular expression between slashes", rules.address_or_regex)
 DOMAIN_PATTERN = _kind("DOMAIN", "a pattern of domains: *, a.b, *.a.b, [*.]a.b or [10/8]", _one(rules.domain_or_macro))
 IP = _kind("IP", "an address such as 192.0.2.1 or 2001:db8::1", _one(values.address))
+IP_AND_PORT = _kind("IP[:PORT]", "an address such as 192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353", rules.name_server)
 CIDR = _kind("CIDR", "a network such as 192.0.2.0/24, 10/8 or ::1", _one(values.network))
 HOST_PORT = _kind("HOST:PORT", "a host and a port, such as proxy.example.com:3128", _one(rules.host_port))
 HOST_LIST = _kind("HOST[,HOST...][;HOST...]", "hosts such as mx.example.com, [192.0.2.1]:25 or lookup-mx:example.com", rules.host_list)

@@ -255,6 +255,20 @@ def source_host(text: str) -> SourceHostRule:
     return SourceHostRule(network.removesuffix("/32" if ":" not in network else "/128"), name)
 
 
+def name_server(text: str) -> str:
+    """`IP`, `IP:PORT` or `[IP]:PORT`, canonical; without a port it is 53. An IPv6 address with a port stands in brackets."""
+    scanner = Scanner(text)
+    at = scanner.at
+    place = scanner.take_word("an address")
+    scanner.end()
+    host, colon, digits = place.rpartition(":")
+    if not colon or (":" in host and not host.endswith("]")):
+        return checked(values.address, place, at)
+    address = checked(values.address, host, at)
+    number = checked(values.port, digits, at + len(host) + 1)
+    return f"[{address}]:{number}" if ":" in address else f"{address}:{number}"
+
+
 def listener_address(text: str) -> ListenerAddress:
     """`CIDR-or-IP:PORT [source=NAME]`; an IPv6 address stands in brackets; `0/0` is every IPv4 address."""
     scanner = Scanner(text)
