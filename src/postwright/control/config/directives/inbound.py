@@ -48,7 +48,7 @@ TLS: tuple[Directive, ...] = (
     steering("tls-allow-tlsv1.2", API, k.BOOL, "Allow TLS 1.2", "yes"),
     steering("tls-allow-tlsv1.3", API, k.BOOL, "Allow TLS 1.3", "yes"),
     works("tls-ciphers", LISTENER, k.TEXT, "Ciphers up to TLS 1.2", "(smtp-server-tls-ciphers)"),
-    steering("tls-ciphers", API, k.TEXT, "Ciphers up to TLS 1.2", "HIGH:!ADH:@STRENGTH"),
+    steering("tls-ciphers", API, k.TEXT, "Ciphers up to TLS 1.2", "(OpenSSL's)"),
     protection("tls-tlsv1.3-ciphersuites", LISTENER, k.TEXT, "Cipher suites of TLS 1.3", "(OpenSSL's)"),
     steering("tls-tlsv1.3-ciphersuites", API, k.TEXT, "Cipher suites of TLS 1.3", "(OpenSSL's)"),
     no_effect("tls-dh-key-length", (LISTENER, API), k.COUNT, "Length of Diffie-Hellman keys", "1024", reason=_DH),
@@ -64,7 +64,7 @@ USERS: tuple[Directive, ...] = (
 
 GROUPS: tuple[Directive, ...] = (
     protection("max-smtp-in", GROUP, k.COUNT_OR_UNLIMITED, "Inbound sessions of the group at a time", "unlimited"),
-    protection("reserved-smtp-in", GROUP, k.COUNT_OR_UNLIMITED, "Inbound sessions kept free for the group", "0"),
+    protection("reserved-smtp-in", GROUP, k.COUNT, "Inbound sessions kept free for the group", "0"),
 )  # fmt: skip
 
 DUMMY: tuple[Directive, ...] = (
