@@ -19,7 +19,8 @@ _SPOOL: tuple[Directive, ...] = (
 
 _ACCT: tuple[Directive, ...] = (
     works("records", A, k.RECORDS, "Types of records: d, b, t, tq, r, f, rb, rs, or their long names", "d,b"),
-    works("record-fields", A, k.RECORD_FIELDS, "Columns of one type: names, * for the usual ones, !name to leave one out", "(the usual ones)", repeat=True),
+    works("record-fields", A, k.RECORD_FIELDS, "Columns of one type: names, * for the usual ones, !name to leave one out",
+          "(the usual ones)", repeat=True),
     works("max-size", A, k.SIZE, "Octets after which a new file is begun", "250M"),
     works("delete-after", A, k.DAYS_OR_NEVER, "Days after which files are deleted (not when they are moved)", "8d"),
     works("move-to", A, k.DIRECTORY, "Folder that finished files are moved to"),
