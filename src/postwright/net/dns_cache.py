@@ -21,13 +21,14 @@ class CacheLimits(Struct, frozen=True):
     """Seconds and counts. What the DNS says of time is bounded on both sides: a TTL of 0 would ask for every message.
 
     `negative` is for NXDOMAIN and NODATA (RFC 2308 section 5 allows up to three hours; c-ares does not hand us the SOA);
-    `failure` for servers that do not answer; `stale` how long after its end an answer may still serve while they do not.
+    `failure` for servers that do not answer (RFC 9520 section 3.2 wants a second at least; longer than `retry-after`, and the
+    try that finds the domain repaired would not even ask); `stale` how long after its end an answer may still serve while they do not.
     """
 
     least: float = 30.0
     most: float = 86400.0
     negative: float = 300.0
-    failure: float = 30.0
+    failure: float = 5.0
     stale: float = 86400.0
     entries: int = 200_000
 
