@@ -278,3 +278,13 @@ def test_bad_values_are_value_problems() -> None:
     assert row is not None
     with pytest.raises(ValueProblem):
         row.kind.parse("4days")
+
+
+@pytest.mark.parametrize(("written", "value"), [("true", "yes"), ("No", "no"), ("FALSE", "no"), ("Override", "override")])
+def test_a_yes_or_no_with_one_word_more(written: str, value: str) -> None:
+    """A live configuration writes `add-date-header true`."""
+    row = find("add-date-header", Scope.SOURCE)
+    assert row is not None
+    assert row.kind.parse(written) == value
+    with pytest.raises(ValueProblem, match="none of yes, no, override"):
+        row.kind.parse("perhaps")

@@ -217,6 +217,21 @@ def CHOICE(*words: str) -> Kind:
     return _kind("|".join(words), f"one of {', '.join(words)}", _one(parse))
 
 
+@lru_cache
+def BOOL_OR(word: str) -> Kind:
+    """`yes`, `no` (also written true and false) or one more word; the value is that word."""
+
+    def parse(text: str) -> str:
+        if text.lower() == word:
+            return word
+        try:
+            return "yes" if values.boolean(text) else "no"
+        except ValueProblem:
+            raise ValueProblem(f"`{text}` is none of yes, no, {word}") from None
+
+    return _kind(f"yes|no|{word}", f"one of yes, no (or true, false) and {word}", _one(parse))
+
+
 # -- addresses, domains, networks -------------------------------------------------------------
 
 EMAIL = _kind("ADDRESS", "an address such as postmaster@example.com", _one(rules.email))

@@ -19,7 +19,7 @@ class _Twin(NamedTuple):
 
 
 _TWINS: tuple[_Twin, ...] = (
-    _Twin("sign", k.CHOICE("no", "yes", "false", "true", "if-x-dkim-options-present"), "Sign with DKIM", "no"),
+    _Twin("sign", k.BOOL_OR("if-x-dkim-options-present"), "Sign with DKIM", "no"),
     _Twin("algorithm", k.CHOICE("rsa-sha256", "rsa-sha1", "ed25519-sha256"), "Algorithm of the signature (a=)", "rsa-sha256"),
     _Twin("headers-canon", k.CHOICE("simple", "relaxed"), "Canonical form of the header (c=)", "relaxed"),
     _Twin("body-canon", k.CHOICE("simple", "relaxed"), "Canonical form of the body (c=)", "relaxed"),

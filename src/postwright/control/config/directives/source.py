@@ -45,7 +45,7 @@ HEADERS: tuple[Directive, ...] = (
     works("remove-received-headers", S, k.BOOL, "Remove the Received fields that a message brings", "no", confirmed=False),
     works("hide-message-source", S, k.BOOL, "Leave the client's name and address out of our Received field", "no"),
     works("add-message-id-header", S, k.BOOL, "Add a Message-ID where there is none", "no"),
-    works("add-date-header", S, k.CHOICE("no", "yes", "override"), "Add a Date where there is none; override: replace it", "no"),
+    works("add-date-header", S, k.BOOL_OR("override"), "Add a Date where there is none; override: replace it", "no"),
     delivery("date-header-time", S, k.CHOICE("reception", "delivery"), "Which time the added Date tells", "reception"),
     works("remove-header", S, k.LIST, "Header fields removed from a message", clears=True),
     protection("bcc", S, k.EMAIL, "Send a copy of every message there"),
