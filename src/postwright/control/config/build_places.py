@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -127,16 +128,21 @@ class Places:
     # -- state ------------------------------------------------------------------------------
 
     def spools(self, entries: Iterable[Entry], blocks: Iterable[Block]) -> tuple[SpoolSettings, ...]:
-        """`spool DIR` and `<spool DIR>`, each folder once."""
+        """`spool DIR` and `<spool DIR>`, each folder once; all with `spool-min-free-space`, where they do not say otherwise."""
+        entries = list(entries)
+        free = next((entry.value for entry in reversed(entries) if entry.row.name == "spool-min-free-space"), 0)
         found: dict[str, SpoolSettings] = {}
         for entry in entries:
             if entry.row.field == "spools":
                 path = self.state(entry.value)
-                found[path] = SpoolSettings(path, origin=entry.origin)
+                found[path] = SpoolSettings(path, min_free_space=free, origin=entry.origin)
         for block in blocks:
             path = self.state(block.head)
             given = fill.values(block.entries(), SpoolSettings)
-            found[path] = structs.replace(found.get(path, SpoolSettings(path, origin=block.origin)), **given)
+            before = found.get(path, SpoolSettings(path, min_free_space=free, origin=block.origin))
+            found[path] = structs.replace(before, **given)
+        if free and not found:
+            found[""] = SpoolSettings(self.state("spool"), min_free_space=free)
         return tuple(found.values())
 
     def acct_files(self, blocks: Iterable[Block]) -> tuple[AcctFileSettings, ...]:
@@ -166,9 +172,9 @@ class Places:
                 first = entry
 
     def finished(self, settings: Settings) -> Settings:
-        """With the paths of global state in their place."""
+        """With the paths of global state in their place, and a name."""
         general = settings.general
-        changed = {"log_file": self.state(general.log_file)}
+        changed = {"log_file": self.state(general.log_file), "host_name": general.host_name or (_own_name(),)}
         pickup = tuple(self.state(folder) for folder in settings.pickup)
         return structs.replace(settings, general=structs.replace(general, **changed), pickup=pickup)
 
@@ -182,3 +188,11 @@ class Places:
                 address, targets = entry.value
                 found.append(Alias(address, targets, entry.origin))
         return tuple(found)
+
+
+def _own_name() -> str:
+    """The system's name for itself, where the configuration gives none. Not looked up: a load does not wait for the DNS."""
+    try:
+        return values.host_name(socket.gethostname())
+    except ValueProblem:
+        return "localhost"

@@ -14,7 +14,7 @@ NAMES: tuple[Directive, ...] = (
     no_effect("host-id", G, k.COUNT, "Number of this node, mixed into generated Message-IDs", "0",
               reason="a Message-ID carries the host name, so those of two nodes never meet"),
     works("domain-macro", G, k.MACRO, "A list of words that $NAME stands for in domain patterns", setting="macros", repeat=True),
-    works("include", (G, S, D, V, Scope.SMTP_PATTERN_LIST), k.FILE_OR_GLOB, "Reads other files here, in sorted order", repeat=True),
+    works("include", (G, S, D, V, Scope.SMTP_PATTERN_LIST), k.FILE_OR_GLOB, "Reads files here, in sorted order (no URLs)", repeat=True),
     protection("alias", (G, Scope.ALIASES), k.ALIAS, "Sends mail for one address on to others", repeat=True),
 )  # fmt: skip
 
