@@ -1,15 +1,58 @@
-"""What only the whole configuration can tell: references that lead nowhere, pools that quarrel, and whether it is an open relay.
+"""What only the finished settings can tell: whether this is an open relay, and whether pools and virtual MTAs know one another.
 
-Works on settings and on the tree that they came from (for the lines). Reports, and leaves out what tolerant mode forgives.
+Reports; never changes what was written. References are judged earlier, on the tree (`references`).
 """
 
 from __future__ import annotations
 
-from postwright.control.config.build import Builder
+from collections.abc import Iterator
+
+from msgspec import structs
+
+from postwright.control.config import open_relay
+from postwright.control.config.open_relay import Opening
+from postwright.control.config.reader import Block, Entry
 from postwright.control.config.report import Report
 from postwright.policy.settings import Settings
 
 
-def check(settings: Settings, builder: Builder, report: Report) -> Settings:
-    """The settings with what was forgiven left out."""
-    return settings
+def check(settings: Settings, items: list[Entry | Block], report: Report) -> Settings:
+    """The settings, with each virtual MTA told of its pools; problems go to `report`."""
+    if not settings.general.allow_open_relay:
+        for opening in open_relay.openings(settings):
+            _tell(opening, items, report)
+    return _with_pools(settings)
+
+
+def _tell(opening: Opening, items: list[Entry | Block], report: Report) -> None:
+    entry = next(_guilty(opening, items), None)
+    assert entry is not None, "an opening comes out of a line"
+    if opening.assignment is not None:
+        hint = "say which networks may, or add `require-auth yes`; `allow-open-relay yes`, outside of blocks, says that it is meant"
+    else:
+        hint = "say which ones, or add `allow-open-relay yes` if it is meant"
+    report.at(entry.text, entry.line, opening.message, offset=0, hint=hint)
+
+
+def _guilty(opening: Opening, items: list[Entry | Block]) -> Iterator[Entry]:
+    """The line of an opening. A domain out of a macro has the line that used the macro."""
+    relay = [item for item in items if isinstance(item, Entry) and item.row.field in ("relay_domains", "relay_addresses")]
+    if opening.assignment is not None:
+        for item in items:
+            if isinstance(item, Block) and item.row.name == "source":
+                yield from (e for e in item.entries() if e.origin == opening.assignment.origin and e.row.field == "always_allow_relaying")
+        return
+    yield from (entry for entry in relay if entry.value == opening.value)
+    yield from (entry for entry in relay if "$" in entry.value)
+
+
+def _with_pools(settings: Settings) -> Settings:
+    pools_of: dict[str, list[str]] = {}
+    for pool in settings.pools.values():
+        for member in dict.fromkeys(name.lower() for name in pool.members):
+            pools_of.setdefault(member, []).append(pool.name)
+    vmtas = dict(settings.vmtas)
+    for key, pools in pools_of.items():
+        if key in vmtas:
+            vmtas[key] = structs.replace(vmtas[key], pools=tuple(pools))
+    return structs.replace(settings, vmtas=vmtas)

@@ -56,13 +56,17 @@ class State(Enum):
 
 
 class ValueProblem(ValueError):
-    """The words of a directive are not what its kind wants. `offset` is where in the text given to `parse`, from 0."""
+    """The words of a directive are not what its kind wants. `offset` is where in the text given to `parse`, from 0.
 
-    def __init__(self, message: str, offset: int = 0, hint: str = "") -> None:
+    `unknown` says that the value is well, but words follow that nobody knows.
+    """
+
+    def __init__(self, message: str, offset: int = 0, hint: str = "", *, unknown: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset
         self.hint = hint
+        self.unknown = unknown
 
 
 class Kind(Struct, frozen=True):

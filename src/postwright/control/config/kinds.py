@@ -36,6 +36,18 @@ def _one(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return parse_word
 
 
+def _loose(text: str) -> str:
+    """One word. More words are unknown ones (`virtual-mta x weight 10`), which tolerant mode may forgive."""
+    if not text:
+        raise ValueProblem("the value is missing")
+    scanner = Scanner(text)
+    word = scanner.take_word("the value")
+    if not scanner.done():
+        more = scanner.text[scanner.at :].split(None, 1)[0]
+        raise ValueProblem(f"`{more}` is not known here", scanner.at, "this directive takes one word", unknown=True)
+    return word
+
+
 def _each(parse: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
     def parse_list(text: str) -> tuple[Any, ...]:
         return tuple(rules.checked(parse, word, at) for word, at in comma_list(text))
@@ -189,10 +201,10 @@ DATA_RATE = _kind("SIZE/[N]unit", "a data rate such as 10m/h, or unlimited", _on
 
 TEXT = _kind("TEXT", "a text, in quotation marks or up to the end of the line", _text)
 WORDS = _kind("...", "anything", _words)
-NAME = _kind("NAME", "one name", _one(_word))
+NAME = _kind("NAME", "one name", _loose)
 NAME_LIST = _kind("NAME[,NAME...]", "a list of names", _each(_word))
 LIST = _kind("WORD[,WORD...]", "a list of words, with commas between them", _each(_word))
-FILE = _kind("FILE", "the path of a file (in quotation marks if it holds blanks)", _one(_word))
+FILE = _kind("FILE", "the path of a file (in quotation marks if it holds blanks)", _loose)
 DIRECTORY = _kind("DIR", "the path of a folder (in quotation marks if it holds blanks)", _one(_word))
 DIRECTORIES = _kind("DIR DIR", "two folders", _pair(_word, "a folder", _one(_word)))
 FILE_PASSWORD = _kind("FILE [PASSWORD]", "a file, and the password of its key if it has one", rules.file_password)
@@ -207,6 +219,8 @@ SECRET = _kind("TEXT", "a secret, in quotation marks or up to the end of the lin
 def CHOICE(*words: str) -> Kind:
     """One of `words`; either case is read, the table's is given back."""
     known = {word.lower(): word for word in words}
+    if "yes" in known and "no" in known:
+        known |= {"true": known["yes"], "false": known["no"]}
 
     def parse(text: str) -> str:
         found = known.get(text.lower())

@@ -18,6 +18,7 @@ from postwright.control.config.directives import find
 from postwright.control.config.includes import Files, Included
 from postwright.control.config.problems import Problem
 from postwright.control.config.reader import Block, Entry, Reader
+from postwright.control.config.references import References
 from postwright.control.config.report import Report
 from postwright.policy.settings import Settings
 
@@ -80,9 +81,8 @@ def _load(report: Report, files: Files, sources: list[Included], name: str, fold
             reader.read(source.text, items)
     places = Places(report, folder, state_dir)
     _locate(items, places)
-    builder = Builder(report, places, items)
-    settings = builder.build()
-    settings = checks.check(settings, builder, report)
+    References(report, items).check()
+    settings = checks.check(Builder(report, places, items).build(), items, report)
     _tell_states(reader, report)
     if not settings.general.log_file:
         report.add(Problem("warning", name, 0, 0, "no log-file: the log goes to standard error"))

@@ -35,6 +35,7 @@ class Macros:
         self._report = report
         self._defined: dict[str, Entry] = {}
         self._expanded: dict[str, tuple[str, ...]] = {}
+        self._loops: set[frozenset[str]] = set()
 
     def define(self, entry: Entry) -> None:
         """Takes a `domain-macro` line."""
@@ -59,6 +60,9 @@ class Macros:
         try:
             return self._pattern(pattern, ())
         except _Loop as loop:
+            if frozenset(loop.names) in self._loops:
+                return ()
+            self._loops.add(frozenset(loop.names))
             place = self._defined[loop.names[0]]
             circle = " → ".join(f"${name}" for name in loop.names)
             self._report.at(place.text, place.line, f"the macro goes round in a circle: {circle}")

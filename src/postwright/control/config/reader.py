@@ -208,7 +208,7 @@ class Reader:
                 value = None
             else:
                 missing = not line.value
-                forgiven = scope in _RULES
+                forgiven = scope in _RULES or (problem.unknown and _may_be_left_out(row, scope))
                 shown = ValueProblem("the value is missing", problem.offset, problem.hint) if missing and not problem.hint else problem
                 self._report.value(text, line if line.name else Line(line.number, "", line.value), shown, row.kind.expected, forgiven)
                 return
@@ -252,6 +252,11 @@ class Reader:
         for included in self._files.included(text, line, pattern):
             with included:
                 self.read(included.text, block.items, block.scope or Scope.GLOBAL)
+
+
+def _may_be_left_out(row: Directive, scope: Scope) -> bool:
+    """Not what says who may relay, and not what says who somebody is."""
+    return scope not in (Scope.SOURCE, Scope.USER) and not row.name.startswith(("relay-", "http-access"))
 
 
 # Blocks that need no name.

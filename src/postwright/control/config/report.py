@@ -44,6 +44,8 @@ class Report:
         """A problem of a line: of its name, or of its value at `offset`. `forgiven`: a warning in tolerant mode."""
         if forgiven and self.tolerant and level == "error":
             level = "warning"
+        if self.offline and kind == "environment":
+            return
         key = (text.name, line.number, kind)
         if key in self._seen:
             return

@@ -125,7 +125,8 @@ def _action(word: str, at: int) -> tuple[str, Any]:
     lower = word.lower()
     name, equals, value = lower.partition("=")
     field, parse = _ACTIONS.get(lower if name == "mode" else name, ("", None))
-    if not field or (equals and name != "mode") is not (parse is not None):
+    takes_value = bool(equals) and name != "mode"
+    if not field or takes_value != (parse is not None):
         raise ValueProblem(f"`{word}` is no action", at, f"actions are {', '.join(_ACTIONS)}")
     if field == "mode":
         return field, value
@@ -285,7 +286,7 @@ def listener_address(text: str) -> ListenerAddress:
         at = scanner.at
         option = scanner.take_word("")
         if not option.lower().startswith("source=") or len(option) == 7:
-            raise ValueProblem(f"`{option}` is no option of a listener", at, "only source=NAME may stand here")
+            raise ValueProblem(f"`{option}` is no option of a listener", at, "only source=NAME may stand here", unknown=True)
         source = option[7:]
     scanner.end()
     return ListenerAddress(_single(network), number, source)
@@ -347,7 +348,11 @@ def domain_key(text: str) -> DomainKey:
 
 
 def domain_or_macro(text: str) -> str:
-    """A pattern of domains; what holds a `$macro` is checked when that is known."""
+    """A pattern of domains; what holds a `$macro` is checked when that is known.
+
+    A backslash before the dollar is a real file's: a script had written it. No domain holds a dollar, so the macro is meant.
+    """
+    text = text.replace("\\$", "$")
     return text.lower() if "$" in text else values.domain_pattern(text)
 
 

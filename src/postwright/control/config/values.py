@@ -7,6 +7,7 @@ Each function takes the text of one value and returns it typed (seconds as float
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
@@ -218,6 +219,18 @@ def expression(text: str) -> str:
     except (RecursionError, OverflowError):
         raise ValueProblem("the regular expression is too large to compile", 0) from None
     return text
+
+
+def search(pattern: str) -> Callable[[str], object]:
+    """The search of an expression that `expression` has let pass."""
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    try:
+        found: Callable[[str], object] = re2.compile(pattern[1:-1], options=options).search
+    except re2.error:
+        found = re.compile(pattern[1:-1], re.IGNORECASE).search
+    return found
 
 
 _PERL_ONLY = re.compile(r"\(\?[|>&R0-9]|[*+?}]\+|\\[KGRXh]|\\p\{|\(\*[A-Z]")
