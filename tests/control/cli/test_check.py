@@ -66,6 +66,12 @@ def test_tolerant_warns_of_what_can_be_left_out(config: Path) -> None:
     assert result.output.splitlines()[-1] == "0 errors, 1 warning"
 
 
+def test_tolerant_does_not_forgive_an_open_relay(config: Path) -> None:
+    append(config, "<source 0/0>\n    always-allow-relaying yes\n</source>\n")
+    for options in ((), ("--tolerant",)):
+        assert check(config, *options).exit_code == 2
+
+
 def test_offline_does_not_look_for_files(config: Path) -> None:
     append(config, "smtp-server-tls-certificate absent.pem\n")
     result = check(config)
