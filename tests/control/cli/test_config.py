@@ -119,6 +119,13 @@ def test_columns_are_aligned(config: Path) -> None:
     assert len({line.index(str(config)) for line in lines}) == 1
 
 
+def test_defaults_are_dimmed_on_a_terminal(config: Path) -> None:
+    result = CliRunner().invoke(main, ["config", "explain", "example.com", "--config", str(config)], color=True)
+    lines = result.output.splitlines()
+    assert next(line for line in lines if "retry-after  " in line).startswith("\x1b[2m")
+    assert not next(line for line in lines if "bounce-after" in line).startswith("\x1b[2m")
+
+
 def test_no_password_is_shown(config: Path) -> None:
     for options in ((), ("--json",)):
         result = explain(config, "example.com/mta1", *options)
