@@ -1,14 +1,19 @@
 """The listening sockets of the whole relay. The supervisor opens them while it may; shards accept on duplicates of them.
 
-A reload opens what is new and closes what is gone, and leaves the rest untouched, so no connection in a backlog is lost.
+A reload opens what is new and closes what is gone, and leaves the rest untouched, so no connection in a backlog is lost. A listener on a
+network is one on each local address in it, as they are at that moment.
 """
 
 from __future__ import annotations
 
+import errno
+import ipaddress
 import socket
+from collections.abc import Iterable, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from postwright.net.interfaces import local_addresses
 from postwright.policy.settings import ListenerSettings, Settings
 
 BACKLOG = 2048
@@ -30,7 +35,7 @@ class ListenerSockets:
 
     def update(self, settings: Settings) -> None:
         """Open what `settings` adds, close what it drops. Raises OSError, naming the listener, and then has changed nothing."""
-        wanted = {(listener.address, listener.port): listener for listener in settings.listeners}
+        wanted = {(listener.address, listener.port): listener for listener in expand(settings.listeners, local_addresses())}
         fresh: dict[tuple[str, int], OpenListener] = {}
         try:
             for key, listener in wanted.items():
@@ -55,6 +60,22 @@ class ListenerSockets:
         for entry in self._open.values():
             entry.sock.close()
         self._open.clear()
+
+
+def expand(listeners: Iterable[ListenerSettings], local: Sequence[str]) -> list[ListenerSettings]:
+    """Listeners on addresses only: a network becomes the `local` addresses in it. Raises OSError when there are none."""
+    found: list[ListenerSettings] = []
+    for listener in listeners:
+        if "/" not in listener.address:
+            found.append(listener)
+            continue
+        network = ipaddress.ip_network(listener.address)
+        # `local` has no loopback addresses: all of 127/8 is local, so the first of the network stands for it
+        inside = [str(network[1])] if network.is_loopback else [a for a in local if ipaddress.ip_address(a) in network]
+        if not inside:
+            raise OSError(errno.EADDRNOTAVAIL, f"no address of this machine is in {listener.address}")
+        found += [structs.replace(listener, address=address) for address in inside]
+    return found
 
 
 def label(address: str, port: int) -> str:

@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 from postwright.engine.intake import Intake
+from postwright.engine.listeners import expand
 from postwright.net.dialer import Dialer
 from postwright.net.dns_query import AresSource
 from postwright.net.interfaces import local_addresses
@@ -48,8 +49,14 @@ def own_names(settings: Settings) -> tuple[str, ...]:
 
 
 def own_endpoints(settings: Settings) -> list[tuple[str, int]]:
-    """Where this relay listens."""
-    return [(listener.address, listener.port) for listener in settings.listeners]
+    """Where this relay listens; a listener whose network holds no local address listens nowhere."""
+    endpoints: list[tuple[str, int]] = []
+    for listener in settings.listeners:
+        try:
+            endpoints += [(one.address, one.port) for one in expand([listener], local_addresses())]
+        except OSError:
+            continue
+    return endpoints
 
 
 def make_resolver(settings: Settings) -> Resolver:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from postwright.model.address import Address, canonical_domain
+from postwright.model.address import Address
 from postwright.model.reply import Reply
-from postwright.policy.patterns import AddressPatterns, DomainPatterns
+from postwright.policy.patterns import AddressPatterns, DomainPatterns, pattern_name
 from postwright.policy.settings import SourceSettings
 
 DENIED = Reply(550, "5.7.1", ("relaying denied",))
@@ -33,7 +33,7 @@ class AccessRules:
 
     def __init__(self, relay_domains: Iterable[str], relay_addresses: Iterable[str], host_names: Iterable[str]) -> None:
         names = tuple(host_names)
-        self._names = frozenset([canonical_domain(name) for name in names])
+        self._names = frozenset([pattern_name(name) for name in names])
         self._domains = DomainPatterns((*relay_domains, *self._names))
         self._addresses = AddressPatterns(relay_addresses)
         # RFC 5321 section 3.1 allows 521 there since RFC 7504; a greeting has no enhanced status (RFC 2034 section 3).

@@ -18,6 +18,20 @@ from postwright.model.address import MAX_MAILBOX, Address, canonical_domain
 Search = Callable[[str], object]
 
 
+_inert = re.compile(r"[a-z0-9_.-]+").fullmatch
+
+
+def pattern_name(text: str) -> str:
+    """A domain in the form of `Address.domain`. Raises AddressError.
+
+    A name with an underscore is let pass: such names exist in configurations (placeholders, rollup queues), and match no address.
+    """
+    lower = text.lower()
+    if "_" in lower and _inert(lower):
+        return lower
+    return canonical_domain(text)
+
+
 class DomainPatterns:
     """A set of domain patterns. `patterns` as written; raises ValueError (AddressError is one) naming what is wrong."""
 
@@ -35,15 +49,15 @@ class DomainPatterns:
         if pattern == "*":
             self._all = True
         elif pattern.startswith("[*.]"):
-            name = canonical_domain(pattern[4:])
+            name = pattern_name(pattern[4:])
             self._exact.add(name)
             self._below.add(name)
         elif pattern.startswith("*."):
-            self._below.add(canonical_domain(pattern[2:]))
+            self._below.add(pattern_name(pattern[2:]))
         elif pattern.startswith("[") and "/" in pattern:
             self._networks.append(network(pattern[1:].removesuffix("]")))
         else:
-            self._exact.add(canonical_domain(pattern))
+            self._exact.add(pattern_name(pattern))
 
     def matches(self, domain: str) -> bool:
         """`domain` in the form of `Address.domain`: lower case, A-labels, literals in brackets."""
@@ -83,7 +97,7 @@ class AddressPatterns:
             local, at, domain = pattern.rpartition("@")
             if not at or not local:
                 raise ValueError(f"neither an address nor a /regular expression/: {pattern}")
-            self._exact.add(f"{local.lower()}@{canonical_domain(domain)}")
+            self._exact.add(f"{local.lower()}@{pattern_name(domain)}")
 
     def matches(self, address: Address) -> bool:
         """The address is in the set. Expressions see `local@domain` with the domain in its canonical form."""

@@ -62,7 +62,9 @@ class _DomainIndex:
             key = ("*.", pattern[2:])
         else:
             key = ("macro" if block.by_macro else "", pattern)
-        self._by_key.setdefault(key, {}).update(block.assignments)
+        # one scope for all names of a macro, not a copy each: then their queues share settings too, and a million names cost little
+        before = self._by_key.get(key)
+        self._by_key[key] = block.assignments if before is None else {**before, **block.assignments}
 
     def chain(self, domain: str) -> list[tuple[int, Scope]]:
         """Matching blocks, general to specific, each with its rank."""

@@ -250,7 +250,9 @@ def BOOL_OR(word: str) -> Kind:
 
 EMAIL = _kind("ADDRESS", "an address such as postmaster@example.com", _one(rules.email))
 EMAIL_LIST = _kind("ADDRESS[,ADDRESS...]", "a list of addresses", _each(rules.email))
+RELAY_ADDRESS = _kind("ADDRESS|/REGEX/", "an address or a regular expression between slashes", rules.relay_address)
 ADDRESS_OR_REGEX = _kind("ADDRESS|/REGEX/", "an address or a regular expression between slashes", rules.address_or_regex)
+HOST_NAME = _kind("HOSTNAME", "a host name such as mail.example.com", _one(values.host_name))
 DOMAIN_PATTERN = _kind("DOMAIN", "a pattern of domains: *, a.b, *.a.b, [*.]a.b or [10/8]", _one(rules.domain_or_macro))
 IP = _kind("IP", "an address such as 192.0.2.1 or 2001:db8::1", _one(values.address))
 IP_AND_PORT = _kind("IP[:PORT]", "an address such as 192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353", rules.name_server)

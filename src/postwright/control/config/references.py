@@ -130,9 +130,13 @@ class References:
         vmtas = {_name(block): block for block in reversed(self._blocks.get("virtual-mta", []))}
         for pool in self._blocks.get("virtual-mta-pool", ()):
             vmta = vmtas.get(_name(pool))
-            if vmta is not None or _name(pool) == "{default}":
-                where = f"the virtual MTA of {_place(vmta.text, vmta.line, pool.text)}" if vmta is not None else "the virtual MTA without a name"
-                self._report.at(pool.text, pool.line, f"a pool cannot be called `{pool.head}`: so is {where}")
+            if vmta is not None:
+                where = f"is the virtual MTA of {_place(vmta.text, vmta.line, pool.text)}"
+            elif _name(pool) == "{default}":
+                where = "is what mail without a virtual MTA goes by"
+            else:
+                continue
+            self._report.at(pool.text, pool.line, f"a pool cannot be called `{pool.head}`: so {where}")
 
     def _quarrels(self) -> None:
         """A virtual MTA may be in two pools only if at most one of them contains <domain> blocks."""

@@ -461,8 +461,16 @@ def email(text: str) -> str:
     return text
 
 
+def relay_address(text: str) -> str:
+    """The same, but an address must have its domain."""
+    value = address_or_regex(text)
+    if not value.startswith("/") and "@" not in value:
+        raise ValueProblem(f"`{value}` has no domain")
+    return value
+
+
 def address_or_regex(text: str) -> str:
-    """An address (with its domain), or an expression between slashes."""
+    """An address, a local part, or an expression between slashes."""
     scanner = Scanner(text)
     if scanner.peek() == "/":
         pattern = take_expression(scanner)

@@ -7,10 +7,10 @@ from postwright.control.config.directive import Directive, Scope
 from postwright.control.config.directives.rows import D, G, P, S, V, delivery, feedback, no_effect, protection, steering, works
 
 NAMES: tuple[Directive, ...] = (
-    works("host-name", (G, V), k.NAME, "Name of this relay; the first greets and says EHLO, each also takes mail for itself",
+    works("host-name", (G, V), k.HOST_NAME, "Name of this relay; the first greets and says EHLO, each also takes mail for itself",
           "(the system's host name)", repeat=True),
     works("postmaster", G, k.EMAIL, "Who gets mail for postmaster@ and abuse@ this relay", repeat=True),
-    protection("domain-suffix", G, k.NAME, "Domain appended to addresses that have none"),
+    protection("domain-suffix", G, k.HOST_NAME, "Domain appended to addresses that have none"),
     no_effect("host-id", G, k.COUNT, "Number of this node, mixed into generated Message-IDs", "0",
               reason="a Message-ID carries the host name, so those of two nodes never meet"),
     works("domain-macro", G, k.MACRO, "A list of words that $NAME stands for in domain patterns", setting="macros", repeat=True),
@@ -54,7 +54,7 @@ LOG: tuple[Directive, ...] = (
 RELAYING: tuple[Directive, ...] = (
     works("relay-domain", G, k.DOMAIN_PATTERN, "Domain that mail is taken for from anybody", "(the host names)",
           setting="relay_domains", repeat=True),
-    works("relay-address", G, k.ADDRESS_OR_REGEX, "Address, or /regex/ of addresses, that mail is taken for from anybody",
+    works("relay-address", G, k.RELAY_ADDRESS, "Address, or /regex/ of addresses, that mail is taken for from anybody",
           setting="relay_addresses", repeat=True),
     protection("relay-debug", G, k.BOOL, "Answer 4xx where relaying is denied, so that nothing is lost while trying", "no"),
     works("allow-open-relay", G, k.BOOL, "Load even if everybody may relay to everywhere through this relay", "no", ours=True),
