@@ -9,7 +9,7 @@ from postwright.control.config.directives.rows import D, G, P, S, V, delivery, f
 NAMES: tuple[Directive, ...] = (
     works("host-name", (G, V), k.HOST_NAME, "Name of this relay; the first greets and says EHLO, each also takes mail for itself",
           "(the system's host name)", repeat=True),
-    works("postmaster", G, k.EMAIL, "Who gets mail for postmaster@ and abuse@ this relay", repeat=True),
+    works("postmaster", G, k.EMAIL, "Who gets mail for postmaster@ and abuse@ this relay (the first, for now)", repeat=True),
     protection("domain-suffix", G, k.HOST_NAME, "Domain appended to addresses that have none"),
     no_effect("host-id", G, k.COUNT, "Number of this node, mixed into generated Message-IDs", "0",
               reason="a Message-ID carries the host name, so those of two nodes never meet"),
