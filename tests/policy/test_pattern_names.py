@@ -27,7 +27,8 @@ def test_what_is_no_name_still_is_none() -> None:
 def test_the_names_of_a_macro_share_their_settings() -> None:
     scope = {"max_smtp_out": Assignment(3, Origin("config", 1))}
     blocks = tuple(DomainBlock(f"d{n}.example", scope, by_macro=True) for n in range(3))
-    resolved = Resolved(Settings(domains=(*blocks, DomainBlock("d2.example", {"retry_after": Assignment((1.0,), Origin())}, by_macro=True))))
+    again = DomainBlock("d2.example", {"retry_after": Assignment((1.0,), Origin())}, by_macro=True)
+    resolved = Resolved(Settings(domains=(*blocks, again)))
     assert resolved.queue("d0.example", "{default}") is resolved.queue("d1.example", "{default}")
     merged = resolved.queue("d2.example", "{default}")
     assert (merged.max_smtp_out, merged.retry_after) == (3, (1.0,))

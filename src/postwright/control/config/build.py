@@ -19,7 +19,7 @@ from postwright.control.config.directives import find
 from postwright.control.config.macros import Macros
 from postwright.control.config.reader import Block, Entry
 from postwright.control.config.report import Report
-from postwright.control.config.values import domain_pattern
+from postwright.control.config.values import domain_pattern, plain_name
 from postwright.policy.settings import (
     AddressList,
     ApiListener,
@@ -132,6 +132,9 @@ class Builder:
             return list(names)
         found: list[str] = []
         for name in names:
+            if plain_name(name):
+                found.append(name)
+                continue
             try:
                 found.append(domain_pattern(name))
             except ValueProblem as problem:
@@ -195,7 +198,8 @@ class Builder:
         return lists
 
     def _categories(self) -> Any:
-        blocks = self._of("bounce-category-patterns")
+        # the first match wins, so what the vendor's file brings comes last
+        blocks = sorted(self._of("bounce-category-patterns"), key=lambda block: block.text.name == self._places.defaults)
         return tuple(chain.from_iterable(map(build_lists.categories, blocks))) if blocks else None
 
     def _address_lists(self) -> dict[str, AddressList]:

@@ -17,6 +17,7 @@ from msgspec import structs
 
 from postwright.control.config import fill, rules, values
 from postwright.control.config.directive import ValueProblem
+from postwright.control.config.lines import Line, Text
 from postwright.control.config.problems import Level
 from postwright.control.config.reader import Block, Entry
 from postwright.control.config.report import Report
@@ -45,9 +46,13 @@ _LIKE_ADDRESS = re.compile(r"[\d.]+(/.*)?|.*:.*|[^{]*/\d*")
 
 
 class Places:
-    """`folder` is where the configuration is, `state_dir` where relative state goes (None: relative to the working folder)."""
+    """`folder` is where the configuration is, `state_dir` where relative state goes (None: relative to the working folder).
 
-    def __init__(self, report: Report, folder: Path, state_dir: Path | None) -> None:
+    `defaults` is the name of the vendor's file, if there is one.
+    """
+
+    def __init__(self, report: Report, folder: Path, state_dir: Path | None, defaults: str = "") -> None:
+        self.defaults = defaults
         self._report = report
         self._folder = folder
         self._state_dir = state_dir
@@ -71,6 +76,11 @@ class Places:
 
     def located(self, item: Entry) -> Entry:
         """The entry with its path made absolute and looked for, if it names a file of the operator."""
+        name = item.row.name
+        if name in ("log-file", "move-to", "pickup") and item.value:
+            folders = item.value if name == "pickup" else (item.value if name == "move-to" else os.path.dirname(item.value),)
+            for folder in folders:
+                self._folder_there(item.text, item.line, name, folder)
         level = _FILES.get(item.row.name)
         if level is None or item.value is None:
             return item
@@ -79,6 +89,12 @@ class Places:
         self.must_exist(item, path, level)
         value = structs.replace(value, file=path) if hasattr(value, "file") else path
         return structs.replace(item, value=value)
+
+    def _folder_there(self, text: Text, line: Line, name: str, path: str) -> None:
+        """Tells of a folder that is not there. Relative ones are ours to make, below the state folder."""
+        if self._report.offline or not os.path.isabs(path) or os.path.isdir(path):
+            return
+        self._report.at(text, line, f"{name}: there is no folder {path}", level="warning", kind="environment")
 
     # -- listeners and sources --------------------------------------------------------------
 
@@ -134,9 +150,11 @@ class Places:
         found: dict[str, SpoolSettings] = {}
         for entry in entries:
             if entry.row.field == "spools":
+                self._folder_there(entry.text, entry.line, "spool", entry.value)
                 path = self.state(entry.value)
                 found[path] = SpoolSettings(path, min_free_space=free, origin=entry.origin)
         for block in blocks:
+            self._folder_there(block.text, block.line, "spool", block.head)
             path = self.state(block.head)
             given = fill.values(block.entries(), SpoolSettings)
             before = found.get(path, SpoolSettings(path, min_free_space=free, origin=block.origin))
@@ -149,7 +167,10 @@ class Places:
         """`<acct-file>`; the fields of each type of record, and `records` at most once a block."""
         found: dict[str, AcctFileSettings] = {}
         for block in blocks:
-            path = block.head if block.head.startswith("|") else self.state(block.head)
+            pipe = block.head.startswith("|")
+            path = block.head if pipe else self.state(block.head)
+            if not pipe:
+                self._folder_there(block.text, block.line, "acct-file", os.path.dirname(block.head))
             given = fill.values(block.entries(), AcctFileSettings)
             given["record_fields"] = dict(given.pop("record_fields", ()))
             if "move_to" in given:

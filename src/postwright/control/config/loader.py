@@ -45,16 +45,14 @@ def load(path: Path, *, tolerant: bool = False, state_dir: Path | None = None, o
     """
     report = Report(tolerant, offline)
     files = Files(report, _is_directive, path.parent)
-    sources: list[Included] = []
+    defaults = path.with_name(DEFAULTS) if path.name not in ("", DEFAULTS) else path
+    paths = [defaults, path] if defaults != path and defaults.is_file() else [path]
     try:
-        defaults = path.with_name(DEFAULTS)
-        if path.name != DEFAULTS and defaults.is_file():
-            sources.append(files.main(defaults))
-        sources.append(files.main(path))
-    except (OSError, ValueError) as error:
+        sources = [files.main(one) for one in paths]
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
         return LoadResult(None, (Problem("error", str(path), 0, 0, reason, kind="environment"),))
-    return _load(report, files, sources, str(path), path.parent, state_dir)
+    return _load(report, files, sources, Places(report, path.parent, state_dir, str(defaults)), str(path))
 
 
 def loads(
@@ -70,16 +68,15 @@ def loads(
     report = Report(tolerant, offline)
     folder = folder or Path()
     files = Files(report, _is_directive, folder)
-    return _load(report, files, [files.string(name, text)], name, folder, state_dir)
+    return _load(report, files, [files.string(name, text)], Places(report, folder, state_dir), name)
 
 
-def _load(report: Report, files: Files, sources: list[Included], name: str, folder: Path, state_dir: Path | None) -> LoadResult:
+def _load(report: Report, files: Files, sources: list[Included], places: Places, name: str) -> LoadResult:
     items: list[Entry | Block] = []
     reader = Reader(files, report)
     for source in sources:
         with source:
             reader.read(source.text, items)
-    places = Places(report, folder, state_dir)
     _locate(items, places)
     References(report, items).check()
     settings = checks.check(Builder(report, places, items).build(), items, report)

@@ -78,7 +78,11 @@ class Report:
         self.problems.append(problem)
 
     def finished(self) -> tuple[Problem, ...]:
-        """All of them, and a note if there were too many to keep."""
+        """All of them by file and line, and a note if there were too many to keep."""
+        order: dict[str, int] = {"": len(self.problems)}
+        for problem in self.problems:
+            order.setdefault(problem.file, len(order) - 1)
+        self.problems.sort(key=lambda problem: (order[problem.file], problem.line or 1 << 30))
         if self.dropped:
             self.problems.append(Problem("note", "", 0, 0, f"{self.dropped} more problems are not shown"))
             self.dropped = 0

@@ -28,6 +28,8 @@ _time_part = re.compile(r"(\d+)([wdhms])", re.IGNORECASE)
 _size = re.compile(r"(\d{1,15})([bkmgt]?)", re.IGNORECASE).fullmatch
 _rate = re.compile(r"(\d{1,15})/(\d{0,6})(day|d|hr|h|min|m|sec|s)", re.IGNORECASE).fullmatch
 _data_rate = re.compile(r"(\d{1,15}[bkmgt]?)/(\d{0,6})(day|d|hr|h|min|m|sec|s)", re.IGNORECASE).fullmatch
+# most names by far, and quickly told; the others take the long way
+plain_name = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?){1,8}").fullmatch
 _host_name = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?").fullmatch
 _UNLIMITED = ("0", "unlimited")
 
