@@ -45,7 +45,7 @@ class Delivery:
 
     def __init__(self, node: Hub) -> None:
         self.node = node
-        self.workers: set[Worker] = set()
+        self.workers: dict[Worker, None] = {}  # in the order in which they came: a simulation takes the same course each time
         self.avoid: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -218,7 +218,7 @@ class Worker:
             knows_dsn=channel.capabilities.dsn,
         )
         channel.on_close = self._closed
-        delivery.workers.add(self)
+        delivery.workers[self] = None
         delivery.node.sweep.add(self)
 
     def feed(self) -> None:
@@ -325,7 +325,7 @@ class Worker:
     def _closed(self, channel: Channel) -> None:
         node = self.delivery.node
         node.sweep.discard(self)
-        self.delivery.workers.discard(self)
+        self.delivery.workers.pop(self, None)
         if self._idle and self in self.queue.idle:
             self.queue.idle.remove(self)
         node.scheduler.closed(self.queue, was_open=True)

@@ -63,14 +63,15 @@ class Watched(Protocol):
 class Sweep:
     """Calls `expired` of each watched object whose deadline has passed, at most `period` seconds late.
 
-    The timer runs only while something is watched, so that an idle process sleeps.
+    The timer runs only while something is watched, so that an idle process sleeps. Members are called in the order in which they came,
+    so that a simulation takes the same course each time.
     """
 
     __slots__ = ("_clock", "_members", "_timer", "period")
 
     def __init__(self, clock: Clock, period: float = 1.0) -> None:
         self._clock = clock
-        self._members: set[Watched] = set()
+        self._members: dict[Watched, None] = {}
         self._timer: Timer | None = None
         self.period = period
 
@@ -78,12 +79,12 @@ class Sweep:
         return len(self._members)
 
     def add(self, member: Watched) -> None:
-        self._members.add(member)
+        self._members[member] = None
         if self._timer is None:
             self._timer = self._clock.call_later(self.period, self._sweep)
 
     def discard(self, member: Watched) -> None:
-        self._members.discard(member)
+        self._members.pop(member, None)
         if not self._members and self._timer is not None:
             self._timer.cancel()
             self._timer = None
