@@ -116,6 +116,12 @@ class Link(asyncio.Protocol):
                 self._flush()
             self._transport.close()
 
+    def abort(self) -> None:
+        """Close at once; what was sent in this turn of the loop is lost."""
+        self._output = []
+        if self._transport is not None:
+            self._transport.abort()
+
 
 class short_path:
     """A Unix socket path that fits the 107 octets of sockaddr_un, whatever the folder's own length.

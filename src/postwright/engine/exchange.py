@@ -99,6 +99,16 @@ class Exchange:
         if self._server is not None:
             self._server.close()
 
+    def cut(self) -> None:
+        """Drop every link without a word, as a crash does."""
+        self._closing = True
+        for task in self._tasks:
+            task.cancel()
+        for link in [*self._callers, *[way.link for way in self._ways.values() if way.link is not None]]:
+            link.abort()
+        if self._server is not None:
+            self._server.close()
+
     @property
     def unstored(self) -> int:
         """Outcome marks that other shards have not yet told to be on disk."""

@@ -9,7 +9,7 @@ import structlog
 
 from postwright.engine.queue_state import QueueState
 from postwright.engine.settle import Session
-from postwright.model.message import Message
+from postwright.model.message import Message, SpoolRef
 from postwright.model.outcome import Judgement
 from postwright.model.work import Entry, Lease
 from postwright.net.clock import Clock, Sweep
@@ -17,6 +17,19 @@ from postwright.net.dialer import Dialer
 from postwright.net.resolver import Resolver
 from postwright.schedule.queue import Queue
 from postwright.schedule.scheduler import Scheduler
+
+
+class ContentReader(Protocol):
+    """Reads what another shard keeps. KeyError: it is not there (any more); SpoolError: it is damaged."""
+
+    def read(self, ref: SpoolRef) -> tuple[Message, bytes]:
+        """Message and content."""
+
+    def read_message(self, ref: SpoolRef) -> Message:
+        """The message without its content."""
+
+    def close(self) -> None:
+        """That shard is gone."""
 
 
 class Hub(Protocol):

@@ -21,6 +21,7 @@ from postwright.engine import frames as f
 from postwright.engine.counters import Counters
 from postwright.engine.deliver import Delivery, Worker
 from postwright.engine.exchange import Exchange
+from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
 from postwright.engine.queue_state import QueueState, limits, make
 from postwright.engine.settle import Session, Settlement, settle
@@ -34,7 +35,6 @@ from postwright.net.resolver import Resolver
 from postwright.policy.resolve import Resolved
 from postwright.schedule.queue import Queue, QueueLimits
 from postwright.schedule.scheduler import NEVER, Scheduler
-from postwright.store.reader import SegmentReader
 from postwright.store.spool import Mark, Recovered, Spool
 
 RECOVER_BATCH = 2000
@@ -56,7 +56,7 @@ class Node:
         dialer: Dialer,
         log: structlog.stdlib.BoundLogger,
         run_dir: Path,
-        readers: Callable[[int], SegmentReader],
+        readers: Callable[[int], ContentReader],
         local_addresses: tuple[str, ...] = (),
         random: Random | None = None,
     ) -> None:
@@ -74,7 +74,7 @@ class Node:
         self.ids = IdMaker(number)
         self.stopping = False
         self._local = local_addresses
-        self._readers: dict[int, SegmentReader] = {}
+        self._readers: dict[int, ContentReader] = {}
         self._make_reader = readers
         self._random = random or Random()
         self._owners: dict[QueueKey, int] = {}
@@ -263,7 +263,7 @@ class Node:
             return self.spool.read_message(entry.message_id, ref)
         return self._reader(ref.spool).read_message(ref)
 
-    def _reader(self, shard: int) -> SegmentReader:
+    def _reader(self, shard: int) -> ContentReader:
         reader = self._readers.get(shard)
         if reader is None:
             reader = self._readers[shard] = self._make_reader(shard)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from postwright.testing.sink_rules import Rule, RuleError
     from postwright.testing.source import Sent, SourceClient
     from postwright.testing.transcript import Transcript, TranscriptError
+    from postwright.testing.world import World
 
 __all__ = [
     "Chaos",
@@ -38,6 +39,7 @@ __all__ = [
     "SourceClient",
     "Transcript",
     "TranscriptError",
+    "World",
     "run_load",
 ]
 
@@ -51,6 +53,7 @@ _HOMES = {
     "sink_rules": ("Rule", "RuleError"),
     "source": ("Sent", "SourceClient"),
     "transcript": ("Transcript", "TranscriptError"),
+    "world": ("World",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
