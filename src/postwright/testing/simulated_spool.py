@@ -102,6 +102,11 @@ class SimulatedSpool(MemorySpool):
         if not self.ended:
             durable()
 
+    @property
+    def syncing(self) -> bool:
+        """Something is not on disk yet."""
+        return bool(self._syncing)
+
     def at(self, ref: SpoolRef) -> tuple[Message, bytes]:
         """What another shard reads by reference. Raises KeyError when the message is settled."""
         return self._messages[self._places[ref]]

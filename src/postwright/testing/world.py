@@ -148,8 +148,8 @@ class World:
             self.loop.before_time_passes = lambda: None
 
     def run_until_empty(self, within: float = PATIENCE) -> float:
-        """Until no recipient is left in any spool; returns the time."""
-        return self.run_until(lambda: not any(spool.status().live for spool in self._spools), within)
+        """Until no recipient is left in any spool, and all that was said of them is durable; returns the time."""
+        return self.run_until(lambda: not any(spool.status().live or spool.syncing for spool in self._spools), within)
 
     # -- mail -----------------------------------------------------------------------------
 
