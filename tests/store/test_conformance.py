@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
-from postwright.model.message import Message
+import pytest
+
+from postwright.model.errors import SpoolBroken
+from postwright.model.message import Message, SpoolRef
+from postwright.model.record import Record
 from postwright.store.spool import DEFERRED, SETTLED, Mark
 
-if TYPE_CHECKING:
-    from conftest import Restarter
-
+Restarter = Any  # of conftest.py
 Make = Callable[..., Message]
 CONTENT = b"Subject: x\r\n\r\nbody\r\n"
 
@@ -83,3 +85,72 @@ async def test_ids_grow_over_a_restart_in_order(restarter: Restarter, message: M
         await restarter.spool.commit(message(number), (CONTENT,))
     assert {r.message.id for r in await restarter.restart()} == {3, 5, 9}
     assert restarter.spool.status().live == 3
+
+
+async def test_deferrals_of_some_recipients(restarter: Restarter, message: Make) -> None:
+    await restarter.spool.commit(message(3, recipients=5), (CONTENT,))
+    await restarter.spool.mark([Mark(3, (1, 2), DEFERRED, 5000.0, 1, 1500.0)])
+    await restarter.spool.mark([Mark(3, (2,), DEFERRED, 6000.0, 2, 1500.0), Mark(3, (4,), SETTLED)])
+    expected = {((0, 3), 0.0, 0, 0.0), ((1,), 5000.0, 1, 1500.0), ((2,), 6000.0, 2, 1500.0)}
+    assert set(restarter.spool.states(3)) == expected
+    assert restarter.spool.deferral(3) == (5000.0, 1, 1500.0)
+    (found,) = await restarter.restart()
+    assert set(found.states) == expected
+    assert set(restarter.spool.states(3)) == expected
+    await restarter.spool.mark([Mark(3, (0, 1, 2, 3), DEFERRED, 7000.0, 3, 1500.0)])
+    (found,) = await restarter.restart()
+    assert found.states == (((0, 1, 2, 3), 7000.0, 3, 1500.0),)
+
+
+async def test_what_is_not_alive_is_said_so(restarter: Restarter, message: Make) -> None:
+    spool = restarter.spool
+    assert spool.states(99) is None
+    assert spool.live_recipients(99) is None
+    assert spool.ref(99) is None
+    assert spool.deferral(99) == (0.0, 0, 0.0)
+    with pytest.raises(KeyError):
+        spool.read(99, SpoolRef(0, 77, 0, 1, 1))
+    with pytest.raises(KeyError):
+        spool.read_message(99, SpoolRef(0, 77, 0, 1, 1))
+    await spool.mark([Mark(99, (0,), SETTLED), Mark(99, (0,), DEFERRED, 1.0, 1, 1.0)])
+    await spool.mark([])
+    assert await restarter.restart() == []
+
+
+async def test_records_follow_what_is_durable(restarter: Restarter, message: Make) -> None:
+    spool = restarter.spool
+    await spool.commit(message(1, recipients=2), (CONTENT,))
+    assert restarter.sink.rows == [("r", 1), ("r", 1)]
+    marked = spool.mark([Mark(1, (0,), SETTLED, records=(Record("d", 1.0, 1),)), Mark(5, (0,), SETTLED, records=(Record("b", 1.0, 5),))])
+    assert len(restarter.sink.rows) == 2
+    await marked
+    assert restarter.sink.rows[2:] == [("d", 1), ("b", 5)]
+    spool.tick()
+    await restarter.restart()
+    assert restarter.sink.rows == [("r", 1), ("r", 1), ("d", 1), ("b", 5)]
+
+
+async def test_the_highest_id_is_known(restarter: Restarter, message: Make) -> None:
+    for number in (4, 9, 6):
+        await restarter.spool.commit(message(number), (CONTENT,))
+    await restarter.spool.mark([Mark(9, (0,), SETTLED)])
+    assert restarter.spool.highest_id == 9
+    await restarter.restart()
+    assert restarter.spool.highest_id == 9
+
+
+async def test_a_spool_that_closes_takes_nothing(restarter: Restarter, message: Make) -> None:
+    last = restarter.spool.commit(message(1), (CONTENT,))
+    await restarter.spool.close()
+    assert last.done()
+    with pytest.raises(SpoolBroken):
+        await restarter.spool.commit(message(2), (CONTENT,))
+    await restarter.spool.close()
+    assert [found.message.id for found in await restarter.restart()] == [1]
+
+
+async def test_an_empty_content(restarter: Restarter, message: Make) -> None:
+    for number, content in enumerate(((), (b"",), (b"", b"")), 1):
+        await restarter.spool.commit(message(number, content=b""), content)
+    for found in await restarter.restart():
+        assert restarter.spool.read(found.message.id, found.ref)[1] == b""

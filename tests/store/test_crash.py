@@ -286,21 +286,16 @@ steps = st.lists(
 
 @settings(max_examples=60)
 @given(lives=st.lists(st.tuples(steps, st.integers(1, 80)), min_size=1, max_size=4), seed=st.integers(0, 1 << 30))
-def test_any_story_any_number_of_crashes(tmp_path_factory: pytest.TempPathFactory, lives: list[tuple[list[Step], int]], seed: int) -> None:
-    from conftest import make_message  # hypothesis and function-scoped fixtures do not go together
-
+def test_any_story_any_number_of_crashes(
+    message: Make, tmp_path_factory: pytest.TempPathFactory, lives: list[tuple[list[Step], int]], seed: int
+) -> None:
     async def story() -> None:
         folder, world, chance = tmp_path_factory.mktemp("crash"), World(), random.Random(seed)
-        for doing, crash_at in lives:
-            life = await reborn(folder, world, make_message, crash_at)
+        for doing, crash_in in lives:
+            life = await reborn(folder, world, message, crash_in)
             await life.run(doing)
             await life.end()
             life.files.power_cut(chance)
-        await (await reborn(folder, world, make_message)).end()
+        await (await reborn(folder, world, message)).end()
 
     asyncio.run(story())
-
-
-@pytest.fixture(autouse=True)
-def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))

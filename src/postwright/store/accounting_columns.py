@@ -144,9 +144,7 @@ class _Row:
         self._status = [i for i, name in enumerate(header) if names[i] and name == "dsnStatus"]
         self._size = [i for i, name in enumerate(header) if names[i] and name == "dlvSize"]
         nothing: Form = lambda record: ""  # noqa: E731 - one shared function
-        self._computed = [
-            (i, computed.get(name, nothing) if name in own else nothing) for i, name in enumerate(header) if not names[i]
-        ]
+        self._computed = [(i, computed.get(name, nothing) if name in own else nothing) for i, name in enumerate(header) if not names[i]]
 
     def fields(self, record: Record, stamp: Callable[[int], str]) -> list[str]:
         values: list[Any] = list(self._get(record))

@@ -5,10 +5,13 @@ Everything above writes, syncs and removes through `Files`; `RealFiles` is the o
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
+
+from postwright.model.errors import SpoolBroken, SpoolError, SpoolFull
 
 IOV_MAX = 1024
 
@@ -100,3 +103,10 @@ class RealFiles:
     def free(self, path: Path) -> int:
         stats = os.statvfs(path)
         return stats.f_bavail * stats.f_frsize
+
+
+def translated(error: OSError, path: Path) -> SpoolError:
+    """What a failure to write means to whoever wanted to store a message."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SpoolFull(f"the disk is full: {path}")
+    return SpoolBroken(f"cannot write the spool: {error} ({path})")

@@ -12,7 +12,7 @@
 
 Checksums are xxh3-64, seeded with the key of the folder (the header record alone with zero: it tells the key). Reading goes on behind
 damage at the next thing that looks like a record, and a content may hold anything: whoever could foresee the seed could send us a
-message with a forged record inside and wait for a bad sector. See docs/decisions/0002-seeded-checksums-in-the-spool.md.
+message with a forged record inside and wait for a bad sector. See docs/decisions/seeded-checksums-in-the-spool.md.
 
 Two checksums, so that recovery need not read a million bodies to trust a million envelopes; the body is verified when it is read for
 delivery, and at recovery only where a crash can have torn it. A record that does not fit never happened (a torn tail) or is damage.

@@ -102,8 +102,8 @@ class Housekeeper:
 
     def tick(self) -> None:
         """Now and then, whether there is traffic or not."""
-        if self._journal.trouble is not None:
-            return
+        if self._journal.trouble is not None or self._sink is None:
+            return  # without a sink nobody has accounted for what the journal holds, so nothing of it may go
         if self._moves is not None:
             self._advance()
         if self._due <= time.monotonic():
@@ -120,16 +120,13 @@ class Housekeeper:
         if self._checkpointing:
             return
         consumed = self._consumed
-        found = (b"", None) if self._sink is None else self._sink.position()
+        found = self._sink.position() if self._sink is not None else None
         if found is None:
             return
         position, sync = found
         self._dirty = False
         self._checkpointing = True
-        if sync is None:
-            self._synced(position, consumed, "")
-        else:
-            self._in_thread(sync, lambda trouble: self._synced(position, consumed, trouble))
+        self._in_thread(sync, lambda trouble: self._synced(position, consumed, trouble))
 
     def _synced(self, position: bytes, consumed: tuple[int, int], trouble: str) -> None:
         if not trouble:

@@ -80,7 +80,7 @@ class Journal:
     ) -> SpoolRef | None:
         """Plan a record at the tail. `size` is the content's; `forced` writes even below `min-free-space`.
 
-        None when no folder takes a new segment now. Raises SpoolBroken when a folder cannot be used at all.
+        None when no folder takes a new segment now. Raises SpoolFull, SpoolBroken when the folder's first file cannot be made.
         """
         whole = framing.HEAD + len(meta) + size
         current = self.current

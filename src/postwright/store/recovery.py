@@ -52,7 +52,7 @@ class _Partial(Struct):
 class Scan:
     """What the journal of one shard says. Make it, `run` it, then `live` and `replay`."""
 
-    def __init__(self, folders: tuple[Path, ...], shard: int, report: Report) -> None:
+    def __init__(self, folders: tuple[Path, ...], shard: int, report: Report, *, copies: bool = True) -> None:
         self.segments: dict[int, Segment] = {}
         self.position = b""
         self.replay_from = (0, 0)
@@ -62,6 +62,7 @@ class Scan:
         self._folders = folders
         self._shard = shard
         self._report = report
+        self._copies = copies
         self._spans: dict[int, list[tuple[int, int]]] = {}
         self._alive: dict[int, array[int]] = {}  # offsets of live messages, per segment
         self._finished: dict[int, int] = {}  # message -> the segment that says so
@@ -172,16 +173,17 @@ class Scan:
 
     def _set_aside(self, view: SegmentView, damage: Damage, why: str) -> None:
         """Keep a copy of what cannot be understood. A disk that refuses the copy does not stop the start: the original is still there."""
-        target = view.path.parent / "quarantine" / f"{view.path.stem}-{damage.begin}.bin"
         self.quarantined += 1
-        try:
-            target.parent.mkdir(exist_ok=True)
-            if not target.exists():
-                target.write_bytes(view.data[damage.begin : damage.end])
-            copied = f"a copy is in {target}"
-        except OSError as error:
-            copied = f"and cannot be copied: {error}"
-        self._report("damaged record", f"{view.path}: octets {damage.begin} to {damage.end} {why}; {copied}")
+        copied = f"; {set_aside(view, damage)}" if self._copies else ""
+        self._report("damaged record", f"{view.path}: octets {damage.begin} to {damage.end} {why}{copied}")
+
+    def void_in(self, number: int) -> list[tuple[int, int]]:
+        """Spans of a segment that hold nothing that was ever acknowledged."""
+        return [*self.told_void(number), *[(begin, end) for where, begin, end in self.void if where == number]]
+
+    def told_void(self, number: int) -> list[tuple[int, int]]:
+        """Those of `void_in` that headers tell, without what this scan has found out itself."""
+        return self._spans.get(number, [])
 
     # -- oldest to newest -----------------------------------------------------------
 
@@ -231,8 +233,7 @@ class Scan:
             if number < first:
                 continue
             with SegmentView(self.segments[number].path) as view:
-                spans = [*self._spans.get(number, ()), *[(begin, end) for where, begin, end in self.void if where == number]]
-                for frame in view.frames(spans):
+                for frame in view.frames(self.void_in(number)):
                     if (number > first or frame.offset >= offset) and (frame.kind == framing.MARKS or receipts):
                         self._replay_frame(frame, view, sink)
 
@@ -246,3 +247,15 @@ class Scan:
                 sink.write(receipt_records(_decode_message(view.meta(frame))))
         except (marks.MarksError, msgspec.MsgspecError) as error:
             self._set_aside(view, Damage(frame.offset, frame.end, False), f"hold accounting records that are lost ({error})")
+
+
+def set_aside(view: SegmentView, damage: Damage) -> str:
+    """A copy of these octets in `quarantine/` beside the segment; returns where it is, or why there is none."""
+    target = view.path.parent / "quarantine" / f"{view.path.stem}-{damage.begin}.bin"
+    try:
+        target.parent.mkdir(exist_ok=True)
+        if not target.exists():
+            target.write_bytes(view.data[damage.begin : damage.end])
+    except OSError as error:
+        return f"they cannot be copied: {error}"
+    return f"a copy is in {target}"

@@ -88,7 +88,7 @@ class SegmentView:
                 and (not verify_content or framing.content_fits(frame, self.content(frame), key))
             ):
                 if bad >= 0:
-                    self.damage.append(Damage(bad, at, self._torn(bad, at)))
+                    self.damage.append(Damage(bad, at, self.torn(bad, at)))
                     bad = -1
                 yield frame
                 at += size
@@ -97,7 +97,7 @@ class SegmentView:
                 bad = at
             at = self._next(at + 1, end)
         if bad >= 0:
-            self.damage.append(Damage(bad, end, self._torn(bad, end)))
+            self.damage.append(Damage(bad, end, self.torn(bad, end)))
 
     def _next(self, at: int, end: int) -> int:
         """Where the next record may begin: its magic stands some octets behind that."""
@@ -109,7 +109,7 @@ class SegmentView:
             at += _STEP
         return end
 
-    def _torn(self, begin: int, end: int) -> bool:
+    def torn(self, begin: int, end: int) -> bool:
         """A record that was cut short ends with the file, or its last octets never got there (zeros); any other is damaged."""
         frame = framing.parse_head(self.data, begin, begin)
         if frame is None:

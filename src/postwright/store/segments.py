@@ -15,8 +15,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from postwright.model.errors import SpoolBroken
-from postwright.store.files import Files
+from postwright.store.files import Files, translated
 
 RESERVE = 4 * 1024 * 1024  # octets that new mail leaves free whatever `min-free-space` says: marks need them to make room again
 
@@ -84,7 +83,7 @@ def read_key(folder: Path) -> int | None:
 
 
 def make_key(folder: Path, files: Files) -> int:
-    """The folder's key; made, durably, when it has none. Raises SpoolBroken."""
+    """The folder's key; made, durably, when it has none. Raises SpoolFull, SpoolBroken."""
     found = read_key(folder)
     if found is not None:
         return found
@@ -102,7 +101,7 @@ def make_key(folder: Path, files: Files) -> int:
         os.replace(draft, folder / "key")
         files.sync_dir(folder)
     except OSError as error:
-        raise SpoolBroken(f"cannot make {folder / 'key'}: {error}") from None
+        raise translated(error, folder / "key") from None
     return key
 
 
@@ -158,7 +157,7 @@ class Folders:
         return tuple(shard_folder(d.path, self._shard) for d in self.dirs)
 
     def key(self, folder: Path) -> int:
-        """The key of one of `paths`. Raises SpoolBroken."""
+        """The key of one of `paths`. Raises SpoolFull, SpoolBroken."""
         key = self._keys.get(folder)
         if key is None:
             key = self._keys[folder] = make_key(folder, self._files)

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from postwright.model.errors import SpoolBroken, SpoolError, SpoolFull
-from postwright.store.files import Files
+from postwright.model.errors import SpoolError
+from postwright.store.files import Files, translated
 
 
 class SegmentFile:
@@ -88,7 +87,7 @@ class Writer:
         try:
             self._append(file, group.parts)
         except OSError as error:
-            file.error = _translated(error, file.path)
+            file.error = translated(error, file.path)
             self._give_up(file)
             return file.error
         file.size += group.size
@@ -121,9 +120,3 @@ class Writer:
                 self._files.unlink(file.path)
         with contextlib.suppress(OSError):
             self._files.close(fd)
-
-
-def _translated(error: OSError, path: Path) -> SpoolError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return SpoolFull(f"the disk is full: {path}")
-    return SpoolBroken(f"cannot write the spool: {error} ({path})")
