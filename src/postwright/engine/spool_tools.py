@@ -1,0 +1,212 @@
+"""What an operator may do with a spool while no relay runs on it: list, show, verify, export, import, repair.
+
+Listing, showing, verifying and exporting change nothing and take no lock, so they may look at a live spool too (and then see a moment of
+it). Importing and repairing lock the shard's folders. Errors: SpoolError with a text for the operator; KeyError for an unknown message.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from postwright.model.errors import SpoolBroken, SpoolError
+from postwright.model.message import Message, format_id
+from postwright.store.files import RealFiles
+from postwright.store.inspect import SegmentCheck, check, mend, scanned
+from postwright.store.log_spool import LogSpool, lock
+from postwright.store.reader import SegmentReader
+from postwright.store.segments import SpoolDir, shard_folder
+from postwright.store.spool import DEFERRED, Mark, Recovered, State
+from postwright.wire.body import scan
+
+
+class Listed(Struct):
+    """One live message. Times are Unix seconds; `due` the earliest of its recipients, 0 for "as soon as it may"."""
+
+    id: str
+    shard: int
+    received: float
+    sender: str
+    recipients: list[str]
+    size: int
+    vmta: str
+    job: str
+    attempts: int
+    due: float
+
+
+class Exported(Struct):
+    """The envelope file of an export: what the message is, and how far its live recipients had got."""
+
+    message: Message
+    states: tuple[State, ...]
+
+
+class Verdict(Struct):
+    """What `verify` found in one shard."""
+
+    shard: int
+    segments: list[SegmentCheck]
+    live: int
+
+    @property
+    def sound(self) -> bool:
+        return all(segment.sound for segment in self.segments)
+
+
+def shards(folders: tuple[Path, ...]) -> list[int]:
+    """The shards that have anything below these `<spool>` folders. Raises SpoolBroken when there is no such folder."""
+    found: set[int] = set()
+    for folder in folders:
+        try:
+            names = os.listdir(folder)
+        except OSError as error:
+            raise SpoolBroken(f"no spool in {folder}: {error.strerror}") from None
+        found.update(int(match[1]) for name in names if (match := re.fullmatch(r"shard-(\d+)", name)))
+    return sorted(found)
+
+
+def _dirs(folders: tuple[Path, ...]) -> tuple[SpoolDir, ...]:
+    return tuple(SpoolDir(folder) for folder in folders)
+
+
+def _live(folders: tuple[Path, ...]) -> Iterator[tuple[int, Recovered]]:
+    for shard in shards(folders):
+        for found in scanned(_dirs(folders), shard).live():
+            yield shard, found
+
+
+def list_messages(folders: tuple[Path, ...]) -> Iterator[Listed]:
+    """All live messages of all shards, oldest first in each."""
+    for shard, found in _live(folders):
+        yield _listed(shard, found)
+
+
+def _listed(shard: int, found: Recovered) -> Listed:
+    message = found.message
+    envelope = message.envelope
+    left = [index for indexes, *_ in found.states for index in indexes]
+    return Listed(
+        format_id(message.id),
+        shard,
+        message.received_at,
+        envelope.reverse_path.text,
+        [envelope.recipients[index].address.text for index in left],
+        message.facts.size,
+        message.pool or message.vmta,
+        message.job,
+        max(attempts for _, _, attempts, _ in found.states),
+        min(due for _, due, _, _ in found.states),
+    )
+
+
+def show_message(folders: tuple[Path, ...], message_id: int) -> tuple[Listed, Message, bytes]:
+    """One live message with its content, verified. Raises KeyError, SpoolError."""
+    for shard, found in _live(folders):
+        if found.message.id == message_id:
+            reader = SegmentReader(tuple(shard_folder(folder, shard) for folder in folders))
+            try:
+                message, content = reader.read(found.ref)
+            finally:
+                reader.close()
+            return _listed(shard, found), message, content
+    raise KeyError(message_id)
+
+
+def verify(folders: tuple[Path, ...]) -> Iterator[Verdict]:
+    """Every octet of every segment, shard by shard."""
+    for shard in shards(folders):
+        scan = scanned(_dirs(folders), shard)
+        segments = list(check(scan))
+        yield Verdict(shard, segments, sum(1 for _ in scan.live()))
+
+
+def export(folders: tuple[Path, ...], target: Path, wanted: frozenset[int] = frozenset()) -> Iterator[str]:
+    """Each live message (or only the `wanted`) as `<id>.eml` (the content) and `<id>.json` (the envelope) in a new folder.
+
+    Gives a line for each message: its id, or what is wrong with it. The spool keeps them all. Raises SpoolBroken.
+    """
+    try:
+        target.mkdir(parents=True)
+    except OSError as error:
+        raise SpoolBroken(f"cannot make {target}: {error.strerror}") from None
+    for shard in shards(folders):
+        reader = SegmentReader(tuple(shard_folder(folder, shard) for folder in folders))
+        try:
+            for found in scanned(_dirs(folders), shard).live():
+                if not wanted or found.message.id in wanted:
+                    yield _export(reader, found, target)
+        finally:
+            reader.close()
+
+
+def _export(reader: SegmentReader, found: Recovered, target: Path) -> str:
+    name = format_id(found.message.id)
+    try:
+        message, content = reader.read(found.ref)
+    except SpoolError as error:
+        return f"{name}: {error}"
+    try:
+        (target / f"{name}.eml").write_bytes(content)
+        (target / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(Exported(message, found.states))) + b"\n")
+    except OSError as error:
+        raise SpoolBroken(f"cannot write {target}: {error.strerror}") from None
+    return name
+
+
+async def import_messages(folders: tuple[Path, ...], source: Path, shard: int = 0) -> list[str]:
+    """Commit what an export wrote, with its ids, to a shard's spool; what is alive there already is passed over.
+
+    Only recipients that were left at the export are taken; the content may have been edited. Returns a line per message. Raises SpoolError.
+    """
+    spool = LogSpool(_dirs(folders), shard)
+    try:
+        present = {found.message.id for found in spool.recover()}
+        done: list[str] = []
+        for path in sorted(source.glob("*.json")):
+            try:
+                done.append(await _import(spool, path, present))
+            except (OSError, msgspec.MsgspecError, IndexError) as error:
+                done.append(f"{path.name}: {error}")
+        return done
+    finally:
+        await spool.close()
+
+
+async def _import(spool: LogSpool, path: Path, present: set[int]) -> str:
+    exported = msgspec.json.decode(path.read_bytes(), type=Exported)
+    message = exported.message
+    if message.id in present:
+        return f"{path.stem}: already there"
+    content = path.with_suffix(".eml").read_bytes()
+    facts = scan(content)
+    if facts.binary and message.envelope.body != "BINARYMIME":
+        return f"{path.stem}: the content has bare CR, bare LF, NUL or a line over 998 octets"
+    message.facts = facts
+    everybody = message.envelope.recipients
+    left = sorted({index for indexes, *_ in exported.states for index in indexes})
+    message.envelope.recipients = [everybody[index] for index in left]
+    if not left:
+        return f"{path.stem}: nobody left to serve"
+    await spool.commit(message, (content,))
+    present.add(message.id)
+    for indexes, due, attempts, first in exported.states:
+        if attempts:
+            spool.mark_nowait(Mark(message.id, tuple(left.index(index) for index in indexes), DEFERRED, due, attempts, first))
+    return path.stem
+
+
+def repair(folders: tuple[Path, ...]) -> Iterator[str]:
+    """Copies of what is damaged go to `quarantine/`, and the journal says that it is not to be read. Gives what was done, a line each."""
+    for shard in shards(folders):
+        locks = lock([shard_folder(folder, shard) for folder in folders])
+        try:
+            yield from mend(_dirs(folders), shard, RealFiles())
+        finally:
+            for fd in locks:
+                os.close(fd)
