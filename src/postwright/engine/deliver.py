@@ -75,6 +75,8 @@ class Delivery:
                 self.node.pump_soon()
         if worker is not None:
             worker.feed()
+            if self.node.scheduler.wants:
+                self.node.pump_soon()
 
     async def _open(self, queue: Queue) -> Worker | None:
         node = self.node
@@ -130,11 +132,14 @@ class Delivery:
 
     async def _no_route(self, queue: Queue, state: QueueState, plan: Plan) -> None:
         now = self.node.clock.now()
-        age = now - queue.ready[0].received_at if queue.ready else 0.0
-        if mx.bounces(plan, state.settings, age):
-            await self.bounce_queue(queue, Disposition(Kind.PERMANENT, plan.status, f"x-pmta;{plan.error}"))
-            return
-        self.node.scheduler.retry_later(queue, now, plan.error)
+        age = mx.bounces_after(plan, state.settings)
+        if age is not None:
+            gone = Disposition(Kind.PERMANENT, plan.status, f"x-pmta;{plan.error}")
+            await self._give_up(queue, gone, now, age)
+            if not queue.has_due(now):
+                return
+        wait = None if plan.permanent else state.settings.retry_after_dns_error
+        self.node.scheduler.retry_later(queue, now, plan.error, wait=wait)
         await self._expire(queue, now)
 
     async def _site_failed(self, queue: Queue, state: QueueState, failure: Failure) -> None:
@@ -149,24 +154,17 @@ class Delivery:
 
     async def _expire(self, queue: Queue, now: float) -> None:
         """Give up on what is older than `bounce-after` in a queue that gets no connection."""
-        limit = queue.limits.bounce_after
         gone = Disposition(Kind.EXPIRED, "4.4.7", f"{_EXPIRED}; last error: {queue.last_error}")
-        while queue.ready and now >= queue.ready[0].received_at + limit:
-            entry = queue.ready.popleft()
-            queue.in_flight += len(entry.recipients)
-            await self.settle_all(queue, Lease(queue.key, entry), gone)
-        while queue.scheduled and now >= queue.scheduled[0].entry.received_at + limit and queue.has_due(now):
-            found = queue.take(now)
-            if found is None:
-                return
-            queue.in_flight += len(found.recipients)
-            await self.settle_all(queue, Lease(queue.key, found), gone)
+        await self._give_up(queue, gone, now, queue.limits.bounce_after)
 
     async def bounce_queue(self, queue: Queue, disposition: Disposition) -> None:
         """Everything that is due in the queue fails for good."""
-        now = self.node.clock.now()
+        await self._give_up(queue, disposition, self.node.clock.now(), 0.0)
+
+    async def _give_up(self, queue: Queue, disposition: Disposition, now: float, age: float) -> None:
+        """One fate for all that is due and at least `age` seconds old."""
         count = 0
-        while (lease := self.node.scheduler.lease(queue, now)) is not None:
+        while (lease := self.node.scheduler.lease_for_end(queue, now, now - age)) is not None:
             await self.settle_all(queue, lease, disposition)
             count += 1
             if count % BOUNCE_BATCH == 0:

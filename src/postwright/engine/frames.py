@@ -97,7 +97,6 @@ class Handed(Struct, array_like=True):
     attempts: int
     first_attempt: float
     received_at: float
-    size: int
     job: str
     priority: int
 

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from sys import intern
 
 import structlog
 
@@ -199,8 +200,7 @@ class Node:
             recipients=recipients,
             received_at=message.received_at,
             due=message.not_before,
-            size=message.facts.size,
-            job=message.job,
+            job=intern(message.job),  # a million entries of one job, one string
             priority=message.priority,
         )
 
@@ -307,7 +307,7 @@ class Node:
         if settlement.delivered:
             traffic.delivered += settlement.delivered
             traffic.bytes_out += lease.entry.size
-            if queue.retry_step:
+            if queue.retry_step or queue.retry_at:
                 self.scheduler.delivered_something(queue)
         traffic.deferred += settlement.deferred
         traffic.bounced += settlement.bounced
@@ -343,7 +343,7 @@ class Node:
         """See `exchange.Owner.take_over`."""
         now = self.clock.now()
         for e in entries:
-            entry = Entry(e.message_id, e.ref, e.recipients, e.received_at, e.due, e.attempts, e.first_attempt, e.size, e.job, e.priority)
+            entry = Entry(e.message_id, e.ref, e.recipients, e.received_at, e.due, e.attempts, e.first_attempt, e.job, e.priority)
             self.scheduler.submit(QueueKey(e.domain, e.vmta), entry, now)
         self.pump_soon()
 
@@ -408,7 +408,6 @@ def _handed(key: QueueKey, e: Entry) -> f.Handed:
         e.attempts,
         e.first_attempt,
         e.received_at,
-        e.size,
         e.job,
         e.priority,
     )

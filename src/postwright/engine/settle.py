@@ -7,6 +7,7 @@ then the marks (durable, with the accounting records in them), then the schedule
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from postwright.model.envelope import Notify
 from postwright.model.message import Message
@@ -112,20 +113,7 @@ def _defer(
     due = recipient_due(now, attempts, limits.retry_after, limits.retry_recipients_after, message.received_at + limits.bounce_after)
     indexes = tuple(again)
     settlement.marks.append(Mark(message.id, indexes, DEFERRED, due, attempts, first, tuple(records)))
-    settlement.again.append(
-        Entry(
-            message_id=entry.message_id,
-            ref=entry.ref,
-            recipients=indexes,
-            received_at=entry.received_at,
-            due=due,
-            attempts=attempts,
-            first_attempt=first,
-            size=entry.size,
-            job=entry.job,
-            priority=entry.priority,
-        )
-    )
+    settlement.again.append(replace(entry, recipients=indexes, due=due, attempts=attempts, first_attempt=first))
 
 
 def _maybe_success(settlement: Settlement, message: Message, index: int, disposition: Disposition, session: Session) -> None:

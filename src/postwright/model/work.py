@@ -45,7 +45,7 @@ class WaitReason(Enum):
 
 class Entry(Struct, gc=False):
     """Live recipients of one message for one queue. `due`, `first_attempt`, `received_at` Unix seconds; `recipients` indexes
-    into the envelope; `spool_attempts` attempts so far (all recipients of an entry share their history)."""
+    into the envelope; `attempts` so far (all recipients of an entry share their history). Entries are ordered by the time they are due."""
 
     message_id: int
     ref: SpoolRef
@@ -54,14 +54,21 @@ class Entry(Struct, gc=False):
     due: float = 0.0
     attempts: int = 0
     first_attempt: float = 0.0
-    size: int = 0
     job: str = ""
     priority: int = 50
 
+    @property
+    def size(self) -> int:
+        """Octets of the content."""
+        return self.ref.content_size
+
+    def __lt__(self, other: Entry) -> bool:
+        return self.due < other.due or (self.due == other.due and self.message_id < other.message_id)
+
 
 class Lease(Struct):
-    """Recipients of one message, handed out for one transaction. `entry` is what is settled afterwards."""
+    """Recipients of one message, handed out for one transaction at the time `at`. `entry` is what is settled afterwards."""
 
     key: QueueKey
     entry: Entry
-    rest: Entry | None = None  # what exceeded max-rcpt-per-message went back to the queue as this
+    at: float = 0.0

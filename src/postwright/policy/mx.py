@@ -132,19 +132,19 @@ def no_route(answer: MxAnswer) -> Plan:
     return Plan((), error=f"the DNS does not answer for the domain{detail}", status="4.4.3")
 
 
-def bounces(plan_: Plan, settings: DomainSettings, age: float) -> bool:
-    """Does a plan without routes fail the queue for good? `age` of the oldest recipient, seconds.
+def bounces_after(plan_: Plan, settings: DomainSettings) -> float | None:
+    """The age in seconds at which a recipient fails for good by a plan without routes; None for not by this.
 
-    A null MX and a loop always do. For a domain without hosts PowerMTA asks `bounce-upon-no-mx`: yes, no, or after a time.
+    A null MX and a loop end it at once. For a domain without hosts PowerMTA asks `bounce-upon-no-mx`: yes, no, or after a time.
     """
     if not plan_.permanent:
-        return False
+        return None
     if plan_.status in ("5.1.10", "5.4.6"):
-        return True
+        return 0.0
     rule = settings.bounce_upon_no_mx
     if isinstance(rule, bool):
-        return rule
-    return rule is not None and age >= rule
+        return 0.0 if rule else None
+    return rule
 
 
 def hosts_answer(specs: Sequence[HostSpec]) -> MxAnswer:

@@ -1,7 +1,8 @@
 """One queue: the recipients of one destination under one virtual MTA, in this process, with its limits and what they have used.
 
 Holds and orders; never looks at another queue and never waits. Due entries leave in the order in which they became due; an entry
-that was not touched goes back to the front.
+that was not touched goes back to the front. There may be a hundred thousand queues with a handful of entries each, so an empty one is
+kept small: short lines of entries are lists (a deque costs 600 octets before the first), and what is seldom needed is made when it is.
 """
 
 from __future__ import annotations
@@ -30,19 +31,16 @@ class QueueLimits(Struct, frozen=True):
     bounce_after: float = 388800.0
 
 
-class _Due(Struct, gc=False):
-    """An entry in the heap of those that wait for a time; ordered by it, then by age."""
-
-    due: float
-    order: int
-    entry: Entry
-
-    def __lt__(self, other: _Due) -> bool:
-        return (self.due, self.order) < (other.due, other.order)
+SHORT = 32  # entries: taking the first of a list this short moves 256 octets, which is nothing
+NEVER_YET = float("-inf")
+PROMOTED = 256  # scheduled entries made ready at a time: a wave of retries must not hold up everybody else
 
 
 class Budget:
-    """A number of connections shared by several queues (a virtual MTA's, the whole relay's). `waiting` queues want one."""
+    """A number of connections shared by several queues (a virtual MTA's, the whole relay's). `waiting` queues want one.
+
+    Between two calls of the scheduler, queues wait here only while the budget is full.
+    """
 
     __slots__ = ("limit", "open", "waiting")
 
@@ -57,14 +55,15 @@ class Budget:
 
 
 class Queue:
-    """Made and dropped by the scheduler. Counts: `recipients` in all, `in_flight` leased; `connections` open, `opening` being opened."""
+    """Made and dropped by the scheduler. Counts: `recipients` in all, `in_flight` leased; `connections` open, `opening` being opened.
+
+    `ready` entries in the order in which they became due, `scheduled` a heap of those with a time to wait for.
+    """
 
     __slots__ = (
-        "_order",
         "budget",
         "connect_rate",
         "connections",
-        "epoch",
         "idle",
         "in_flight",
         "key",
@@ -81,80 +80,108 @@ class Queue:
         "retry_step",
         "scheduled",
         "state",
+        "waiting",
         "wake_at",
     )
 
-    def __init__(self, key: QueueKey, limits: QueueLimits, budget: Budget, epoch: int) -> None:
+    def __init__(self, key: QueueKey, limits: QueueLimits, budget: Budget) -> None:
         self.key = key
         self.budget = budget
-        self.ready: deque[Entry] = deque()
-        self.scheduled: list[_Due] = []
+        self.ready: list[Entry] | deque[Entry] = []
+        self.scheduled: list[Entry] = []
         self.recipients = 0
         self.in_flight = 0
         self.connections = 0
         self.opening = 0
         self.retry_at = 0.0
         self.retry_step = 0
-        self.last_connect = 0.0
+        self.last_connect = NEVER_YET
         self.last_error = ""
         self.paused = False
         self.listed = False
+        self.waiting = False
         self.wake_at = float("inf")
         self.idle: list[object] = []  # the engine's: channels of this queue that wait for work
         self.state: object = None  # the engine's: whatever it resolved for this queue
-        self._order = 0
-        self.rate: SlidingRate | None = None
-        self.connect_rate: SlidingRate | None = None
         self.limits = limits
-        self.epoch = epoch
-        self.limit(limits, epoch)
+        self.rate = _sliding(limits.max_msg_rate)
+        self.connect_rate = _sliding(limits.max_connect_rate)
 
-    def limit(self, limits: QueueLimits, epoch: int) -> None:
+    def limit(self, limits: QueueLimits) -> None:
         """Put new limits in force (at a reload); what an unchanged rate has used stays used."""
-        if self.rate is None or limits.max_msg_rate != self.limits.max_msg_rate:
+        if limits.max_msg_rate != self.limits.max_msg_rate:
             self.rate = _sliding(limits.max_msg_rate)
-        if self.connect_rate is None or limits.max_connect_rate != self.limits.max_connect_rate:
+        if limits.max_connect_rate != self.limits.max_connect_rate:
             self.connect_rate = _sliding(limits.max_connect_rate)
         self.limits = limits
-        self.epoch = epoch
 
-    def add(self, entry: Entry, now: float) -> None:
-        """Take an entry, ready or scheduled by its due time."""
-        self.recipients += len(entry.recipients)
-        self.put(entry, now)
+    # -- entries ------------------------------------------------------------------
 
     def put(self, entry: Entry, now: float) -> None:
-        """Order an entry that is counted already."""
+        """Order an entry that is counted already, by its due time."""
         if entry.due <= now:
-            self.ready.append(entry)
+            self.append(entry)
         else:
-            self._order += 1
-            heapq.heappush(self.scheduled, _Due(entry.due, self._order, entry))
+            heapq.heappush(self.scheduled, entry)
 
-    def take(self, now: float) -> Entry | None:
-        """The next entry that is due, or None."""
-        if self.scheduled and self.scheduled[0].due <= now:
-            return heapq.heappop(self.scheduled).entry
-        return self.ready.popleft() if self.ready else None
+    def append(self, entry: Entry) -> None:
+        """An entry that is due, behind all others."""
+        ready = self.ready
+        ready.append(entry)
+        if len(ready) == SHORT and type(ready) is list:
+            self.ready = deque(ready)
+
+    def put_back(self, entry: Entry) -> None:
+        """An entry that was taken, in front of all others."""
+        self.ready.insert(0, entry)
+
+    def promote(self, now: float) -> None:
+        """Move scheduled entries that are due to those that are ready, a bounded number at a time."""
+        scheduled = self.scheduled
+        for _ in range(PROMOTED):
+            if not scheduled or scheduled[0].due > now:
+                return
+            self.append(heapq.heappop(scheduled))
+
+    def take(self) -> Entry | None:
+        """The next entry that is ready, or None."""
+        ready = self.ready
+        if not ready:
+            return None
+        if type(ready) is list:
+            return ready.pop(0)
+        entry = ready.popleft()  # type: ignore[union-attr]  # a deque: the list went above
+        if not ready:
+            self.ready = []
+        return entry
 
     def has_due(self, now: float) -> bool:
         return bool(self.ready) or bool(self.scheduled and self.scheduled[0].due <= now)
 
+    def backlog(self, now: float) -> int:
+        """Entries that are ready; of those that have become due since they were last promoted only one is counted."""
+        return len(self.ready) + (1 if self.scheduled and self.scheduled[0].due <= now else 0)
+
+    # -- the end of a queue ---------------------------------------------------------
+
     def remembers_until(self) -> float | None:
-        """When the rates will have forgotten all grants; None when they remember none."""
+        """When all that limits its next connection or recipient will be forgotten; None when there is nothing."""
         ends = [rate.idle_at() for rate in (self.rate, self.connect_rate) if rate is not None]
+        if self.retry_at:
+            ends.append(self.retry_at)
+        if self.limits.smtp_out_rampup_interval and self.last_connect > NEVER_YET:
+            ends.append(self.last_connect + self.limits.smtp_out_rampup_interval)
         return max((end for end in ends if end is not None), default=None)
 
     def forget(self, now: float) -> None:
-        """Let the rates drop what has left their window."""
+        """Drop what time has made pointless."""
         for rate in (self.rate, self.connect_rate):
             if rate is not None:
                 rate.free(now)
-
-    @property
-    def backlog(self) -> int:
-        """Entries that are ready (an entry is one transaction)."""
-        return len(self.ready) + (1 if self.scheduled else 0)
+        if self.retry_at <= now:
+            self.retry_at = 0.0
+        if self.last_connect + self.limits.smtp_out_rampup_interval <= now:
+            self.last_connect = NEVER_YET
 
     @property
     def empty(self) -> bool:

@@ -21,7 +21,7 @@ class SlidingRate:
         self.count = count
         self.interval = interval
         self._slot = interval / SLOTS
-        self._granted: deque[list[float]] = deque()  # [end of the slot, grants in it]
+        self._granted: deque[list[float]] = deque()  # [begin of the slot, grants in it]
         self._used = 0
 
     def free(self, now: float) -> int:
@@ -33,33 +33,35 @@ class SlidingRate:
         """Count `amount` grants made now (the caller has asked `free`)."""
         self._used += amount
         granted = self._granted
-        if granted and now < granted[-1][0]:
+        if granted and now < granted[-1][0] + self._slot:
             granted[-1][1] += amount
         else:
-            granted.append([now + self._slot, amount])
+            granted.append([now, amount])
 
-    def give_back(self, amount: int) -> None:
-        """Grants that were not used after all (an untouched lease), newest first."""
-        while amount > 0 and self._granted:
-            last = self._granted[-1]
-            part = min(amount, int(last[1]))
-            last[1] -= part
-            amount -= part
-            self._used -= part
-            if not last[1]:
-                self._granted.pop()
+    def give_back(self, at: float, amount: int) -> None:
+        """Grants made at `at` that were not used after all (an untouched lease); nothing happens if they have left the window."""
+        for slot in reversed(self._granted):
+            if slot[0] <= at:
+                # Those of another slot stay: they were used, later or earlier, and their time has to count.
+                part = min(amount, int(slot[1]))
+                slot[1] -= part
+                self._used -= part
+                break
 
     def next_free(self, now: float) -> float:
         """The earliest time at which `free` is above zero; `now` if it is already."""
-        if self.free(now) > 0 or not self._granted:
+        if self.free(now) > 0:
             return now
-        return self._granted[0][0] + self.interval
+        return next((self._leaves(slot) for slot in self._granted if slot[1]), now)
 
     def idle_at(self) -> float | None:
         """When the last grant leaves the window; None when there is none in it."""
-        return self._granted[-1][0] + self.interval if self._granted else None
+        return self._leaves(self._granted[-1]) if self._granted else None
+
+    def _leaves(self, slot: list[float]) -> float:
+        return slot[0] + self._slot + self.interval
 
     def _forget(self, now: float) -> None:
         granted = self._granted
-        while granted and granted[0][0] + self.interval <= now:
+        while granted and self._leaves(granted[0]) <= now:
             self._used -= int(granted.popleft()[1])

@@ -2,12 +2,15 @@
 
 Pure data: time is an argument, nothing waits, nothing is read from disk. Work is found without a pass over the queues: a queue
 that has something to do stands in one list; one that waits for a time stands in a heap; one that waits for a shared connection
-budget stands in that budget's list. Everything here is rebuilt from the spool at start.
+budget stands in that budget's list, and goes first when there is room again. Everything here is rebuilt from the spool at start.
 
     submit      entries into their queue
     next_queue  a queue that has due work and may have one more connection (the caller then opens one)
     lease       the next due entry of a queue, its rate debited
     settle      the lease is over: what is left of it comes back with a due time
+
+What must never happen is a queue with work that nobody will look at again. So every call after which a queue may be able to do more
+than before lists it; who looks at it in vain puts it where its reason to wait (`why`) will end.
 """
 
 from __future__ import annotations
@@ -16,14 +19,18 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from msgspec.structs import replace
+
 from postwright.model.work import Entry, Lease, QueueKey, WaitReason
 from postwright.schedule.queue import Budget, Queue, QueueLimits
 
 NEVER = float("inf")
+DEFAULT_RETRY = 600.0  # seconds; `retry-after` as it comes
+_STALE = 1024  # timers that are overtaken, beside four for each queue, before they are cleared away
 
 
 class Scheduler:
-    """`limits_for(key)` and `vmta_limit(name)` are asked when a queue appears, and again when `epoch` has moved on."""
+    """`limits_for(key)` and `vmta_limit(name)` are asked when a queue or virtual MTA appears, and again by `reloaded`."""
 
     def __init__(
         self,
@@ -37,9 +44,10 @@ class Scheduler:
         self.total = Budget(total_limit)
         self._budgets: dict[str, Budget] = {}
         self._wanting: deque[Queue] = deque()
+        self._roomy: dict[Budget, None] = {}  # budgets in which a place has become free while queues waited for one
+        self._shared: dict[QueueLimits, QueueLimits] = {}  # equal limits are one object: most queues have the same
         self._timers: list[tuple[float, int, Queue]] = []
         self._count = 0
-        self.epoch = 0
         self.recipients = 0
         self.stopping = False
 
@@ -54,7 +62,7 @@ class Scheduler:
         self.recipients += count
         queue.recipients += count
         if entry.due <= now:
-            queue.ready.append(entry)
+            queue.append(entry)
             if not queue.listed:
                 self._list(queue)
         else:
@@ -66,18 +74,19 @@ class Scheduler:
         budget = self._budgets.get(key.vmta)
         if budget is None:
             budget = self._budgets[key.vmta] = Budget(self._vmta_limit(key.vmta))
-        queue = self.queues[key] = Queue(key, self._limits_for(key), budget, self.epoch)
+        queue = self.queues[key] = Queue(key, self._limits(key), budget)
         return queue
+
+    def _limits(self, key: QueueKey) -> QueueLimits:
+        limits = self._limits_for(key)
+        return self._shared.setdefault(limits, limits)
 
     # -- who may connect ----------------------------------------------------------
 
     def next_queue(self, now: float) -> Queue | None:
         """A queue that should get one more connection now; the caller says `opening` at once. None when there is no such queue."""
         self._ring(now)
-        wanting = self._wanting
-        while wanting:
-            queue = wanting.popleft()
-            queue.listed = False
+        while (queue := self._candidate()) is not None:
             if self._may_open(queue, now):
                 return queue
             if not queue.recipients:
@@ -85,17 +94,46 @@ class Scheduler:
                 self._drop_if_empty(queue)
         return None
 
+    def _candidate(self) -> Queue | None:
+        """The next queue to look at. Who has waited for a place that is free now comes before who has come in the meantime."""
+        while self._roomy:
+            budget = next(iter(self._roomy))
+            if budget.waiting and not budget.full:
+                queue = budget.waiting.popleft()
+                queue.waiting = False
+                return queue
+            del self._roomy[budget]
+        if not self._wanting:
+            return None
+        queue = self._wanting.popleft()
+        queue.listed = False
+        return queue
+
     def _may_open(self, queue: Queue, now: float) -> bool:
+        if queue.scheduled and queue.retry_at <= now:
+            self._promote(queue, now)
         reason = self.why(queue, now)
         if reason is WaitReason.READY:
             return True
         if reason is WaitReason.VMTA_CONNECTIONS:
-            queue.budget.waiting.append(queue)
+            self._queue_up(queue, queue.budget)
         elif reason is WaitReason.TOTAL_CONNECTIONS:
-            self.total.waiting.append(queue)
+            self._queue_up(queue, self.total)
         else:
             self._wake(queue, self._until(queue, reason, now))
         return False
+
+    def _promote(self, queue: Queue, now: float) -> None:
+        """What is due becomes ready, and for the rest there is a timer. The only way from one to the other, so that none goes without."""
+        queue.promote(now)
+        if queue.scheduled:
+            self._wake(queue, max(queue.scheduled[0].due, now))
+
+    def _queue_up(self, queue: Queue, budget: Budget) -> None:
+        # In one list at most. If it waits in the other one, that one's budget is full too, and will bring it here when it is not.
+        if not queue.waiting:
+            queue.waiting = True
+            budget.waiting.append(queue)
 
     def why(self, queue: Queue, now: float) -> WaitReason:
         """Why what waits in this queue waits; READY when only a connection is missing and may be opened."""
@@ -108,20 +146,18 @@ class Scheduler:
         if queue.retry_at > now:
             return WaitReason.QUEUE_RETRY
         if not queue.has_due(now):
-            first = queue.scheduled[0].entry if queue.scheduled else None
+            first = queue.scheduled[0] if queue.scheduled else None
             return WaitReason.SCHEDULED if first is None or not first.attempts else WaitReason.RECIPIENT_RETRY
         if queue.rate is not None and queue.rate.free(now) <= 0:
             return WaitReason.MESSAGE_RATE
-        return self._why_no_connection(queue, now)
+        return WaitReason.READY if queue.idle else self._why_no_connection(queue, now)
 
     def _why_no_connection(self, queue: Queue, now: float) -> WaitReason:
-        if queue.idle:
-            return WaitReason.READY  # a connection stands by: nothing has to be opened
         limits = queue.limits
         used = queue.connections + queue.opening
         if limits.max_smtp_out is not None and used >= limits.max_smtp_out:
             return WaitReason.QUEUE_CONNECTIONS
-        if queue.opening >= queue.backlog:
+        if queue.opening >= queue.backlog(now):
             return WaitReason.CONNECTING
         if queue.budget.full:
             return WaitReason.VMTA_CONNECTIONS
@@ -129,16 +165,14 @@ class Scheduler:
             return WaitReason.TOTAL_CONNECTIONS
         if queue.connect_rate is not None and queue.connect_rate.free(now) <= 0:
             return WaitReason.CONNECT_RATE
-        if limits.smtp_out_rampup_interval and used and now < queue.last_connect + limits.smtp_out_rampup_interval:
+        if now < queue.last_connect + limits.smtp_out_rampup_interval:
             return WaitReason.RAMP_UP
         return WaitReason.READY
 
     def _until(self, queue: Queue, reason: WaitReason, now: float) -> float:
-        """When to look at the queue again; NEVER when an event (not time) will bring it back."""
+        """When to look at the queue again, beside when its next entry is due (`_promote`); NEVER when an event will bring it back."""
         if reason is WaitReason.QUEUE_RETRY:
             return queue.retry_at
-        if reason in (WaitReason.SCHEDULED, WaitReason.RECIPIENT_RETRY):
-            return queue.scheduled[0].due if queue.scheduled else NEVER
         if reason is WaitReason.MESSAGE_RATE and queue.rate is not None:
             return queue.rate.next_free(now)
         if reason is WaitReason.CONNECT_RATE and queue.connect_rate is not None:
@@ -159,9 +193,11 @@ class Scheduler:
             self._list(queue)
 
     def opened(self, queue: Queue) -> None:
-        """The connection is up."""
+        """The connection is up. It takes one entry now, so others may want a further one (see `wants`)."""
         queue.opening -= 1
         queue.connections += 1
+        if (queue.ready or queue.scheduled) and not queue.listed:
+            self._list(queue)
 
     def closed(self, queue: Queue, *, was_open: bool) -> None:
         """The connection is gone (or did not come up): those that waited for its place may try again."""
@@ -175,9 +211,7 @@ class Scheduler:
             self._list(queue)
         for budget in (queue.budget, self.total):
             if budget.waiting:
-                waiting = budget.waiting.popleft()
-                if not waiting.listed:
-                    self._list(waiting)
+                self._roomy[budget] = None
         self._drop_if_empty(queue)
 
     def look_again(self, queue: Queue, now: float) -> None:
@@ -191,45 +225,49 @@ class Scheduler:
         """The next due entry of the queue for one transaction, or None (nothing due, rate used up, paused, in retry)."""
         if queue.paused or self.stopping or queue.retry_at > now:
             return None
-        if queue.rate is not None:
-            return self._lease_by_rate(queue, now, queue.rate.free(now))
-        if queue.ready and not queue.scheduled:
-            entry = queue.ready.popleft()
-        else:
-            found = queue.take(now)
-            if found is None:
+        limits = queue.limits
+        most = limits.max_rcpt_per_message
+        rate = queue.rate
+        if rate is not None:
+            free = rate.free(now)
+            if free <= 0:
+                if queue.has_due(now):
+                    self._wake(queue, rate.next_free(now))
                 return None
-            entry = found
-        most = queue.limits.max_rcpt_per_message
-        rest = None
-        if most is not None and len(entry.recipients) > most:
-            entry, rest = self._split(queue, entry, most)
-        queue.in_flight += len(entry.recipients)
-        return Lease(queue.key, entry, rest)
-
-    def _lease_by_rate(self, queue: Queue, now: float, free: int) -> Lease | None:
-        if free <= 0:
-            if queue.has_due(now) and queue.rate is not None:
-                self._wake(queue, queue.rate.next_free(now))
-            return None
-        entry = queue.take(now)
+            most = free if most is None else min(free, most)
+        if queue.scheduled:
+            self._promote(queue, now)
+        entry = queue.take()
         if entry is None:
             return None
-        most = min(free, queue.limits.max_rcpt_per_message or free)
-        rest = None
-        if len(entry.recipients) > most:
-            entry, rest = self._split(queue, entry, most)
+        if most is not None and len(entry.recipients) > most:
+            entry = self._split(queue, entry, most)
         count = len(entry.recipients)
-        if queue.rate is not None:
-            queue.rate.take(now, count)
+        if rate is not None:
+            rate.take(now, count)
         queue.in_flight += count
-        return Lease(queue.key, entry, rest)
+        return Lease(queue.key, entry, now)
 
-    def _split(self, queue: Queue, entry: Entry, most: int) -> tuple[Entry, Entry]:
-        first = _with(entry, entry.recipients[:most])
-        rest = _with(entry, entry.recipients[most:])
-        queue.ready.appendleft(rest)
-        return first, rest
+    def lease_for_end(self, queue: Queue, now: float, received_before: float = NEVER) -> Lease | None:
+        """The next due entry for a fate that needs no session (expired, no such domain): whole, whatever rate, pause or retry say.
+
+        None when there is none or the next one came in after `received_before`.
+        """
+        if queue.scheduled:
+            self._promote(queue, now)
+        if not queue.ready or queue.ready[0].received_at > received_before:
+            return None
+        entry = queue.take()
+        assert entry is not None
+        queue.in_flight += len(entry.recipients)
+        return Lease(queue.key, entry, now)
+
+    def _split(self, queue: Queue, entry: Entry, most: int) -> Entry:
+        """The first `most` recipients; the rest goes back to the front, and may want a connection of its own."""
+        queue.put_back(replace(entry, recipients=entry.recipients[most:]))
+        if not queue.listed:
+            self._list(queue)
+        return replace(entry, recipients=entry.recipients[:most])
 
     def settle(self, queue: Queue, lease: Lease, now: float, again: list[Entry], *, untouched: bool = False) -> None:
         """The lease is over. `again`: entries with what is left, due times set; what is not in it is done with for good.
@@ -240,8 +278,8 @@ class Scheduler:
         queue.in_flight -= count
         if untouched:
             if queue.rate is not None:
-                queue.rate.give_back(count)
-            queue.ready.appendleft(lease.entry)
+                queue.rate.give_back(lease.at, count)
+            queue.put_back(lease.entry)
             if not queue.listed:
                 self._list(queue)
             return
@@ -261,18 +299,24 @@ class Scheduler:
             self._drop_if_empty(queue)
 
     def delivered_something(self, queue: Queue) -> None:
-        """A delivery resets the retry steps of the queue (powermta.md, `retry-after`)."""
+        """A delivery resets the retry steps of the queue (powermta.md, `retry-after`), and ends its wait."""
         queue.retry_step = 0
         queue.retry_at = 0.0
         queue.last_error = ""
+        if not queue.listed:
+            self._list(queue)
 
-    def retry_later(self, queue: Queue, now: float, error: str = "", jitter: float = 0.0) -> float:
-        """The site failed: the queue waits for its next step of `retry-after` (the last one repeats). Returns until when."""
-        steps = queue.limits.retry_after
-        step = steps[min(queue.retry_step, len(steps) - 1)] if steps else 600.0
-        queue.retry_step += 1
-        queue.retry_at = now + step * (1.0 + jitter)
+    def retry_later(self, queue: Queue, now: float, error: str = "", *, jitter: float = 0.0, wait: float | None = None) -> float:
+        """The site failed: the queue waits for its next step of `retry-after` (the last one repeats), or for `wait` seconds without
+        a step. Returns until when. Connections that were under way when the wait began fail with it, not after it."""
         queue.last_error = error
+        if queue.retry_at > now:
+            return queue.retry_at
+        if wait is None:
+            steps = queue.limits.retry_after
+            wait = steps[min(queue.retry_step, len(steps) - 1)] if steps else DEFAULT_RETRY
+            queue.retry_step += 1
+        queue.retry_at = now + wait * (1.0 + jitter)
         self._wake(queue, queue.retry_at)
         return queue.retry_at
 
@@ -287,9 +331,9 @@ class Scheduler:
     def retry_now(self, queue: Queue, now: float) -> None:
         """Forget the queue's retry wait and make every scheduled entry due."""
         queue.retry_at = 0.0
-        for due in queue.scheduled:
-            due.entry.due = now
-            queue.ready.append(due.entry)
+        for entry in queue.scheduled:
+            entry.due = now
+            queue.append(entry)
         queue.scheduled.clear()
         if not queue.listed:
             self._list(queue)
@@ -301,9 +345,9 @@ class Scheduler:
             gone = [entry for entry in self.entries(queue) if wanted(queue.key, entry)]
             if not gone:
                 continue
-            keep = {id(entry) for entry in gone}
-            queue.ready = deque(entry for entry in queue.ready if id(entry) not in keep)
-            queue.scheduled = [due for due in queue.scheduled if id(due.entry) not in keep]
+            taken_out = {id(entry) for entry in gone}
+            queue.ready = deque(entry for entry in queue.ready if id(entry) not in taken_out)
+            queue.scheduled = [entry for entry in queue.scheduled if id(entry) not in taken_out]
             heapq.heapify(queue.scheduled)
             count = sum(len(entry.recipients) for entry in gone)
             queue.recipients -= count
@@ -315,17 +359,17 @@ class Scheduler:
     def entries(self, queue: Queue) -> Iterator[Entry]:
         """What waits in a queue, in flight excluded."""
         yield from queue.ready
-        for due in queue.scheduled:
-            yield due.entry
+        yield from queue.scheduled
 
     def reloaded(self, total_limit: int | None) -> None:
         """Settings have changed: every queue gets its limits anew, and may now be allowed what it was not."""
-        self.epoch += 1
         self.total.limit = total_limit
         for name, budget in self._budgets.items():
             budget.limit = self._vmta_limit(name)
+        self._roomy = dict.fromkeys((self.total, *self._budgets.values()))
+        self._shared.clear()
         for queue in self.queues.values():
-            queue.limit(self._limits_for(queue.key), self.epoch)
+            queue.limit(self._limits(queue.key))
             queue.state = None
             if not queue.listed:
                 self._list(queue)
@@ -339,7 +383,7 @@ class Scheduler:
     @property
     def wants(self) -> bool:
         """`next_queue` may have something (without asking the time)."""
-        return bool(self._wanting)
+        return bool(self._wanting or self._roomy)
 
     def _ring(self, now: float) -> None:
         timers = self._timers
@@ -355,31 +399,21 @@ class Scheduler:
             queue.wake_at = at
             self._count += 1
             heapq.heappush(self._timers, (at, self._count, queue))
+            if len(self._timers) > 4 * len(self.queues) + _STALE:
+                self._timers = [timer for timer in self._timers if timer[2].wake_at == timer[0]]
+                heapq.heapify(self._timers)
 
     def _list(self, queue: Queue) -> None:
         queue.listed = True
         self._wanting.append(queue)
 
     def _drop_if_empty(self, queue: Queue) -> None:
-        """Forget a queue that holds nothing; one whose rates remember something, or that is paused, stays until they do not."""
-        if queue.empty and not queue.listed and not queue.paused:
-            until = queue.remembers_until()
-            if until is None:
-                self.queues.pop(queue.key, None)
-            else:
-                self._wake(queue, until)
-
-
-def _with(entry: Entry, recipients: tuple[int, ...]) -> Entry:
-    return Entry(
-        message_id=entry.message_id,
-        ref=entry.ref,
-        recipients=recipients,
-        received_at=entry.received_at,
-        due=entry.due,
-        attempts=entry.attempts,
-        first_attempt=entry.first_attempt,
-        size=entry.size,
-        job=entry.job,
-        priority=entry.priority,
-    )
+        """Forget a queue that holds nothing; one that remembers what it has used, or is paused, stays until it does not."""
+        if not queue.empty or queue.listed or queue.paused or self.queues.get(queue.key) is not queue:
+            return
+        until = queue.remembers_until()
+        if until is None:
+            del self.queues[queue.key]
+            queue.wake_at = NEVER  # what stands in the heap for it is overtaken
+        else:
+            self._wake(queue, until)

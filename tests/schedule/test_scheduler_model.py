@@ -1,0 +1,345 @@
+"""The scheduler against a naive model that remembers everything: whatever is done in whatever order, nothing is lost or doubled, no
+limit is passed, and no queue with work is left where nobody will look at it again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from msgspec.structs import replace
+
+from postwright.model.message import SpoolRef
+from postwright.model.work import Entry, Lease, QueueKey, WaitReason
+from postwright.policy.settings import Rate
+from postwright.schedule.queue import Queue, QueueLimits
+from postwright.schedule.scheduler import NEVER, Scheduler
+
+KEYS = [QueueKey(domain, vmta) for domain in ("a.example", "b.example", "c.example") for vmta in ("m1", "m2")]
+RATES = st.none() | st.builds(Rate, st.integers(1, 4), st.sampled_from([1.0, 10.0, 60.0]))
+SMALL = st.none() | st.integers(1, 3)
+LIMITS = st.builds(
+    QueueLimits,
+    max_smtp_out=SMALL,
+    max_msg_rate=RATES,
+    max_connect_rate=RATES,
+    smtp_out_rampup_interval=st.sampled_from([0.0, 0.0, 5.0]),
+    max_rcpt_per_message=st.none() | st.integers(1, 3),
+    retry_after=st.sampled_from([(10.0,), (5.0, 30.0, 100.0)]),
+)
+# What time ends, and what an event ends: the second kind needs somebody who will cause it.
+TIMED = {WaitReason.QUEUE_RETRY, WaitReason.RECIPIENT_RETRY, WaitReason.SCHEDULED, WaitReason.MESSAGE_RATE}
+TIMED |= {WaitReason.CONNECT_RATE, WaitReason.RAMP_UP}
+
+Mail = tuple[int, int]  # message, recipient
+
+
+class Channel:
+    """A connection as the engine would keep it."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+        self.lease: Lease | None = None
+        self.idle = False
+
+
+class Relay(RuleBasedStateMachine):
+    """What the engine does, at random, with all that it must be able to trust checked on the way."""
+
+    @initialize(limits=st.tuples(LIMITS, LIMITS), vmta=SMALL, total=SMALL)
+    def begin(self, limits: tuple[QueueLimits, QueueLimits], vmta: int | None, total: int | None) -> None:
+        self.now = 1000.0
+        self.limits = limits
+        self.vmta_limit = vmta
+        self.messages = 0
+        self.alive: dict[QueueKey, set[Mail]] = {key: set() for key in KEYS}
+        self.opening: list[Queue] = []
+        self.channels: list[Channel] = []
+        self.attempts: dict[QueueKey, list[list[float]]] = {key: [] for key in KEYS}  # [time, recipients]
+        self.connects: dict[QueueKey, list[float]] = {key: [] for key in KEYS}
+        self.scheduler = Scheduler(self.limits_of, lambda name: self.vmta_limit if name == "m1" else None, total)
+
+    def limits_of(self, key: QueueKey) -> QueueLimits:
+        return self.limits[KEYS.index(key) % 2]
+
+    # -- what the engine does -------------------------------------------------------
+
+    @rule(key=st.sampled_from(KEYS), recipients=st.integers(1, 5), delay=st.sampled_from([0.0, 0.0, 0.0, 7.0, 50.0]))
+    def submit(self, key: QueueKey, recipients: int, delay: float) -> None:
+        self.messages += 1
+        due = self.now + delay if delay else 0.0
+        entry = Entry(self.messages, SpoolRef(0, 1, 0, 0, 0), tuple(range(recipients)), self.now, due)
+        self.alive[key] |= {(self.messages, index) for index in entry.recipients}
+        self.scheduler.submit(key, entry, self.now)
+        self.pump()
+
+    def pump(self) -> None:
+        """As `Node._pump`, and then everything must be at rest."""
+        for _ in range(10_000):
+            queue = self.scheduler.next_queue(self.now)
+            if queue is None:
+                break
+            if queue.idle:
+                channel = queue.idle.pop()
+                assert isinstance(channel, Channel)
+                self.feed(channel)
+                self.scheduler.look_again(queue, self.now)
+            else:
+                self.connect(queue)
+        else:
+            raise AssertionError("the pump does not come to rest")
+        self.check()
+
+    def connect(self, queue: Queue) -> None:
+        key, limits = queue.key, queue.limits
+        used = queue.connections + queue.opening
+        assert limits.max_smtp_out is None or used < limits.max_smtp_out
+        times = self.connects[key]
+        if limits.max_connect_rate is not None:
+            rate = limits.max_connect_rate
+            assert sum(at > self.now - rate.interval for at in times) < rate.count
+        assert not times or self.now - times[-1] >= limits.smtp_out_rampup_interval
+        times.append(self.now)
+        self.scheduler.opening(queue, self.now)
+        self.opening.append(queue)
+        total = self.scheduler.total
+        assert total.limit is None or total.open <= total.limit
+        assert queue.budget.limit is None or queue.budget.open <= queue.budget.limit
+
+    def feed(self, channel: Channel) -> None:
+        """As `Worker.feed`."""
+        queue = channel.queue
+        channel.idle = False
+        lease = channel.lease = self.scheduler.lease(queue, self.now)
+        if lease is None:
+            channel.idle = True
+            queue.idle.append(channel)
+            return
+        limits, count = queue.limits, len(lease.entry.recipients)
+        assert not queue.paused
+        assert queue.retry_at <= self.now
+        assert lease.entry.due <= self.now
+        assert 0 < count <= (limits.max_rcpt_per_message or count)
+        attempts = self.attempts[queue.key]
+        attempts.append([self.now, count])
+        if limits.max_msg_rate is not None:
+            rate = limits.max_msg_rate
+            assert sum(number for at, number in attempts if at > self.now - rate.interval) <= rate.count
+
+    @precondition(lambda self: self.opening)
+    @rule(data=st.data(), up=st.sampled_from([True, True, False]))
+    def connection_answers(self, data: st.DataObject, up: bool) -> None:
+        queue = self.opening.pop(data.draw(st.integers(0, len(self.opening) - 1)))
+        if up:
+            self.scheduler.opened(queue)
+            channel = Channel(queue)
+            self.channels.append(channel)
+            self.feed(channel)
+        else:
+            until = self.scheduler.retry_later(queue, self.now, "refused")
+            assert self.now < until <= self.now + max(queue.limits.retry_after)
+            self.scheduler.closed(queue, was_open=False)
+        self.pump()
+
+    def busy(self) -> list[Channel]:
+        return [channel for channel in self.channels if channel.lease is not None]
+
+    @precondition(lambda self: self.busy())
+    @rule(data=st.data(), outcome=st.sampled_from(["final", "again", "mixed", "untouched"]), then=st.sampled_from(["feed", "feed", "close"]))
+    def transaction_ends(self, data: st.DataObject, outcome: str, then: str) -> None:
+        busy = self.busy()
+        channel = busy[data.draw(st.integers(0, len(busy) - 1))]
+        queue, lease = channel.queue, channel.lease
+        assert lease is not None
+        channel.lease = None
+        entry = lease.entry
+        if outcome == "untouched":
+            attempts = self.attempts[queue.key]
+            if [lease.at, len(entry.recipients)] in attempts:  # else the rate was changed meanwhile
+                attempts.remove([lease.at, len(entry.recipients)])
+            self.scheduler.settle(queue, lease, self.now, [], untouched=True)
+            then = "close"
+        else:
+            kept = {"final": (), "again": entry.recipients, "mixed": entry.recipients[1:]}[outcome]
+            due = self.now + 20.0
+            again = [replace(entry, recipients=kept, due=due, attempts=entry.attempts + 1)] if kept else []
+            self.alive[queue.key] -= {(entry.message_id, index) for index in entry.recipients if index not in kept}
+            if outcome != "again":
+                self.scheduler.delivered_something(queue)
+            self.scheduler.settle(queue, lease, self.now, again)
+        if then == "close":
+            self.channels.remove(channel)
+            self.scheduler.closed(queue, was_open=True)
+        else:
+            self.feed(channel)
+        self.pump()
+
+    @precondition(lambda self: any(channel.idle for channel in self.channels))
+    @rule(data=st.data())
+    def idle_connection_closes(self, data: st.DataObject) -> None:
+        channel = data.draw(st.sampled_from([channel for channel in self.channels if channel.idle]))
+        channel.queue.idle.remove(channel)
+        self.channels.remove(channel)
+        self.scheduler.closed(channel.queue, was_open=True)
+        self.pump()
+
+    @rule(seconds=st.sampled_from([0.125, 1.0, 5.0, 30.0, 200.0]))
+    def time_passes(self, seconds: float) -> None:
+        """As the alarm of a node: it wakes at `next_wake`, however many times that is."""
+        end = self.now + seconds
+        while self.scheduler.next_wake() <= end:
+            self.now = max(self.now, self.scheduler.next_wake())
+            self.pump()
+        self.now = end
+        self.pump()
+
+    # -- operators --------------------------------------------------------------------
+
+    @rule(key=st.sampled_from(KEYS), paused=st.booleans())
+    def pause(self, key: QueueKey, paused: bool) -> None:
+        queue = self.scheduler.queues.get(key)
+        if queue is not None:
+            self.scheduler.pause(queue, paused)
+            self.pump()
+
+    @rule(key=st.sampled_from(KEYS))
+    def retry_now(self, key: QueueKey) -> None:
+        queue = self.scheduler.queues.get(key)
+        if queue is not None:
+            self.scheduler.retry_now(queue, self.now)
+            self.pump()
+
+    @rule(odd=st.booleans())
+    def remove(self, odd: bool) -> None:
+        gone = self.scheduler.remove(lambda key, entry: entry.message_id % 2 == odd)
+        for key, entry in gone:
+            taken = {(entry.message_id, index) for index in entry.recipients}
+            assert taken <= self.alive[key]
+            self.alive[key] -= taken
+        self.pump()
+
+    @rule(key=st.sampled_from(KEYS), age=st.sampled_from([0.0, 30.0]))
+    def give_up(self, key: QueueKey, age: float) -> None:
+        queue = self.scheduler.queues.get(key)
+        while queue is not None and (lease := self.scheduler.lease_for_end(queue, self.now, self.now - age)) is not None:
+            assert lease.entry.due <= self.now
+            assert lease.entry.received_at <= self.now - age
+            self.alive[key] -= {(lease.entry.message_id, index) for index in lease.entry.recipients}
+            self.scheduler.settle(queue, lease, self.now, [])
+        self.pump()
+
+    @rule(limits=st.tuples(LIMITS, LIMITS), vmta=SMALL, total=SMALL)
+    def reload(self, limits: tuple[QueueLimits, QueueLimits], vmta: int | None, total: int | None) -> None:
+        before = self.limits
+        self.now += 0.25
+        self.limits, self.vmta_limit = limits, vmta
+        self.scheduler.reloaded(total)
+        for number, key in enumerate(KEYS):
+            # A rate that is new counts from now on.
+            if before[number % 2].max_msg_rate != limits[number % 2].max_msg_rate:
+                self.attempts[key] = []
+            if before[number % 2].max_connect_rate != limits[number % 2].max_connect_rate:
+                self.connects[key] = self.connects[key][-1:] if limits[number % 2].max_connect_rate is None else []
+        # Connections that are over a lowered limit stay; the checks of `connect` hold for new ones only.
+        self.pump_over()
+
+    def pump_over(self) -> None:
+        while (queue := self.scheduler.next_queue(self.now)) is not None:
+            if queue.idle:
+                channel = queue.idle.pop()
+                assert isinstance(channel, Channel)
+                self.feed(channel)
+                self.scheduler.look_again(queue, self.now)
+            else:
+                self.scheduler.opening(queue, self.now)
+                self.connects[queue.key].append(self.now)
+                self.opening.append(queue)
+        self.check()
+
+    # -- what must hold ------------------------------------------------------------------
+
+    def check(self) -> None:
+        self.nothing_is_lost_or_doubled()
+        for queue in self.scheduler.queues.values():
+            self.its_wait_will_end(queue)
+        self.idle_queues_are_forgotten()
+
+    def nothing_is_lost_or_doubled(self) -> None:
+        for key in KEYS:
+            queue = self.scheduler.queues.get(key)
+            waiting = [entry for entry in self.scheduler.entries(queue)] if queue is not None else []
+            leased = [channel.lease.entry for channel in self.busy() if channel.queue.key == key and channel.lease is not None]
+            found = Counter((entry.message_id, index) for entry in waiting + leased for index in entry.recipients)
+            assert found == Counter(self.alive[key])
+            if queue is not None:
+                assert queue.recipients == len(self.alive[key])
+                assert queue.in_flight == sum(len(entry.recipients) for entry in leased)
+        assert self.scheduler.recipients == sum(map(len, self.alive.values()))
+
+    def its_wait_will_end(self, queue: Queue) -> None:
+        reason = self.scheduler.why(queue, self.now)
+        assert (reason is WaitReason.NONE) == (queue.recipients == queue.in_flight)
+        assert reason is not WaitReason.READY, "work that may go, and nobody looks"
+        if queue.waiting:
+            # In line for a place, whatever it may wait for beside: it will be looked at when there is one.
+            assert queue.budget.full or self.scheduler.total.full
+        elif reason in TIMED and not self.at_work(queue):
+            assert queue.wake_at < NEVER, reason
+            assert self.scheduler.next_wake() <= queue.wake_at
+        elif reason in (WaitReason.VMTA_CONNECTIONS, WaitReason.TOTAL_CONNECTIONS):
+            assert (queue.budget if reason is WaitReason.VMTA_CONNECTIONS else self.scheduler.total).full
+            # It waited for a time before the budget was full, and will stand in line at that time.
+            assert self.scheduler.next_wake() <= queue.wake_at < NEVER
+        elif reason in (WaitReason.QUEUE_CONNECTIONS, WaitReason.CONNECTING):
+            assert queue.connections + queue.opening > 0
+
+    def at_work(self, queue: Queue) -> bool:
+        """Somebody will lease from it, or be done with it, without being asked."""
+        return queue in self.opening or any(channel.queue is queue for channel in self.busy())
+
+    def idle_queues_are_forgotten(self) -> None:
+        for queue in self.scheduler.queues.values():
+            if queue.empty and not queue.paused:
+                assert queue.wake_at < NEVER, "it holds nothing, remembers nothing that ends, and stays"
+
+    def teardown(self) -> None:
+        """However it stands: when receivers take everything and nobody interferes, everything goes out and all is forgotten."""
+        if not hasattr(self, "scheduler"):
+            return
+        for queue in list(self.scheduler.queues.values()):
+            self.scheduler.pause(queue, False)
+        self.pump()
+        chance = random.Random(1)
+        for _ in range(5000):
+            if not self.scheduler.recipients and not self.channels and not self.opening:
+                break
+            self.all_goes_well(chance)
+        assert not self.scheduler.recipients
+        self.time_passes(1000.0)
+        assert not self.scheduler.queues
+        assert not self.scheduler.total.open
+
+    def all_goes_well(self, chance: random.Random) -> None:
+        while self.opening:
+            queue = self.opening.pop()
+            self.scheduler.opened(queue)
+            channel = Channel(queue)
+            self.channels.append(channel)
+            self.feed(channel)
+        for channel in [*self.channels]:
+            if (lease := channel.lease) is not None:
+                self.alive[channel.queue.key] -= {(lease.entry.message_id, index) for index in lease.entry.recipients}
+                self.scheduler.settle(channel.queue, lease, self.now, [])
+                self.feed(channel)
+            elif chance.random() < 0.5:
+                channel.queue.idle.remove(channel)
+                self.channels.remove(channel)
+                self.scheduler.closed(channel.queue, was_open=True)
+        self.time_passes(5.0)
+
+
+TestRelay = Relay.TestCase
+TestRelay.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
