@@ -34,14 +34,26 @@ def _kind(due: Due) -> ReportKind:
 
 
 def reports(
-    message: Message, content: bytes, dues: Sequence[Due], session: Session, general: GeneralSettings, now: float, ids: Sequence[int]
+    message: Message,
+    content: bytes,
+    dues: Sequence[Due],
+    session: Session,
+    general: GeneralSettings,
+    now: float,
+    ids: Sequence[int],
+    vmta: str = "",
 ) -> list[tuple[Message, bytes]]:
-    """One report per kind among `dues`, each with an id out of `ids` (as many as kinds are needed: four do)."""
+    """One report per kind among `dues`, each with an id out of `ids` (as many as kinds are needed: four do).
+
+    `vmta` is the virtual MTA that they go out by, "" the message's own.
+    """
     made: list[tuple[Message, bytes]] = []
     for kind in _KINDS:
         own = [due for due in dues if due.kind == kind]
         if own:
-            made.append(_report(kind, message, content, own, session, general, now, ids[len(made)]))
+            report, body = _report(kind, message, content, own, session, general, now, ids[len(made)])
+            report.vmta = vmta or message.vmta
+            made.append((report, body))
     return made
 
 
@@ -94,7 +106,6 @@ def _report(
         ),
         facts=facts,
         arrival=Arrival(kind="dsn", peer_name=host),
-        vmta=message.vmta,
         pool=message.pool,
         job=message.job,
     )

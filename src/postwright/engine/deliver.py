@@ -69,6 +69,10 @@ class Delivery:
         worker = None
         try:
             worker = await self._open(queue)
+        except Exception:
+            # a defect of ours (the task's end logs it) must not make us try again as fast as the machine can
+            self.node.scheduler.retry_later(queue, self.node.clock.now(), "a local error")
+            raise
         finally:
             if worker is None:
                 self.node.scheduler.closed(queue, was_open=False)
@@ -172,10 +176,14 @@ class Delivery:
 
     async def settle_all(self, queue: Queue, lease: Lease, disposition: Disposition) -> None:
         """The same fate for all recipients of a lease, without a session."""
+        self.node.begin(lease)
         try:
             message = self.node.read_message(lease.entry)
         except KeyError:
             self.node.lost(queue, lease)
+            return
+        except SpoolError as error:
+            self.node.unreadable(queue, lease, error)
             return
         judgement = Judgement((disposition,) * len(lease.entry.recipients))
         self.node.apply(queue, lease, message, judgement, NO_SESSION)
@@ -251,6 +259,7 @@ class Worker:
 
     def _send(self, lease: Lease) -> None:
         node, entry = self.delivery.node, lease.entry
+        node.begin(lease)
         try:
             message, content = node.read(entry)
         except KeyError:
@@ -293,8 +302,11 @@ class Worker:
         if message is None:
             try:
                 message = node.read_message(lease.entry)
-            except (KeyError, SpoolError):
+            except KeyError:
                 node.lost(self.queue, lease)
+                return
+            except SpoolError as error:
+                node.unreadable(self.queue, lease, error)
                 return
         node.apply(self.queue, lease, message, Judgement((disposition,) * len(lease.entry.recipients)), self.session)
 

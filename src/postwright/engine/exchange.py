@@ -45,8 +45,11 @@ class Owner(Protocol):
     def forget(self, shard: int) -> None:
         """Another shard is gone: what it had handed over and is not in flight will be handed over anew."""
 
-    def stale(self, shard: int, message_ids: list[int]) -> None:
+    def stale(self, shard: int, places: list[f.Place]) -> None:
         """Another shard could not find these by their references: hand them over again."""
+
+    def given_back(self, shard: int, places: list[f.Place]) -> None:
+        """Another shard says that these are not of its queues (settings have changed): hand them to whom they belong."""
 
 
 class _Way:
@@ -59,8 +62,8 @@ class _Way:
         self.marks: list[Mark] = []
         self.unstored: deque[tuple[int, list[Mark]]] = deque()
         self.batch = 0
-        self.settled: set[tuple[int, int]] = set()
-        self.settled_until = 0
+        self.settled: set[tuple[int, int]] = set()  # (message id, recipient) settled here, and the other's disk does not know yet
+        self.returned: list[f.Stale | f.GivenBack] = []  # waits for a link
 
 
 class Exchange:
@@ -123,14 +126,19 @@ class Exchange:
 
     def outcome(self, shard: int, mark: Mark) -> None:
         """Tell the accepting shard what became of recipients; kept until it says that they are stored."""
-        self._ways[shard].marks.append(mark)
+        way = self._ways[shard]
+        way.marks.append(mark)
+        if mark.kind == SETTLED:
+            way.settled.update([(mark.message_id, index) for index in mark.recipients])
         self._soon()
 
-    def tell_stale(self, shard: int, message_ids: list[int]) -> None:
-        """Say that references of that shard led nowhere."""
+    def give_back(self, shard: int, frame: f.Stale | f.GivenBack) -> None:
+        """What was handed over cannot be found, or is not ours; said as soon as there is a link."""
         way = self._ways[shard]
         if way.link is not None:
-            way.link.send(f.Stale(message_ids))
+            way.link.send(frame)
+        else:
+            way.returned.append(frame)
 
     def _soon(self) -> None:
         if not self._flushing:
@@ -179,6 +187,9 @@ class Exchange:
         link.send(f.Join(version=f.VERSION, shard=self._number))
         for batch, marks in way.unstored:
             link.send(f.Outcomes(batch, marks))
+        for frame in way.returned:
+            link.send(frame)
+        way.returned = []
         way.link = link
         self._owner.hand_again(way.shard)
 
@@ -192,8 +203,7 @@ class Exchange:
             if frame.version != f.VERSION or frame.shard not in self._ways:
                 link.close()
                 return
-            self._callers[link] = frame.shard
-            self._joined(self._ways[frame.shard])
+            self._joined(link, frame.shard)
             return
         shard = self._callers.get(link)
         if shard is None:
@@ -203,21 +213,22 @@ class Exchange:
         elif isinstance(frame, f.Outcomes):
             self._owner.store_outcomes(shard, frame.marks, lambda: self._say_stored(shard, frame.batch))
         elif isinstance(frame, f.OutcomesStored):
-            unstored = self._ways[shard].unstored
-            while unstored and unstored[0][0] <= frame.batch:
-                unstored.popleft()
-            if frame.batch >= self._ways[shard].settled_until:
-                self._ways[shard].settled.clear()
+            _stored(self._ways[shard], frame.batch)
         elif isinstance(frame, f.Stale):
-            self._owner.stale(shard, frame.message_ids)
+            self._owner.stale(shard, frame.places)
+        elif isinstance(frame, f.GivenBack):
+            self._owner.given_back(shard, frame.places)
 
-    def _joined(self, way: _Way) -> None:
-        """A shard that came back will hand over what its disk says is live; what we settled and it did not yet store is not."""
-        self._flush()
-        way.settled = {(m.message_id, index) for _, marks in way.unstored for m in marks if m.kind == SETTLED for index in m.recipients}
-        way.settled_until = way.batch
+    def _joined(self, link: Link, shard: int) -> None:
+        """A shard speaks to us, perhaps for the second time, and before we have heard that the first link is gone."""
+        for old in [old for old, other in self._callers.items() if other == shard]:
+            del self._callers[old]
+            old.abort()
+            self._owner.forget(shard)
+        self._callers[link] = shard
 
     def _unsettled(self, way: _Way, entries: list[f.Handed]) -> list[f.Handed]:
+        """A shard that came back hands over what its disk says is live; what we settled and it has not stored yet is not."""
         if not way.settled:
             return entries
         for entry in entries:
@@ -227,9 +238,19 @@ class Exchange:
     def _say_stored(self, shard: int, batch: int) -> None:
         way = self._ways[shard]
         if way.link is not None:
+            self._flush()  # what was handed over before the marks were made must arrive before they are forgotten there
             way.link.send(f.OutcomesStored(batch))
 
     def _caller_gone(self, link: Link, reason: str) -> None:
         shard = self._callers.pop(link, None)
         if shard is not None and not self._closing:
             self._owner.forget(shard)
+
+
+def _stored(way: _Way, batch: int) -> None:
+    """The other shard has the marks of `batch` and all before it on disk."""
+    while way.unstored and way.unstored[0][0] <= batch:
+        _, marks = way.unstored.popleft()
+        for mark in marks:
+            if mark.kind == SETTLED:
+                way.settled.difference_update([(mark.message_id, index) for index in mark.recipients])

@@ -120,10 +120,24 @@ class OutcomesStored(Struct, tag="outcomes-stored"):
     batch: int
 
 
+class Place(Struct, array_like=True):
+    """Recipients of a message that were handed over, and where they were said to lie."""
+
+    message_id: int
+    ref: SpoolRef
+    recipients: tuple[int, ...]
+
+
 class Stale(Struct, tag="stale"):
-    """Owning shard to accepting shard: these messages are no longer where their reference says (compaction); hand them over again."""
+    """Owning shard to accepting shard: these are no longer where their reference says (compaction); hand them over again."""
 
-    message_ids: list[int]
+    places: list[Place]
 
 
-Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Join | HandOver | Outcomes | OutcomesStored | Stale
+class GivenBack(Struct, tag="given-back"):
+    """Shard to accepting shard: these queues are not mine by my settings; hand them to whom they belong."""
+
+    places: list[Place]
+
+
+Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Join | HandOver | Outcomes | OutcomesStored | Stale | GivenBack

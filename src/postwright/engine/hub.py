@@ -56,8 +56,14 @@ class Hub(Protocol):
     def read_message(self, entry: Entry) -> Message:
         """As `read`, without the content."""
 
+    def begin(self, lease: Lease) -> None:
+        """A lease is under way; it ends with exactly one of `apply`, `lost`, `unreadable`."""
+
     def lost(self, queue: Queue, lease: Lease) -> None:
         """The reference leads nowhere: the entry is dropped here, and handed over anew if it is still alive."""
+
+    def unreadable(self, queue: Queue, lease: Lease, error: Exception) -> None:
+        """Nothing can be done for the entry now: it waits, and is never forgotten."""
 
     def apply(self, queue: Queue, lease: Lease, message: Message, judgement: Judgement, session: Session) -> None:
         """Settle an attempt: reports, marks, scheduler, in that order."""

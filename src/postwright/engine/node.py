@@ -9,25 +9,25 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from random import Random
 from sys import intern
+from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
 from postwright.engine import bounces
-from postwright.engine import frames as f
 from postwright.engine.counters import Counters
 from postwright.engine.deliver import Delivery, Worker
-from postwright.engine.exchange import Exchange
 from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
 from postwright.engine.queue_state import QueueState, limits, make
 from postwright.engine.settle import Session, Settlement, settle
+from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.model.errors import SpoolError
-from postwright.model.message import IdMaker, Message, SpoolRef
+from postwright.model.message import IdMaker, Message, SpoolRef, format_id
 from postwright.model.outcome import Judgement, Kind
 from postwright.model.work import Entry, Lease, QueueKey
 from postwright.net.clock import Clock, Sweep
@@ -36,7 +36,7 @@ from postwright.net.resolver import Resolver
 from postwright.policy.resolve import Resolved
 from postwright.schedule.queue import Queue, QueueLimits
 from postwright.schedule.scheduler import NEVER, Scheduler
-from postwright.store.spool import Mark, Recovered, Spool
+from postwright.store.spool import Recovered, Spool
 
 RECOVER_BATCH = 2000
 _ONE = (0,)
@@ -78,15 +78,14 @@ class Node:
         self._readers: dict[int, ContentReader] = {}
         self._make_reader = readers
         self._random = random or Random()
-        self._owners: dict[QueueKey, int] = {}
         self._wanted = _wanted(resolved)
         self.scheduler = Scheduler(self._limits, self._vmta_limit, self._share(resolved.settings.general.total_max_smtp_out))
-        self.exchange = Exchange(number, shards, run_dir, self)
+        self.sharing = Sharing(self, run_dir)
+        self.exchange = self.sharing.exchange
         self.delivery = Delivery(self)
         self.intake = Intake(spool, self, clock, self.ids, self.counters)
         self.intake.apply(resolved)
         self._pumping = False
-        self._handing: dict[int, frozenset[int]] = {}  # what `_hand_all` is handing to a shard, or has a moment ago
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = NEVER
 
@@ -116,25 +115,12 @@ class Node:
         self.intake.apply(resolved)
         self.resolved = resolved
         self._wanted = _wanted(resolved)
-        self._owners.clear()
         self.scheduler.reloaded(self._share(resolved.settings.general.total_max_smtp_out))
+        self.sharing.reloaded()
         for worker in list(self.delivery.workers):
             if worker.channel.outstanding == 0:
                 worker.retire()
         self.pump_soon()
-
-    def owner(self, key: QueueKey) -> int:
-        """The shard that a queue lives in. Queues of a virtual MTA with a limit of its own all live in one, so that it is exact."""
-        if self.shards == 1:
-            return 0
-        owner = self._owners.get(key)
-        if owner is None:
-            name = key.vmta if self._vmta_limit(key.vmta) is not None else f"{key.domain}/{key.vmta}"
-            owner = zlib.crc32(name.encode()) % self.shards
-            if len(self._owners) > 200_000:
-                self._owners.clear()
-            self._owners[key] = owner
-        return owner
 
     # -- start and stop -------------------------------------------------------------
 
@@ -154,8 +140,8 @@ class Node:
     def _requeue(self, found: Recovered) -> None:
         now = self.clock.now()
         for recipients, due, attempts, first in found.states:
-            for key, entry in self._entries(found.message, found.ref, recipients):
-                if self.owner(key) == self.number:
+            for key, entry in self.entries(found.message, found.ref, recipients):
+                if self.sharing.mine(key):
                     entry.due, entry.attempts, entry.first_attempt = due, attempts, first
                     self.scheduler.submit(key, entry, now)
 
@@ -181,17 +167,16 @@ class Node:
             key = QueueKey(recipients[0].address.domain, message.vmta)
             self._submit(key, self._entry(message, ref, _ONE))
             return
-        for key, entry in self._entries(message, ref, tuple(range(len(recipients)))):
+        for key, entry in self.entries(message, ref, tuple(range(len(recipients)))):
             self._submit(key, entry)
 
     def _submit(self, key: QueueKey, entry: Entry) -> None:
-        owner = self.owner(key)
-        if owner == self.number:
+        if self.sharing.mine(key):
             self.scheduler.submit(key, entry, self.clock.now())
             if not self._pumping:
                 self.pump_soon()
-        elif entry.message_id not in self._handing.get(owner, ()):
-            self.exchange.hand_over(owner, _handed(key, entry))
+        else:
+            self.sharing.hand_over(key, entry)
 
     def _entry(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> Entry:
         return Entry(
@@ -204,7 +189,7 @@ class Node:
             priority=message.priority,
         )
 
-    def _entries(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> list[tuple[QueueKey, Entry]]:
+    def entries(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> list[tuple[QueueKey, Entry]]:
         """One entry per queue among these recipients."""
         by_domain: dict[str, list[int]] = {}
         for index in recipients:
@@ -269,14 +254,44 @@ class Node:
             reader = self._readers[shard] = self._make_reader(shard)
         return reader
 
+    # -- leases ---------------------------------------------------------------------------
+
+    def begin(self, lease: Lease) -> None:
+        """See `Hub.begin`."""
+        if lease.entry.ref.spool != self.number:
+            self.sharing.borrowed.begin(lease)
+
+    def _end(self, queue: Queue, lease: Lease, again: list[Entry]) -> None:
+        """The lease is over; what is in `again` and still ours waits in its queue."""
+        now = self.clock.now()
+        if self.shards > 1:
+            if lease.entry.ref.spool != self.number:
+                again = self.sharing.borrowed.end(lease, again)
+            if again and not self.sharing.mine(queue.key):
+                self.scheduler.settle(queue, lease, now, [])
+                self.sharing.give_away([(queue.key, entry) for entry in again])
+                return
+        self.scheduler.settle(queue, lease, now, again)
+        if again:
+            self.pump_soon()
+
     def lost(self, queue: Queue, lease: Lease) -> None:
         """See `Hub.lost`."""
         entry = lease.entry
-        self.scheduler.settle(queue, lease, self.clock.now(), [])
         if entry.ref.spool != self.number:
-            self.exchange.tell_stale(entry.ref.spool, [entry.message_id])
+            self._end(queue, lease, [])
+            self.sharing.lost(lease)
         elif self.spool.live_recipients(entry.message_id) is not None:
-            self.log.error("message is alive but cannot be found", message=entry.message_id)
+            self.unreadable(queue, lease, SpoolError("the message is alive and cannot be found"))
+        else:
+            self._end(queue, lease, [])
+
+    def unreadable(self, queue: Queue, lease: Lease, error: Exception) -> None:
+        """See `Hub.unreadable`."""
+        entry = lease.entry
+        which = format_id(entry.message_id)
+        self.log.error("a message waits, something is wrong here", message=which, queue=str(queue.key), exc_info=error)
+        self._end(queue, lease, [replace(entry, due=self.clock.now() + LOOK_AGAIN)])
 
     # -- out ----------------------------------------------------------------------------
 
@@ -284,10 +299,13 @@ class Node:
         """See `Hub.apply`."""
         now = self.clock.now()
         if judgement.dispositions[0].kind is Kind.UNTOUCHED:
-            self.scheduler.settle(queue, lease, now, [], untouched=True)
-            self.pump_soon()
+            self._untouched(queue, lease, now)
             return
-        settlement = settle(message, lease.entry, judgement, session, self.state(queue).context, now, lease.entry.size)
+        try:
+            settlement = settle(message, lease.entry, judgement, session, self.state(queue).context, now, lease.entry.size)
+        except Exception as error:  # a defect of ours: whatever it is, recipients must not stay in flight for ever
+            self.unreadable(queue, lease, error)
+            return
         if settlement.reports:
             due = bounces.wanted(message, settlement.reports)
             if due:
@@ -311,21 +329,22 @@ class Node:
                 self.scheduler.delivered_something(queue)
         traffic.deferred += settlement.deferred
         traffic.bounced += settlement.bounced
-        self.scheduler.settle(queue, lease, now, settlement.again)
-        if settlement.again:
-            self.pump_soon()
+        self._end(queue, lease, settlement.again)
+
+    def _untouched(self, queue: Queue, lease: Lease, now: float) -> None:
+        """Nothing was tried: back to the front of the queue, unless the entry is not ours to keep."""
+        entry = lease.entry
+        if entry.ref.spool != self.number and self.sharing.borrowed.end(lease, [entry]) != [entry]:
+            self.scheduler.settle(queue, lease, now, [])
+            return
+        self.scheduler.settle(queue, lease, now, [], untouched=True)
+        self.pump_soon()
 
     async def _report_then_finish(
         self, queue: Queue, lease: Lease, message: Message, settlement: Settlement, session: Session, now: float
     ) -> None:
         """A report is on disk before the failure that it tells of is forgotten."""
-        due = bounces.wanted(message, settlement.reports)
-        try:
-            _, content = self.read(lease.entry)
-        except (KeyError, SpoolError):
-            content = b"\r\n"
-        ids = [self.ids.next(now) for _ in range(4)]
-        for report, body in bounces.reports(message, content, due, session, self.resolved.settings.general, now, ids):
+        for report, body in self._reports(lease, message, settlement, session, now):
             while True:
                 try:
                     ref = await self.spool.commit(report, (body,))
@@ -337,80 +356,33 @@ class Node:
                 break
         self._finish(queue, lease, settlement, now)
 
-    # -- other shards -----------------------------------------------------------------------
-
-    def take_over(self, shard: int, entries: list[f.Handed]) -> None:
-        """See `exchange.Owner.take_over`."""
-        now = self.clock.now()
-        for e in entries:
-            entry = Entry(e.message_id, e.ref, e.recipients, e.received_at, e.due, e.attempts, e.first_attempt, e.job, e.priority)
-            self.scheduler.submit(QueueKey(e.domain, e.vmta), entry, now)
-        self.pump_soon()
-
-    def store_outcomes(self, shard: int, marks: list[Mark], stored: Callable[[], None]) -> None:
-        """See `exchange.Owner.store_outcomes`."""
-        self.spool.mark(marks).add_done_callback(lambda done: stored() if not done.cancelled() else None)
-
-    def hand_again(self, shard: int) -> None:
-        """See `exchange.Owner.hand_again`."""
-        live = list(self.spool.live())
-        # a message that is live but not yet `accepted` (its turn comes in a moment) must not be handed over by both
-        self._handing[shard] = frozenset([message_id for message_id, _ in live])
-        self.delivery.spawn(self._hand_all(shard, live))
-
-    async def _hand_all(self, shard: int, live: list[tuple[int, SpoolRef]]) -> None:
-        """All that is live and belongs to `shard`; in batches, since it may be a million."""
-        for count, (message_id, ref) in enumerate(live):
-            self._hand_one(message_id, ref, shard)
-            if count % RECOVER_BATCH == RECOVER_BATCH - 1:
-                await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        self._handing.pop(shard, None)
-
-    def _hand_one(self, message_id: int, ref: SpoolRef, shard: int | None = None) -> None:
-        live = self.spool.live_recipients(message_id)
-        if live is None:
-            return
+    def _reports(
+        self, lease: Lease, message: Message, settlement: Settlement, session: Session, now: float
+    ) -> list[tuple[Message, bytes]]:
+        """What senders are to hear. A content that cannot be read, or that no report can be made of, is left out of it."""
+        due = bounces.wanted(message, settlement.reports)
+        general = self.resolved.settings.general
+        ids = [self.ids.next(now) for _ in range(4)]
+        vmta = message.vmta if self.resolved.vmta(message.vmta) is not None else "{default}"
         try:
-            message = self.spool.read_message(message_id, ref)
-        except (KeyError, SpoolError):
-            return
-        due, attempts, first = self.spool.deferral(message_id)
-        for key, entry in self._entries(message, self.spool.ref(message_id) or ref, live):
-            owner = self.owner(key)
-            if owner != self.number and shard in (None, owner):
-                entry.due, entry.attempts, entry.first_attempt = due, attempts, first
-                self.exchange.hand_over(owner, _handed(key, entry))
+            _, content = self.read(lease.entry)
+            return bounces.reports(message, content, due, session, general, now, ids, vmta)
+        except Exception as error:  # a report of little is better than none, and than a recipient in flight for ever
+            self.log.error("a report is made without the message", message=format_id(message.id), exc_info=error)
+            return bounces.reports(message, b"\r\n", due, session, general, now, ids, vmta)
 
-    def forget(self, shard: int) -> None:
-        """See `exchange.Owner.forget`."""
-        self.scheduler.remove(lambda key, entry: entry.ref.spool == shard)
+    # -- see `sharing.Home` ---------------------------------------------------------------------
+
+    def limited(self, vmta: str) -> bool:
+        return self._vmta_limit(vmta) is not None
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self.delivery.spawn(work)
+
+    def drop_reader(self, shard: int) -> None:
         reader = self._readers.pop(shard, None)
         if reader is not None:
             reader.close()
-
-    def stale(self, shard: int, message_ids: list[int]) -> None:
-        """See `exchange.Owner.stale`."""
-        for message_id in message_ids:
-            ref = self.spool.ref(message_id)
-            if ref is not None:
-                self._hand_one(message_id, ref, shard)
-
-
-def _handed(key: QueueKey, e: Entry) -> f.Handed:
-    return f.Handed(
-        e.message_id,
-        e.ref,
-        key.domain,
-        key.vmta,
-        e.recipients,
-        e.due,
-        e.attempts,
-        e.first_attempt,
-        e.received_at,
-        e.job,
-        e.priority,
-    )
 
 
 def _wanted(resolved: Resolved) -> frozenset[str]:

@@ -1,0 +1,228 @@
+"""What a shard shares with the others: which queues are whose, messages handed over by reference and what becomes of them.
+
+The accepting shard's spool stays the truth. Whatever leads nowhere here (a reference that has moved, a queue that is another's since a
+reload) is told to the shard that keeps the message, and that hands it over again, exactly those recipients and no others.
+What cannot be read now is tried again later, with a line in the log each time: nothing alive is ever forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from postwright.engine import frames as f
+from postwright.engine.borrowed import Borrowed
+from postwright.engine.exchange import Exchange
+from postwright.model.errors import SpoolError
+from postwright.model.message import Message, SpoolRef, format_id
+from postwright.model.work import Entry, Lease, QueueKey
+from postwright.net.clock import Clock
+from postwright.schedule.scheduler import Scheduler
+from postwright.store.spool import Mark, Spool
+
+BATCH = 2000
+LOOK_AGAIN = 600.0  # seconds until what cannot be read now is tried again
+RETURN_AFTER = 0.5  # seconds until what is not ours is given back: the other shard is about to reload, too
+OWNERS_KEPT = 200_000
+
+
+class Home(Protocol):
+    """The shard that shares; `engine.node` is the real one."""
+
+    number: int
+    shards: int
+    spool: Spool
+    clock: Clock
+    scheduler: Scheduler
+    log: structlog.stdlib.BoundLogger
+    stopping: bool
+
+    def limited(self, vmta: str) -> bool:
+        """Has the virtual MTA a limit of its own, over all its queues?"""
+
+    def entries(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> list[tuple[QueueKey, Entry]]:
+        """One entry per queue among these recipients."""
+
+    def pump_soon(self) -> None: ...
+    def drop_reader(self, shard: int) -> None: ...
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
+
+
+class Sharing:
+    """See the module; what the `Exchange` carries for this shard."""
+
+    def __init__(self, home: Home, run_dir: Path) -> None:
+        self.home = home
+        self.exchange = Exchange(home.number, home.shards, run_dir, self)
+        self.borrowed = Borrowed()
+        self._owners: dict[QueueKey, int] = {}
+        self._handing: dict[int, frozenset[int]] = {}  # what `_hand_all` is handing to a shard, or has a moment ago
+
+    def owner(self, key: QueueKey) -> int:
+        """The shard that a queue lives in. Queues of a virtual MTA with a limit of its own all live in one, so that it is exact."""
+        if self.home.shards == 1:
+            return 0
+        owner = self._owners.get(key)
+        if owner is None:
+            name = key.vmta if self.home.limited(key.vmta) else f"{key.domain}/{key.vmta}"
+            owner = zlib.crc32(name.encode()) % self.home.shards
+            if len(self._owners) > OWNERS_KEPT:
+                self._owners.clear()
+            self._owners[key] = owner
+        return owner
+
+    def mine(self, key: QueueKey) -> bool:
+        """Does the queue live here?"""
+        return self.home.shards == 1 or self.owner(key) == self.home.number
+
+    # -- ours, for others ---------------------------------------------------------------
+
+    def hand_over(self, key: QueueKey, entry: Entry) -> None:
+        """A message of ours has recipients of another shard's queue."""
+        owner = self.owner(key)
+        if entry.message_id not in self._handing.get(owner, ()):
+            self.exchange.hand_over(owner, _handed(key, entry))
+
+    def hand_again(self, shard: int) -> None:
+        """See `exchange.Owner.hand_again`."""
+        live = list(self.home.spool.live())
+        # a message that is live but not yet `accepted` (its turn comes in a moment) must not be handed over by both
+        self._handing[shard] = frozenset([message_id for message_id, _ in live])
+        self.home.spawn(self._hand_all(shard, live))
+
+    async def _hand_all(self, shard: int, live: list[tuple[int, SpoolRef]]) -> None:
+        """All that is live and belongs to `shard`; in batches, since it may be a million."""
+        for count, (message_id, _) in enumerate(live):
+            self._hand_one(message_id, shard)
+            if count % BATCH == BATCH - 1:
+                await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        self._handing.pop(shard, None)
+
+    def _hand_one(self, message_id: int, shard: int, only: tuple[int, ...] | None = None, not_before: float = 0.0) -> None:
+        """Hand over what is live of a message (of `only` these recipients) and belongs to `shard`."""
+        for key, entry in self._live(message_id, only, partial(self._hand_one, message_id, shard, only)):
+            if self.owner(key) == shard:
+                entry.due = max(entry.due, not_before)
+                self.exchange.hand_over(shard, _handed(key, entry))
+
+    def _live(self, message_id: int, only: tuple[int, ...] | None, again: Callable[[], None]) -> Iterator[tuple[QueueKey, Entry]]:
+        """Entries for what is live of a message of ours. When it cannot be read, `again` is called after a while."""
+        home = self.home
+        states, ref = home.spool.states(message_id), home.spool.ref(message_id)
+        if states is None or ref is None or home.stopping:
+            return
+        try:
+            message = home.spool.read_message(message_id, ref)
+        except (KeyError, SpoolError) as error:
+            home.log.error("a message waits, it cannot be read", message=format_id(message_id), error=str(error))
+            home.clock.call_later(LOOK_AGAIN, again)
+            return
+        for live, due, attempts, first in states:
+            wanted = live if only is None else tuple(index for index in live if index in only)
+            for key, entry in home.entries(message, ref, wanted):
+                if attempts:
+                    entry.due, entry.attempts, entry.first_attempt = due, attempts, first
+                yield key, entry
+
+    def stale(self, shard: int, places: list[f.Place]) -> None:
+        """See `exchange.Owner.stale`."""
+        for place in places:
+            moved = self.home.spool.ref(place.message_id) != place.ref
+            if not moved:
+                self.home.log.error("a message waits, another shard cannot find it", message=format_id(place.message_id), shard=shard)
+            not_before = 0.0 if moved else self.home.clock.now() + LOOK_AGAIN
+            self._hand_one(place.message_id, shard, place.recipients, not_before)
+
+    def given_back(self, shard: int, places: list[f.Place]) -> None:
+        """See `exchange.Owner.given_back`."""
+        for place in places:
+            retry = partial(self.given_back, shard, [place])
+            self._settle_in(self._live(place.message_id, place.recipients, retry))
+
+    def store_outcomes(self, shard: int, marks: list[Mark], stored: Callable[[], None]) -> None:
+        """See `exchange.Owner.store_outcomes`."""
+        self.home.spool.mark(marks).add_done_callback(lambda done: stored() if not done.cancelled() else None)
+
+    # -- others', with us ---------------------------------------------------------------
+
+    def take_over(self, shard: int, entries: list[f.Handed]) -> None:
+        """See `exchange.Owner.take_over`."""
+        now = self.home.clock.now()
+        foreign: list[f.Place] = []
+        for e in self.borrowed.adopt(entries):
+            key = QueueKey(e.domain, e.vmta)
+            if self.mine(key):
+                entry = Entry(e.message_id, e.ref, e.recipients, e.received_at, e.due, e.attempts, e.first_attempt, e.job, e.priority)
+                self.home.scheduler.submit(key, entry, now)
+            else:
+                foreign.append(f.Place(e.message_id, e.ref, e.recipients))
+        if foreign:
+            self.home.clock.call_later(RETURN_AFTER, partial(self.exchange.give_back, shard, f.GivenBack(foreign)))
+        self.home.pump_soon()
+
+    def forget(self, shard: int) -> None:
+        """See `exchange.Owner.forget`."""
+        self.home.scheduler.remove(lambda key, entry: entry.ref.spool == shard)
+        self.borrowed.orphan(shard)
+        self.home.drop_reader(shard)
+
+    def lost(self, lease: Lease) -> None:
+        """The reference of another shard's entry leads nowhere."""
+        entry = lease.entry
+        self.exchange.give_back(entry.ref.spool, f.Stale([_place(entry)]))
+
+    # -- a reload -------------------------------------------------------------------------
+
+    def reloaded(self) -> None:
+        """Settings have changed, and with them perhaps whose queues are whose: what is not ours any more leaves."""
+        self._owners.clear()
+        if self.home.shards > 1:
+            self.give_away(self.home.scheduler.remove(lambda key, entry: not self.mine(key)))
+
+    def give_away(self, entries: list[tuple[QueueKey, Entry]]) -> None:
+        """These were in queues of ours that are another's now."""
+        back: dict[int, list[f.Place]] = {}
+        for key, entry in entries:
+            if entry.ref.spool == self.home.number:
+                self.hand_over(key, entry)
+            else:
+                back.setdefault(entry.ref.spool, []).append(_place(entry))
+        for shard, places in back.items():
+            self.exchange.give_back(shard, f.GivenBack(places))
+
+    def _settle_in(self, entries: Iterator[tuple[QueueKey, Entry]]) -> None:
+        """Each into its queue, wherever that is."""
+        now = self.home.clock.now()
+        for key, entry in entries:
+            if self.mine(key):
+                self.home.scheduler.submit(key, entry, now)
+            else:
+                self.hand_over(key, entry)
+        self.home.pump_soon()
+
+
+def _place(entry: Entry) -> f.Place:
+    return f.Place(entry.message_id, entry.ref, entry.recipients)
+
+
+def _handed(key: QueueKey, e: Entry) -> f.Handed:
+    return f.Handed(
+        e.message_id,
+        e.ref,
+        key.domain,
+        key.vmta,
+        e.recipients,
+        e.due,
+        e.attempts,
+        e.first_attempt,
+        e.received_at,
+        e.job,
+        e.priority,
+    )
