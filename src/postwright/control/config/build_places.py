@@ -53,8 +53,9 @@ class Places:
 
     def __init__(self, report: Report, folder: Path, state_dir: Path | None, defaults: str = "") -> None:
         self.defaults = defaults
+        self.refused: frozenset[str] = frozenset()  # directives of which a value was left out
         self._report = report
-        self._folder = folder
+        self._folder = os.path.abspath(folder)
         self._state_dir = state_dir
 
     def beside(self, path: str) -> str:
@@ -117,7 +118,9 @@ class Places:
                 found[key] = structs.replace(before, **given)
             else:
                 found[key] = ListenerSettings(**{"source": block.head.source, **given, **place, "origin": block.origin})
-        return tuple(found.values()) or (ListenerSettings(old.get("smtp-ip", "0.0.0.0"), old.get("smtp-port", 25)),)
+        if found or "smtp-listener" in self.refused:  # who wrote one that was left out has not asked for all addresses
+            return tuple(found.values())
+        return (ListenerSettings(old.get("smtp-ip", "0.0.0.0"), old.get("smtp-port", 25)),)
 
     def address_of(self, block: Block) -> dict[str, Any]:
         """`IP:PORT` in the head of a listener's block."""

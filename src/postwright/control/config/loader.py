@@ -78,6 +78,7 @@ def _load(report: Report, files: Files, sources: list[Included], places: Places,
         with source:
             reader.read(source.text, items)
     _locate(items, places)
+    places.refused = frozenset(reader.refused)
     References(report, items).check()
     settings = checks.check(Builder(report, places, items).build(), items, report)
     _tell_states(reader, report)

@@ -16,8 +16,9 @@ from postwright.control.config.directive import Directive, Kind, Scope, State, V
 from postwright.control.config.directives import BLOCKS, find, find_block, names_in, scopes_of
 from postwright.control.config.includes import Files
 from postwright.control.config.lines import Line, Text, without_comment
+from postwright.control.config.problems import is_secret
 from postwright.control.config.report import Report
-from postwright.control.config.suggest import did_you_mean
+from postwright.control.config.suggest import did_you_mean, nearest
 from postwright.policy.settings import Origin
 
 # Rules of these lists may be left out where they are broken, and the rest still holds (tolerant mode).
@@ -84,6 +85,7 @@ class Reader:
         self._report = report
         self._values: dict[tuple[int, str], Any] = {}
         self.used: dict[str, Directive] = {}
+        self.refused: set[str] = set()  # directives and tags of which a value was not taken
 
     def read(self, text: Text, items: list[Entry | Block], scope: Scope = Scope.GLOBAL) -> None:
         """Adds what stands in `text`, as inside of a block of `scope`, to `items`."""
@@ -149,11 +151,14 @@ class Reader:
         # a pipe with its arguments, or a name with blanks, is a name all the same
         kind = kinds.TEXT if row.kind in (kinds.NAME, kinds.DIRECTORY) else row.kind
         try:
+            if not head:
+                raise ValueProblem("the name is missing")
             return kind.parse(head)
         except ValueProblem as problem:
             at = line.name.find(head) if head else len(line.name) - 1
             tag = Line(line.number, line.name[: max(at, 0)], line.name[max(at, 0) :])
             message = f"<{row.name}>: {problem.message}"
+            self.refused.add(row.name)
             self._report.at(text, tag, message, offset=problem.offset, expected=row.kind.expected, hint=problem.hint)
             return None
 
@@ -196,7 +201,7 @@ class Reader:
         else:
             row = find(line.name, scope)
         if row is None or row.state is State.REMOVED:
-            self._unknown(block, text, line)
+            self._unknown(block, text, line, row)
             return
         if row.name == "include":
             self._include(block, text, line)
@@ -210,6 +215,7 @@ class Reader:
                 missing = not line.value
                 forgiven = scope in _RULES or (problem.unknown and _may_be_left_out(row, scope))
                 shown = ValueProblem("the value is missing", problem.offset, problem.hint) if missing and not problem.hint else problem
+                self.refused.add(row.name)
                 self._report.value(text, line if line.name else Line(line.number, "", line.value), shown, row.kind.expected, forgiven)
                 return
         if row.clears and line.value == '""':
@@ -228,18 +234,22 @@ class Reader:
         if row.state is not State.EFFECTIVE or row.deprecated:
             self.used.setdefault(row.name if row.name else "bounce-category-patterns", row)
 
-    def _unknown(self, block: _Open, text: Text, line: Line) -> None:
+    def _unknown(self, block: _Open, text: Text, line: Line, removed: Directive | None) -> None:
         assert block.scope is not None
         where = f"in <{block.tag}>" if block.tag else "outside of blocks"
         scopes = scopes_of(line.name)
-        if line.name.startswith("/"):
+        if removed is not None:
+            self._report.at(text, line, f"unknown directive `{line.name}` {where}", hint=removed.reason, forgiven=True)
+        elif line.name.startswith("/"):
             self._report.at(text, line, f"a rule may not stand {where}", hint="rules belong in <bounce-category-patterns>", forgiven=True)
         elif scopes:
             places = " or ".join("the open, outside of blocks" if s is Scope.GLOBAL else f"<{s.value}>" for s in scopes)
             self._report.at(text, line, f"`{line.name}` belongs in {places}, not {where}", forgiven=True)
         else:
-            hint = did_you_mean(line.name, names_in(block.scope))
-            self._report.at(text, line, f"unknown directive `{line.name}` {where}", hint=hint, forgiven=True)
+            near = nearest(line.name, names_in(block.scope))
+            hint = f"did you mean `{near}`?" if near else ""
+            message = f"unknown directive `{line.name}` {where}"
+            self._report.at(text, line, message, hint=hint, forgiven=True, secret=is_secret(near))
 
     def _include(self, block: _Open, text: Text, line: Line) -> None:
         row = find("include", block.scope or Scope.GLOBAL)

@@ -166,9 +166,11 @@ class References:
             if any(entry.row.name == "virtual-mta" for entry in pool.entries())
         }
         for pool in self._blocks.get("virtual-mta-pool", ()):
-            if _name(pool) not in filled:
+            if _name(pool) in filled:
+                continue
+            if self._report.tolerant or not self._report.failed:  # else its members are among the errors
                 self._report.at(pool.text, pool.line, f"pool `{pool.head}` has no member", level="warning", hint="mail for it is refused")
-                self._items.remove(pool)
+            self._items.remove(pool)
 
 
 def _name(block: Block) -> str:

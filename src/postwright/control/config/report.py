@@ -40,8 +40,12 @@ class Report:
         expected: str = "",
         hint: str = "",
         kind: Class = "language",
+        secret: bool = False,
     ) -> None:
-        """A problem of a line: of its name, or of its value at `offset`. `forgiven`: a warning in tolerant mode."""
+        """A problem of a line: of its name, or of its value at `offset`.
+
+        `forgiven`: a warning in tolerant mode; `secret`: show the name alone, whatever it looks like.
+        """
         if forgiven and self.tolerant and level == "error":
             level = "warning"
         if self.offline and kind == "environment":
@@ -52,7 +56,7 @@ class Report:
         self._seen.add(key)
         row = text.row(line.number)
         column = text.column(line, offset)
-        shown = masked(row)
+        shown = masked(row, secret)
         # a place within what is masked would tell of its length
         self.add(Problem(level, text.name, line.number, min(column, len(shown) + 1), message, shown, expected, hint, kind))
 
