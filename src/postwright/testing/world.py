@@ -68,6 +68,8 @@ class World:
         self.loop = SimulatedLoop()
         self.clock = SimulatedClock(self.loop, START)
         self.receivers: dict[str, Receiver] = {}
+        self.zone: dict[str, Mapping[str, Sequence[str]]] = {}  # the DNS: name -> kind -> records
+        self.failing: set[str] = set()  # names for which no name server answers
         self.records: list[Record] = []
         self.log: list[LogLine] = []
         self.nodes: list[Node] = []
@@ -75,10 +77,10 @@ class World:
         self._sync = sync
         self._disks = [SimulatedDisk() for _ in range(shards)]
         self._spools: list[SimulatedSpool] = []
+        self._past: list[Node] = []  # those that crashed: what they were about is not collected before the world ends
         self._sessions: list[list[MemoryTransport]] = [[] for _ in range(shards)]
         self._folder = tempfile.TemporaryDirectory(prefix="pw-")  # for the sockets between shards
         self.loop.set_exception_handler(self._unexpected)
-        self.resolver: FakeResolver = self.run(self._make_resolver())
         for shard in range(shards):
             self.run(self._begin(shard))
 
@@ -93,11 +95,6 @@ class World:
     def node(self) -> Node:
         """The first shard."""
         return self.nodes[0]
-
-    @property
-    def zone(self) -> dict[str, Mapping[str, Sequence[str]]]:
-        """The DNS: name -> kind -> records. `resolver.source.failing` are the names that are not answered."""
-        return self.resolver.source.zone
 
     def host(self, name: str, rules: Iterable[str] = (), **options: Any) -> Receiver:
         """A receiver of that name, with an address of its own. `options` as of `SinkServer`."""
@@ -197,6 +194,7 @@ class World:
         """The power of one shard goes: nothing is finished, nobody is told. Only its disk remains."""
         node = self.nodes[shard]
         self._spools[shard].crash()
+        self._past.append(node)
         node.stopping = node.scheduler.stopping = node.intake.stopping = True
         node.exchange.cut()
         dialer = node.dialer
@@ -225,8 +223,10 @@ class World:
         for node in self.nodes:
             self.run(_call(partial(node.reload, Resolved(settings))))
 
-    async def _make_resolver(self) -> FakeResolver:
-        return FakeResolver({}, clock=self.clock, seed=self._seed, own_names=self.settings.general.host_name)
+    def _resolver(self) -> FakeResolver:
+        resolver = FakeResolver({}, clock=self.clock, seed=self._seed, own_names=self.settings.general.host_name)
+        resolver.source.zone, resolver.source.failing = self.zone, self.failing
+        return resolver
 
     async def _begin(self, shard: int) -> None:
         spool = SimulatedSpool(self._disks[shard], shard, _Sink(self.records), self.clock, self._sync)
@@ -236,7 +236,7 @@ class World:
             Resolved(self.settings),
             spool,
             clock=self.clock,
-            resolver=self.resolver,
+            resolver=self._resolver(),
             dialer=SimulatedDialer(self.receivers, self.clock, self.random),
             log=structlog.wrap_logger(None, processors=[partial(self._logged, shard)]),
             run_dir=Path(self._folder.name),
