@@ -148,7 +148,9 @@ class Relay(RuleBasedStateMachine):
         return [channel for channel in self.channels if channel.lease is not None]
 
     @precondition(lambda self: self.busy())
-    @rule(data=st.data(), outcome=st.sampled_from(["final", "again", "mixed", "untouched"]), then=st.sampled_from(["feed", "feed", "close"]))
+    @rule(
+        data=st.data(), outcome=st.sampled_from(["final", "again", "mixed", "untouched"]), then=st.sampled_from(["feed", "feed", "close"])
+    )
     def transaction_ends(self, data: st.DataObject, outcome: str, then: str) -> None:
         busy = self.busy()
         channel = busy[data.draw(st.integers(0, len(busy) - 1))]
@@ -270,7 +272,7 @@ class Relay(RuleBasedStateMachine):
     def nothing_is_lost_or_doubled(self) -> None:
         for key in KEYS:
             queue = self.scheduler.queues.get(key)
-            waiting = [entry for entry in self.scheduler.entries(queue)] if queue is not None else []
+            waiting = list(self.scheduler.entries(queue)) if queue is not None else []
             leased = [channel.lease.entry for channel in self.busy() if channel.queue.key == key and channel.lease is not None]
             found = Counter((entry.message_id, index) for entry in waiting + leased for index in entry.recipients)
             assert found == Counter(self.alive[key])
