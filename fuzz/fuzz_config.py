@@ -57,9 +57,12 @@ def fuzz_one(data: bytes) -> None:
 
 SEEDS = [
     b"host-name a.example\nlog-file x.log\nsmtp-listener 127.0.0.1:2525 source={in}\n<source {in}>\nrequire-auth yes\n</source>\n",
-    b"<source 0/0>\r\n  require-auth true # all\r\n  allow-starttls yes\r\n</source>\r\n<source 10/8>\r\nalways-allow-relaying yes\r\n</source>",
-    b'<smtp-user foo>\npassword "se\\"sa\\\\me"\nsource {auth}\n</smtp-user>\nrelay-domain [*.]a.example\nrelay-address /@foo(bar)?\\.example$/\n',
-    b"domain-macro a x, $b,\n y.example\ndomain-macro b c,d\n<domain $a.$b>\nmax-smtp-out 3\nretry-after 10m,1h\nmax-msg-rate 83/10m\n</domain>\n",
+    b"<source 0/0>\r\n  require-auth true # all\r\n  allow-starttls yes\r\n"
+    b"</source>\r\n<source 10/8>\r\nalways-allow-relaying yes\r\n</source>",
+    b'<smtp-user foo>\npassword "se\\"sa\\\\me"\nsource {auth}\n</smtp-user>\n'
+    b"relay-domain [*.]a.example\nrelay-address /@foo(bar)?\\.example$/\n",
+    b"domain-macro a x, $b,\n y.example\ndomain-macro b c,d\n<domain $a.$b>\n"
+    b"max-smtp-out 3\nretry-after 10m,1h\nmax-msg-rate 83/10m\n</domain>\n",
     b"<virtual-mta m>\nsmtp-source-host 192.0.2/24 m.example\n<domain *>\nsmtp-hosts [10.1.2.3]:26;lookup-mx:x.example,y\n</domain>\n"
     b"domain-key s, *, k.pem\n</virtual-mta>\n<virtual-mta-pool p>\nvirtual-mta m\n<domain gmail.com>\nbounce-after 4d12h\n</domain>\n"
     b"</virtual-mta-pool>\n",
@@ -72,7 +75,8 @@ SEEDS = [
     b"<acct-file |/bin/cat -u>\nrecords d, bounce\nrecord-fields d *,!rcpt,header_X\nmax-size 50M\ndelete-after never\n</acct-file>\n"
     b"<spool /var/spool/x>\npriority 5\nmin-free-space 1g\n</spool>\nspool y\n",
     b"http-access 0/0 monitor,deny-logs\nhttp-access # x\n<unknown b>\n<domain x>\n</unknown>\n421-means-mx-unavailable yes\n",
-    "\ufeff# r\u00e9glages\n<domain b\u00fccher.example>\nqueue-priority 7\n</domain>\n<address-list a>\naddress /x/\n</address-list>\n".encode(),
+    "\ufeff# r\u00e9glages\n<domain b\u00fccher.example>\nqueue-priority 7\n"
+    "</domain>\n<address-list a>\naddress /x/\n</address-list>\n".encode(),
 ]
 
 if __name__ == "__main__":

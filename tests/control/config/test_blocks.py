@@ -179,7 +179,7 @@ def test_a_named_source_needs_no_braces_and_an_address_is_none(good: Good, found
         ("<domain a>\n<source 10/8>\nrequire-auth yes\n</source>\n</domain>\n", [(2, "<source> may not stand in <domain>")]),
         ("<domain>\n</domain>\n", [(1, "<domain>: the name is missing")]),
         ("<virtual-mta>\n</virtual-mta>\n", [(1, "<virtual-mta>: the name is missing")]),
-        ("<domain a b c>\n</domain>\n", [(1, "<domain>: `a b c` is no pattern of domains")]),
+        ("<domain a b c>\n</domain>\n", [(1, "<domain>: one domain, or a domain-macro for several")]),
         ("/x/ other\n", [(1, "a rule may not stand outside of blocks")]),
         ("require-auth yes\n", [(1, "`require-auth` belongs in <source>, not outside of blocks")]),
         ("<source 10/8>\nlog-file x\n</source>\n", [(2, "`log-file` belongs in the open, outside of blocks, not in <source>")]),

@@ -102,6 +102,12 @@ def test_sources_from_wide_to_narrow_then_the_listener_then_the_login(good: Good
     assert resolved.named_source("{pickup}").jobid_header == ""
 
 
+def test_local_is_every_name_of_this_host(good: Good) -> None:
+    settings = good("relay-domain local\n" + block("domain local", "max-smtp-out 5") + "host-name A.example\nhost-name b.example\n")
+    assert settings.relay_domains == ("a.example", "b.example")
+    assert [queue(settings, name).max_smtp_out for name in ("a.example", "b.example", "c.example")] == [5, 5, 20]
+
+
 def test_everything_that_won_has_its_line(good: Good) -> None:
     settings = good(block("domain *", "max-smtp-out 1", "retry-after 1m") + block("domain a.example", "max-smtp-out 2"))
     rows = {row.directive: (row.value, str(row.origin)) for row in Resolved(settings).explain_queue("a.example", "{default}")}

@@ -121,6 +121,14 @@ def test_unknown_words_behind_a_known_value(found: Found, good: Good) -> None:
     assert settings.listeners == ()  # not the implicit 0.0.0.0:25, which nobody asked for
 
 
+def test_a_source_host_the_other_way_round_is_understood(found: Found, good: Good) -> None:
+    text = "<virtual-mta m>\nsmtp-source-host m.example.com 192.0.2.1\n</virtual-mta>\n"
+    [(level, line, _)] = found(text)
+    assert (level, line) == ("error", 2)
+    [rule] = good(text, tolerant=True).vmtas["m"].smtp_source_host
+    assert (rule.network, rule.name) == ("192.0.2.1", "m.example.com")
+
+
 def test_who_may_relay_is_never_guessed(found: Found) -> None:
     for text in (
         "relay-domain a.example b.example\n",

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from postwright.control.config import build_lists, fill
-from postwright.control.config.build_places import Places
+from postwright.control.config.build_places import Places, own_name
 from postwright.control.config.directive import Scope, ValueProblem
 from postwright.control.config.directives import find
 from postwright.control.config.macros import Macros
@@ -59,6 +59,8 @@ class Builder:
             else:
                 self.entries.append(item)
         self.macros.check()
+        # `local` as a domain stands for all names of this host (powermta.md 1.1)
+        self._own = [domain_pattern(entry.value) for entry in self.entries if entry.row.name == "host-name"] or [own_name().lower()]
 
     def build(self) -> Settings:
         """The settings, not yet checked."""
@@ -127,6 +129,8 @@ class Builder:
         return tuple(merged.values())
 
     def _expanded(self, pattern: str, user: Entry) -> list[str]:
+        if pattern == "local":
+            return list(self._own)
         names = self.macros.expand(pattern, user)
         if "$" not in pattern:
             return list(names)

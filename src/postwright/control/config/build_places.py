@@ -198,7 +198,7 @@ class Places:
     def finished(self, settings: Settings) -> Settings:
         """With the paths of global state in their place, and a name."""
         general = settings.general
-        changed = {"log_file": self.state(general.log_file), "host_name": general.host_name or (_own_name(),)}
+        changed = {"log_file": self.state(general.log_file), "host_name": general.host_name or (own_name(),)}
         pickup = tuple(self.state(folder) for folder in settings.pickup)
         return structs.replace(settings, general=structs.replace(general, **changed), pickup=pickup)
 
@@ -214,7 +214,7 @@ class Places:
         return tuple(found)
 
 
-def _own_name() -> str:
+def own_name() -> str:
     """The system's name for itself, where the configuration gives none. Not looked up: a load does not wait for the DNS."""
     try:
         return values.host_name(socket.gethostname())

@@ -58,15 +58,20 @@ class State(Enum):
 class ValueProblem(ValueError):
     """The words of a directive are not what its kind wants. `offset` is where in the text given to `parse`, from 0.
 
-    `unknown` says that the value is well, but words follow that nobody knows.
+    Tolerant mode leaves the line out where that is safe: `expression` says that it is the expression of a rule which is broken,
+    `unknown` that the value is well but for words that nobody knows. `instead` is a value to take then.
     """
 
-    def __init__(self, message: str, offset: int = 0, hint: str = "", *, unknown: bool = False) -> None:
+    def __init__(
+        self, message: str, offset: int = 0, hint: str = "", *, unknown: bool = False, expression: bool = False, instead: Any = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset
         self.hint = hint
         self.unknown = unknown
+        self.expression = expression
+        self.instead = instead
 
 
 class Kind(Struct, frozen=True):

@@ -7,6 +7,7 @@ raises `ValueProblem`. How single values are read is in `values`, lines with a s
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -153,6 +154,17 @@ def _file_or_url(text: str) -> str:
     return _url(text) if re.match(r"https?://", text, re.IGNORECASE) else _word(text)
 
 
+def _ciphers(text: str) -> str:
+    value = _text(text)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(value)
+    except ssl.SSLError:
+        raise ValueProblem("OpenSSL knows no cipher of this list", hint="such as HIGH:!ADH:@STRENGTH") from None
+    except ValueError:
+        raise ValueProblem("this is no list of ciphers") from None
+    return value
+
+
 def _kind(notation: str, expected: str, parse: Callable[[str], Any]) -> Kind:
     return Kind(notation, expected, parse)
 
@@ -200,6 +212,7 @@ DATA_RATE = _kind("SIZE/[N]unit", "a data rate such as 10m/h, or unlimited", _on
 # -- words --------------------------------------------------------------------------------
 
 TEXT = _kind("TEXT", "a text, in quotation marks or up to the end of the line", _text)
+CIPHERS = _kind("LIST", "a list of ciphers, as OpenSSL writes it", _ciphers)
 WORDS = _kind("...", "anything", _words)
 NAME = _kind("NAME", "one name", _loose)
 NAME_LIST = _kind("NAME[,NAME...]", "a list of names", _each(_word))

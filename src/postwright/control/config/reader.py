@@ -22,7 +22,7 @@ from postwright.control.config.suggest import did_you_mean, nearest
 from postwright.policy.settings import Origin
 
 # Rules of these lists may be left out where they are broken, and the rest still holds (tolerant mode).
-_RULES = (Scope.BOUNCE_CATEGORIES, Scope.SMTP_PATTERN_LIST, Scope.PATTERN_LIST)
+_RULES = (Scope.SMTP_PATTERN_LIST, Scope.PATTERN_LIST)
 _SCOPE_OF = {scope.value: scope for scope in Scope} | {"sparkpost-analytics": Scope.SIGNALS}
 # A rule of bounce-category-patterns has no name; this row stands for it.
 CATEGORY = Directive("", (Scope.BOUNCE_CATEGORIES,), kinds.CATEGORY_RULE, "a pattern and its category", repeat=True)
@@ -159,7 +159,8 @@ class Reader:
             tag = Line(line.number, line.name[: max(at, 0)], line.name[max(at, 0) :])
             message = f"<{row.name}>: {problem.message}"
             self.refused.add(row.name)
-            self._report.at(text, tag, message, offset=problem.offset, expected=row.kind.expected, hint=problem.hint)
+            forgiven = problem.unknown and row.name != "source"
+            self._report.at(text, tag, message, offset=problem.offset, expected=row.kind.expected, hint=problem.hint, forgiven=forgiven)
             return None
 
     def _unknown_block(self, parent: _Open, text: Text, line: Line, tag: str) -> None:
@@ -202,26 +203,29 @@ class Reader:
             row = find(line.name, scope)
         if row is None or row.state is State.REMOVED:
             self._unknown(block, text, line, row)
-            return
-        if row.name == "include":
+        elif row.name == "include":
             self._include(block, text, line)
-            return
-        try:
-            value = self._value(row.kind, line.value)
-        except ValueProblem as problem:
-            if row.clears and line.value == '""':
-                value = None
-            else:
-                missing = not line.value
-                forgiven = scope in _RULES or (problem.unknown and _may_be_left_out(row, scope))
-                shown = ValueProblem("the value is missing", problem.offset, problem.hint) if missing and not problem.hint else problem
-                self.refused.add(row.name)
-                self._report.value(text, line if line.name else Line(line.number, "", line.value), shown, row.kind.expected, forgiven)
-                return
+        else:
+            entry = self._entry(row, scope, text, line)
+            if entry is not None:
+                self._note(row)
+                block.items.append(entry)
+
+    def _entry(self, row: Directive, scope: Scope, text: Text, line: Line) -> Entry | None:
+        """The directive with its value; None when that was refused. A value of None that clears is `fill.cleared`'s to know."""
         if row.clears and line.value == '""':
-            value = None
-        self._note(row)
-        block.items.append(Entry(row, value, text, line))
+            return Entry(row, None, text, line)
+        try:
+            return Entry(row, self._value(row.kind, line.value), text, line)
+        except ValueProblem as problem:
+            forgiven = _may_be_left_out(problem, row, scope)
+            if not line.value and not problem.hint:
+                problem.message = "the value is missing"
+            self._report.value(text, line, problem, row.kind.expected, forgiven)
+            if forgiven and self._report.tolerant and problem.instead is not None:
+                return Entry(row, problem.instead, text, line)
+            self.refused.add(row.name)
+            return None
 
     def _value(self, kind: Kind, value: str) -> Any:
         key = (id(kind), value)
@@ -264,9 +268,11 @@ class Reader:
                 self.read(included.text, block.items, block.scope or Scope.GLOBAL)
 
 
-def _may_be_left_out(row: Directive, scope: Scope) -> bool:
-    """Not what says who may relay, and not what says who somebody is."""
-    return scope not in (Scope.SOURCE, Scope.USER) and not row.name.startswith(("relay-", "http-access"))
+def _may_be_left_out(problem: ValueProblem, row: Directive, scope: Scope) -> bool:
+    """A rule whose expression is broken, or a value with words that nobody knows; but nothing that says who may relay, or who is who."""
+    if scope is Scope.BOUNCE_CATEGORIES or (problem.expression and scope in _RULES):
+        return True
+    return problem.unknown and scope not in (Scope.SOURCE, Scope.USER) and not row.name.startswith(("relay-", "http-access"))
 
 
 # Blocks that need no name.

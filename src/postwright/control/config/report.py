@@ -68,8 +68,8 @@ class Report:
 
     def row(self, text: Text, number: int, column: int, message: str) -> None:
         """A row that could not even be cut into words."""
-        row = text.row(number)
-        self.add(Problem("error", text.name, number, column, message, masked(row)))
+        shown = masked(text.row(number))
+        self.add(Problem("error", text.name, number, min(column, len(shown) + 1), message, shown))
 
     def add(self, problem: Problem) -> None:
         """Any problem."""

@@ -61,7 +61,8 @@ def checked(parse: Callable[[str], T], text: str, at: int) -> T:
     try:
         return parse(text)
     except ValueProblem as problem:
-        raise ValueProblem(problem.message, problem.offset + at, problem.hint) from None
+        problem.offset += at
+        raise
 
 
 def take(scanner: Scanner, what: str, parse: Callable[[str], T]) -> T:
@@ -138,7 +139,8 @@ def _shifted(cut: Callable[[str], list[tuple[str, int]]], scanner: Scanner) -> l
     try:
         return [(word, at + start) for word, at in cut(scanner.rest())]
     except ValueProblem as problem:
-        raise ValueProblem(problem.message, problem.offset + start, problem.hint) from None
+        problem.offset += start
+        raise
 
 
 def submission_result(scanner: Scanner) -> SubmissionResult:
@@ -249,8 +251,10 @@ def source_host(text: str) -> SourceHostRule:
     try:
         network = values.network(first)
     except ValueProblem as problem:
-        swapped = not scanner.done() and re.match(r"[\d.:/]+$", scanner.text[scanner.at :]) is not None
-        raise ValueProblem(problem.message, at, "the address comes first, the host name second" if swapped else problem.hint) from None
+        # machine-written files have it the other way round; there is but one way to understand them
+        swapped = _swapped(first, scanner.rest())
+        hint = "the address comes first, the host name second" if swapped is not None else problem.hint
+        raise ValueProblem(problem.message, at, hint, unknown=swapped is not None, instead=swapped) from None
     name = take(scanner, "the host name", values.host_name)
     scanner.end()
     return SourceHostRule(network.removesuffix("/32" if ":" not in network else "/128"), name)
@@ -268,6 +272,13 @@ def name_server(text: str) -> str:
     address = checked(values.address, host, at)
     number = checked(values.port, digits, at + len(host) + 1)
     return f"[{address}]:{number}" if ":" in address else f"{address}:{number}"
+
+
+def _swapped(host: str, address: str) -> SourceHostRule | None:
+    try:
+        return SourceHostRule(values.address(address), values.host_name(host))
+    except ValueProblem:
+        return None
 
 
 def listener_address(text: str) -> ListenerAddress:
@@ -342,7 +353,8 @@ def domain_key(text: str) -> DomainKey:
     items = comma_list(text)
     if len(items) != 3:
         at = items[3][1] if len(items) > 3 else len(text)
-        raise ValueProblem("a key is a selector, a domain and a file", at, "selector, example.com, /path/to/key.pem")
+        hint = "selector, example.com, /path/to/key.pem"
+        raise ValueProblem("a key is a selector, a domain and a file", at, hint, unknown=len(items) > 3)
     (selector, _), (domain, at), (file, _) = items
     return DomainKey(selector, checked(domain_or_macro, domain, at), file)
 
@@ -353,6 +365,8 @@ def domain_or_macro(text: str) -> str:
     A backslash before the dollar is a real file's: a script had written it. No domain holds a dollar, so the macro is meant.
     """
     text = text.replace("\\$", "$")
+    if " " in text:
+        raise ValueProblem("one domain, or a domain-macro for several", len(text.split(" ", 1)[0]) + 1, unknown=True)
     return text.lower() if "$" in text else values.domain_pattern(text)
 
 
@@ -411,7 +425,8 @@ def record_type(text: str) -> str:
     """A type of record by its short name."""
     found = RECORD_TYPES.get(text.lower())
     if found is None:
-        raise ValueProblem(f"`{text}` is no type of record", hint=f"types are {', '.join(dict.fromkeys(RECORD_TYPES.values()))}")
+        hint = f"types are {', '.join(dict.fromkeys(RECORD_TYPES.values()))}"
+        raise ValueProblem(f"`{text}` is no type of record", hint=hint, unknown=True)
     return found
 
 

@@ -78,11 +78,11 @@ class Scanner:
     def take_regex(self) -> str:
         """An expression as it was written, slashes and all."""
         if self.peek() != "/":
-            raise ValueProblem("a regular expression between slashes is missing", self.at, "write /expression/")
+            raise ValueProblem("a regular expression between slashes is missing", self.at, "write /expression/", expression=True)
         found = _regex.match(self.text, self.at)
         if found is None:
             hint = "it ends at the next / without \\ before it; # begins a comment: write \\x23"
-            raise ValueProblem("the regular expression is never closed", self.at, hint)
+            raise ValueProblem("the regular expression is never closed", self.at, hint, expression=True)
         self.at = found.end()
         self._skip()
         return found[0]

@@ -216,10 +216,10 @@ def expression(text: str) -> str:
     try:
         re.compile(source, re.IGNORECASE)
     except re.error as error:
-        place = 1 + (error.pos or 0)
-        raise ValueProblem(f"the regular expression does not compile: {error.msg}", place, _regex_hint(source)) from None
+        message = f"the regular expression does not compile: {error.msg}"
+        raise ValueProblem(message, 1 + (error.pos or 0), _regex_hint(source), expression=True) from None
     except (RecursionError, OverflowError):
-        raise ValueProblem("the regular expression is too large to compile", 0) from None
+        raise ValueProblem("the regular expression is too large to compile", 0, expression=True) from None
     return text
 
 

@@ -52,7 +52,7 @@ TLS: tuple[Directive, ...] = (
     delivery("smtp-tls-allow-tlsv1.3", D, k.BOOL, "Allow TLS 1.3", "yes"),
     no_effect("smtp-tls-allow-sslv3", D, k.BOOL, "Allow SSL 3", "no",
               reason="SSL 3 is broken (RFC 7568) and no TLS library has it any more"),
-    delivery("smtp-tls-ciphers", D, k.TEXT, "Ciphers up to TLS 1.2, as OpenSSL writes them", "(OpenSSL's)"),
+    delivery("smtp-tls-ciphers", D, k.CIPHERS, "Ciphers up to TLS 1.2, as OpenSSL writes them", "(OpenSSL's)"),
     delivery("smtp-tls-tlsv1.3-ciphersuites", D, k.TEXT, "Cipher suites of TLS 1.3", "(OpenSSL's)"),
     delivery("smtp-tls-ca-file", D, k.FILE, "Certification authorities that a receiver's certificate is checked against"),
     delivery("smtp-client-certificate", D, k.FILE_PASSWORD, "Certificate that we show to receivers"),

@@ -32,7 +32,7 @@ _TLS: tuple[Directive, ...] = (
     steering("http-tls-allow-tlsv1.3", G, k.BOOL, "Allow TLS 1.3", "yes"),
     no_effect("http-tls-allow-sslv3", G, k.BOOL, "Allow SSL 3", "no",
               reason="SSL 3 is broken (RFC 7568) and no TLS library has it any more"),
-    steering("http-tls-ciphers", G, k.TEXT, "Ciphers up to TLS 1.2, as OpenSSL writes them", "HIGH:!ADH:@STRENGTH"),
+    steering("http-tls-ciphers", G, k.CIPHERS, "Ciphers up to TLS 1.2, as OpenSSL writes them", "HIGH:!ADH:@STRENGTH"),
     steering("http-tls-tlsv1.3-ciphersuites", G, k.TEXT, "Cipher suites of TLS 1.3", "(OpenSSL's)"),
     no_effect("http-tls-dh-key-length", G, k.COUNT, "Length of Diffie-Hellman keys", "1024",
               reason="a Diffie-Hellman group is chosen by OpenSSL to fit the certificate; the 1024 bits of old are no more allowed"),
