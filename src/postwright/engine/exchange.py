@@ -199,6 +199,9 @@ class Exchange:
     # -- hearing ----------------------------------------------------------------
 
     def _heard(self, link: Link, frame: f.Frame) -> None:
+        if self._closing:
+            link.abort()
+            return
         if isinstance(frame, f.Join):
             if frame.version != f.VERSION or frame.shard not in self._ways:
                 link.close()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
+from msgspec.structs import replace
 
 from postwright.engine import frames as f
 from postwright.engine.borrowed import Borrowed
@@ -23,8 +24,8 @@ from postwright.model.errors import SpoolError
 from postwright.model.message import Message, SpoolRef, format_id
 from postwright.model.work import Entry, Lease, QueueKey
 from postwright.net.clock import Clock
-from postwright.schedule.scheduler import Scheduler
-from postwright.store.spool import Mark, Spool
+from postwright.schedule.scheduler import NEVER, Scheduler
+from postwright.store.spool import DEFERRED, Mark, Spool
 
 BATCH = 2000
 LOOK_AGAIN = 600.0  # seconds until what cannot be read now is tried again
@@ -148,7 +149,8 @@ class Sharing:
 
     def store_outcomes(self, shard: int, marks: list[Mark], stored: Callable[[], None]) -> None:
         """See `exchange.Owner.store_outcomes`."""
-        self.home.spool.mark(marks).add_done_callback(lambda done: stored() if not done.cancelled() else None)
+        fresh = [kept for mark in marks if (kept := _fresh(mark, self.home.spool)) is not None]
+        self.home.spool.mark(fresh).add_done_callback(lambda done: stored() if not done.cancelled() else None)
 
     # -- others', with us ---------------------------------------------------------------
 
@@ -206,6 +208,19 @@ class Sharing:
             else:
                 self.hand_over(key, entry)
         self.home.pump_soon()
+
+
+def _fresh(mark: Mark, spool: Spool) -> Mark | None:
+    """What of a mark is news: after a crash outcomes come again that were stored and not yet acknowledged, with their records."""
+    states = spool.states(mark.message_id) or ()
+    known = {index: attempts for live, _, attempts, _ in states for index in live}
+    least = mark.attempts if mark.kind == DEFERRED else NEVER
+    news = tuple([index for index in mark.recipients if known.get(index, NEVER) < least])
+    if len(news) == len(mark.recipients):
+        return mark
+    if not news:
+        return None
+    return replace(mark, recipients=news, records=tuple([record for record in mark.records if record.recipient in news]))
 
 
 def _place(entry: Entry) -> f.Place:
