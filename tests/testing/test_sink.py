@@ -418,3 +418,17 @@ async def test_smtplib_agrees() -> None:
         refused = await asyncio.to_thread(session, sink.port)
         assert refused == {"no@c.example": (550, b"5.1.1 no")}
         assert sink.messages[0].recipients == ["b@b.example"]
+
+
+@pytest.mark.parametrize("end", ["by-the-client", "by-stop"])
+async def test_a_connection_that_ends_inside_the_handshake_is_gone(end: str, tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    async with SinkServer(tls=tls[0]) as sink:
+        client = await SourceClient.connect(*sink.address)
+        await client.ehlo()
+        assert (await client.command("STARTTLS")).code == 220
+        if end == "by-the-client":
+            client.abort()
+            await sink.wait_until(lambda: not sink.sessions)
+            assert sink.counts.open == 0
+    assert not sink.sessions
+    client.abort()

@@ -108,8 +108,8 @@ class SinkServer:
                 session.abort()
             await self._server.wait_closed()
             self._server = None
-            while self.sessions:  # noqa: ASYNC110  # connection_lost of each comes at the next turn of the loop
-                await asyncio.sleep(0)
+            # connection_lost of each comes at the next turn of the loop
+            await self.wait_until(lambda: not self.sessions, what="the end of its own connections")
         for waiter in self._waiters:
             waiter.cancel()
 

@@ -376,7 +376,8 @@ class SinkSession(Talk):
             self._breach(f"the TLS handshake failed: {error}")
             transport = None
         if transport is None or self._ending:
-            self.abort()
+            (transport or self._transport).abort()
+            self.connection_lost(None)  # asyncio does not call it for a connection that ends inside the handshake
             return
         self._transport = transport
         self._note_tls()

@@ -96,6 +96,8 @@ class Talk(asyncio.Protocol, ABC):
             self._work()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._connection.closed:
+            return
         self._ending = True
         self._connection.closed = time.time()
         self._host.gone(self)
