@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -64,6 +65,8 @@ class RelayProcess:
 
     `config` may be changed (`write_config`) while it runs, for a reload. The same object may be started again after `stop` or `kill`.
     """
+
+    start_timeout = START_TIMEOUT  # more for a relay that finds a large spool
 
     def __init__(
         self,
@@ -130,7 +133,7 @@ class RelayProcess:
             self._process = self._spawn({"NOTIFY_SOCKET": name})
             self._group = self._process.pid
             try:
-                await asyncio.wait_for(self._until_ready(ready), START_TIMEOUT)
+                await asyncio.wait_for(self._until_ready(ready), self.start_timeout)
             except TimeoutError:
                 self.kill()
                 raise RelayError(f"the relay was not ready within {START_TIMEOUT:g} s\n{self.story()}") from None
@@ -196,9 +199,15 @@ class RelayProcess:
             raise BusError(f"{verb} was not answered")
         return told
 
+    @property
+    def log_file(self) -> Path:
+        """Where the configuration says `log-file`; relay.log when it does not."""
+        said = re.search(r"^\s*log-file\s+(\S+)", self.config_file.read_text("utf-8"), re.MULTILINE)
+        return self.state_dir / (said[1] if said else "relay.log")
+
     def log(self) -> list[dict[str, Any]]:
-        """The events of log-file relay.log, oldest first."""
-        path = self.state_dir / "relay.log"
+        """The events of the log, oldest first."""
+        path = self.log_file
         lines = path.read_bytes().splitlines() if path.exists() else []
         return [msgspec.json.decode(line) for line in lines]
 
@@ -237,7 +246,7 @@ class RelayProcess:
     def story(self) -> str:
         """Configuration, output and log, for a person who looks for the reason."""
         parts = []
-        for path in (self.config_file, self.output_file, self.state_dir / "relay.log"):
+        for path in (self.config_file, self.output_file, self.log_file):
             if path.exists():
                 parts.append(f"---- {path.name} ----\n{path.read_text('utf-8', 'backslashreplace').rstrip()}")
         return "\n".join(parts)

@@ -173,6 +173,13 @@ class SourceClient:
         tls = self._writer.get_extra_info("ssl_object")
         return (tls.version() or "") if tls is not None else ""
 
+    @property
+    def peer_certificate(self) -> str:
+        """What the server showed, as PEM, or nothing."""
+        tls = self._writer.get_extra_info("ssl_object")
+        shown = tls.getpeercert(binary_form=True) if tls is not None else None
+        return ssl.DER_cert_to_PEM_cert(shown) if shown else ""
+
     async def auth_plain(self, user: str, password: str, *, initial: bool = True) -> Reply:
         """AUTH PLAIN (RFC 4616), with the response in the command or after a 334."""
         secret = _base64(f"\0{user}\0{password}")
