@@ -165,9 +165,9 @@ def test_a_named_source_needs_no_braces_and_an_address_is_none(good: Good, found
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("<domain a>\nmax-smtp-out 1\n", [(1, "<domain> is never closed")]),
-        ("<virtual-mta m>\n<domain a>\n</virtual-mta>\n", [(2, "<domain> is never closed")]),
-        ("<domain a>\nmax-smtp-out 1\n<domain b>\n</domain>\n", [(1, "<domain> is never closed")]),
+        ("<domain a>\nmax-smtp-out 1\n", [(1, "<domain a> is never closed")]),
+        ("<virtual-mta m>\n<domain a>\n</virtual-mta>\n", [(2, "<domain a> is never closed")]),
+        ("<domain a>\nmax-smtp-out 1\n<domain b>\n</domain>\n", [(1, "<domain a> is never closed")]),
         ("</domain>\n", [(1, "</domain> closes nothing: no block is open")]),
         ("<domain a>\n</source>\n</domain>\n", [(2, "</source> closes nothing: <domain> of line 1 is open")]),
         ("<domain a\nmax-smtp-out 1\n</domain>\n", [(1, "this tag is not closed")]),

@@ -65,7 +65,7 @@ def test_an_include_may_not_stand_anywhere(tmp_path: Path) -> None:
 
 def test_an_included_file_closes_its_own_blocks(tmp_path: Path) -> None:
     main = write(tmp_path, main_conf="log-file x\ninclude a.conf\n<domain b>\n</domain>\n", a_conf="<domain a>\nmax-smtp-out 1\n")
-    assert lines(load(main)) == [("error", "a.conf", 1, "<domain> is never closed")]
+    assert lines(load(main)) == [("error", "a.conf", 1, "<domain a> is never closed")]
 
 
 def test_circles_are_errors_twice_is_none(tmp_path: Path) -> None:

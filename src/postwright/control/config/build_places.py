@@ -19,7 +19,7 @@ from postwright.control.config import fill, rules, values
 from postwright.control.config.directive import ValueProblem
 from postwright.control.config.lines import Line, Text
 from postwright.control.config.problems import Level
-from postwright.control.config.reader import Block, Entry
+from postwright.control.config.reader import Block, Entry, head_of
 from postwright.control.config.report import Report
 from postwright.policy.settings import AcctFileSettings, Alias, ListenerSettings, Settings, SpoolSettings
 
@@ -141,7 +141,8 @@ class Places:
         except ValueProblem as problem:
             if not _LIKE_ADDRESS.fullmatch(head):
                 return "", head
-            self._report.at(block.text, block.line, f"<source>: {problem.message}", hint=problem.hint)
+            line = head_of(block.line, head)
+            self._report.at(block.text, line, f"<source>: {problem.message}", offset=0, hint=problem.hint)
             return "", ""
 
     # -- state ------------------------------------------------------------------------------

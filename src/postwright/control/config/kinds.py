@@ -45,7 +45,7 @@ def _loose(text: str) -> str:
     word = scanner.take_word("the value")
     if not scanner.done():
         more = scanner.text[scanner.at :].split(None, 1)[0]
-        raise ValueProblem(f"`{more}` is not known here", scanner.at, "this directive takes one word", unknown=True)
+        raise ValueProblem(f"`{more}` is not known here", scanner.at, unknown=True)
     return word
 
 

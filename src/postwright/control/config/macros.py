@@ -65,7 +65,7 @@ class Macros:
             self._loops.add(frozenset(loop.names))
             place = self._defined[loop.names[0]]
             circle = " → ".join(f"${name}" for name in loop.names)
-            self._report.at(place.text, place.line, f"the macro goes round in a circle: {circle}")
+            self._report.at(place.text, place.line, f"the macro goes round in a circle: {circle}", offset=0)
         except _TooMany:
             self._report.at(user.text, user.line, f"`{pattern}` stands for more than {MAX_NAMES} names")
         except KeyError as missing:

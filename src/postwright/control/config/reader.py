@@ -67,6 +67,12 @@ class Block(Struct):
         return (item for item in self.items if isinstance(item, Block) and item.row.name == tag)
 
 
+def head_of(line: Line, head: str) -> Line:
+    """A tag's line cut so that places count from its head (from its end, if it has none)."""
+    at = max(line.name.find(head) if head else len(line.name) - 1, 0)
+    return Line(line.number, line.name[:at], line.name[at:])
+
+
 class _Open(Struct):
     """A block being read; `scope` None within what is left out."""
 
@@ -155,8 +161,7 @@ class Reader:
                 raise ValueProblem("the name is missing")
             return kind.parse(head)
         except ValueProblem as problem:
-            at = line.name.find(head) if head else len(line.name) - 1
-            tag = Line(line.number, line.name[: max(at, 0)], line.name[max(at, 0) :])
+            tag = head_of(line, head)
             message = f"<{row.name}>: {problem.message}"
             self.refused.add(row.name)
             forgiven = problem.unknown and row.name != "source"
@@ -189,7 +194,8 @@ class Reader:
 
     def _unclosed(self, block: _Open) -> None:
         if block.tag:
-            self._report.at(block.text, block.line, f"<{block.tag}> is never closed", hint=f"</{block.tag}> is missing")
+            opener = block.line.name if len(block.line.name) < 80 else f"<{block.tag} …>"
+            self._report.at(block.text, block.line, f"{opener} is never closed", hint=f"</{block.tag}> is missing")
 
     # -- directives -----------------------------------------------------------------
 
@@ -244,6 +250,9 @@ class Reader:
         scopes = scopes_of(line.name)
         if removed is not None:
             self._report.at(text, line, f"unknown directive `{line.name}` {where}", hint=removed.reason, forgiven=True)
+        elif block.scope is Scope.BOUNCE_CATEGORIES:
+            expected = CATEGORY.kind.expected
+            self._report.at(text, line, "this is no rule", expected=expected, hint="a rule is /expression/ category", forgiven=True)
         elif line.name.startswith("/"):
             self._report.at(text, line, f"a rule may not stand {where}", hint="rules belong in <bounce-category-patterns>", forgiven=True)
         elif scopes:

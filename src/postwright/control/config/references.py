@@ -121,7 +121,7 @@ class References:
         if block is None:
             return
         message = f"pattern-list `{entry.value}` is used above its definition"
-        hint = f"it is defined in {_place(block.text, block.line, entry.text)}: move it above the source"
+        hint = f"it is defined on {_place(block.text, block.line, entry.text)}: move it above the source"
         self._report.at(entry.text, entry.line, message, offset=0, hint=hint, forgiven=True)
 
     # -- pools ------------------------------------------------------------------------------

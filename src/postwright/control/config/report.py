@@ -63,7 +63,7 @@ class Report:
     def value(self, text: Text, line: Line, problem: ValueProblem, expected: str, forgiven: bool = False) -> None:
         """A value that its directive does not take."""
         secret = is_secret(line.name)
-        message = "the value is not what this directive takes" if secret else f"{line.name}: {problem.message}"
+        message = "the value is not what this directive takes" if secret else f"{line.name or 'rule'}: {problem.message}"
         self.at(text, line, message, offset=problem.offset, expected=expected, hint="" if secret else problem.hint, forgiven=forgiven)
 
     def row(self, text: Text, number: int, column: int, message: str) -> None:
