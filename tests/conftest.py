@@ -58,7 +58,7 @@ def _need(name: str) -> Path:
     return program
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def needs() -> Callable[[str], Path]:
     """`needs("swaks")` is the path of that program; `needs("root")` asks for the superuser. Skips, or fails under CI=true."""
     return _need
