@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postwright.control.config import loads
+from postwright.control.config import load, loads
 from postwright.control.config.problems import WINDOW, Problem, masked, window
 from postwright.control.config.suggest import nearest
 
@@ -97,6 +99,16 @@ def test_control_characters_do_not_reach_a_terminal() -> None:
     [problem] = loads("log-file x\nhost-name \x1b[31mred\n", "c\x1b").errors
     assert "\x1b" not in problem.render()
     assert "\u202e" not in Problem("error", "c", 1, 1, "x", "a\u202eb").render()
+
+
+def test_octets_that_are_no_text_can_be_printed_and_encoded(tmp_path: Path) -> None:
+    file = tmp_path / "caf\udce9.conf"
+    file.write_bytes(b"log-file x\nhost-name caf\xe9\n<caf\xe9>\ninclude \xe9.conf\n")
+    problems = load(file).errors
+    assert [(problem.line, problem.column) for problem in problems] == [(2, 14), (3, 5), (4, 9)]
+    for problem in problems:
+        assert problem.render().encode()
+        assert msgspec.json.decode(msgspec.json.encode(problem))["text"].count("?") == 1
 
 
 def test_problems_without_a_place() -> None:

@@ -102,6 +102,8 @@ class Files:
     def _text(self, shown: str, real: str) -> Text:
         found = self._texts.get(real)
         if found is None:
+            # a file name need not be UTF-8, but it will be printed
+            shown = shown.encode("utf-8", "replace").decode()
             found = self._texts[real] = read(shown, decode(read_octets(real)), self._is_directive)
         return found
 

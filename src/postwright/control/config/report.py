@@ -6,11 +6,17 @@ configuration at all does not become a report of its own size.
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from postwright.control.config.directive import ValueProblem
 from postwright.control.config.lines import Line, Text
 from postwright.control.config.problems import Class, Level, Problem, is_secret, masked
 
 MOST = 1000
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 class Report:
@@ -72,7 +78,10 @@ class Report:
         self.add(Problem("error", text.name, number, min(column, len(shown) + 1), message, shown))
 
     def add(self, problem: Problem) -> None:
-        """Any problem."""
+        """Any problem. Octets that were no UTF-8 end here: what comes out can be printed, and written as JSON."""
+        if not all(field.isascii() for field in (problem.file, problem.message, problem.text, problem.hint)):
+            fields = {name: _printable(getattr(problem, name)) for name in ("file", "message", "text", "hint")}
+            problem = structs.replace(problem, **fields)
         if len(self.problems) >= MOST and problem.level != "error":
             self.dropped += 1
             return
