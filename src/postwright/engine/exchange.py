@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from postwright.engine import frames as f
 from postwright.engine.bus import Link, listen_unix, short_path
 from postwright.store.spool import SETTLED, Mark
@@ -62,7 +64,7 @@ class _Way:
         self.marks: list[Mark] = []
         self.unstored: deque[tuple[int, list[Mark]]] = deque()
         self.batch = 0
-        self.settled: set[tuple[int, int]] = set()  # (message id, recipient) settled here, and the other's disk does not know yet
+        self.news: dict[tuple[int, int], Mark] = {}  # (message id, recipient): what the other's disk does not know yet
         self.returned: list[f.Stale | f.GivenBack] = []  # waits for a link
 
 
@@ -128,8 +130,7 @@ class Exchange:
         """Tell the accepting shard what became of recipients; kept until it says that they are stored."""
         way = self._ways[shard]
         way.marks.append(mark)
-        if mark.kind == SETTLED:
-            way.settled.update([(mark.message_id, index) for index in mark.recipients])
+        way.news.update([((mark.message_id, index), mark) for index in mark.recipients])
         self._soon()
 
     def give_back(self, shard: int, frame: f.Stale | f.GivenBack) -> None:
@@ -231,12 +232,11 @@ class Exchange:
         self._callers[link] = shard
 
     def _unsettled(self, way: _Way, entries: list[f.Handed]) -> list[f.Handed]:
-        """A shard that came back hands over what its disk says is live; what we settled and it has not stored yet is not."""
-        if not way.settled:
+        """A shard that came back hands over what its disk says; what we know better, and it has not stored yet, is put right."""
+        news = way.news
+        if not news or not any((entry.message_id, index) in news for entry in entries for index in entry.recipients):
             return entries
-        for entry in entries:
-            entry.recipients = tuple(i for i in entry.recipients if (entry.message_id, i) not in way.settled)
-        return [entry for entry in entries if entry.recipients]
+        return [corrected for entry in entries for corrected in _corrected(entry, news)]
 
     def _say_stored(self, shard: int, batch: int) -> None:
         way = self._ways[shard]
@@ -255,5 +255,22 @@ def _stored(way: _Way, batch: int) -> None:
     while way.unstored and way.unstored[0][0] <= batch:
         _, marks = way.unstored.popleft()
         for mark in marks:
-            if mark.kind == SETTLED:
-                way.settled.difference_update([(mark.message_id, index) for index in mark.recipients])
+            for index in mark.recipients:
+                if way.news.get((mark.message_id, index)) is mark:
+                    del way.news[mark.message_id, index]
+
+
+def _corrected(entry: f.Handed, news: dict[tuple[int, int], Mark]) -> list[f.Handed]:
+    """The entry without what is settled; what was deferred since stands for itself."""
+    groups: dict[int, tuple[Mark | None, list[int]]] = {}
+    for index in entry.recipients:
+        mark = news.get((entry.message_id, index))
+        groups.setdefault(id(mark), (mark, []))[1].append(index)
+    found: list[f.Handed] = []
+    for mark, indexes in groups.values():
+        if mark is None:
+            found.append(replace(entry, recipients=tuple(indexes)))
+        elif mark.kind != SETTLED:
+            history = {"due": mark.due, "attempts": mark.attempts, "first_attempt": mark.first_attempt}
+            found.append(replace(entry, recipients=tuple(indexes), **history))
+    return found

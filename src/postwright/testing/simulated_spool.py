@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
+from postwright.model.errors import SpoolError
 from postwright.model.message import Message, SpoolRef
 from postwright.net.clock import Clock
 from postwright.store.memory_spool import MemorySpool
@@ -31,6 +32,7 @@ class SimulatedSpool(MemorySpool):
     def __init__(self, disk: SimulatedDisk, shard: int, sink: RecordSink, clock: Clock, latency: float) -> None:
         super().__init__(shard, sink)
         self.ended = False
+        self.damaged: set[int] = set()  # message ids that cannot be read now
         self._disk = disk
         self._clock = clock
         self._latency = latency
@@ -108,8 +110,28 @@ class SimulatedSpool(MemorySpool):
         return bool(self._syncing)
 
     def at(self, ref: SpoolRef) -> tuple[Message, bytes]:
-        """What another shard reads by reference. Raises KeyError when the message is settled."""
-        return self._messages[self._places[ref]]
+        """What another shard reads by reference. Raises KeyError when the message is not there any more, SpoolError when damaged."""
+        return self.read(self._places[ref], ref)
+
+    def read(self, message_id: int, ref: SpoolRef) -> tuple[Message, bytes]:
+        """See `Spool.read`."""
+        if message_id in self.damaged:
+            raise SpoolError(f"the message at {ref} is damaged")
+        return super().read(message_id, ref)
+
+    def read_message(self, message_id: int, ref: SpoolRef) -> Message:
+        """See `Spool.read_message`."""
+        return self.read(message_id, ref)[0]
+
+    def move(self, message_id: int) -> None:
+        """The message gets another place, as by compaction: references to the old one lead nowhere."""
+        old = self._index.ref(message_id)
+        assert old is not None
+        fresh = SpoolRef(self.shard, 1, self._offset, 0, old.content_size)
+        self._offset += max(1, old.content_size)
+        self._index.move(message_id, fresh)
+        del self._places[old]
+        self._places[fresh] = message_id
 
     async def close(self) -> None:
         """See `Spool.close`."""

@@ -76,7 +76,7 @@ class World:
         self._seed = seed
         self._sync = sync
         self._disks = [SimulatedDisk() for _ in range(shards)]
-        self._spools: list[SimulatedSpool] = []
+        self.spools: list[SimulatedSpool] = []
         self._past: list[Node] = []  # those that crashed: what they were about is not collected before the world ends
         self._sessions: list[list[MemoryTransport]] = [[] for _ in range(shards)]
         self._folder = tempfile.TemporaryDirectory(prefix="pw-")  # for the sockets between shards
@@ -146,7 +146,7 @@ class World:
 
     def run_until_empty(self, within: float = PATIENCE) -> float:
         """Until no recipient is left in any spool, and all that was said of them is durable; returns the time."""
-        return self.run_until(lambda: not any(spool.status().live or spool.syncing for spool in self._spools), within)
+        return self.run_until(lambda: not any(spool.status().live or spool.syncing for spool in self.spools), within)
 
     # -- mail -----------------------------------------------------------------------------
 
@@ -193,7 +193,7 @@ class World:
     def crash(self, shard: int = 0) -> None:
         """The power of one shard goes: nothing is finished, nobody is told. Only its disk remains."""
         node = self.nodes[shard]
-        self._spools[shard].crash()
+        self.spools[shard].crash()
         self._past.append(node)
         node.stopping = node.scheduler.stopping = node.intake.stopping = True
         node.exchange.cut()
@@ -210,7 +210,7 @@ class World:
     def stop(self, shard: int = 0, within: float = 10.0) -> None:
         """A polite stop."""
         self.run(self.nodes[shard].stop(within))
-        self._spools[shard].crash()
+        self.spools[shard].crash()
 
     def restart(self, shard: int = 0) -> None:
         """A polite stop and a new beginning."""
@@ -240,10 +240,10 @@ class World:
             dialer=SimulatedDialer(self.receivers, self.clock, self.random),
             log=structlog.wrap_logger(None, processors=[partial(self._logged, shard)]),
             run_dir=Path(self._folder.name),
-            readers=lambda other: _Reader(self._spools, other),
+            readers=lambda other: _Reader(self.spools, other),
             random=self.random,
         )
-        self._spools[shard : shard + 1] = [spool]
+        self.spools[shard : shard + 1] = [spool]
         self.nodes[shard : shard + 1] = [node]
         await node.start()
 
@@ -279,6 +279,7 @@ class _Sink:
     """Accounting that is kept in a list."""
 
     wants = frozenset(("d", "b", "t", "r"))
+    choked = False
 
     def __init__(self, records: list[Record]) -> None:
         self._records = records
@@ -303,11 +304,11 @@ class _Reader:
     """Reads by reference what another shard keeps."""
 
     def __init__(self, spools: list[SimulatedSpool], shard: int) -> None:
-        self._spools = spools
+        self.spools = spools
         self._shard = shard
 
     def read(self, ref: SpoolRef) -> tuple[Message, bytes]:
-        return self._spools[self._shard].at(ref)
+        return self.spools[self._shard].at(ref)
 
     def read_message(self, ref: SpoolRef) -> Message:
         return self.read(ref)[0]
