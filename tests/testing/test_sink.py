@@ -432,3 +432,17 @@ async def test_a_connection_that_ends_inside_the_handshake_is_gone(end: str, tls
             assert sink.counts.open == 0
     assert not sink.sessions
     client.abort()
+
+
+async def test_a_client_quicker_than_our_own_loop_may_say_hello(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    """Its ClientHello may be there in the very turn in which the 220 has left: it belongs to TLS, whenever that takes over."""
+
+    def shake_hands(port: int) -> None:
+        with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+            client.starttls(context=trusting)
+
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    async with SinkServer(tls=tls[0]) as sink:
+        await asyncio.gather(*[asyncio.to_thread(shake_hands, sink.port) for _ in range(40)])
+        assert sink.counts.tls == 40

@@ -360,6 +360,8 @@ class SinkSession(Talk):
         self._pos = 0
         # asyncio (unlike uvloop) may hand us decrypted data before start_tls returns: it waits in the buffer while `_held` is set.
         self._held = True
+        # The answer to our 220 may be here before the turn in which start_tls takes over; it resumes reading itself.
+        self._transport.pause_reading()
         self._loop.call_soon(self._handshake)
         return self._host.reply(220, "2.0.0", "go ahead")
 
