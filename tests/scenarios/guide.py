@@ -1,0 +1,57 @@
+"""The guide's configuration in force: one relay, and the small internet that it lives in.
+
+The same stories are told of our guide.conf and, where it is there, of the file that it was written after. Only what must differ is
+changed: the listeners' port, and at the end where the DNS is, at which port receivers listen, and that a test may run as root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.scenarios.internet import Internet
+
+from postwright.testing.certificate import self_signed_pem
+from postwright.testing.relay_process import RelayProcess
+from postwright.testing.sockets import free_port
+
+PORT_OF_THE_GUIDE = ":2525"
+NEIGHBOUR = "127.0.0.20"  # may feed without a login
+USER, PASSWORD = "foo", "barbaz"
+
+
+class Guide:
+    """`port`: both listeners'. `internet`: where its receivers are."""
+
+    def __init__(self, relay: RelayProcess, port: int, internet: Internet) -> None:
+        self.relay = relay
+        self.port = port
+        self.internet = internet
+        self.receiver = internet.receiver
+
+    async def row(self, kind: str, recipient: str) -> dict[str, str]:
+        """The accounting record of this type for this recipient, once it is there; there must be one only."""
+        await self.relay.until(lambda: self._rows(kind, recipient), f"a record {kind} for {recipient}")
+        [row] = self._rows(kind, recipient)
+        return row
+
+    def _rows(self, kind: str, recipient: str) -> list[dict[str, str]]:
+        return [row for row in self.relay.records(kind) if row["rcpt"] == recipient]
+
+
+def adapted(text: str, port: int, internet: Internet) -> str:
+    """The guide's text as it can run in a test."""
+    assert text.count(f"smtp-listener 127.0.0.1{PORT_OF_THE_GUIDE}") == text.count(f"smtp-listener [::1]{PORT_OF_THE_GUIDE}") == 1
+    return text.replace(PORT_OF_THE_GUIDE, f":{port}") + internet.rules + "run-as-root yes\n"
+
+
+@asynccontextmanager
+async def guide_in_force(file: Path, folder: Path) -> AsyncIterator[Guide]:
+    """A relay with this guide, its state in `folder`."""
+    (folder / "yourcert.pem").touch(mode=0o600)
+    (folder / "yourcert.pem").write_bytes(b"".join(self_signed_pem(["localhost"])))
+    port = free_port("::1")
+    async with Internet() as internet:
+        async with RelayProcess(folder, adapted(file.read_text("utf-8"), port, internet)) as relay:
+            yield Guide(relay, port, internet)
