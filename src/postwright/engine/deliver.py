@@ -28,7 +28,7 @@ from postwright.net.channel import Channel
 from postwright.net.clock import NEVER
 from postwright.policy import mx
 from postwright.policy.retry import expired
-from postwright.policy.trouble import judge, judge_open
+from postwright.policy.trouble import judge, judge_hosts
 from postwright.schedule.queue import Queue
 from postwright.wire.body import scan
 from postwright.wire.client_states import Transaction
@@ -92,16 +92,15 @@ class Delivery:
         if not plan.routes:
             await self._no_route(queue, state, plan)
             return None
-        failure: Failure | None = None
+        failures: list[Failure] = []
         for route in plan.routes:
             outcome = await node.dialer.open(route, plan.options)
             if isinstance(outcome, Channel):
                 node.scheduler.opened(queue)
-                return Worker(self, queue, outcome, state)
-            failure = outcome
+                return Worker(self, queue, outcome, state, plan)
+            failures.append(outcome)
             self.avoid[route.address] = node.clock.now() + AVOID_FOR
-        if failure is not None:
-            await self._site_failed(queue, state, failure)
+        await self._site_failed(queue, state, failures)
         return None
 
     async def _plan(self, queue: Queue, state: QueueState) -> Plan:
@@ -146,10 +145,10 @@ class Delivery:
         self.node.scheduler.retry_later(queue, now, plan.error, wait=wait)
         await self._expire(queue, now)
 
-    async def _site_failed(self, queue: Queue, state: QueueState, failure: Failure) -> None:
+    async def _site_failed(self, queue: Queue, state: QueueState, failures: list[Failure]) -> None:
         """No host of the plan took us in."""
         now = self.node.clock.now()
-        judgement = judge_open(failure, 1, state.rules)
+        judgement = judge_hosts(failures, state.rules)
         if judgement.site is Site.QUEUE_BOUNCE:
             await self.bounce_queue(queue, judgement.dispositions[0])
             return
@@ -204,9 +203,9 @@ class Delivery:
 class Worker:
     """One open channel of one queue. `deadline` (monotonic) is when an idle one is closed; the node's sweep watches it."""
 
-    __slots__ = ("_given", "_idle", "channel", "deadline", "delivery", "queue", "session", "state")
+    __slots__ = ("_given", "_idle", "_others", "channel", "deadline", "delivery", "queue", "session", "state")
 
-    def __init__(self, delivery: Delivery, queue: Queue, channel: Channel, state: QueueState) -> None:
+    def __init__(self, delivery: Delivery, queue: Queue, channel: Channel, state: QueueState, plan: Plan) -> None:
         self.delivery = delivery
         self.queue = queue
         self.channel = channel
@@ -214,6 +213,7 @@ class Worker:
         self.deadline = NEVER
         self._idle = False
         self._given = 0
+        self._others = frozenset([route.address for route in plan.routes]) - {channel.route.address}
         self.session = Session(
             mta=f"{channel.route.host} ({channel.route.address})",
             source_ip=channel.local_address,
@@ -315,7 +315,7 @@ class Worker:
         if result.usable:
             self.feed()
         node = self.delivery.node
-        judgement = judge(result, self.state.rules)
+        judgement = judge(result, self.state.rules, more_hosts=bool(self._others - self.delivery.avoid.keys()))
         if judgement.site is Site.HOST_BUSY:
             self.delivery.avoid[self.channel.route.address] = node.clock.now() + AVOID_FOR
         node.apply(self.queue, lease, message, judgement, self.session)

@@ -71,6 +71,7 @@ def settle(message: Message, entry: Entry, judgement: Judgement, session: Sessio
     final: list[int] = []
     records: list[Record] = []
     again: list[int] = []
+    untouched: list[int] = []
     for index, disposition in zip(entry.recipients, judgement.dispositions, strict=True):
         kind = disposition.kind
         if kind is Kind.DELIVERED or kind is Kind.RELAYED:
@@ -84,6 +85,8 @@ def settle(message: Message, entry: Entry, judgement: Judgement, session: Sessio
             settlement.deferred += 1
             if "t" in context.wanted:
                 records.append(_record("t", message, index, disposition, session, context, now, first, -1))
+        elif kind is Kind.UNTOUCHED:
+            untouched.append(index)
         else:
             settlement.bounced += 1
             final.append(index)
@@ -93,6 +96,8 @@ def settle(message: Message, entry: Entry, judgement: Judgement, session: Sessio
     if final:
         finals = tuple(r for r in records if r.type != "t")
         settlement.marks.append(Mark(message.id, tuple(final), SETTLED, records=finals))
+    if untouched:
+        settlement.again.append(replace(entry, recipients=tuple(untouched)))
     if again:
         _defer(settlement, message, entry, again, [r for r in records if r.type == "t"], context, now, first)
     return settlement

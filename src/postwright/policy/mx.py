@@ -7,6 +7,7 @@ that is for good. Sources: PowerMTA's `smtp-hosts`/`route`, `smtp-source-host`, 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import groupby
 
 from msgspec import Struct
 
@@ -90,7 +91,8 @@ def plan(
     most: int = 10,
     port: int = 25,
 ) -> Plan:
-    """Routes in order: preference, IPv4 before IPv6, hosts in `avoid` (their addresses) last; sources take turns by `turn`.
+    """Routes in order: preference, then by turns (RFC 5321 section 5.1 wants equal ones to share), IPv4 before IPv6, hosts in
+    `avoid` (their addresses) last; sources take turns by `turn`.
 
     `answer` has addresses filled in; `most` is `mx-connection-attempts`, `port` is `default-smtp-port`, for hosts that bring none.
     """
@@ -98,7 +100,7 @@ def plan(
         return no_route(answer)
     routes: list[Route] = []
     late: list[Route] = []
-    for host in sorted(answer.hosts, key=lambda h: h.preference):
+    for host in _in_turn(answer.hosts, turn // max(len(sources), 1)):
         for address in host.addresses:
             source = _source_for(address, sources, turn)
             if source is not None:
@@ -109,6 +111,20 @@ def plan(
             return Plan((), options, "no source address of the right family for any host", "4.4.4")
         return Plan((), options, "no host of the domain has an address", "4.4.4")
     return Plan(tuple(routes[:most]), options)
+
+
+def _in_turn(hosts: Sequence[MxHost], turn: int) -> list[MxHost]:
+    """By preference, and those of one preference beginning with another one each time, after each source has had its turn with the first."""
+    ordered: list[MxHost] = []
+    for _, group in groupby(sorted(hosts, key=_preference), _preference):
+        equal = list(group)
+        first = turn % len(equal)
+        ordered += equal[first:] + equal[:first]
+    return ordered
+
+
+def _preference(host: MxHost) -> int:
+    return host.preference
 
 
 def _source_for(address: str, sources: Sequence[SourceHost], turn: int) -> SourceHost | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from postwright.policy.patterns import network
 from postwright.policy.settings import (
     Assignment,
     DomainBlock,
@@ -51,8 +52,7 @@ class _DomainIndex:
     def _add(self, block: DomainBlock) -> None:
         pattern = block.pattern
         if pattern.startswith("[") and not pattern.startswith("[*.]"):
-            text = pattern.strip("[]").removeprefix("ipv6:")
-            self._literals.append((ipaddress.ip_network(text, strict=False), dict(block.assignments)))
+            self._literals.append((network(pattern.strip("[]").removeprefix("ipv6:")), dict(block.assignments)))
             return
         if pattern == "*":
             key = ("*", "")

@@ -2,11 +2,14 @@
 
     refused, unreachable, timed out before the greeting     this host is no good now: the next one of the plan; none left: queue retry
     greeting 4xx                                            as above, the host is left alone for a while
-    greeting 5xx                                            the next host; none left: bounce the queue (bounce-upon-5xx-greeting) or retry
+    greeting 5xx                                            the next host; none left and all said so: bounce the queue
+                                                            (bounce-upon-5xx-greeting) or retry
     EHLO and HELO refused                                   as the greeting
     STARTTLS refused or handshake failed                    (required) next host; then queue retry; never plain text
     AUTH refused 5xx or 4xx                                 queue retry: the operator's password, not the recipient's fault
-    421 anywhere                                            what was not yet answered is transient; session closed; host busy by setting
+    421 anywhere                                            what was not yet answered is transient; session closed; with
+                                                            smtp-421-means-mx-unavailable the host is left alone, and the next one
+                                                            of the plan, if there is one, gets the recipients untouched
     MAIL refused                                            all recipients: 5xx permanent, 4xx transient; the session goes on
     RCPT refused                                            that recipient: 5xx permanent, 4xx transient
     DATA refused                                            the accepted recipients: 5xx permanent, 4xx transient
@@ -22,6 +25,8 @@ delivers. Nothing here raises; nothing here knows the time.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -73,6 +78,10 @@ _CODE_STATUS = {
 }
 
 
+LOOP_TO_SELF = "loop to self"  # the dialer's word for a host that turned out to be us
+_LOOP = Disposition(Kind.PERMANENT, "5.4.6", "x-pmta;mail for this domain loops back to this relay")
+
+
 class Rules(Struct, frozen=True):
     """The settings that change a meaning; resolved once per queue."""
 
@@ -108,6 +117,8 @@ def status_of(reply: Reply, stage: Stage, rules: Rules = DEFAULT) -> str:
         return "5.1.1"
     if reply.code == 550 and stage is Stage.RCPT:
         return "5.1.1"
+    if reply.code == 552 and stage is Stage.MAIL:
+        return "5.3.4"  # RFC 1870 section 6.1: by the declared size
     known = _CODE_STATUS.get(reply.code)
     if known is not None:
         return known
@@ -128,6 +139,8 @@ def of_failure(failure: Failure, rules: Rules = DEFAULT) -> Disposition:
     if failure.reply is not None and not failure.reply.positive:
         return of_reply(failure.reply, failure.stage, rules)
     status = _FAULT_STATUS[failure.fault]
+    if failure.fault is Fault.NOT_OFFERED and failure.stage in (Stage.STARTTLS, Stage.AUTH):
+        status = "4.7.4"  # what the session lacks, the message cannot help; the operator of either side can
     text = failure.fault.value or "failed"
     if failure.detail:
         text += f": {failure.detail}"
@@ -135,24 +148,27 @@ def of_failure(failure: Failure, rules: Rules = DEFAULT) -> Disposition:
     return Disposition(kind, status, f"x-pmta;{text} (at {failure.stage.value})")
 
 
-def judge_open(failure: Failure, count: int, rules: Rules = DEFAULT, *, more_hosts: bool = False) -> Judgement:
-    """A session that did not come to a first transaction. Recipients are untouched unless the queue bounces."""
-    reply = failure.reply
-    base = of_failure(failure, rules)
-    reason = base.diagnostic
-    if more_hosts:
-        return Judgement(_same(Disposition(Kind.UNTOUCHED, base.status, reason), count), Site.TRY_NEXT_HOST, False, reason)
-    five_greeting = reply is not None and reply.permanent and failure.stage in (Stage.BANNER, Stage.EHLO)
-    if five_greeting and rules.bounce_upon_5xx_greeting:
-        return Judgement(_same(base, count), Site.QUEUE_BOUNCE, False, reason)
-    if failure.detail == "loop to self":
-        loop = Disposition(Kind.PERMANENT, "5.4.6", "x-pmta;mail for this domain loops back to this relay")
-        return Judgement(_same(loop, count), Site.QUEUE_BOUNCE, False, loop.diagnostic)
-    return Judgement(_same(_transient(base), count), Site.QUEUE_RETRY, False, reason)
+def judge_hosts(failures: Sequence[Failure], rules: Rules = DEFAULT) -> Judgement:
+    """No host of a plan took us in; `failures` is what each came to (at least one). The disposition is the queue's, for whom it bounces."""
+    hopeful = next((failure for failure in failures if not _for_good(failure, rules)), None)
+    if hopeful is not None:
+        disposition = _transient(of_failure(hopeful, rules))
+        return Judgement((disposition,), Site.QUEUE_RETRY, False, of_failure(hopeful, rules).diagnostic)
+    last = failures[-1]
+    disposition = _LOOP if last.detail == LOOP_TO_SELF else of_failure(last, rules)
+    return Judgement((disposition,), Site.QUEUE_BOUNCE, False, disposition.diagnostic)
 
 
-def judge(result: TransactionResult, rules: Rules = DEFAULT) -> Judgement:
-    """The whole meaning of one transaction."""
+def _for_good(failure: Failure, rules: Rules) -> bool:
+    """Would this host, if it were the only one, end all mail for the domain?"""
+    if failure.detail == LOOP_TO_SELF:
+        return True
+    greeting = failure.stage in (Stage.BANNER, Stage.EHLO) and failure.reply is not None and failure.reply.permanent
+    return greeting and rules.bounce_upon_5xx_greeting
+
+
+def judge(result: TransactionResult, rules: Rules = DEFAULT, *, more_hosts: bool = False) -> Judgement:
+    """The whole meaning of one transaction. `more_hosts`: the plan has hosts beside this one that have not failed lately."""
     final = result.final
     if result.failure is None and final is not None and final.positive:
         return _delivered(result, final, rules)
@@ -160,7 +176,17 @@ def judge(result: TransactionResult, rules: Rules = DEFAULT) -> Judgement:
         untouched = Disposition(Kind.UNTOUCHED, "4.4.2", "x-pmta;the session ended before this transaction began")
         return Judgement(_same(untouched, len(result.rcpt)), Site.FINE, False)
     dispositions = tuple(_one(result, rcpt, rules) for rcpt in result.rcpt)
-    return Judgement(dispositions, _site(result, rules), result.usable and not _closes(result), _reason(result))
+    site = _site(result, rules)
+    if site is Site.HOST_BUSY and more_hosts:
+        dispositions = tuple(_elsewhere(disposition) for disposition in dispositions)
+    return Judgement(dispositions, site, result.usable and not _closes(result), _reason(result))
+
+
+def _elsewhere(disposition: Disposition) -> Disposition:
+    """What a host that is not available left undone is for the next one."""
+    if disposition.diagnostic.startswith("smtp;421"):
+        return Disposition(Kind.UNTOUCHED, disposition.status, disposition.diagnostic)
+    return disposition
 
 
 def _delivered(result: TransactionResult, final: Reply, rules: Rules) -> Judgement:
