@@ -66,6 +66,7 @@ def test_the_dns_failing_is_tried_again_sooner_and_is_no_step() -> None:
 
 def test_no_mail_hosts_bounces_who_has_waited_long_enough_and_nobody_else() -> None:
     with World(relay(domain("*", retry_after=(600.0,), bounce_upon_no_mx=1000.0))) as world:
+        world.domain("sender.example")
         world.submit(ME, ["first@gone.example"])
         world.advance(900)
         world.submit(ME, ["second@gone.example"])
