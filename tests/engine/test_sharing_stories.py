@@ -5,9 +5,12 @@ The sockets between the shards are real ones; time, disks and receivers are simu
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from postwright.engine.frames import Place
 from postwright.model.work import QueueKey
 from postwright.policy.settings import Rate
+from postwright.store.spool import DEFERRED, SETTLED, Mark
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay, vmta
 
@@ -154,6 +157,7 @@ def test_what_was_deferred_in_flight_is_tried_once_a_step_and_not_twice() -> Non
             world.advance(3 * HOUR + 5 * MINUTE)
             assert len(world.of("t")) == 2 * 4
             assert mx.times[1:] == [HOUR + 30, 2 * (HOUR + 30), 3 * (HOUR + 30)]
+            assert mx.counts.acts["eod", "reply"] == 4
 
 
 def test_outcomes_that_were_stored_and_not_acknowledged_are_accounted_for_once() -> None:
@@ -167,6 +171,31 @@ def test_outcomes_that_were_stored_and_not_acknowledged_are_accounted_for_once()
         world.advance(MINUTE)
         assert mx.recipients == [f"you@{name}"]
         assert world.fates() == {("d", f"you@{name}"): 1}
+
+
+def test_of_outcomes_that_come_again_only_the_news_is_stored() -> None:
+    with World(relay(RETRY), shards=2) as world:
+        (name,) = owned(world, 1)
+        world.domain(name, rules=["rcpt:late@* 450 4.2.0 later"])
+        taken = world.submit(ME, [f"you@{name}", f"late@{name}"], shard=0)
+        world.advance(1)
+        records = [record for record in world.records if record.type in ("d", "t")]
+        delivered, deferred = (tuple(r for r in records if r.type == kind) for kind in "dt")
+        again = [
+            Mark(taken.id, (0,), SETTLED, records=delivered),
+            Mark(taken.id, (1,), DEFERRED, 0.0, 1, 0.0, deferred),
+            Mark(taken.id, (0, 1), SETTLED, records=(*delivered, replace(deferred[0], type="b"))),
+        ]
+        stored: list[bool] = []
+        world.run(_store(world, again, stored))
+        world.advance(1)
+        assert stored == [True]
+        assert world.fates() == {("d", f"you@{name}"): 1, ("b", f"late@{name}"): 1}
+        assert len(world.of("t")) == 1
+
+
+async def _store(world: World, marks: list[Mark], stored: list[bool]) -> None:
+    world.node.sharing.store_outcomes(1, marks, lambda: stored.append(True))
 
 
 def test_outcomes_that_were_not_stored_are_sent_again() -> None:
