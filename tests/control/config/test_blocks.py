@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 
 import pytest
@@ -188,6 +189,18 @@ def test_a_named_source_needs_no_braces_and_an_address_is_none(good: Good, found
 )
 def test_what_is_wrong_with_blocks(found: Found, text: str, problems: list[tuple[int, str]]) -> None:
     assert [(line, message) for level, line, message in found(text) if level == "error"] == problems
+
+
+def test_nesting_is_bounded(found: Found) -> None:
+    text = "<pattern-list a>\n" + "mail-from /x/\n<pattern-list>\n" * 5000 + "* virtual-mta={default}\n" + "</pattern-list>\n" * 5001
+    problems = found(text)
+    assert ("error", 101, "more than 50 blocks within one another") in problems
+
+
+def test_unclosed_and_strange_tags_take_time_in_their_number(found: Found) -> None:
+    began = time.process_time()
+    found("<a>\n" * 20_000 + "</b>\n" * 20_000)
+    assert time.process_time() - began < 5.0  # looking through all open blocks for each would take minutes
 
 
 def test_an_unknown_block_is_left_out_whole_in_tolerant_mode(good: Good) -> None:

@@ -105,7 +105,7 @@ def test_one_problem_a_line() -> None:
 
 
 def test_a_file_that_is_no_configuration_is_reported_within_bounds() -> None:
-    result = loads("lorem ipsum\n" * 5000, "c")
+    result = loads("".join(f"lorem-ipsum-{number} dolor\n" for number in range(5000)), "c")
     assert len(result.problems) <= 2 * MOST + 5
     assert any("more problems are not shown" in problem.message for problem in result.problems)
 
@@ -132,7 +132,9 @@ def test_six_thousand_lines_load_fast(good: Good) -> None:
     text = large(600)
     assert text.count("\n") == 6001
     best = 1.0
-    for _ in range(5):
+    for _ in range(20):  # the machine may be busy: once is enough
+        if best < 0.1:
+            break
         began = time.process_time()
         settings = good(text)
         best = min(best, time.process_time() - began)

@@ -165,24 +165,20 @@ def _ciphers(text: str) -> str:
     return value
 
 
-def _kind(notation: str, expected: str, parse: Callable[[str], Any]) -> Kind:
-    return Kind(notation, expected, parse)
-
-
 # -- numbers ------------------------------------------------------------------------------
 
-BOOL = _kind("yes|no", "yes or no (or true, false)", _one(values.boolean))
-COUNT = _kind("N", "a whole number", _one(values.count))
-COUNT_OR_UNLIMITED = _kind("N|unlimited", "a whole number, 0 or unlimited for no limit", _one(values.count_or_unlimited))
-COUNT_OR_AUTO = _kind("N|auto", "a whole number or auto", _one(_count_or_auto))
-PORT = _kind("PORT", "a port, 1 to 65535", _one(values.port))
-PORT_OR_OFF = _kind("PORT|0", "a port, 0 for none", _one(lambda text: 0 if text == "0" else values.port(text)))
+BOOL = Kind("yes|no", "yes or no (or true, false)", _one(values.boolean))
+COUNT = Kind("N", "a whole number", _one(values.count))
+COUNT_OR_UNLIMITED = Kind("N|unlimited", "a whole number, 0 or unlimited for no limit", _one(values.count_or_unlimited))
+COUNT_OR_AUTO = Kind("N|auto", "a whole number or auto", _one(_count_or_auto))
+PORT = Kind("PORT", "a port, 1 to 65535", _one(values.port))
+PORT_OR_OFF = Kind("PORT|0", "a port, 0 for none", _one(lambda text: 0 if text == "0" else values.port(text)))
 
 
 @lru_cache
 def INTEGER_RANGE(low: int, high: int) -> Kind:
     """A whole number from `low` to `high`."""
-    return _kind(f"{low}..{high}", f"a whole number from {low} to {high}", _one(lambda text: _integer(text, low, high)))
+    return Kind(f"{low}..{high}", f"a whole number from {low} to {high}", _one(lambda text: _integer(text, low, high)))
 
 
 def _integer(text: str, low: int, high: int) -> int:
@@ -196,36 +192,36 @@ def _integer(text: str, low: int, high: int) -> int:
 
 PERCENT = INTEGER_RANGE(0, 100)
 
-TIME = _kind("TIME", "a time such as 4d12h, 90s or 10m", _one(values.time))
-TIME_OR_NEVER = _kind("TIME|never", "a time such as 4d12h, or never", _one(values.time_or_never))
-TIME_LIST = _kind("TIME[,TIME...]", f"a list of up to {MAX_STEPS} times such as 10m,30m,1h", _steps)
-BOOL_TIME_OR_NEVER = _kind("yes|no|TIME|never", "yes, no, never, or a time such as 4h", _one(_bool_time_or_never))
-DAYS_OR_NEVER = _kind("Nd|never", "days such as 8d, or never", _one(values.time_or_never))
-SIZE = _kind("SIZE", "a size such as 20m, 512k or 1048576 (octets)", _one(values.size))
-SIZE_OR_UNLIMITED = _kind("SIZE|unlimited", "a size such as 20m, 0 or unlimited for no limit", _one(values.size_or_unlimited))
-SIZE_MB = _kind("N[b|k|m|g|t]", "a size such as 500m or 2g; a bare number means megabytes", _one(_size_mb))
-RATE = _kind("RATE", "a rate such as 100/h, 83/10m, or unlimited", _one(values.rate))
-RATE_LIST = _kind("N/day[,N/day...]", "messages a day, one rate for each day, such as 50/day,100/day", _cold_rates)
-PER_HOUR = _kind("N", "messages an hour", _one(_per_hour))
-DATA_RATE = _kind("SIZE/[N]unit", "a data rate such as 10m/h, or unlimited", _one(values.data_rate))
+TIME = Kind("TIME", "a time such as 4d12h, 90s or 10m", _one(values.time))
+TIME_OR_NEVER = Kind("TIME|never", "a time such as 4d12h, or never", _one(values.time_or_never))
+TIME_LIST = Kind("TIME[,TIME...]", f"a list of up to {MAX_STEPS} times such as 10m,30m,1h", _steps)
+BOOL_TIME_OR_NEVER = Kind("yes|no|TIME|never", "yes, no, never, or a time such as 4h", _one(_bool_time_or_never))
+DAYS_OR_NEVER = Kind("Nd|never", "days such as 8d, or never", _one(values.time_or_never))
+SIZE = Kind("SIZE", "a size such as 20m, 512k or 1048576 (octets)", _one(values.size))
+SIZE_OR_UNLIMITED = Kind("SIZE|unlimited", "a size such as 20m, 0 or unlimited for no limit", _one(values.size_or_unlimited))
+SIZE_MB = Kind("N[b|k|m|g|t]", "a size such as 500m or 2g; a bare number means megabytes", _one(_size_mb))
+RATE = Kind("RATE", "a rate such as 100/h, 83/10m, or unlimited", _one(values.rate))
+RATE_LIST = Kind("N/day[,N/day...]", "messages a day, one rate for each day, such as 50/day,100/day", _cold_rates)
+PER_HOUR = Kind("N", "messages an hour", _one(_per_hour))
+DATA_RATE = Kind("SIZE/[N]unit", "a data rate such as 10m/h, or unlimited", _one(values.data_rate))
 
 # -- words --------------------------------------------------------------------------------
 
-TEXT = _kind("TEXT", "a text, in quotation marks or up to the end of the line", _text)
-CIPHERS = _kind("LIST", "a list of ciphers, as OpenSSL writes it", _ciphers)
-WORDS = _kind("...", "anything", _words)
-NAME = _kind("NAME", "one name", _loose)
-NAME_LIST = _kind("NAME[,NAME...]", "a list of names", _each(_word))
-LIST = _kind("WORD[,WORD...]", "a list of words, with commas between them", _each(_word))
-FILE = _kind("FILE", "the path of a file (in quotation marks if it holds blanks)", _loose)
-DIRECTORY = _kind("DIR", "the path of a folder (in quotation marks if it holds blanks)", _one(_word))
-DIRECTORIES = _kind("DIR DIR", "two folders", _pair(_word, "a folder", _one(_word)))
-FILE_PASSWORD = _kind("FILE [PASSWORD]", "a file, and the password of its key if it has one", rules.file_password)
-FILE_OR_GLOB = _kind("FILE|GLOB|URL", "a file, a pattern of files such as /etc/postwright/conf.d/*.conf", _one(_file_or_url))
-URL = _kind("URL", "a URL that begins with http:// or https://", _one(_url))
-REGEX = _kind("/REGEX/", "a regular expression between slashes", _regex_only)
-API_KEY = _kind("KEY", "a key of 32 to 128 letters, digits and _", _one(_api_key))
-SECRET = _kind("TEXT", "a secret, in quotation marks or up to the end of the line", _text)
+TEXT = Kind("TEXT", "a text, in quotation marks or up to the end of the line", _text)
+CIPHERS = Kind("LIST", "a list of ciphers, as OpenSSL writes it", _ciphers)
+WORDS = Kind("...", "anything", _words)
+NAME = Kind("NAME", "one name", _loose)
+NAME_LIST = Kind("NAME[,NAME...]", "a list of names", _each(_word))
+LIST = Kind("WORD[,WORD...]", "a list of words, with commas between them", _each(_word))
+FILE = Kind("FILE", "the path of a file (in quotation marks if it holds blanks)", _loose)
+DIRECTORY = Kind("DIR", "the path of a folder (in quotation marks if it holds blanks)", _one(_word))
+DIRECTORIES = Kind("DIR DIR", "two folders", _pair(_word, "a folder", _one(_word)))
+FILE_PASSWORD = Kind("FILE [PASSWORD]", "a file, and the password of its key if it has one", rules.file_password)
+FILE_OR_GLOB = Kind("FILE|GLOB|URL", "a file, a pattern of files such as /etc/postwright/conf.d/*.conf", _one(_file_or_url))
+URL = Kind("URL", "a URL that begins with http:// or https://", _one(_url))
+REGEX = Kind("/REGEX/", "a regular expression between slashes", _regex_only)
+API_KEY = Kind("KEY", "a key of 32 to 128 letters, digits and _", _one(_api_key))
+SECRET = Kind("TEXT", "a secret, in quotation marks or up to the end of the line", _text)
 
 
 @lru_cache
@@ -241,7 +237,7 @@ def CHOICE(*words: str) -> Kind:
             raise ValueProblem(f"`{text}` is none of {', '.join(words)}")
         return found
 
-    return _kind("|".join(words), f"one of {', '.join(words)}", _one(parse))
+    return Kind("|".join(words), f"one of {', '.join(words)}", _one(parse))
 
 
 @lru_cache
@@ -256,25 +252,25 @@ def BOOL_OR(word: str) -> Kind:
         except ValueProblem:
             raise ValueProblem(f"`{text}` is none of yes, no, {word}") from None
 
-    return _kind(f"yes|no|{word}", f"one of yes, no (or true, false) and {word}", _one(parse))
+    return Kind(f"yes|no|{word}", f"one of yes, no (or true, false) and {word}", _one(parse))
 
 
 # -- addresses, domains, networks -------------------------------------------------------------
 
-EMAIL = _kind("ADDRESS", "an address such as postmaster@example.com", _one(rules.email))
-EMAIL_LIST = _kind("ADDRESS[,ADDRESS...]", "a list of addresses", _each(rules.email))
-RELAY_ADDRESS = _kind("ADDRESS|/REGEX/", "an address or a regular expression between slashes", rules.relay_address)
-ADDRESS_OR_REGEX = _kind("ADDRESS|/REGEX/", "an address or a regular expression between slashes", rules.address_or_regex)
-HOST_NAME = _kind("HOSTNAME", "a host name such as mail.example.com", _one(values.host_name))
-DOMAIN_PATTERN = _kind("DOMAIN", "a pattern of domains: *, a.b, *.a.b, [*.]a.b or [10/8]", _one(rules.domain_or_macro))
-IP = _kind("IP", "an address such as 192.0.2.1 or 2001:db8::1", _one(values.address))
-IP_AND_PORT = _kind("IP[:PORT]", "an address such as 192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353", rules.name_server)
-CIDR = _kind("CIDR", "a network such as 192.0.2.0/24, 10/8 or ::1", _one(values.network))
-HOST_PORT = _kind("HOST:PORT", "a host and a port, such as proxy.example.com:3128", _one(rules.host_port))
-HOST_LIST = _kind("HOST[,HOST...][;HOST...]", "hosts such as mx.example.com, [192.0.2.1]:25 or lookup-mx:example.com", rules.host_list)
-IP_OR_CIDR_HOST = _kind("IP|CIDR HOSTNAME", "an address (or a network) and the host name for EHLO", rules.source_host)
-LISTENER_ADDRESS = _kind("IP|CIDR:PORT [source=NAME]", "an address and a port such as 192.0.2.1:25", rules.listener_address)
-MX_PATTERN_COUNT = _kind(
+EMAIL = Kind("ADDRESS", "an address such as postmaster@example.com", _one(rules.email))
+EMAIL_LIST = Kind("ADDRESS[,ADDRESS...]", "a list of addresses", _each(rules.email))
+RELAY_ADDRESS = Kind("ADDRESS|/REGEX/", "an address or a regular expression between slashes", rules.relay_address)
+ADDRESS_OR_REGEX = Kind("ADDRESS|/REGEX/", "an address or a regular expression between slashes", rules.address_or_regex)
+HOST_NAME = Kind("HOSTNAME", "a host name such as mail.example.com", _one(values.host_name))
+DOMAIN_PATTERN = Kind("DOMAIN", "a pattern of domains: *, a.b, *.a.b, [*.]a.b or [10/8]", _one(rules.domain_or_macro))
+IP = Kind("IP", "an address such as 192.0.2.1 or 2001:db8::1", _one(values.address))
+IP_AND_PORT = Kind("IP[:PORT]", "an address such as 192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353", rules.name_server)
+CIDR = Kind("CIDR", "a network such as 192.0.2.0/24, 10/8 or ::1", _one(values.network))
+HOST_PORT = Kind("HOST:PORT", "a host and a port, such as proxy.example.com:3128", _one(rules.host_port))
+HOST_LIST = Kind("HOST[,HOST...][;HOST...]", "hosts such as mx.example.com, [192.0.2.1]:25 or lookup-mx:example.com", rules.host_list)
+IP_OR_CIDR_HOST = Kind("IP|CIDR HOSTNAME", "an address (or a network) and the host name for EHLO", rules.source_host)
+LISTENER_ADDRESS = Kind("IP|CIDR:PORT [source=NAME]", "an address and a port such as 192.0.2.1:25", rules.listener_address)
+MX_PATTERN_COUNT = Kind(
     "MX N", "the name of an MX (* allowed) and a number", _pair(rules.mx_pattern, "the name of an MX", values.count_or_unlimited)
 )
 
@@ -282,24 +278,24 @@ MX_PATTERN_COUNT = _kind(
 @lru_cache
 def CIDR_AND(kind: Kind) -> Kind:
     """A network and behind it a value of another kind: a pair."""
-    return _kind(f"CIDR {kind.notation}", f"a network and {kind.expected}", _pair(values.network, "a network", kind.parse))
+    return Kind(f"CIDR {kind.notation}", f"a network and {kind.expected}", _pair(values.network, "a network", kind.parse))
 
 
 # -- lines with a shape of their own -------------------------------------------------------------
 
-ALIAS = _kind("ADDRESS ADDRESS[,ADDRESS...]", "an address and the addresses it stands for", rules.alias)
-RECORDS = _kind("TYPE[,TYPE...]", "a list of types of records: d, b, t, tq, r, f, rb, rs", _each(rules.record_type))
-RECORD_FIELDS = _kind("TYPE FIELD[,FIELD...]", "a type of record and a list of fields", rules.record_fields)
-HEADER_MAP = _kind("TYPE header_X FIELD", "a type of record, a header as header_X, and a field", rules.header_map)
-DOMAIN_KEY = _kind("SELECTOR, DOMAIN|*, FILE", "a selector, a domain (or *) and the file of the key", rules.domain_key)
-HTTP_ACCESS = _kind("CIDR RIGHT", "a network and a right: none, monitor, operator or admin", rules.http_access)
-MACRO = _kind("NAME WORD[,WORD...]", "a name and a list of words", rules.macro)
-REPLY_RULE = _kind("/REGEX/ ACTION[,ACTION...]", "a regular expression and actions such as mode=backoff", rules.reply_rule)
-CATEGORY_RULE = _kind("/REGEX/ CATEGORY", "a regular expression and a category", rules.category_rule)
-ROLLUP_RULE = _kind("MX QUEUE.rollup [rollup-by-ip]", "the name of an MX (* allowed) and a queue that ends in .rollup", rules.rollup_rule)
-MAIL_FROM_RULE = _kind("/REGEX/ RESULT", "a regular expression and a result such as virtual-mta=NAME", rules.submission_rule("mail-from"))
-RCPT_TO_RULE = _kind("/REGEX/ RESULT", "a regular expression and a result such as virtual-mta=NAME", rules.submission_rule("rcpt-to"))
-HEADER_RULE = _kind("HEADER /REGEX/ RESULT", "a header, a regular expression and a result", rules.submission_rule("header"))
-CATCH_ALL_RULE = _kind("RESULT", "a result such as virtual-mta=NAME", rules.submission_rule("*"))
-REWRITE_MAIL_FROM = _kind("SOURCE TARGET", "a sender and what becomes of it", rules.rewrite_rule("mail-from"))
-REWRITE_FROM_DOMAIN = _kind("PATTERN DOMAIN", "a pattern of domains and what becomes of it", rules.rewrite_rule("from-domain"))
+ALIAS = Kind("ADDRESS ADDRESS[,ADDRESS...]", "an address and the addresses it stands for", rules.alias)
+RECORDS = Kind("TYPE[,TYPE...]", "a list of types of records: d, b, t, tq, r, f, rb, rs", _each(rules.record_type))
+RECORD_FIELDS = Kind("TYPE FIELD[,FIELD...]", "a type of record and a list of fields", rules.record_fields)
+HEADER_MAP = Kind("TYPE header_X FIELD", "a type of record, a header as header_X, and a field", rules.header_map)
+DOMAIN_KEY = Kind("SELECTOR, DOMAIN|*, FILE", "a selector, a domain (or *) and the file of the key", rules.domain_key)
+HTTP_ACCESS = Kind("CIDR RIGHT", "a network and a right: none, monitor, operator or admin", rules.http_access)
+MACRO = Kind("NAME WORD[,WORD...]", "a name and a list of words", rules.macro)
+REPLY_RULE = Kind("/REGEX/ ACTION[,ACTION...]", "a regular expression and actions such as mode=backoff", rules.reply_rule)
+CATEGORY_RULE = Kind("/REGEX/ CATEGORY", "a regular expression and a category", rules.category_rule)
+ROLLUP_RULE = Kind("MX QUEUE.rollup [rollup-by-ip]", "the name of an MX (* allowed) and a queue that ends in .rollup", rules.rollup_rule)
+MAIL_FROM_RULE = Kind("/REGEX/ RESULT", "a regular expression and a result such as virtual-mta=NAME", rules.submission_rule("mail-from"))
+RCPT_TO_RULE = Kind("/REGEX/ RESULT", "a regular expression and a result such as virtual-mta=NAME", rules.submission_rule("rcpt-to"))
+HEADER_RULE = Kind("HEADER /REGEX/ RESULT", "a header, a regular expression and a result", rules.submission_rule("header"))
+CATCH_ALL_RULE = Kind("RESULT", "a result such as virtual-mta=NAME", rules.submission_rule("*"))
+REWRITE_MAIL_FROM = Kind("SOURCE TARGET", "a sender and what becomes of it", rules.rewrite_rule("mail-from"))
+REWRITE_FROM_DOMAIN = Kind("PATTERN DOMAIN", "a pattern of domains and what becomes of it", rules.rewrite_rule("from-domain"))

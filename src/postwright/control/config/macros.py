@@ -14,6 +14,7 @@ from postwright.control.config.report import Report
 from postwright.control.config.rules import Macro
 
 MAX_NAMES = 4_000_000  # of one expansion
+MAX_NESTING = 100  # macros within macros
 
 _use = re.compile(r"\$([A-Za-z0-9_]+)")
 
@@ -67,7 +68,9 @@ class Macros:
             circle = " → ".join(f"${name}" for name in loop.names)
             self._report.at(place.text, place.line, f"the macro goes round in a circle: {circle}", offset=0)
         except _TooMany:
-            self._report.at(user.text, user.line, f"`{pattern}` stands for more than {MAX_NAMES} names")
+            self._report.at(
+                user.text, user.line, f"`{pattern}` stands for more than {MAX_NAMES} names, or macros more than {MAX_NESTING} deep"
+            )
         except KeyError as missing:
             self._report.at(user.text, user.line, f"there is no domain-macro `{missing.args[0]}`")
         return ()
@@ -90,6 +93,8 @@ class Macros:
             return found
         if name in within:
             raise _Loop((*within[within.index(name) :], name))
+        if len(within) >= MAX_NESTING:
+            raise _TooMany
         words = self._defined[name].value.words
         names: dict[str, None] = {}
         for word in words:

@@ -26,6 +26,7 @@ _RULES = (Scope.SMTP_PATTERN_LIST, Scope.PATTERN_LIST)
 _SCOPE_OF = {scope.value: scope for scope in Scope} | {"sparkpost-analytics": Scope.SIGNALS}
 # A rule of bounce-category-patterns has no name; this row stands for it.
 CATEGORY = Directive("", (Scope.BOUNCE_CATEGORIES,), kinds.CATEGORY_RULE, "a pattern and its category", repeat=True)
+MAX_NESTING = 50  # blocks within blocks; only pattern-lists go deeper than three
 _TAGS = frozenset(block.name for block in BLOCKS)
 
 
@@ -112,29 +113,34 @@ class Reader:
     # -- blocks ---------------------------------------------------------------------
 
     def _open(self, stack: list[_Open], text: Text, line: Line) -> None:
+        tag, head = self._tag(text, line)
+        row = find_block(tag, stack[-1].scope) if stack[-1].scope is not None else None
+        if row is None and stack[-1].scope is not None and tag in _TAGS:
+            row = self._unwind(stack, tag)
+        parent = stack[-1]
+        if row is not None and len(stack) > MAX_NESTING:
+            self._report.at(text, line, f"more than {MAX_NESTING} blocks within one another")
+            row = None
+        elif row is None and parent.scope is not None:
+            self._unknown_block(parent, text, line, tag)
+        if row is None:
+            if len(stack) < 2 * MAX_NESTING:  # what is left out needs no exact depth; closing looks through the stack
+                stack.append(_Open(tag, None, text, line, []))
+            return
+        block = Block(row, _SCOPE_OF[tag], self._head(row, text, line, head), text, line, [])
+        if block.head is not None:
+            parent.items.append(block)
+            self._note(row)
+        stack.append(_Open(tag, block.scope, text, line, block.items))
+
+    def _tag(self, text: Text, line: Line) -> tuple[str, str]:
+        """The tag, in lower case, and what stands behind it."""
         inside = line.name[1:].strip(" \t")
         if not inside.endswith(">"):
             self._report.at(text, line, "this tag is not closed", hint="a block opens with <tag name>, on a line of its own")
             inside += ">"
         tag, _, head = inside[:-1].strip(" \t").replace("\t", " ").partition(" ")
-        tag, head = tag.lower(), head.strip()
-        parent = stack[-1]
-        row = find_block(tag, parent.scope) if parent.scope is not None else None
-        if row is None and parent.scope is not None and tag in _TAGS:
-            row = self._unwind(stack, tag)
-            parent = stack[-1]
-        if row is None or parent.scope is None:
-            if parent.scope is not None:
-                self._unknown_block(parent, text, line, tag)
-            stack.append(_Open(tag, None, text, line, []))
-            return
-        value = self._head(row, text, line, head)
-        scope = _SCOPE_OF[tag]
-        block = Block(row, scope, value, text, line, [])
-        if value is not None:
-            parent.items.append(block)
-            self._note(row)
-        stack.append(_Open(tag, scope, text, line, block.items))
+        return tag.lower(), head.strip()
 
     def _unwind(self, stack: list[_Open], tag: str) -> Directive | None:
         """A block that may stand further out: those between were not closed. None if it may stand nowhere here."""
@@ -259,7 +265,7 @@ class Reader:
             places = " or ".join("the open, outside of blocks" if s is Scope.GLOBAL else f"<{s.value}>" for s in scopes)
             self._report.at(text, line, f"`{line.name}` belongs in {places}, not {where}", forgiven=True)
         else:
-            near = nearest(line.name, names_in(block.scope))
+            near = nearest(line.name, names_in(block.scope)) if not self._report.full else ""
             hint = f"did you mean `{near}`?" if near else ""
             message = f"unknown directive `{line.name}` {where}"
             self._report.at(text, line, message, hint=hint, forgiven=True, secret=is_secret(near))

@@ -30,6 +30,11 @@ class Report:
         self._seen: set[tuple[str, int, Class]] = set()
 
     @property
+    def full(self) -> bool:
+        """There are so many already that a further one need not be explained."""
+        return len(self.problems) >= MOST
+
+    @property
     def failed(self) -> bool:
         """There is an error among them."""
         return any(problem.level == "error" for problem in self.problems)
