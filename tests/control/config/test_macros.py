@@ -57,6 +57,12 @@ def test_what_cannot_be_expanded(found: Found) -> None:
     assert (line, message) == (2, "`$a` stands for `b..c`: `b..c` is no pattern of domains")
 
 
+def test_an_address_is_never_at_a_reserved_name(found: Found) -> None:
+    message = "relay-domain: no address is at a reserved name"
+    assert found("relay-domain {bounce}\n") == [("error", 1, message)]
+    assert found("domain-macro m a.example, {bounce}\nrelay-domain $m\n", tolerant=True) == [("error", 2, message)]
+
+
 def test_products_are_bounded(found: Found) -> None:
     words = ",".join(f"a{n}" for n in range(3000))
     [(_, line, message)] = found(f"domain-macro a {words}\n<domain $a.$a.$a>\n</domain>\n")

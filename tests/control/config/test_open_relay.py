@@ -32,7 +32,8 @@ OPEN = {
     "all domains": "relay-domain *\n",
     "all of com": "relay-domain *.com\n",
     "all of co.uk": "relay-domain [*.]co.uk\n",
-    "by macro": "domain-macro tld com, org\nrelay-domain *.$tld\n",
+    "address literals": "relay-domain [0/0]\n",
+    "by macro": "domain-macro own a.example\nrelay-domain $own\ndomain-macro tld com, org\nrelay-domain *.$tld\n",
     "//": "relay-address //\n",
     "/.*/": "relay-address /.*/\n",
     "/@/": "relay-address /@/\n",
@@ -81,7 +82,7 @@ def test_closed(good: Good, text: str) -> None:
         ("merged from two blocks", 5),
         ("login taken back", 3),
         ("by listener", 3),
-        ("by macro", 2),
+        ("by macro", 4),
         ("//", 1),
     ],
 )

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postwright.control.config import load, loads
+from postwright.control.config.lines import read
 from postwright.control.config.problems import WINDOW, Problem, masked, window
+from postwright.control.config.report import Report
 from postwright.control.config.suggest import nearest
 
 
@@ -93,6 +95,22 @@ def test_no_secret_is_ever_shown(text: str, tolerant: bool) -> None:
     for problem in result.problems:
         assert SECRET not in problem.render()
         assert SECRET not in repr(problem)
+
+
+def test_a_message_does_not_repeat_a_line_of_any_length() -> None:
+    [problem] = loads(f"log-file x\nlog-rotate {'9' * 12_000}\n", "c").errors
+    assert len(problem.render()) < 700
+
+
+def test_an_error_is_not_hidden_behind_a_warning_of_the_same_line() -> None:
+    report = Report(tolerant=True)
+    text = read("c", "host-name x y\n", lambda name: False)
+    report.at(text, text.lines[0], "unknown word", forgiven=True)
+    report.at(text, text.lines[0], "another warning", level="warning")
+    report.at(text, text.lines[0], "this is wrong")
+    report.at(text, text.lines[0], "and so is this")
+    assert [(problem.level, problem.message) for problem in report.finished()] == [("warning", "unknown word"), ("error", "this is wrong")]
+    assert report.failed
 
 
 def test_control_characters_do_not_reach_a_terminal() -> None:

@@ -122,13 +122,14 @@ class Builder:
         for block in blocks:
             scope = fill.assignments(block.entries(), DomainSettings)
             by_macro = "$" in block.head
-            for pattern in self._expanded(block.head, _as_entry(block)):
+            for pattern in self.names(block.head, _as_entry(block)):
                 before = merged.get((pattern, by_macro))
                 whole = scope if before is None else {**before.assignments, **scope}
                 merged[pattern, by_macro] = DomainBlock(pattern, whole, by_macro)
         return tuple(merged.values())
 
-    def _expanded(self, pattern: str, user: Entry) -> list[str]:
+    def names(self, pattern: str, user: Entry) -> list[str]:
+        """The canonical patterns that one written on the line of `user` stands for; what is wrong with them is reported."""
         if pattern == "local":
             return list(self._own)
         names = self.macros.expand(pattern, user)
@@ -146,7 +147,15 @@ class Builder:
         return found
 
     def _patterns(self, entries: Iterable[Entry]) -> tuple[str, ...]:
-        return tuple(chain.from_iterable(self._expanded(entry.value, entry) for entry in entries))
+        """Domains of addresses, so none of the reserved names of queues."""
+        found: list[str] = []
+        for entry in entries:
+            names = self.names(entry.value, entry)
+            if any(name.startswith("{") for name in names):
+                self._report.at(entry.text, entry.line, f"{entry.line.name}: no address is at a reserved name", offset=0)
+            else:
+                found += names
+        return tuple(found)
 
     def _keys(self, entries: Iterable[Entry]) -> tuple[DomainKey, ...]:
         keys: list[DomainKey] = []
@@ -155,7 +164,7 @@ class Builder:
                 key: DomainKey = entry.value
                 file = key.file if key.file.startswith("{vault}") else self._places.beside(key.file)
                 self._places.must_exist(entry, file)
-                names = self._expanded(key.domain, entry)
+                names = self.names(key.domain, entry)
                 keys += [DomainKey(key.selector, name, file, entry.origin) for name in names]
         return tuple(keys)
 

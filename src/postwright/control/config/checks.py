@@ -10,22 +10,23 @@ from collections.abc import Iterator
 from msgspec import structs
 
 from postwright.control.config import open_relay
+from postwright.control.config.build import Builder
 from postwright.control.config.open_relay import Opening
 from postwright.control.config.reader import Block, Entry
 from postwright.control.config.report import Report
 from postwright.policy.settings import Settings
 
 
-def check(settings: Settings, items: list[Entry | Block], report: Report) -> Settings:
+def check(settings: Settings, builder: Builder, items: list[Entry | Block], report: Report) -> Settings:
     """The settings, with each virtual MTA told of its pools; problems go to `report`."""
     if not settings.general.allow_open_relay:
         for opening in open_relay.openings(settings):
-            _tell(opening, items, report)
+            _tell(opening, builder, items, report)
     return _with_pools(settings)
 
 
-def _tell(opening: Opening, items: list[Entry | Block], report: Report) -> None:
-    entry = next(_guilty(opening, items), None)
+def _tell(opening: Opening, builder: Builder, items: list[Entry | Block], report: Report) -> None:
+    entry = next(_guilty(opening, builder, items), None)
     assert entry is not None, "an opening comes out of a line"
     if opening.assignment is not None:
         hint = "say which networks may, or add `require-auth yes`; `allow-open-relay yes`, outside of blocks, says that it is meant"
@@ -34,7 +35,7 @@ def _tell(opening: Opening, items: list[Entry | Block], report: Report) -> None:
     report.at(entry.text, entry.line, opening.message, offset=0, hint=hint)
 
 
-def _guilty(opening: Opening, items: list[Entry | Block]) -> Iterator[Entry]:
+def _guilty(opening: Opening, builder: Builder, items: list[Entry | Block]) -> Iterator[Entry]:
     """The line of an opening. A domain out of a macro has the line that used the macro."""
     relay = [item for item in items if isinstance(item, Entry) and item.row.field in ("relay_domains", "relay_addresses")]
     if opening.assignment is not None:
@@ -43,7 +44,7 @@ def _guilty(opening: Opening, items: list[Entry | Block]) -> Iterator[Entry]:
                 yield from (e for e in item.entries() if e.origin == opening.assignment.origin and e.row.field == "always_allow_relaying")
         return
     yield from (entry for entry in relay if entry.value == opening.value)
-    yield from (entry for entry in relay if "$" in entry.value)
+    yield from (entry for entry in relay if "$" in entry.value and opening.value in builder.names(entry.value, entry))
 
 
 def _with_pools(settings: Settings) -> Settings:

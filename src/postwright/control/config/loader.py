@@ -51,7 +51,8 @@ def load(path: Path, *, tolerant: bool = False, state_dir: Path | None = None, o
         sources = [files.main(one) for one in paths]
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
-        return LoadResult(None, (Problem("error", str(path), 0, 0, reason, kind="environment"),))
+        shown = str(getattr(error, "filename", None) or path).encode("utf-8", "replace").decode()
+        return LoadResult(None, (Problem("error", shown, 0, 0, reason, kind="environment"),))
     return _load(report, files, sources, Places(report, path.parent, state_dir, str(defaults)), str(path))
 
 
@@ -80,7 +81,8 @@ def _load(report: Report, files: Files, sources: list[Included], places: Places,
     _locate(items, places)
     places.refused = frozenset(reader.refused)
     References(report, items).check()
-    settings = checks.check(Builder(report, places, items).build(), items, report)
+    builder = Builder(report, places, items)
+    settings = checks.check(builder.build(), builder, items, report)
     _tell_states(reader, report)
     if not settings.general.log_file:
         report.add(Problem("warning", name, 0, 0, "no log-file: the log goes to standard error"))

@@ -23,6 +23,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # More public addresses than this are no customers but everybody: four /8 of IPv4, a /14 of IPv6.
 _TOO_MANY = {4: 1 << 26, 6: 1 << 114}
+_WIDE_LITERALS = 8  # bits of a network of address literals below which it is everybody's
 # Not on the Internet (RFC 6890, RFC 4193, RFC 4291): who may relay from there is the operator's own affair.
 _NOT_PUBLIC: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
@@ -124,6 +125,11 @@ def _by_domain(patterns: Iterable[str]) -> Iterator[Opening]:
         if pattern == "*":
             yield Opening("this would relay to every domain", value=pattern)
             return
+        if pattern.startswith("[") and not pattern.startswith("[*.]"):
+            if ipaddress.ip_network(pattern[1:-1]).prefixlen < _WIDE_LITERALS:
+                yield Opening(f"this would relay to every host of {pattern[1:-1]}", value=pattern)
+                return
+            continue
         name = pattern.removeprefix("[*.]").removeprefix("*.")
         if name != pattern and name.count(".") < 3 and _is_public_suffix(name):
             yield Opening(f"this would relay to everybody below {name}", value=pattern)

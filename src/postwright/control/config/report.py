@@ -13,6 +13,7 @@ from postwright.control.config.lines import Line, Text
 from postwright.control.config.problems import Class, Level, Problem, is_secret, masked
 
 MOST = 1000
+LONGEST = 400  # characters of a message
 
 
 def _printable(text: str) -> str:
@@ -27,7 +28,7 @@ class Report:
         self.offline = offline
         self.problems: list[Problem] = []
         self.dropped = 0
-        self._seen: set[tuple[str, int, Class]] = set()
+        self._seen: dict[tuple[str, int, Class], Level] = {}
 
     @property
     def full(self) -> bool:
@@ -62,9 +63,9 @@ class Report:
         if self.offline and kind == "environment":
             return
         key = (text.name, line.number, kind)
-        if key in self._seen:
-            return
-        self._seen.add(key)
+        if self._seen.get(key) == "error" or (key in self._seen and level != "error"):
+            return  # but an error is never hidden behind a warning
+        self._seen[key] = level
         row = text.row(line.number)
         column = text.column(line, offset)
         shown = masked(row, secret)
@@ -84,6 +85,8 @@ class Report:
 
     def add(self, problem: Problem) -> None:
         """Any problem. Octets that were no UTF-8 end here: what comes out can be printed, and written as JSON."""
+        if len(problem.message) > LONGEST:  # it repeats a value, and that may be a line of any length
+            problem = structs.replace(problem, message=f"{problem.message[: LONGEST - 1]}…")
         if not all(field.isascii() for field in (problem.file, problem.message, problem.text, problem.hint)):
             fields = {name: _printable(getattr(problem, name)) for name in ("file", "message", "text", "hint")}
             problem = structs.replace(problem, **fields)
