@@ -102,4 +102,8 @@ class ControlServer:
         verb = VERBS.get(ask.verb)
         if verb is None:
             return f.Told(ok=False, lines=[f"no verb {ask.verb!r}; there are: {', '.join(sorted(VERBS))}"])
-        return await verb(self._relay, ask.arguments)
+        try:
+            return await verb(self._relay, ask.arguments)
+        except Exception as error:  # a defect of ours: whoever asks is told that there is one
+            asyncio.get_running_loop().call_exception_handler({"message": f"the command {ask.verb} failed", "exception": error})
+            return f.Told(ok=False, lines=[f"{ask.verb} failed within the relay: {type(error).__name__}; its log has more"])

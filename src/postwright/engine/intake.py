@@ -29,7 +29,7 @@ from postwright.policy import passwords
 from postwright.policy.access import AccessRules
 from postwright.policy.assign import choose_vmta, vmta_of_address
 from postwright.policy.resolve import Resolved
-from postwright.policy.settings import ListenerSettings, SourceSettings
+from postwright.policy.settings import ListenerSettings, Settings, SourceSettings
 from postwright.store.spool import Spool
 from postwright.wire.events import MailFrom, RcptTo
 from postwright.wire.options import Limits, ServerOptions
@@ -69,6 +69,35 @@ class _Epoch(Struct):
     tls: ServerTls
 
 
+def _epoch(resolved: Resolved) -> _Epoch:
+    settings = resolved.settings
+    general = settings.general
+    host = general.host_name[0] if general.host_name else "localhost"
+    postmaster = None
+    if general.postmaster:
+        try:
+            postmaster = parse_mailbox(general.postmaster[0], smtputf8=True)
+        except AddressError:
+            postmaster = None
+    return _Epoch(
+        resolved=resolved,
+        access=AccessRules(settings.relay_domains, settings.relay_addresses, general.host_name),
+        host=host,
+        greeting=Reply(220, "", (f"{host} (Postwright) ESMTP service ready",)),
+        users_readable=any(user.password for user in settings.users.values()),
+        remove={},
+        options={},
+        by_ip={},
+        postmaster=postmaster,
+        tls=ServerTls(settings),
+    )
+
+
+def check(settings: Settings) -> None:
+    """Could a shard put these in force? Raises ValueError or OSError, as it would (a certificate that cannot be read …)."""
+    _epoch(Resolved(settings))
+
+
 class Intake:
     """One per shard. `apply` puts settings in force: new sessions see them at once, running ones at their next transaction."""
 
@@ -86,27 +115,7 @@ class Intake:
 
     def apply(self, resolved: Resolved) -> None:
         """Put settings in force. Raises ValueError or OSError (certificates) and then changes nothing."""
-        settings = resolved.settings
-        general = settings.general
-        host = general.host_name[0] if general.host_name else "localhost"
-        postmaster = None
-        if general.postmaster:
-            try:
-                postmaster = parse_mailbox(general.postmaster[0], smtputf8=True)
-            except AddressError:
-                postmaster = None
-        self.epoch = _Epoch(
-            resolved=resolved,
-            access=AccessRules(settings.relay_domains, settings.relay_addresses, general.host_name),
-            host=host,
-            greeting=Reply(220, "", (f"{host} (Postwright) ESMTP service ready",)),
-            users_readable=any(user.password for user in settings.users.values()),
-            remove={},
-            options={},
-            by_ip={},
-            postmaster=postmaster,
-            tls=ServerTls(settings),
-        )
+        self.epoch = _epoch(resolved)
 
     def factory(self, listener: ListenerSettings) -> Callable[[PeerFacts], Visitor]:
         """What a listener's sessions are made with."""
@@ -361,18 +370,19 @@ class Visitor:
 
         def durable(done: asyncio.Future[SpoolRef]) -> None:
             intake.held -= size
-            error = done.exception()
+            error = asyncio.CancelledError() if done.cancelled() else done.exception()
+            if error is None:
+                answer = Reply(250, "2.6.0", (f"message received id={text}",))
+            else:
+                answer = FULL if isinstance(error, SpoolFull) else BROKEN
+            if not reply.done():  # the peer may be gone: the message is ours all the same
+                reply.set_result(answer)
             if error is None:
                 traffic = intake.counters.traffic
                 traffic.messages_in += 1
                 traffic.recipients_in += len(message.envelope.recipients)
                 traffic.bytes_in += size
                 intake.target.accepted(message, done.result())
-                answer = Reply(250, "2.6.0", (f"message received id={text}",))
-            else:
-                answer = FULL if isinstance(error, SpoolFull) else BROKEN
-            if not reply.done():  # the peer may be gone: the message is ours all the same
-                reply.set_result(answer)
 
         stored.add_done_callback(durable)
         return reply

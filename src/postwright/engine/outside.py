@@ -59,6 +59,11 @@ def own_endpoints(settings: Settings) -> list[tuple[str, int]]:
     return endpoints
 
 
+def outside_facts(settings: Settings) -> tuple[object, ...]:
+    """What resolver and dialer are made from: they are made anew when a reload changes it."""
+    return own_names(settings), own_endpoints(settings), settings.general.name_server
+
+
 def make_resolver(settings: Settings) -> Resolver:
     """The resolver of a shard: c-ares with `name-server`, or the system's servers."""
     addresses = {address for address, port in own_endpoints(settings) if port == 25}

@@ -26,7 +26,7 @@ from postwright.engine import log as logs
 from postwright.engine import privileges
 from postwright.engine.bus import Link
 from postwright.engine.node import Node
-from postwright.engine.outside import accounting, listener_tls, make_dialer, make_resolver, spool_dirs
+from postwright.engine.outside import accounting, listener_tls, make_dialer, make_resolver, outside_facts, spool_dirs
 from postwright.engine.status import QueueStatus, ShardStatus
 from postwright.net.clock import SystemClock
 from postwright.net.interfaces import local_addresses
@@ -41,6 +41,7 @@ from postwright.store.segments import shard_folder
 
 SWITCH_INTERVAL = 0.0005
 TOP_QUEUES = 20
+OLD_RESOLVER = 60.0  # seconds: what it was asked before a reload it may still answer
 
 
 class Shard:
@@ -58,6 +59,8 @@ class Shard:
         self._listeners: dict[str, Listener] = {}
         self._sockets: dict[str, socket.socket] = {}
         self._ending = False
+        self._serving = False
+        self._early: list[f.Question] = []  # what was asked before there was anything to tell
         path = Path(self.settings.general.log_file) if self.settings.general.log_file else None
         self._log_file = logs.LogFile(path, self.settings.general.log_file_world_readable)
         self.log: structlog.stdlib.BoundLogger = logs.configure(self._log_file, start.debug, shard=start.shard)
@@ -82,12 +85,29 @@ class Shard:
         before = time.perf_counter()
         self.spool = LogSpool(spool_dirs(self.settings, Path(self.start_frame.state_dir)), self.number, sink=self.acct, report=self._report)
         self.node = self._make_node(self.spool)
-        recovered = await self.node.start()
+        recovered = await self._recover()
+        if recovered is None:
+            return
         self.book.start(self.loop)
         self._open_listeners()
         self._tasks = [self.loop.create_task(self._seconds())]
         self.link.send(f.Ready(self.number, recovered, time.perf_counter() - before))
+        self._serving = True
+        for question in self._early:
+            self._answer(question)
         await self.done.wait()
+
+    async def _recover(self) -> int | None:
+        """How many messages were alive; None when we were told to leave before that was known."""
+        start = self.loop.create_task(self.node.start())
+        leave = self.loop.create_task(self.done.wait())
+        await asyncio.wait((start, leave), return_when=asyncio.FIRST_COMPLETED)
+        leave.cancel()
+        if start.done():
+            return start.result()
+        start.cancel()
+        await self.spool.close()
+        return None
 
     def _make_node(self, spool: LogSpool) -> Node:
         settings, state_dir = self.settings, Path(self.start_frame.state_dir)
@@ -148,7 +168,10 @@ class Shard:
         if isinstance(frame, f.Drain):
             self.end(frame.seconds)
         elif isinstance(frame, f.Question):
-            self._answer(frame)
+            if self._serving:
+                self._answer(frame)
+            else:
+                self._early.append(frame)
 
     def _answer(self, question: f.Question) -> None:
         answer = f.Answer(question.number, self.number)
@@ -170,6 +193,10 @@ class Shard:
     def _reload(self, settings: Settings) -> None:
         self._receive_sockets()
         self.node.reload(Resolved(settings))
+        if outside_facts(settings) != outside_facts(self.settings):
+            before, self.node.resolver = self.node.resolver, make_resolver(settings)
+            self.node.dialer = make_dialer(settings)
+            self.loop.call_later(OLD_RESOLVER, lambda: self._tasks.append(self.loop.create_task(before.close())))
         self.settings = settings
         self.book.limits = self._session_limits(settings)
         self.acct.reconfigure(accounting(settings))
@@ -183,7 +210,9 @@ class Shard:
 
     def end(self, within: float) -> None:
         """Begin to leave."""
-        if not self._ending:
+        if not self._serving:
+            self.done.set()
+        elif not self._ending:
             self._ending = True
             self._tasks.append(self.loop.create_task(self._leave(within)))
 
@@ -271,12 +300,15 @@ async def serve(control: socket.socket, fds: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     begin: asyncio.Future[f.Start] = loop.create_future()
     shard: Shard | None = None
+    early: list[f.Frame] = []
 
     def heard(link: Link, frame: f.Frame) -> None:
         if shard is not None:
             shard.heard(frame)
         elif isinstance(frame, f.Start) and not begin.done():
             begin.set_result(frame)
+        else:
+            early.append(frame)
 
     def closed(link: Link, reason: str) -> None:
         if shard is not None:
@@ -292,7 +324,10 @@ async def serve(control: socket.socket, fds: socket.socket) -> None:
     privileges.drop(pickle.loads(start.settings), start.user)
     shard = Shard(start, link, fds)
     loop.set_exception_handler(lambda _, context: _unexpected(shard, context))
-    await shard.run()
+    for frame in early:
+        shard.heard(frame)
+    if link.is_open:
+        await shard.run()
     link.close()
     await asyncio.sleep(0)
 

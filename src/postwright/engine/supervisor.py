@@ -12,6 +12,7 @@ The loader comes in as a function, so that this layer does not know the configur
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pickle
 import signal
@@ -32,12 +33,16 @@ from postwright.engine import log as logs
 from postwright.engine import privileges, systemd
 from postwright.engine.bus import Link, listen_unix
 from postwright.engine.control import ControlServer
+from postwright.engine.intake import check
 from postwright.engine.listeners import ListenerSockets
 from postwright.model.errors import PostwrightError
 from postwright.policy.settings import Settings
 
 RESTART_PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0)
 HEARTBEAT = 1.0
+SLOW = 20.0  # seconds without a word from a shard after which systemd is no more told that all is well
+GRACE = 10.0  # seconds from the end of a shard's control connection to that of its process
+RECOVERY = 60_000_000  # microseconds that systemd gives a start again and again while shards read their spools
 
 
 class LoadFailed(PostwrightError):
@@ -49,13 +54,17 @@ class LoadFailed(PostwrightError):
 
 
 class Options(Struct, frozen=True):
-    """What `postwright run` was told, beside the configuration. `drain` is the longest time of a polite stop, seconds."""
+    """What `postwright run` was told, beside the configuration.
+
+    `drain` is the longest time of a polite stop; a shard that has not said a word for `hung` is ended and started anew. Seconds.
+    """
 
     state_dir: Path
     shards: int
     drain: float = 10.0
     user: str = ""
     debug: bool = False
+    hung: float = 60.0
 
 
 class _Shard:
@@ -80,8 +89,7 @@ class Supervisor:
         self._options = options
         self.settings = load()
         self._shards = [_Shard(number) for number in range(options.shards)]
-        self._stopping = False
-        self._stopped = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._log_file = logs.LogFile(_log_path(self.settings), self.settings.general.log_file_world_readable)
         self.log: structlog.stdlib.BoundLogger = logs.configure(self._log_file, options.debug, process="supervisor")
         self._sockets = ListenerSockets()
@@ -92,27 +100,45 @@ class Supervisor:
         self.started = time.time()
 
     async def run(self, announce: Callable[[], None] = lambda: None) -> int:
-        """Run until SIGTERM or SIGINT. `announce` is called once all shards take mail."""
+        """Run until SIGTERM or SIGINT. `announce` is called once all shards take mail.
+
+        Raises LoadFailed, PrivilegeError or OSError when it cannot begin.
+        """
         loop = asyncio.get_running_loop()
-        self._options.state_dir.mkdir(parents=True, exist_ok=True)
-        self._sockets.update(self.settings)
-        privileges.prepare(self.settings, self._options.state_dir, self._options.user)
-        control = ControlServer(self)
-        await control.start(listen_unix(self._options.state_dir / "control.sock"))
-        privileges.drop(self.settings, self._options.user)
+        loop.set_exception_handler(lambda _, context: self._unexpected(context))
+        control = await self._open()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn_task(self._reload_logged()))
-        for shard in self._shards:
-            self._start(shard)
-        ticker = loop.create_task(self._tick())
-        ready = loop.create_task(self._await_ready(announce))
-        await self._stopped.wait()
-        for task in (ticker, ready):
+        helpers = [loop.create_task(self._tick()), loop.create_task(self._await_ready(announce))]
+        # what goes wrong in keeping a shard is a defect: better no relay, which is seen, than one with fewer shards
+        await asyncio.gather(*[self._keep(shard) for shard in self._shards])
+        for task in helpers:
             task.cancel()
         await control.stop()
         self.log.info("stopped")
         return 0
+
+    def _unexpected(self, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        self.log.error("unexpected", what=context.get("message", ""), exc_info=error if isinstance(error, BaseException) else False)
+
+    async def _open(self) -> ControlServer:
+        """All that needs root first, then the rest as the user that we shall be."""
+        options = self._options
+        options.state_dir.mkdir(parents=True, exist_ok=True)
+        self._sockets.update(self.settings)
+        privileges.prepare(self.settings, options.state_dir, options.user)
+        path = options.state_dir / "control.sock"
+        control = ControlServer(self)
+        await control.start(listen_unix(path))
+        privileges.give(path, self.settings, options.user)
+        privileges.drop(self.settings, options.user)
+        try:
+            check(self.settings)
+        except (OSError, ValueError) as error:
+            raise LoadFailed([str(error)]) from error
+        return control
 
     async def _await_ready(self, announce: Callable[[], None]) -> None:
         for shard in self._shards:
@@ -123,60 +149,78 @@ class Supervisor:
 
     # -- shards ---------------------------------------------------------------
 
-    def _start(self, shard: _Shard) -> None:
-        ours, theirs = socket.socketpair()
-        fds_ours, fds_theirs = socket.socketpair()
-        command = [sys.executable, "-m", "postwright.engine.shard", str(theirs.fileno()), str(fds_theirs.fileno())]
-        shard.process = subprocess.Popen(command, pass_fds=(theirs.fileno(), fds_theirs.fileno()), stdin=subprocess.DEVNULL)
-        theirs.close()
-        fds_theirs.close()
-        shard.fds = fds_ours
-        shard.started = shard.beat = time.monotonic()
-        shard.ready.clear()
-        self._spawn_task(self._attend(shard, ours))
+    async def _keep(self, shard: _Shard) -> None:
+        """One process after the other, until we stop: at once after the first death, more slowly after several in a row."""
+        while not self._stopping.is_set():
+            shard.started = shard.beat = time.monotonic()
+            try:
+                status = await self._one_life(shard)
+            except OSError as error:  # no processes or descriptors left
+                self.log.error("a shard cannot be started", shard=shard.number, error=str(error))
+                status = None
+            if self._stopping.is_set():
+                return
+            self.log.error("shard died", shard=shard.number, pid=shard.process.pid if shard.process else 0, status=status)
+            shard.deaths = shard.deaths + 1 if time.monotonic() - shard.started < 60 else 1
+            await self._pause(RESTART_PAUSES[min(shard.deaths, len(RESTART_PAUSES)) - 1])
 
-    async def _attend(self, shard: _Shard, sock: socket.socket) -> None:
-        """Live with one shard process until it is gone, then decide what comes next."""
+    async def _pause(self, seconds: float) -> None:
+        """So many seconds, or until we stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _one_life(self, shard: _Shard) -> int:
+        """Start a process and live with it until it is gone; its exit status. Raises OSError when it cannot be started."""
         loop = asyncio.get_running_loop()
-        process = shard.process
-        assert process is not None
         gone: asyncio.Future[None] = loop.create_future()
 
         def closed(link: Link, reason: str) -> None:
             if not gone.done():
                 gone.set_result(None)
 
-        sock.setblocking(False)
+        shard.ready.clear()
+        process, sock = self._spawn(shard)
         heard = partial(self._heard_on, shard)
-        _, link = await loop.create_connection(lambda: Link(heard, closed, f"shard {shard.number}"), sock=sock)
-        shard.link = link
-        self._hand_sockets(shard)
-        link.send(
-            f.Start(
-                version=f.VERSION,
-                shard=shard.number,
-                shards=len(self._shards),
-                state_dir=str(self._options.state_dir),
-                settings=pickle.dumps(self.settings),
-                debug=self._options.debug,
-                user=self._options.user,
-            )
+        _, shard.link = await loop.create_connection(lambda: Link(heard, closed, f"shard {shard.number}"), sock=sock)
+        try:
+            self._hand_sockets(shard)
+            shard.link.send(self._start_frame(shard))
+            if self._stopping.is_set():
+                shard.link.send(f.Drain(seconds=0.0))
+            await gone
+        finally:
+            shard.link = None
+            if shard.fds is not None:
+                shard.fds.close()
+                shard.fds = None
+        return await _ended(process)
+
+    def _spawn(self, shard: _Shard) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        """A new process, and our end of its control connection."""
+        ours, theirs = socket.socketpair()
+        shard.fds, fds_theirs = socket.socketpair()
+        command = [sys.executable, "-m", "postwright.engine.shard", str(theirs.fileno()), str(fds_theirs.fileno())]
+        try:
+            shard.process = subprocess.Popen(command, pass_fds=(theirs.fileno(), fds_theirs.fileno()), stdin=subprocess.DEVNULL)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+            fds_theirs.close()
+        ours.setblocking(False)
+        return shard.process, ours
+
+    def _start_frame(self, shard: _Shard) -> f.Start:
+        return f.Start(
+            version=f.VERSION,
+            shard=shard.number,
+            shards=len(self._shards),
+            state_dir=str(self._options.state_dir),
+            settings=pickle.dumps(self.settings),
+            debug=self._options.debug,
+            user=self._options.user,
         )
-        await gone
-        status = await asyncio.to_thread(process.wait)
-        shard.link = None
-        if shard.fds is not None:
-            shard.fds.close()
-            shard.fds = None
-        if self._stopping:
-            if all(other.link is None for other in self._shards):
-                self._stopped.set()
-            return
-        self.log.error("shard died", shard=shard.number, pid=process.pid, status=status)
-        shard.deaths = shard.deaths + 1 if time.monotonic() - shard.started < 60 else 1
-        await asyncio.sleep(RESTART_PAUSES[min(shard.deaths, len(RESTART_PAUSES)) - 1])
-        if not self._stopping:
-            self._start(shard)
 
     def _heard_on(self, shard: _Shard, link: Link, frame: f.Frame) -> None:
         shard.beat = time.monotonic()
@@ -191,7 +235,7 @@ class Supervisor:
     async def ask_shards(self, verb: str, argument: bytes = b"", timeout: float = 10.0) -> list[f.Answer]:
         """Ask every shard that runs; answers in order of the shards' numbers, fewer if some do not answer in time."""
         loop = asyncio.get_running_loop()
-        waits: list[asyncio.Future[f.Answer]] = []
+        waits: dict[asyncio.Future[f.Answer], int] = {}
         for shard in self._shards:
             if shard.link is None:
                 continue
@@ -199,23 +243,26 @@ class Supervisor:
             future: asyncio.Future[f.Answer] = loop.create_future()
             self._answers[self._next_question] = future
             shard.link.send(f.Question(number=self._next_question, verb=verb, argument=argument))
-            waits.append(future)
+            waits[future] = self._next_question
         if not waits:
             return []
         done, pending = await asyncio.wait(waits, timeout=timeout)
         for late in pending:
-            late.cancel()
+            self._answers.pop(waits[late], None)
         return sorted((wait.result() for wait in done), key=lambda answer: answer.shard)
 
     def _hand_sockets(self, shard: _Shard) -> None:
-        """Give the shard duplicates of all listening sockets, a list of their labels first."""
+        """Give the shard duplicates of all listening sockets, a list of their labels first. One that is just dying needs none."""
         if shard.fds is None:
             return
         open_sockets = self._sockets.open()
         labels = pickle.dumps([(s.listener, s.label) for s in open_sockets])
-        shard.fds.sendall(len(labels).to_bytes(4, "big") + labels)
-        for entry in open_sockets:
-            socket.send_fds(shard.fds, [b"s"], [entry.sock.fileno()])
+        try:
+            shard.fds.sendall(len(labels).to_bytes(4, "big") + labels)
+            for entry in open_sockets:
+                socket.send_fds(shard.fds, [b"s"], [entry.sock.fileno()])
+        except OSError as error:
+            self.log.warning("a shard takes no sockets", shard=shard.number, error=str(error))
 
     # -- reload, rotation, time -------------------------------------------------
 
@@ -223,12 +270,12 @@ class Supervisor:
         """Load the configuration again and give it to all shards. Returns the problems; with any the old one stays."""
         try:
             settings = await asyncio.to_thread(self._load)
+            check(settings)
+            self._sockets.update(settings)  # the last that may fail, as it takes effect
         except LoadFailed as error:
             return error.problems
-        try:
-            self._sockets.update(settings)
-        except OSError as error:
-            return [f"a listener cannot be opened: {error}; the old configuration stays"]
+        except (OSError, ValueError) as error:
+            return [f"{error}; the old configuration stays"]
         self.settings = settings
         for shard in self._shards:
             self._hand_sockets(shard)
@@ -254,36 +301,43 @@ class Supervisor:
         day = time.localtime().tm_yday
         while True:
             await asyncio.sleep(HEARTBEAT)
-            now = time.monotonic()
-            if all(shard.link is not None and now - shard.beat < 20 for shard in self._shards):
-                systemd.notify("WATCHDOG=1")
+            self._watch(time.monotonic())
             today = time.localtime().tm_yday
             if today != day:
                 day = today
                 if self.settings.general.log_auto_rotation:
                     await self.rotate_log()
 
+    def _watch(self, now: float) -> None:
+        """Are the shards alive? One that is still reading its spool is given its time."""
+        for shard in self._shards:
+            if shard.ready.is_set() and shard.process is not None and now - shard.beat > self._options.hung:
+                self.log.error("shard hangs and is killed", shard=shard.number, pid=shard.process.pid)
+                shard.process.kill()
+        if not all(shard.ready.is_set() for shard in self._shards):
+            systemd.notify(f"EXTEND_TIMEOUT_USEC={RECOVERY}")
+        if all(shard.link is not None and (not shard.ready.is_set() or now - shard.beat < SLOW) for shard in self._shards):
+            systemd.notify("WATCHDOG=1")
+
     # -- stopping ---------------------------------------------------------------
 
     def _signalled(self) -> None:
-        if self._stopping:
+        if self._stopping.is_set():
             self._kill()
             return
         self.stop()
 
     def stop(self) -> None:
         """Begin the polite stop: no new mail, what is in flight ends, at most `drain` seconds."""
-        if self._stopping:
+        if self._stopping.is_set():
             return
-        self._stopping = True
+        self._stopping.set()
         systemd.notify("STOPPING=1")
         self.log.info("stopping", within=self._options.drain)
         self._sockets.close()
-        alive = [shard.link for shard in self._shards if shard.link is not None]
-        for link in alive:
-            link.send(f.Drain(seconds=self._options.drain))
-        if not alive:
-            self._stopped.set()
+        for shard in self._shards:
+            if shard.link is not None:
+                shard.link.send(f.Drain(seconds=self._options.drain))
         self._drainer = asyncio.get_running_loop().create_task(self._end_late())
 
     async def _end_late(self) -> None:
@@ -304,6 +358,15 @@ class Supervisor:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _ended(process: subprocess.Popen[bytes]) -> int:
+    """The exit status of a shard that has closed its connection; one that does not end by itself is killed."""
+    try:
+        return await asyncio.to_thread(process.wait, GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return await asyncio.to_thread(process.wait)
 
 
 def _log_path(settings: Settings) -> Path | None:
