@@ -8,6 +8,7 @@ the link with a reason; nothing is ever half delivered.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -150,6 +151,9 @@ def listen_unix(path: Path) -> socket.socket:
     """A listening socket at `path`, for its owner only; a left-over of a dead process is replaced."""
     path.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # before there is anything to connect to: Linux makes the file with the mode that the socket has (elsewhere: a moment too late)
+    with contextlib.suppress(OSError):
+        os.fchmod(sock.fileno(), 0o600)
     with short_path(path) as short:
         sock.bind(short.name)
     os.chmod(path, 0o600)

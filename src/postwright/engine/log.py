@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import structlog
 
-_encoder = msgspec.json.Encoder(enc_hook=str)
+_encoder = msgspec.json.Encoder(enc_hook=lambda value: _visible(str(value)))
 _SECRET = ("password", "secret", "token", "credential", "auth_password", "initial_response", "api_key")
 
 Event = structlog.types.EventDict
@@ -58,15 +58,35 @@ def _stamp(logger: Any, method: str, event: Event) -> Event:
 
 def _mask(logger: Any, method: str, event: Event) -> Event:
     for key in event:
-        if any(word in key for word in _SECRET):
-            event[key] = "***"
+        event[key] = _masked(key, event[key])
     return event
 
 
+def _masked(key: str, value: Any) -> Any:
+    if any(word in key.lower() for word in _SECRET):
+        return "***"
+    if isinstance(value, dict):
+        return {name: _masked(str(name), inner) for name, inner in value.items()}
+    return value
+
+
 def _render(logger: Any, method: str, event: Event) -> str:
-    # surrogates from a peer's bytes would not encode: they become visible escapes
-    safe = {k: v.encode("utf-8", "backslashreplace").decode() if isinstance(v, str) else v for k, v in event.items()}
-    return _encoder.encode(safe).decode()
+    return _encoder.encode(_visible(event)).decode()
+
+
+def _visible(value: Any) -> Any:
+    """What a peer has sent must not move a terminal's cursor, nor fail to encode: what cannot be printed becomes an escape."""
+    if isinstance(value, str):
+        return value if value.isprintable() else "".join([c if c.isprintable() or c == "\n" else _escape(c) for c in value])
+    if isinstance(value, dict):
+        return {_visible(str(key)): _visible(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_visible(inner) for inner in value]
+    return value
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 class _Writer:

@@ -13,6 +13,8 @@ from pathlib import Path
 from postwright.model.errors import PostwrightError
 from postwright.policy.settings import Settings
 
+_SHARED = tuple(Path(path) for path in ("/", "/var", "/var/lib", "/var/log", "/var/spool", "/tmp"))
+
 
 class PrivilegeError(PostwrightError):
     """The relay was told not to run as root and cannot become another user."""
@@ -47,11 +49,33 @@ def prepare(settings: Settings, state_dir: Path, user: str) -> None:
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         # only what is directly ours: a log folder such as /var/log keeps its owner if others write there
-        if folder.stat().st_uid == 0 and folder not in (Path("/var/log"), Path("/var/spool"), Path("/var/lib"), Path("/")):
-            os.chown(folder, target.pw_uid, target.pw_gid)
+        if folder not in _SHARED:
+            _give(folder, target)
+    for tree in (state_dir / "spool", state_dir / "run", *(Path(spool.path) for spool in settings.spools)):
+        _give_tree(tree, target)  # what an earlier run as root has left
+    _give(state_dir / "load.board", target)
     if settings.general.log_file:
         Path(settings.general.log_file).touch(mode=0o640)
-        os.chown(settings.general.log_file, target.pw_uid, target.pw_gid)
+        _give(Path(settings.general.log_file), target)
+
+
+def give(path: Path, settings: Settings, user: str) -> None:
+    """Give one file of ours to the user that we will be."""
+    target = wanted_user(settings, user)
+    if target is not None:
+        _give(path, target)
+
+
+def _give(path: Path, target: pwd.struct_passwd) -> None:
+    """Only what is root's, and never through a link: whoever can write there could point it at anything."""
+    if path.exists() and not path.is_symlink() and path.lstat().st_uid == 0:
+        os.chown(path, target.pw_uid, target.pw_gid, follow_symlinks=False)
+
+
+def _give_tree(top: Path, target: pwd.struct_passwd) -> None:
+    for folder, _, files in os.walk(top):
+        for path in (Path(folder), *(Path(folder) / name for name in files)):
+            _give(path, target)
 
 
 def drop(settings: Settings, user: str) -> None:
