@@ -133,9 +133,17 @@ def test_who_may_relay_is_never_guessed(found: Found) -> None:
     for text in (
         "relay-domain a.example b.example\n",
         "relay-address nobody\n",
+        "relay-domian a.example\n",
+        "<source 10/8>\nrequre-auth yes\n</source>\n",
+        "<source 10/8>\nsmtp-servise no\n</source>\n",
+        "<domain *>\n<source 10/8>\nsmtp-service no\n</source>\n</domain>\n",
         "http-access 10/8 root\n",
         "<source 10/8>\nalways-allow-relaying perhaps\n</source>\n",
         "<smtp-user u>\npassword p\nsource {auth} x\n</smtp-user>\n",
     ):
         [(level, *_)] = found(text, tolerant=True)
         assert level == "error", text
+    assert found("<source 10/8>\nbounce-address x\nrequire-starttls yes\n</source>\n", tolerant=True) == [
+        ("warning", 2, "unknown directive `bounce-address` in <source>"),
+        ("warning", 3, "`require-starttls` belongs in <domain>, not in <source>"),
+    ]

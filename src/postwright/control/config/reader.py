@@ -177,7 +177,8 @@ class Reader:
     def _unknown_block(self, parent: _Open, text: Text, line: Line, tag: str) -> None:
         where = f"in <{parent.tag}>" if parent.tag else "here"
         if tag in _TAGS:
-            self._report.at(text, line, f"<{tag}> may not stand {where}", hint="the block is left out", forgiven=True)
+            forgiven = tag not in _WHO
+            self._report.at(text, line, f"<{tag}> may not stand {where}", hint="the block is left out", forgiven=forgiven)
             return
         scope = parent.scope or Scope.GLOBAL
         hint = did_you_mean(tag, [block.name for block in BLOCKS if scope in block.scopes])
@@ -265,10 +266,11 @@ class Reader:
             places = " or ".join("the open, outside of blocks" if s is Scope.GLOBAL else f"<{s.value}>" for s in scopes)
             self._report.at(text, line, f"`{line.name}` belongs in {places}, not {where}", forgiven=True)
         else:
-            near = nearest(line.name, names_in(block.scope)) if not self._report.full else ""
+            guarded = block.tag in _WHO
+            near = nearest(line.name, names_in(block.scope)) if guarded or not self._report.full else ""
             hint = f"did you mean `{near}`?" if near else ""
             message = f"unknown directive `{line.name}` {where}"
-            self._report.at(text, line, message, hint=hint, forgiven=True, secret=is_secret(near))
+            self._report.at(text, line, message, hint=hint, forgiven=near not in _GUARDS, secret=is_secret(near))
 
     def _include(self, block: _Open, text: Text, line: Line) -> None:
         row = find("include", block.scope or Scope.GLOBAL)
@@ -290,6 +292,13 @@ def _may_be_left_out(problem: ValueProblem, row: Directive, scope: Scope) -> boo
     return problem.unknown and scope not in (Scope.SOURCE, Scope.USER) and not row.name.startswith(("relay-", "http-access"))
 
 
+# Who may relay, and who is who: nothing of it is left out because it was misspelt or misplaced. An unknown word that resembles none of
+# these may be (real files have many of them).
+_WHO = frozenset({"source", "smtp-user"})
+_GUARDS = frozenset({
+    "allow-auth", "allow-unencrypted-plain-auth", "always-allow-relaying", "authentication-method", "http-access", "password",
+    "relay-address", "relay-domain", "require-auth", "require-starttls-before-auth", "smtp-service", "source",
+})  # fmt: skip
 # Blocks that need no name.
 _NAMELESS = frozenset({
     "address-list", "aliases", "bounce-category-patterns", "bounce-processor", "dns", "email-patterns", "feedback-loop-processor",
