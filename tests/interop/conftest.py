@@ -10,19 +10,15 @@ import pytest
 from tests.interop.peers import Relay, StartRelay
 
 from postwright.testing.certificate import self_signed_pem
-from postwright.testing.relay_process import plain_config
-from postwright.testing.sockets import free_port
 
 
 @pytest.fixture
 async def start_relay(tmp_path: Path) -> AsyncIterator[StartRelay]:
-    """`await start_relay(rules)`: a relay of `plain_config` and these lines, stopped and checked at the end of the test."""
+    """`await start_relay(rules)`: a running relay with these lines in its configuration, stopped and checked at the end of the test."""
     async with AsyncExitStack() as stack:
 
         async def start(rules: str) -> Relay:
-            relay = Relay(tmp_path, "")
-            relay.port = free_port()
-            relay.write_config(plain_config(relay.port) + rules)
+            relay = Relay(tmp_path, rules)
             await stack.enter_async_context(relay)
             return relay
 

@@ -15,7 +15,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from postwright.testing.relay_process import RelayProcess
+from postwright.testing.relay_process import RelayProcess, plain_config
+from postwright.testing.sockets import free_port
 
 RUN_TIMEOUT = 60.0
 START_TIMEOUT = 15.0
@@ -24,9 +25,11 @@ Needs = Callable[[str], Path]  # the fixture `needs`
 
 
 class Relay(RelayProcess):
-    """A relay that knows its port."""
+    """A relay with `plain_config` and the lines of `rules`, on a port of its own."""
 
-    port: int
+    def __init__(self, folder: Path, rules: str) -> None:
+        self.port = free_port()
+        super().__init__(folder, plain_config(self.port) + rules)
 
 
 StartRelay = Callable[[str], Awaitable[Relay]]  # the fixture `start_relay`
