@@ -35,14 +35,14 @@ async def measure(bench: Bench) -> Section:
     """Idle, a tenth of the queue, the whole queue."""
     count = bench.pick(1_000_000, 5_000)
     section = Section("memory", f"{count} single-recipient messages of {spool.SIZE} octets waiting for {DOMAINS} domains")
-    for shards in sorted({1, default_shards()}):
+    for shards in bench.pick(sorted({1, default_shards()}), [1]):
         label = f"{shards} shard{'s' if shards > 1 else ''}"
         idle = await _weigh(bench, 0, shards, deferred=False)
         section.rows += [
             Row(f"{label}, idle", idle.rest / MB, "MB"),
             Row(f"{label}, idle, until it takes mail", idle.start, "s"),
         ]
-        for deferred in (False, True):
+        for deferred in bench.pick((False, True), (True,)):
             section.rows += await _loaded(bench, count, shards, deferred, idle, f"{label}, {'deferred once' if deferred else 'not tried'}")
     section.remarks = [
         "the spool was written by the store's own classes and the relay started on it; its files are in the page cache",

@@ -106,6 +106,7 @@ def master_cf(port: int) -> str:
 async def running_postfix(bench: Bench, sink_port: int) -> AsyncIterator[int]:
     """Its port, while it runs."""
     with bench.place("postfix") as folder:
+        _enterable(folder)
         etc, port = folder / "etc", free_port()
         for name, owner in (("etc", "root"), ("queue", "root"), ("data", "postfix")):
             (folder / name).mkdir(mode=0o755)
@@ -118,6 +119,13 @@ async def running_postfix(bench: Bench, sink_port: int) -> AsyncIterator[int]:
             yield port
         finally:
             _postfix(etc, "stop", check=False)
+
+
+def _enterable(folder: Path) -> None:
+    """Postfix's processes are another user's. Raises BenchError, as the failure that it would be later says nothing of the reason."""
+    for parent in folder.parents:
+        if not parent.stat().st_mode & 0o001:
+            raise BenchError(f"Postfix cannot work below {parent}, which is closed to other users: give another --folder")
 
 
 def _postfix(etc: Path, verb: str, check: bool = True) -> None:
