@@ -446,3 +446,13 @@ async def test_a_client_quicker_than_our_own_loop_may_say_hello(tls: tuple[ssl.S
     async with SinkServer(tls=tls[0]) as sink:
         await asyncio.gather(*[asyncio.to_thread(shake_hands, sink.port) for _ in range(40)])
         assert sink.counts.tls == 40
+
+
+@pytest.mark.parametrize("content", [b"", b"Subject: x\r\n\r\nhello\r\n"])
+async def test_content_after_a_late_354(content: bytes) -> None:
+    async with SinkServer(["data delay=0.01"]) as sink, await SourceClient.connect(*sink.address) as client:
+        await client.ehlo()
+        for _ in range(2):
+            assert (await client.send("a@a.example", ["b@b.example"], content)).final.code == 250
+        assert [message.content for message in sink.messages] == [content] * 2
+        assert sink.counts.violations == 0

@@ -209,7 +209,10 @@ class SinkSession(Talk):
 
     def _data_ok(self) -> bytes:
         self._mode = _CONTENT
-        # The content may be nothing but the final dot, so the CRLF before it is that of the DATA line.
+        # The content may be nothing but the final dot, so the CRLF before it is that of the DATA line (cut off, if a delay lay between).
+        if self._pos < 2:
+            self._buffer[: self._pos] = b"\r\n"
+            self._pos = 2
         self._scan = self._pos - 2
         self._body_start = self._pos
         self._begin_content()
