@@ -51,7 +51,7 @@ def _split_port(item: str, default: int) -> tuple[str, int]:
         raise ValueError(f"no host in {item!r}")
     if not port:
         return name, default
-    if not port.isdigit() or not 0 < int(port) < 65536:
+    if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
         raise ValueError(f"{port!r} is no port")
     return name, int(port)
 
@@ -100,6 +100,7 @@ def plan(
         return no_route(answer)
     routes: list[Route] = []
     late: list[Route] = []
+    # each source has its turn with a host before the next host is first, so that all pairs come up
     for host in _in_turn(answer.hosts, turn // max(len(sources), 1)):
         for address in host.addresses:
             source = _source_for(address, sources, turn)
@@ -114,7 +115,7 @@ def plan(
 
 
 def _in_turn(hosts: Sequence[MxHost], turn: int) -> list[MxHost]:
-    """By preference, and those of one preference beginning with another one each time, after each source has had its turn with the first."""
+    """By preference; those of one preference begin with another one each `turn`."""
     ordered: list[MxHost] = []
     for _, group in groupby(sorted(hosts, key=_preference), _preference):
         equal = list(group)

@@ -186,6 +186,8 @@ class Resolved:
         scopes: list[Scope] = []
         if peer:
             address = ipaddress.ip_address(peer)
+            # A socket for both families writes IPv4 clients so; they must not slip out of the networks that are meant for them.
+            address = getattr(address, "ipv4_mapped", None) or address
             scopes += [scope for network, scope in self._networks if network.version == address.version and address in network]
         names = [named]
         if user:

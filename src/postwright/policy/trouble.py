@@ -113,6 +113,8 @@ def status_of(reply: Reply, stage: Stage, rules: Rules = DEFAULT) -> str:
         return reply.status
     if kind == 2:
         return "2.0.0"
+    if kind == 3:
+        return "4.5.0"  # nothing that we ask may be answered so
     if reply.code == 553 and stage is Stage.RCPT and rules.smtp_553_means_invalid_mailbox:
         return "5.1.1"
     if reply.code == 550 and stage is Stage.RCPT:
@@ -128,7 +130,7 @@ def status_of(reply: Reply, stage: Stage, rules: Rules = DEFAULT) -> str:
 def of_reply(reply: Reply, stage: Stage, rules: Rules = DEFAULT) -> Disposition:
     """One recipient's fate by a final or refusing reply."""
     diagnostic = f"smtp;{reply.text}"
-    if reply.positive:
+    if reply.code < 300:
         return Disposition(Kind.DELIVERED, status_of(reply, stage, rules), diagnostic)
     kind = Kind.PERMANENT if reply.permanent else Kind.TRANSIENT
     return Disposition(kind, status_of(reply, stage, rules), diagnostic)
@@ -136,7 +138,7 @@ def of_reply(reply: Reply, stage: Stage, rules: Rules = DEFAULT) -> Disposition:
 
 def of_failure(failure: Failure, rules: Rules = DEFAULT) -> Disposition:
     """The fate of a recipient whose transaction ended by `failure` before an answer of its own."""
-    if failure.reply is not None and not failure.reply.positive:
+    if failure.reply is not None and failure.reply.code >= 300:
         return of_reply(failure.reply, failure.stage, rules)
     status = _FAULT_STATUS[failure.fault]
     if failure.fault is Fault.NOT_OFFERED and failure.stage in (Stage.STARTTLS, Stage.AUTH):
@@ -170,7 +172,7 @@ def _for_good(failure: Failure, rules: Rules) -> bool:
 def judge(result: TransactionResult, rules: Rules = DEFAULT, *, more_hosts: bool = False) -> Judgement:
     """The whole meaning of one transaction. `more_hosts`: the plan has hosts beside this one that have not failed lately."""
     final = result.final
-    if result.failure is None and final is not None and final.positive:
+    if result.failure is None and final is not None and final.code < 300:
         return _delivered(result, final, rules)
     if result.untouched:
         untouched = Disposition(Kind.UNTOUCHED, "4.4.2", "x-pmta;the session ended before this transaction began")
@@ -191,24 +193,24 @@ def _elsewhere(disposition: Disposition) -> Disposition:
 
 def _delivered(result: TransactionResult, final: Reply, rules: Rules) -> Judgement:
     delivered = of_reply(final, Stage.END_OF_DATA, rules)
-    if len(result.rcpt) == 1 and result.rcpt[0] is not None and result.rcpt[0].positive:
+    if len(result.rcpt) == 1 and result.rcpt[0] is not None and result.rcpt[0].code < 300:
         return Judgement((delivered,), keep_session=result.usable)
     dispositions = tuple(
-        delivered if rcpt is not None and rcpt.positive else _one(result, rcpt, rules) for rcpt in result.rcpt
+        delivered if rcpt is not None and rcpt.code < 300 else _one(result, rcpt, rules) for rcpt in result.rcpt
     )
     return Judgement(dispositions, keep_session=result.usable)
 
 
 def _one(result: TransactionResult, rcpt: Reply | None, rules: Rules) -> Disposition:
     """A recipient of a transaction that did not end well for all."""
-    if rcpt is not None and not rcpt.positive:
+    if rcpt is not None and rcpt.code >= 300:
         return of_reply(rcpt, Stage.RCPT, rules)
-    if result.mail is not None and not result.mail.positive:
+    if result.mail is not None and result.mail.code >= 300:
         return of_reply(result.mail, Stage.MAIL, rules)
     failure = result.failure
     if result.maybe_taken:
         return _maybe_taken(failure, rules)
-    if result.final is not None and not result.final.positive:
+    if result.final is not None and result.final.code >= 300:
         stage = failure.stage if failure is not None else Stage.END_OF_DATA
         return of_reply(result.final, stage, rules)
     if failure is None:
