@@ -154,6 +154,28 @@ def test_listener_blocks_and_lines(good: Good) -> None:
     ]
 
 
+def test_a_listener_s_line_and_block_are_one(good: Good) -> None:
+    text = "smtp-listener 192.0.2.1:25 source={in}\n<smtp-listener 192.0.2.1:25>\nimmediate-tls yes\n</smtp-listener>\n"
+    text += "<source {in}>\n</source>\n"
+    [listener] = good(text).listeners
+    assert (listener.source, listener.immediate_tls) == ("{in}", True)
+
+
+def test_an_api_listener_wants_an_address(found: Found) -> None:
+    [(level, line, message)] = found("<transmissions-api-listener here>\n</transmissions-api-listener>\n")
+    assert (level, line) == ("error", 1)
+    assert "no address with a port" in message
+
+
+def test_directives_of_a_domain_that_add_up(good: Good) -> None:
+    settings = good(
+        "<domain *>\nsource-ip-max-smtp-out 10/8 5\nsource-ip-max-smtp-out 192.0.2.1 unlimited\n</domain>\n"
+        "<domain a.example>\nsource-ip-max-smtp-out 10/8 7\n</domain>\n"
+    )
+    found = [block.assignments["source_ip_max_smtp_out"].value for block in settings.domains]
+    assert found == [(("10.0.0.0/8", 5), ("192.0.2.1/32", None)), (("10.0.0.0/8", 7),)]
+
+
 def test_a_named_source_needs_no_braces_and_an_address_is_none(good: Good, found: Found) -> None:
     settings = good("<source plain_name>\n</source>\n<source {braces}>\n</source>\n<source 10.1.0/24>\n</source>\n")
     assert [(one.network, one.name) for one in settings.sources] == [("", "plain_name"), ("", "{braces}"), ("10.1.0.0/24", "")]

@@ -9,7 +9,6 @@ expression fits any address. Each is told at the line that makes it so. What the
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -150,9 +149,3 @@ def _by_address(patterns: Iterable[str]) -> Iterator[Opening]:
         if any(all(search(stranger) for stranger in group) for group in _STRANGERS):
             yield Opening("this expression would relay to everybody", value=pattern)
             return
-
-
-def narrowed(pattern: str) -> str:
-    """A hint how an expression is tied to a domain."""
-    example = re.sub(r"[^a-z.]", "", pattern.lower()) or "example.com"
-    return f"tie it to a domain of yours, such as /@{example if '.' in example else 'example.com'}$/"
