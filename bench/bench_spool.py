@@ -21,8 +21,9 @@ from postwright.model.address import Address
 from postwright.model.envelope import Envelope, Recipient
 from postwright.model.message import Arrival, ContentFacts, Message, SpoolRef
 from postwright.model.record import Record
+from postwright.store.accounting import AcctFiles
 from postwright.store.accounting_columns import RowMaker
-from postwright.store.accounting_file import AcctFiles, AcctOptions
+from postwright.store.accounting_file import AcctOptions
 from postwright.store.log_spool import LogSpool
 from postwright.store.segments import SpoolDir
 from postwright.store.spool import DEFERRED, SETTLED, Mark

@@ -46,6 +46,7 @@ class Rows:
         self.refuses = False
         self.trouble: OSError | None = None
         self.checkpoints = 0
+        self.choked = False
 
     def write(self, records: Sequence[Record]) -> None:
         self.rows += [(r.type, r.message_id) for r in records]
@@ -57,7 +58,7 @@ class Rows:
         if self.trouble is not None:
             raise self.trouble
 
-    def remembered(self) -> None:
+    def remembered(self, position: bytes) -> None:
         self.checkpoints += 1
 
     def resume(self, position: bytes, folder: Path) -> None:

@@ -21,8 +21,10 @@ from hypothesis import strategies as st
 
 from postwright.model.message import Message
 from postwright.model.record import Record
-from postwright.store import accounting_file
-from postwright.store.accounting_file import AcctFiles, AcctOptions
+from postwright.store import accounting, accounting_ledger
+from postwright.store.accounting import AcctFiles
+from postwright.store.accounting_file import AcctOptions
+from postwright.store.accounting_ledger import Ledger
 from postwright.store.log_spool import LogSpool
 from postwright.store.segments import SpoolDir
 from postwright.store.spool import DEFERRED, SETTLED, Mark
@@ -136,9 +138,8 @@ class Life:
             os.close(fd)
         self.spool._locks = []
         for file in self.acct.files.values():
-            if file._fd >= 0:
-                os.close(file._fd)
-                file._fd = -1
+            file._drop()
+            file.ledger.close()
 
 
 def _record(kind: str, number: int, index: int, attempt: int = 0) -> Record:
@@ -200,20 +201,37 @@ async def reborn(folder: Path, world: World, make: Make, crash_in: int | None = 
 
 
 class Synced:
-    """Accounting files and power cuts: rows behind the last sync of a file may be gone."""
+    """Accounting files and power cuts: rows behind the last sync of a file may be gone, or zeros; so may the ledger's last lines."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sizes: dict[Path, int] = {}
-        monkeypatch.setattr(accounting_file, "_sync", self.sync)
+        monkeypatch.setattr(accounting, "sync_file", self.sync)
+        monkeypatch.setattr(accounting_ledger.Ledger, "note", self._noting(accounting_ledger.Ledger.note))
 
-    def sync(self, paths: list[Path]) -> None:
-        self.sizes.update({path: path.stat().st_size for path in paths if path.exists()})
+    def sync(self, path: Path) -> None:
+        if path.exists():
+            self.sizes[path] = path.stat().st_size
+
+    def _noting(self, note: Callable[..., None]) -> Callable[..., None]:
+        def noting(ledger: Ledger, said: Any, *, sync: bool = False) -> None:
+            note(ledger, said, sync=sync)
+            if sync:
+                self.sync(ledger.path)
+
+        return noting
 
     def power_cut(self, folder: Path, chance: random.Random) -> None:
-        for path in (folder / "acct").glob("*.csv"):
+        for path in [*(folder / "acct").glob("*.csv"), *(folder / "acct").glob(".*.ledger")]:
             size = path.stat().st_size
-            header = path.read_bytes().find(b"\n") + 1
-            os.truncate(path, chance.randint(min(size, self.sizes.get(path, header)), size))
+            header = path.read_bytes().find(b"\n") + 1 if path.suffix == ".csv" else 0
+            kept = min(size, self.sizes.get(path, header))
+            cut = chance.randint(kept, size)
+            os.truncate(path, cut)
+            if chance.random() < 0.3 and cut > kept:
+                hole = chance.randint(kept, cut - 1)
+                with path.open("rb+") as file:
+                    file.seek(hole)
+                    file.write(bytes(chance.randint(1, cut - hole)))
 
 
 STORY: list[Step] = [

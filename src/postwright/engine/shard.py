@@ -34,7 +34,7 @@ from postwright.net.listener import Listener, SessionBook, SessionLimits
 from postwright.net.load_board import LoadBoard
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import ListenerSettings, Settings
-from postwright.store.accounting_file import AcctFiles
+from postwright.store.accounting import AcctFiles
 from postwright.store.log_spool import LogSpool
 from postwright.store.reader import SegmentReader
 from postwright.store.segments import shard_folder

@@ -72,6 +72,8 @@ def columns(kind: str, wish: Sequence[str] | None) -> tuple[str, ...]:
             chosen.update(dict.fromkeys(defaults))
         elif item.startswith("!"):
             chosen.pop(canonical.get(item[1:].lower(), item[1:]), None)
+        elif item.lower().startswith("header_"):
+            chosen["header_" + item[7:]] = None
         else:
             chosen[canonical.get(item.lower(), item)] = None
     chosen.pop("type", None)
@@ -123,11 +125,11 @@ _TIMES = ("timeLogged", "timeQueued", "timeFirstAttempt")
 
 
 def quoted(text: str) -> str:
-    """A CSV field as RFC 4180 wants it; line ends inside become blanks, so that a row is a line."""
+    """A CSV field as RFC 4180 wants it; line ends inside become blanks, so that a row is a line, and so does NUL, which no reader likes."""
     if '"' in text or "," in text:
         text = '"' + text.replace('"', '""') + '"'
-    if "\n" in text or "\r" in text:
-        text = text.replace("\r", " ").replace("\n", " ")
+    if "\n" in text or "\r" in text or "\0" in text:
+        text = text.replace("\r", " ").replace("\n", " ").replace("\0", " ")
     return text
 
 
@@ -188,6 +190,6 @@ class RowMaker:
         """One line with its CRLF; the record's type must be among `kinds`."""
         fields = self._rows[record.type].fields(record, self._stamp)
         line = ",".join(fields)
-        if line.count(",") != len(fields) - 1 or '"' in line or "\n" in line or "\r" in line:
-            line = ",".join([quoted(f) if "," in f or '"' in f or "\n" in f or "\r" in f else f for f in fields])
+        if line.count(",") != len(fields) - 1 or '"' in line or "\n" in line or "\r" in line or "\0" in line:
+            line = ",".join(map(quoted, fields))
         return line.encode("utf-8", "backslashreplace") + b"\r\n"

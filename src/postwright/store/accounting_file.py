@@ -1,31 +1,36 @@
-"""Accounting files: PowerMTA's CSV, rotated, moved and deleted as it does; no row lost or doubled by a crash.
+"""Accounting files: PowerMTA's CSV, rotated, moved and deleted as it does; shared by all shards, no row lost or doubled by a crash.
 
-Rows arrive in journal order after they are durable in the spool. Now and then the spool remembers how far the files had come
-(`position`). After a crash it says so (`resume`) and gives all later records again: those whose rows are in the files already (a process
-that is killed leaves what it wrote) are passed over, the others are written. A file begun since the checkpoint is known by a note in the
-spool's folder. Files are moved away only when a checkpoint has them behind it.
+Rows arrive in journal order after they are durable in the spool, gather, and are appended by one write under the file's lock, noted in
+its ledger (`store.accounting_ledger`). Now and then the spool remembers how far a shard had come (the number of its last write). After a
+crash it says so (`resume`) and gives all later records again: those whose rows the ledger and the file show to be there are passed
+over, the others are written. A closed file is moved away only when the checkpoints of all its writers have it behind them.
 
-Each shard writes files of its own numbers, so shards need not agree on anything. A disk that refuses loses no row: what could not be
-written is tried again, and the journal keeps the records as long. Nothing here raises: what is wrong is told by `tick`.
+A disk that refuses loses no row: what could not be written is tried again, and the journal keeps the records as long. Nothing here raises:
+what is wrong is told by `tick`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from postwright.model.record import Record
 from postwright.store.accounting_columns import RowMaker
-from postwright.store.accounting_names import Openings, create, day_in, day_of, move, old_files
+from postwright.store.accounting_ledger import Close, Cut, Gone, Ledger, Open, RowForm, Safe, Wrote
+from postwright.store.accounting_names import create, day_in, day_of, move, old_files
 
 BUFFER = 65536
 DELETE_EVERY = 600.0
+PATIENCE = 2.0  # seconds that the start and the end wait for another shard's write
+AFTER_CRASH = "tell which rows are there already in"
+GONE = "find all files of"
+_TAIL = 65536
 
 
 class AcctOptions(Struct, frozen=True):
@@ -43,220 +48,355 @@ class AcctOptions(Struct, frozen=True):
     sync: bool = False
     user_string: str = ""
 
-
-class _Place(Struct):
-    """How far one configured file had come: `name` of the file being written ("" when none was open) and its size.
-
-    `closed` files wait to be moved. `form` tells how rows were made: rows of another form are not recognised.
-    """
-
-    name: str
-    size: int
-    closed: list[str]
-    form: int
+    @property
+    def form(self) -> RowForm:
+        """What decides how a row looks."""
+        return self.records, self.record_fields, self.iso_times, self.user_string
 
 
-class _Position(Struct):
-    epoch: int
-    files: dict[str, _Place]
+class _Batch:
+    """Rows made alike that wait to be written."""
+
+    __slots__ = ("form", "maker", "rows", "size")
+
+    def __init__(self, form: RowForm) -> None:
+        self.form = form
+        self.maker = RowMaker(*form)
+        self.rows: list[bytes] = []
+        self.size = 0
 
 
 class AcctFile:
-    """One configured accounting file, as one shard writes it."""
+    """One configured accounting file, as one shard writes it. `writer` names the shard in the ledger, the same after a restart."""
 
-    def __init__(self, options: AcctOptions, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, options: AcctOptions, now: Callable[[], float] = time.time, writer: str = "") -> None:
         self.options = options
-        self.trouble = ""
-        self.note: Callable[[Path], None] = lambda path: None  # told of a new file before its first row
-        self.wait_with_moves = False
+        self.writer = writer or f"process {os.getpid()}"
+        self.remembers = bool(writer)  # there is a journal behind it, whose checkpoints say what is safe
+        self.number = 0  # of the last write
+        self.ledger = Ledger(options.path)
         self._now = now
-        self._maker = RowMaker(options.records, options.record_fields, options.iso_times, options.user_string)
+        self._batches = [_Batch(options.form)]
+        self._last = self._batches[0]
+        self._enough = BUFFER  # octets of rows that are worth a write
         self._fd = -1
-        self._path: Path | None = None
-        self._size = 0
-        self._day = ""
-        self._opened = 0.0
-        self._buffer: list[bytes] = []
-        self._pending = 0
-        self._closed: list[Path] = []  # not moved, or not synced yet
-        self._behind: list[Path] = []  # of these, the ones that the next checkpoint has behind it
-        self._past: Counter[bytes] = Counter()  # rows that a crash left behind the last checkpoint
+        self._name = ""  # of the file that `_fd` is
+        self._safe = 0
+        self._past: list[tuple[RowMaker, Counter[bytes]]] = []  # rows that a crash left behind the last checkpoint
         self._delete_due = 0.0
+        self._troubles: dict[str, str] = {}  # what could not be done -> why
+
+    @property
+    def trouble(self) -> str:
+        """What could not be done so far, "" when all is well."""
+        return "; ".join(f"cannot {what} {self.options.path}: {why}" for what, why in self._troubles.items())
+
+    def told(self) -> None:
+        """`trouble` was told: what happened once need not be told again."""
+        self._troubles.pop(AFTER_CRASH, None)
+        self._troubles.pop(GONE, None)
 
     @property
     def current(self) -> Path | None:
-        """The file being written."""
-        return self._path
+        """The file being written, as far as this shard knows."""
+        return self._beside(self.ledger.current.name) if self.ledger.current is not None else None
+
+    def _beside(self, name: str) -> Path:
+        return self.options.path.with_name(name)
+
+    def reform(self, options: AcctOptions) -> None:
+        """From now on as these options want it; rows made before stay as they are."""
+        if options.form != self._last.form:
+            self._last = _Batch(options.form)
+            self._batches = [*[batch for batch in self._batches if batch.rows], self._last]
+        self.options = options
 
     # -- rows -----------------------------------------------------------------------
 
     def write(self, records: Sequence[Record]) -> None:
         """Rows for those records that this file wants; in the file at the next `flush`."""
-        maker = self._maker
+        batch = self._last
+        maker = batch.maker
         for record in records:
             if record.type in maker.kinds:
-                row = maker.row(record)
-                if self._past and self._past[row]:
-                    self._past[row] -= 1
+                if self._past and self._written(record):
                     continue
-                self._buffer.append(row)
-                self._pending += len(row)
-        if self._pending >= BUFFER:
-            self.flush()
+                row = maker.row(record)
+                batch.rows.append(row)
+                batch.size += len(row)
+        if batch.size >= self._enough:
+            # a disk that refuses is not asked again for every row
+            self._enough = BUFFER if self.flush() else self.backlog + BUFFER
 
-    def flush(self) -> bool:
-        """Append what has gathered, in one write; rotate first if it is time. Errors are kept in `trouble` and tried again.
+    @property
+    def backlog(self) -> int:
+        """Octets of rows that wait to be written."""
+        return sum([batch.size for batch in self._batches])
 
-        True when everything is in the file.
+    def _written(self, record: Record) -> bool:
+        """Is its row in the file since before the crash?"""
+        for maker, rows in self._past:
+            if record.type in maker.kinds and rows[row := maker.row(record)]:
+                rows[row] -= 1
+                return True
+        return False
+
+    def flush(self, patience: float = 0.0) -> bool:
+        """Append what has gathered. Errors are kept in `trouble` and tried again. True when everything is in the file.
+
+        When another shard is writing for longer than `patience` seconds, the rows wait.
         """
-        if not self._buffer:
+        if not self.backlog:
             return True
-        data = b"".join(self._buffer)
+        with self._holding("write to", patience) as held:
+            if held:
+                self._append_all()
+        return not self.backlog
+
+    @contextlib.contextmanager
+    def _holding(self, what: str, patience: float = 0.0) -> Iterator[bool]:
+        """With the lock, if it can be had: gives whether. What goes wrong with `what` is remembered until it goes well."""
+        held = False
         try:
-            self._rotate_if_due(len(data))
-            if self._fd < 0:
-                self._open()
-            written = os.write(self._fd, data)
-            if self.options.sync:
-                os.fdatasync(self._fd)
+            held = self.ledger.lock(patience)
+            yield held
+            if held:
+                self._troubles.pop(what, None)
         except OSError as error:
-            self.trouble = f"cannot write {self._path or self.options.path}: {error}"
-            return False
-        self._size += written
-        rest = data[written:]
-        self._buffer = [rest] if rest else []
-        self._pending = len(rest)
-        self.trouble = ""
-        return not rest
+            self._troubles[what] = str(error)
+            if not held:
+                yield False
+        finally:
+            if held:
+                self.ledger.unlock()
 
-    def _rotate_if_due(self, more: int) -> None:
-        if self._fd < 0:
-            return
-        grown = self._size + more > self.options.max_size and self._size > len(self._maker.header_line)
-        if grown or day_of(self._now()) != self._day:
-            self.rotate()
+    def _append_all(self) -> None:
+        while self._batches[0].rows or len(self._batches) > 1:
+            if self._batches[0].rows:
+                self._append(self._batches[0])
+            else:
+                self._batches.pop(0)
 
-    def _open(self) -> None:
-        options = self.options
-        self._day = day_of(self._now())
-        path, fd = create(options.path, self._day, options.move_to, 0o644 if options.world_readable else 0o640)
+    def _append(self, batch: _Batch) -> None:
+        data = b"".join(batch.rows)
+        self._make_ready(batch, len(data))
+        begin = self.ledger.end
+        self.number += 1
+        self.ledger.note(Wrote(self.writer, self.number, self._name, begin, len(data)))
+        written = os.write(self._fd, data)
+        whole = written if written == len(data) else data.rfind(b"\n", 0, written) + 1
+        rest = data[whole:]
+        batch.rows, batch.size = [rest] if rest else [], len(rest)
+        if rest:  # the disk is full: leave no half row
+            os.ftruncate(self._fd, begin + whole)
+            self.ledger.note(Cut(self._name, begin + whole))
+        if self.options.sync:
+            os.fdatasync(self._fd)
+        if not self.remembers:
+            self.ledger.note(Safe(self.writer, self.number))
+
+    # -- files ------------------------------------------------------------------------
+
+    def _make_ready(self, batch: _Batch, more: int) -> None:
+        """A file to append to: open, whole, of today, with room, with the right columns."""
+        current = self.ledger.current
+        if current is not None and self._outdated(current, batch, more):
+            self._close_current(current)
+            current = None
+        if current is None:
+            self._open_new(batch)
+        else:
+            self._mend()
+
+    def _outdated(self, current: Open, batch: _Batch, more: int) -> bool:
+        """Is it time for another file? One that was taken away is of no more use either."""
+        if not self._open_current(current):
+            return True
+        grown = self.ledger.end + more > self.options.max_size and self.ledger.end > current.size
+        return grown or current.form != batch.form or self._due(current)
+
+    def _due(self, current: Open) -> bool:
+        now, options = self._now(), self.options
+        if options.move_to is not None and now - current.time >= options.move_interval:
+            return True
+        return day_of(now) != day_in(options.path, Path(current.name))
+
+    def _open_current(self, current: Open) -> bool:
+        """Have the ledger's file open; False when it is not there (any more) under its name."""
+        path = self._beside(current.name)
         try:
-            os.write(fd, self._maker.header_line)
-            self.note(path)
+            inode = os.stat(path).st_ino
+            if self._fd < 0 or self._name != current.name or os.fstat(self._fd).st_ino != inode:
+                self._drop()
+                self._fd, self._name = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC), current.name
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _drop(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._name = -1, ""
+
+    def _open_new(self, batch: _Batch) -> None:
+        options, header = self.options, batch.maker.header_line
+        self._drop()
+        mode = 0o644 if options.world_readable else 0o640
+        path, fd = create(options.path, day_of(self._now()), options.move_to, mode, header)
+        try:
+            # on disk before the first row: a file that nobody knows of would have its rows written again
+            self.ledger.note(Open(path.name, self._now(), len(header), batch.form), sync=True)
         except OSError:
             os.close(fd)
             path.unlink(missing_ok=True)
             raise
-        self._fd, self._path, self._size = fd, path, len(self._maker.header_line)
-        self._opened = self._now()
+        self._fd, self._name = fd, path.name
+
+    def _mend(self) -> None:
+        """Make the file end where the ledger has it end, or at the last whole row before.
+
+        It does when somebody died here, when a disk was full, or when a power cut took the last octets of the file or of the ledger.
+        """
+        size, end = os.fstat(self._fd).st_size, self.ledger.end
+        if size > end:
+            os.ftruncate(self._fd, end)
+        elif size < end:
+            self._cut(self._fd, self._name, last_line_end(self._fd, size))
+
+    def _cut(self, fd: int, name: str, size: int) -> None:
+        os.ftruncate(fd, size)
+        self.ledger.note(Cut(name, size))
+
+    def _close_current(self, current: Open) -> None:
+        if self._open_current(current):
+            self._mend()
+        self._drop()
+        self.ledger.note(Close(current.name))
 
     def rotate(self) -> None:
-        """Close the file; the next row begins a new one."""
-        if self._fd < 0 or self._path is None:
-            return
-        os.close(self._fd)
-        self._fd = -1
-        self._closed.append(self._path)
-        self._path = None
-        if not self.wait_with_moves:
-            self._behind = list(self._closed)
-            self.remembered()
+        """Close the file if anything is in it; the next row begins a new one."""
+        self.flush()
+        with self._holding("rotate") as held:
+            current = self.ledger.current
+            if held and current is not None and self.ledger.end > current.size:
+                self._close_current(current)
 
     def tick(self) -> None:
-        """Now and then: flush, rotate at midnight or by `move-interval`, delete what is older than `delete-after`."""
+        """Now and then: flush, rotate at midnight or by `move-interval`, move what is final, delete what is older than `delete-after`."""
         self.flush()
+        with self._holding("rotate") as held:
+            if held:
+                current = self.ledger.current
+                if current is not None and self._due(current):
+                    self._close_current(current)
+        self._release()
         now, options = self._now(), self.options
-        if self._fd >= 0:
-            self._rotate_if_due(0)
-            if options.move_to is not None and now - self._opened >= options.move_interval:
-                self.rotate()
         if options.delete_after is not None and options.move_to is None and now >= self._delete_due:
             self._delete_due = now + DELETE_EVERY
             self._delete_old(now - options.delete_after)
 
+    def _release(self) -> None:
+        """Closed files that no writer needs for a recovery are final: they may be moved."""
+        with self._holding("move closed files of") as held:
+            if not held:
+                return
+            if self._safe:
+                self.ledger.note(Safe(self.writer, self._safe))
+                self._safe = 0
+            needed = {wrote.name for wrote in self.ledger.writes}
+            for name in [name for name in self.ledger.closed if name not in needed]:
+                self._move(name)
+                self.ledger.note(Gone(name))
+
+    def _move(self, name: str) -> None:
+        if self.options.move_to is not None:
+            with contextlib.suppress(FileNotFoundError):  # the operator was quicker
+                move(self._beside(name), self.options.move_to)
+
     def _delete_old(self, before: float) -> None:
         try:
             for path in old_files(self.options.path, before):
-                if path != self._path:
+                if path != self.current:
                     path.unlink(missing_ok=True)
+            self._troubles.pop("delete old files of", None)
         except OSError as error:
-            self.trouble = f"cannot delete old files beside {self.options.path}: {error}"
+            self._troubles["delete old files of"] = str(error)
 
     # -- crashes --------------------------------------------------------------------
 
-    def place(self) -> _Place | None:
-        """How far this file is; None when something waits to be written."""
-        if not self.flush():
-            return None
-        self._behind = list(self._closed)
-        name = str(self._path) if self._path is not None else ""
-        return _Place(name, self._size if name else 0, [str(path) for path in self._closed], self._maker.form)
+    def unsynced(self) -> list[tuple[Path, list[tuple[int, int]]]]:
+        """Files of which something may not be on disk yet: the octets (begin, size) that are not known to be."""
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for wrote in self.ledger.writes:
+            spans.setdefault(wrote.name, []).append((wrote.begin, wrote.size))
+        return [(self._beside(name), found) for name, found in spans.items()]
 
-    def unsynced(self) -> list[Path]:
-        """Files of which something may not be on disk yet."""
-        return [*self._closed, *([self._path] if self._path is not None else [])]
+    def remembered(self, number: int) -> None:
+        """Writes up to that one are behind a checkpoint."""
+        self._safe = number
+        self._release()
 
-    def remembered(self) -> None:
-        """What was closed at the last `place` is final: it may be moved."""
-        move_to = self.options.move_to
-        for path in self._behind:
+    def resume(self, number: int) -> None:
+        """Go on behind write `number`. Files that cannot be read stop no mail: rows may then be there twice, and that is told."""
+        self.number = number
+        with self._holding(AFTER_CRASH, PATIENCE) as held:
+            if held:
+                self._heal()
+                self.number = max([number, *[wrote.number for wrote in self.ledger.writes if wrote.writer == self.writer]])
+                self._recall(number)
+        if not held:
+            self._troubles.setdefault(AFTER_CRASH, "another process keeps its lock")
+
+    def _heal(self) -> None:
+        """What a power cut took or made zeros of ends its file: all behind it is younger than any checkpoint, and will be written again."""
+        for name in dict.fromkeys(wrote.name for wrote in self.ledger.writes):
             try:
-                if move_to is not None:
-                    move(path, move_to)
+                fd = os.open(self._beside(name), os.O_RDWR | os.O_CLOEXEC)
             except FileNotFoundError:
-                pass  # the operator was quicker
-            except OSError as error:
-                self.trouble = f"cannot move {path}: {error}"
                 continue
-            self._closed.remove(path)
-        self._behind = [path for path in self._behind if path in self._closed]
+            try:
+                good = self._good_until(fd, name)
+                if good >= 0:
+                    self._cut(fd, name, last_line_end(fd, good))
+            finally:
+                os.close(fd)
 
-    def resume(self, place: _Place | None, begun: Sequence[Path]) -> None:
-        """Go on behind `place`; `begun`: files begun since. Files that cannot be read stop no mail: a new one is begun."""
+    def _good_until(self, fd: int, name: str) -> int:
+        """Where the first octet is that was not written so, -1 when there is none."""
+        for wrote in self.ledger.writes:
+            if wrote.name == name:
+                data = os.pread(fd, wrote.size, wrote.begin)
+                zero = data.find(b"\0")  # no row has one
+                if zero >= 0 or len(data) < wrote.size:
+                    return wrote.begin + (zero if zero >= 0 else len(data))
+        return -1
+
+    def _recall(self, number: int) -> None:
+        """Learn which rows of ours stand behind write `number`."""
+        forms = {opened.name: opened.form for opened in self.ledger.closed.values()}
+        if self.ledger.current is not None:
+            forms[self.ledger.current.name] = self.ledger.current.form
+        for wrote in self.ledger.writes:
+            if wrote.writer == self.writer and wrote.number > number and wrote.name in forms:
+                self._past_of(forms[wrote.name]).update(self._rows(wrote))
+
+    def _past_of(self, form: RowForm) -> Counter[bytes]:
+        maker = RowMaker(*form)
+        for known, rows in self._past:
+            if known.form == maker.form:
+                return rows
+        self._past.append((maker, Counter()))
+        return self._past[-1][1]
+
+    def _rows(self, wrote: Wrote) -> list[bytes]:
+        path = self._beside(wrote.name)
         try:
-            self._resume(place, begun)
-        except OSError as error:
-            self.trouble = f"cannot go on where a crash left {self.options.path}, rows may be there twice: {error}"
-
-    def _resume(self, place: _Place | None, begun: Sequence[Path]) -> None:
-        left: list[tuple[Path, int]] = []
-        if place is not None:
-            self._closed += [Path(name) for name in place.closed if Path(name).is_file()]
-            if place.name:
-                left.append((Path(place.name), place.size))
-        left += [(path, len(self._maker.header_line)) for path in begun]
-        left = [(path, size) for path, size in left if path.is_file()]
-        same_form = place is None or place.form == self._maker.form
-        for path, size in left:
-            self._take_up(path, size, same_form)
-        for path, _ in left[:-1]:
-            self._closed.append(path)
-        if left:
-            self._reopen(left[-1][0], same_form)
-
-    def _take_up(self, path: Path, size: int, same_form: bool) -> None:
-        """Learn which rows stand behind `size`; a half row is cut off, and so are rows that we would not recognise."""
-        with path.open("rb+") as file:
-            file.seek(size)
-            tail = file.read()
-            whole = tail.rfind(b"\n") + 1
-            if not same_form:
-                whole = 0
-            if whole < len(tail):
-                file.truncate(size + whole)
-        self._past.update(tail[:whole].splitlines(keepends=True))
-
-    def _reopen(self, path: Path, same_form: bool) -> None:
-        header = self._maker.header_line
-        with path.open("rb") as file:
-            fits = same_form and file.read(len(header)) == header
-        if not fits:
-            self._closed.append(path)
-            return
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self._path, self._size = path, path.stat().st_size
-        self._day = day_in(self.options.path, path)
-        self._opened = self._now()
+            with path.open("rb") as file:
+                file.seek(wrote.begin)
+                return file.read(wrote.size).splitlines(keepends=True)
+        except FileNotFoundError:
+            self._troubles[GONE] = f"{path} is gone, its last rows are written again"
+            return []
 
     def resumed(self) -> None:
         """Rows of the past that were not asked for stay: the journal has lost them, not the file."""
@@ -264,138 +404,23 @@ class AcctFile:
 
     def close(self) -> None:
         """Flush, sync, close."""
-        self.flush()
+        self.flush(PATIENCE)
         if self._fd >= 0:
             try:
                 os.fdatasync(self._fd)
             except OSError as error:
-                self.trouble = f"cannot sync {self._path}: {error}"
-            os.close(self._fd)
-            self._fd = -1
+                self._troubles["sync"] = str(error)
+        self._drop()
+        self.ledger.close()
 
 
-class AcctFiles:
-    """All accounting files of a shard; the `RecordSink` of its spool. Without a spool (never resumed) it only writes."""
-
-    def __init__(self, options: Sequence[AcctOptions], now: Callable[[], float] = time.time) -> None:
-        self._now = now
-        self._epoch = 0
-        self._remembering = 0
-        self._openings: Openings | None = None
-        self._retired: list[AcctFile] = []  # no more configured, but not all of it moved
-        self.files: dict[str, AcctFile] = {}
-        self.wants: frozenset[str] = frozenset()
-        self.reconfigure(options)
-
-    def reconfigure(self, options: Sequence[AcctOptions]) -> None:
-        """At a reload: new files are added, gone ones closed, changed ones begun anew. `wants` follows."""
-        wanted = {str(option.path): option for option in options}
-        for key in [key for key, file in self.files.items() if wanted.get(key) != file.options]:
-            old = self.files.pop(key)
-            old.flush()
-            old.rotate()
-            self._retired.append(old)
-        for key, option in wanted.items():
-            if key not in self.files:
-                self.files[key] = self._made(key, option)
-        self.wants = frozenset().union(*[option.records for option in options])
-
-    def _made(self, key: str, option: AcctOptions) -> AcctFile:
-        file = AcctFile(option, self._now)
-        file.wait_with_moves = self._openings is not None
-        file.note = lambda path: self._note(key, path)
-        return file
-
-    def _note(self, key: str, path: Path) -> None:
-        if self._openings is not None:
-            self._openings.note(self._epoch, key, str(path))
-
-    def write(self, records: Sequence[Record]) -> None:
-        """See `RecordSink.write`."""
-        for file in self.files.values():
-            file.write(records)
-
-    def flush(self) -> None:
-        """Rows gathered so far into the files."""
-        for file in self.files.values():
-            file.flush()
-
-    # -- crashes --------------------------------------------------------------------
-
-    def position(self) -> tuple[bytes, Callable[[], None]] | None:
-        """See `RecordSink.position`."""
-        places: dict[str, _Place] = {}
-        for key, file in self.files.items():
-            place = file.place()
-            if place is None:
-                return None
-            places[key] = place
-        if not all(old.place() for old in self._retired):
-            return None
-        paths = [path for file in (*self.files.values(), *self._retired) for path in file.unsynced()]
-        position = _Position(self._epoch, places)
-        self._remembering = self._epoch
-        self._epoch += 1
-        return msgspec.msgpack.encode(position), lambda: _sync(paths)
-
-    def remembered(self) -> None:
-        """See `RecordSink.remembered`."""
-        for file in (*self.files.values(), *self._retired):
-            file.remembered()
-        self._retired = [old for old in self._retired if old.unsynced()]
-        if self._openings is not None:
-            try:
-                self._openings.forget(self._remembering)
-            except OSError:
-                pass  # notes that are too old are passed over at the next start anyway
-
-    def resume(self, position: bytes, folder: Path) -> None:
-        """See `RecordSink.resume`."""
-        self._openings = Openings(folder / "accounting")
-        was = msgspec.msgpack.decode(position, type=_Position) if position else _Position(-1, {})
-        notes = self._openings.read()
-        # notes carry the epoch in which they were made: that of the checkpoint to come
-        self._epoch = max([was.epoch, *[epoch for epoch, _, _ in notes]]) + 1
-        for key, file in self.files.items():
-            file.wait_with_moves = True
-            begun = [Path(name) for epoch, configured, name in notes if epoch > was.epoch and configured == key]
-            file.resume(was.files.get(key), begun)
-
-    def resumed(self) -> None:
-        """See `RecordSink.resumed`."""
-        for file in self.files.values():
-            file.resumed()
-
-    # -- by hand and by time ----------------------------------------------------------
-
-    def rotate(self, path: str = "") -> None:
-        """On request: all files, or the one configured as `path`."""
-        for key, file in self.files.items():
-            if not path or key == path:
-                file.flush()
-                file.rotate()
-
-    def tick(self) -> list[str]:
-        """Every few seconds. Returns what is in trouble."""
-        for file in self.files.values():
-            file.tick()
-        for old in self._retired:
-            old.flush()
-        return [file.trouble for file in (*self.files.values(), *self._retired) if file.trouble]
-
-    def close(self) -> None:
-        """At the end."""
-        for file in (*self.files.values(), *self._retired):
-            file.close()
-
-
-def _sync(paths: Sequence[Path]) -> None:
-    for path in paths:
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue  # the operator took it away: it is not ours any more
-        try:
-            os.fdatasync(fd)
-        finally:
-            os.close(fd)
+def last_line_end(fd: int, size: int) -> int:
+    """How many of the first `size` octets of a file are whole lines. Raises OSError."""
+    at = size
+    while at > 0:
+        begin = max(0, at - _TAIL)
+        found = os.pread(fd, at - begin, begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        at = begin
+    return 0

@@ -41,9 +41,10 @@ class Moved(Struct, gc=False):
 
 
 class Checkpointed(Struct, gc=False):
-    """Work of a group: the accounting files are safe for all segments before `segment`."""
+    """Work of a group: the accounting files are safe for all segments before `segment`, at `position`."""
 
     segment: int
+    position: bytes
 
 
 class Housekeeper:
@@ -140,14 +141,14 @@ class Housekeeper:
             self._checkpointing = False
             return
         assert self._journal.group is not None
-        self._journal.group.work.append(Checkpointed(consumed[0]))
+        self._journal.group.work.append(Checkpointed(consumed[0], position))
 
     def checkpointed(self, work: Checkpointed) -> None:
         """It is durable."""
         self._checkpointing = False
         self._checkpointed = work.segment
         if self._sink is not None:
-            self._sink.remembered()
+            self._sink.remembered(work.position)
         self._remove_dead()
 
     # -- removal ------------------------------------------------------------------------

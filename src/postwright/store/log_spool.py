@@ -92,7 +92,7 @@ class LogSpool:
         )
         self._kept = _Marked([], [], [], set())
         self._waiting: list[asyncio.Future[None]] = []  # for marks that are not in a group yet
-        self._full = False
+        self._full = ""  # why no mail is taken
         self._guard_due = 0.0
         self._highest = 0
         self._status = SpoolStatus()
@@ -153,16 +153,18 @@ class LogSpool:
         if self._closing:
             return SpoolBroken("the spool is closing")
         if self._full:
-            return SpoolFull("too little free space in the spool")
+            return SpoolFull(f"{self._full}: no mail is taken")
         return type(trouble)(str(trouble)) if trouble is not None else SpoolBroken("the spool takes no mail")
 
     def _guard(self, now: float) -> None:
         """`min-free-space`: asked twice a second, not per message."""
         self._guard_due = now + GUARD_EVERY
         roomy = {shard_folder(d.path, self.shard) for d in self._folders.dirs if not d.deliver_only and self._folders.room(d)}
-        full = not roomy
+        full = "" if roomy else "too little free space in the spool"
+        if not full and self._sink is not None and self._sink.choked:
+            full = "the accounting files cannot be written"
         if full != self._full:
-            self._report("spool full" if full else "spool has room again", ", ".join(str(d.path) for d in self._folders.dirs))
+            self._report("spool full" if full else "spool has room again", full or ", ".join(str(d.path) for d in self._folders.dirs))
         self._full = full
         current = self._journal.current
         if roomy and current is not None and current.path.parent not in roomy:

@@ -76,6 +76,10 @@ class RecordSink(Protocol):
     wants: frozenset[str]
     """Record types that are worth making; others may be left out by the caller."""
 
+    @property
+    def choked(self) -> bool:
+        """So much waits to be written that no more mail should be taken: what is accepted must be accounted for."""
+
     def write(self, records: Sequence[Record]) -> None:
         """In journal order, after the records are durable in the spool. Never raises, never refuses."""
 
@@ -85,8 +89,8 @@ class RecordSink(Protocol):
         None while something written is not in a file yet: then nothing is remembered, and the journal keeps the records.
         """
 
-    def remembered(self) -> None:
-        """The last `position` is durable in the journal: what stands before it will never be written again."""
+    def remembered(self, position: bytes) -> None:
+        """That `position` is durable in the journal: what stands before it will never be written again."""
 
     def resume(self, position: bytes, folder: Path) -> None:
         """Go back to `position` (b"" when there is none): all records after it are written again now, up to `resumed`.

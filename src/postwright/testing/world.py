@@ -290,7 +290,7 @@ class _Sink:
     def position(self) -> None:
         return None
 
-    def remembered(self) -> None:
+    def remembered(self, position: bytes) -> None:
         return
 
     def resume(self, position: bytes, folder: Path) -> None:
