@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import structlog
 
-_encoder = msgspec.json.Encoder(enc_hook=lambda value: _visible(str(value)))
+_encoder = msgspec.json.Encoder()
 _SECRET = ("password", "secret", "token", "credential", "auth_password", "initial_response", "api_key")
 
 Event = structlog.types.EventDict
@@ -67,6 +67,8 @@ def _masked(key: str, value: Any) -> Any:
         return "***"
     if isinstance(value, dict):
         return {name: _masked(str(name), inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked("", inner) for inner in value]
     return value
 
 
@@ -82,7 +84,9 @@ def _visible(value: Any) -> Any:
         return {_visible(str(key)): _visible(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_visible(inner) for inner in value]
-    return value
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return _visible(str(value))  # a struct in its own words, which leave out its secrets
 
 
 def _escape(character: str) -> str:
