@@ -7,9 +7,12 @@ cannot listen, 2 for a rule or an option that is wrong.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import signal
 import ssl
+import threading
 from pathlib import Path
 
 import click
@@ -51,6 +54,7 @@ _EPILOG = "Rules\n\n" + "\n\n".join(f"\b\n{part}" for part in (sink_rules.__doc_
 @click.option("--require-auth", is_flag=True, help="530 for MAIL before AUTH.")
 @click.option("--hostname", default="sink.example", show_default=True)
 @click.option("--stop-after", type=click.IntRange(min=1), metavar="N", help="End after N messages.")
+@click.option("--until-eof", is_flag=True, help="End when standard input ends, so that it never outlives who started it.")
 @click.option("--json", "as_json", is_flag=True, help="The counts at the end as JSON.")
 def command(
     listen: str,
@@ -71,6 +75,7 @@ def command(
     require_auth: bool,
     hostname: str,
     stop_after: int | None,
+    until_eof: bool,
     as_json: bool,
 ) -> None:
     """A receiver that delivers nothing: it counts, keeps or refuses by rule."""
@@ -96,17 +101,20 @@ def command(
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
     try:
-        run_on_fast_loop(_serve(sink, stop_after))
+        run_on_fast_loop(_serve(sink, stop_after, until_eof))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {listen}: {error}") from None
     click.echo(json.dumps(sink.counts.as_dict()) if as_json else _as_text(sink))
 
 
-async def _serve(sink: SinkServer, stop_after: int | None) -> None:
+async def _serve(sink: SinkServer, stop_after: int | None, until_eof: bool) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
+    if until_eof:
+        # a thread, since standard input may be a file or a terminal, which an event loop cannot watch
+        threading.Thread(target=_wait_for_eof, args=(loop, ended), daemon=True).start()
     async with sink:
         click.echo(f"listening on {sink.host}:{sink.port}")
         waiting = loop.create_task(ended.wait())
@@ -118,6 +126,16 @@ async def _serve(sink: SinkServer, stop_after: int | None) -> None:
         waiting.cancel()
         enough.cancel()
         await asyncio.sleep(0)  # the 250 of the last message is written at the end of this turn of the loop
+
+
+def _wait_for_eof(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    try:
+        while os.read(0, 4096):
+            pass
+    except OSError:
+        pass  # closed altogether: that is an end too
+    with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+        loop.call_soon_threadsafe(ended.set)
 
 
 def _show(message: SinkMessage) -> None:
