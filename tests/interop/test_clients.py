@@ -19,6 +19,7 @@ from msgspec import Struct
 from tests.interop.peers import CONTENT, Needs, Relay, received, run, without_received
 
 from postwright.testing.sink import SinkMessage, SinkServer
+from postwright.testing.sockets import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,9 +27,15 @@ ANNE = "anne@client.example"
 USER, PASSWORD = "anne", "correct-horse=battery"
 
 
-def rules(sink: SinkServer, certificate: Path) -> str:
+def rules(sink: SinkServer, certificate: Path, tls_port: int) -> str:
     return f"""
 smtp-server-tls-certificate {certificate}
+<smtp-listener 127.0.0.1:{tls_port}>
+    immediate-tls yes
+</smtp-listener>
+<acct-file acct.csv>
+    record-fields r *, rcvSmtpUser
+</acct-file>
 relay-domain there.example
 <smtp-user {USER}>
     password {PASSWORD}
@@ -49,6 +56,7 @@ class World(Struct):
 
     relay: Relay
     sink: SinkServer
+    tls_port: int
 
 
 class Case:
@@ -56,7 +64,7 @@ class Case:
 
     def __init__(self, world: World, name: str, folder: Path) -> None:
         self.relay, self.sink = world.relay, world.sink
-        self.port = world.relay.port
+        self.port, self.tls_port = world.relay.port, world.tls_port
         self.near, self.far = f"{name}@there.example", f"{name}@far.example"
         self.file = folder / "message.eml"
         self.file.write_bytes(CONTENT)
@@ -73,7 +81,8 @@ class Case:
         """Our accounting knows of one message and one delivery; it arrived whole, and `with` in Received is as it should be."""
         [row] = await self.relay.until(lambda: self.rows("d"), "the delivery")
         assert (row["orig"], row["rcpt"], row["dsnAction"]) == (ANNE, recipient, "relayed")
-        assert len(self.rows("r")) == 1
+        [row] = self.rows("r")
+        assert row.get("rcvSmtpUser", "") == (USER if recipient == self.far else "")
         [message] = self.messages()
         assert (message.sender, message.recipients) == (ANNE, [recipient])
         assert message.connection.violations == []
@@ -83,8 +92,9 @@ class Case:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with SinkServer() as sink, Relay(tmp_path_factory.mktemp("clients"), rules(sink, certificate)) as relay:
-        yield World(relay, sink)
+    tls_port = free_port()
+    async with SinkServer() as sink, Relay(tmp_path_factory.mktemp("clients"), rules(sink, certificate, tls_port)) as relay:
+        yield World(relay, sink, tls_port)
 
 
 @pytest.fixture
@@ -98,6 +108,7 @@ SWAKS = [
     ("plain", "ESMTP", "near", []),
     ("pipelining", "ESMTP", "near", ["--pipeline"]),
     ("starttls", "ESMTPS", "near", ["-tls"]),
+    ("tls on connect", "ESMTPS", "near", ["-tlsc"]),
     ("auth plain", "ESMTPSA", "far", ["-tls", "-a", "PLAIN"]),
     ("auth login", "ESMTPSA", "far", ["-tls", "-a", "LOGIN"]),
     ("auth cram-md5", "ESMTPA", "far", ["-a", "CRAM-MD5"]),
@@ -106,6 +117,7 @@ SWAKS = [
 CURL = [
     ("plain", "ESMTP", "near", []),
     ("starttls", "ESMTPS", "near", ["--ssl-reqd"]),
+    ("tls on connect", "ESMTPS", "near", ["smtps"]),
     ("auth plain", "ESMTPSA", "far", ["--ssl-reqd", "--login-options", "AUTH=PLAIN"]),
     ("auth login", "ESMTPSA", "far", ["--ssl-reqd", "--login-options", "AUTH=LOGIN"]),
     ("auth plain at once", "ESMTPSA", "far", ["--ssl-reqd", "--login-options", "AUTH=PLAIN", "--sasl-ir"]),
@@ -131,7 +143,7 @@ async def test_swaks(case: Case, needs: Needs, row: Row) -> None:
     _, protocol, where, more = row
     recipient = getattr(case, where)
     login = ["-au", USER, "-ap", PASSWORD] if "-a" in more else []
-    server = ["--server", "127.0.0.1", "--port", str(case.port)]
+    server = ["--server", "127.0.0.1", "--port", str(case.tls_port if "-tlsc" in more else case.port)]
     case.unix_file.write_bytes(case.unix_file.read_bytes().removesuffix(b"\n"))  # swaks ends the last line itself
     await run(needs("swaks"), *server, "-f", ANNE, "-t", recipient, "--data", f"@{case.unix_file}", *more, *login)
     await case.came(recipient, protocol)
@@ -144,6 +156,8 @@ async def test_curl(case: Case, needs: Needs, row: Row) -> None:
     recipient = getattr(case, where)
     login = ["--user", f"{USER}:{PASSWORD}"] if "--login-options" in more else []
     url = f"smtp://127.0.0.1:{case.port}/client.example"
+    if more == ["smtps"]:
+        more, url = [], f"smtps://127.0.0.1:{case.tls_port}/client.example"
     await run(needs("curl"), "-sSk", url, "--mail-from", ANNE, "--mail-rcpt", recipient, "-T", case.file, *more, *login)
     await case.came(recipient, protocol)
 
@@ -214,6 +228,16 @@ async def test_smtp_source(case: Case, needs: Needs, sessions: int, messages: in
     texts = [without_received(message.content) for message in case.messages()]
     assert len({text.partition(b"\r\n\r\n")[2] for text in texts}) == 1
     assert all(size - 500 <= len(text) <= size + 500 for text in texts)
+
+
+@pytest.mark.needs("openssl")
+@pytest.mark.parametrize(("version", "works"), [("tls1_1", False), ("tls1_2", True), ("tls1_3", True)])
+async def test_versions_of_tls(case: Case, needs: Needs, version: str, works: bool) -> None:
+    """TLS 1.0 and 1.1 are off unless the configuration says otherwise (`smtp-server-tls-allow-tlsv1.1`)."""
+    options = ["-starttls", "smtp", "-crlf", "-quiet", f"-{version}", "-cipher", "DEFAULT@SECLEVEL=0"]
+    command = [needs("openssl"), "s_client", "-connect", f"127.0.0.1:{case.port}", *options]
+    done = await run(*command, stdin=b"EHLO client.example\nQUIT\n", check=False)
+    assert (b"250-AUTH CRAM-MD5 PLAIN LOGIN" in done.stdout) is works, done.stdout
 
 
 @pytest.mark.needs("swaks")

@@ -42,6 +42,9 @@ def mta(running: Mta) -> Mta:
 
 def rules(mta: Mta) -> str:
     return f"""
+<acct-file acct.csv>
+    record-fields d *, dlvTlsProtocol
+</acct-file>
 <source 127.0.0.1/32>
     always-allow-relaying yes
 </source>
@@ -87,6 +90,8 @@ async def test_tls_8bitmime_and_smtputf8_are_used(mta: Mta, start_relay: StartRe
     received = message.partition(b"Received: ")[2].partition(b"\r\nReceived: ")[0].lower()
     assert re.search(rb"with utf8e?smtps", received)  # RFC 6531 section 4.3; Exim has a word of its own
     assert b"tls" in received
+    [row] = await relay.wait_for_records("d", 1)
+    assert row["dlvTlsProtocol"] == "TLSv1.3"
 
 
 async def test_a_thousand_lines_for_two(mta: Mta, start_relay: StartRelay) -> None:
