@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +141,17 @@ def test_six_thousand_lines_load_fast(good: Good) -> None:
         best = min(best, time.process_time() - began)
     assert len(settings.vmtas) == 600
     assert best < 0.1
+
+
+def test_settings_travel_between_processes(good: Good) -> None:
+    text = (
+        large(3)
+        + '<smtp-pattern-list l>\nreply /x/ skip-mx\n</smtp-pattern-list>\n<domain *>\nsmtp-pattern-list l\nqueue-to ""\n</domain>\n'
+    )
+    settings = good(text + "domain-macro m a, b\n<domain $m.example>\nmax-smtp-out 3\n</domain>\n")
+    arrived = pickle.loads(pickle.dumps(settings))
+    assert arrived == settings
+    assert arrived.domains[-1].assignments is arrived.domains[-2].assignments
 
 
 def test_problems_are_plain_values() -> None:

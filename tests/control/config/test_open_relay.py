@@ -54,6 +54,8 @@ CLOSED = {
     "a listener of no source": "smtp-listener 0/0:25\n" + source("{in}", "always-allow-relaying yes"),
     "taken back": source("0/0", "always-allow-relaying yes") + source("0/1", "always-allow-relaying no")
     + source("128/1", "always-allow-relaying no"),
+    "taken back by every listener": "smtp-listener 0/0:25 source={in}\n" + source("0/0", "always-allow-relaying yes")
+    + source("{in}", "always-allow-relaying no"),
     "own domains": "relay-domain a.example\nrelay-domain *.b.example\nrelay-domain *.example\n"
     "relay-address /@foo(bar)?\\.example$/\nrelay-address x@y.com\n",
     "a suffix of its own": "relay-domain co.uk\n",

@@ -52,11 +52,10 @@ class Opening(Struct, frozen=True):
 def openings(settings: Settings) -> Iterator[Opening]:
     """Every way in which everybody may relay; at most one of each sort."""
     named = {block.name.lower(): block for block in settings.sources if not block.network}
-    reached: dict[str, SourceBlock | None] = {"": None}
-    for listener in settings.listeners:
-        reached[listener.source.lower()] = named.get(listener.source.lower())
-    for block in reached.values():
-        opening = _by_source([b for b in settings.sources if b.network], block)
+    reached = dict.fromkeys(listener.source.lower() for listener in settings.listeners) or {"": None}
+    networks = [block for block in settings.sources if block.network]
+    for name in reached:
+        opening = _by_source(networks, named.get(name))
         if opening is not None:
             yield opening
             break
