@@ -63,6 +63,12 @@ def test_an_address_is_never_at_a_reserved_name(found: Found) -> None:
     assert found("domain-macro m a.example, {bounce}\nrelay-domain $m\n", tolerant=True) == [("error", 2, message)]
 
 
+def test_a_list_does_not_swallow_a_misspelt_directive(found: Found, good: Good) -> None:
+    text = "domain-macro m a.example,\nmax-smpt-out 20\n<domain $m>\n</domain>\n"
+    assert (("error", 1, "domain-macro: a comma is missing after `max-smpt-out`")) in found(text)
+    assert good("domain-macro m a.example , b.example,\n<domain $m>\n</domain>\n").macros == {"m": ("a.example", "b.example")}
+
+
 def test_products_are_bounded(found: Found) -> None:
     words = ",".join(f"a{n}" for n in range(3000))
     [(_, line, message)] = found(f"domain-macro a {words}\n<domain $a.$a.$a>\n</domain>\n")

@@ -393,15 +393,23 @@ def file_password(text: str) -> FilePassword:
 
 
 _macro_name = re.compile(r"[A-Za-z0-9_]+").fullmatch
-_macro_word = re.compile(r"[^\s,]+")
 
 
 def macro(text: str) -> Macro:
-    """`NAME a, b, c`; the list may be empty here: it may stand on the next line."""
-    name, _, rest = text.replace("\t", " ").partition(" ")
+    """`NAME a, b, c`; a comma at the end is let pass.
+
+    Two words without a comma between them are an error: the list may go on over several lines, and would else swallow a misspelt directive.
+    """
+    text = text.replace("\t", " ")
+    name, _, rest = text.partition(" ")
     if _macro_name(name) is None:
         raise ValueProblem(f"`{name}` is no name of a macro" if name else "the name of the macro is missing", 0, "letters, digits and _")
-    return Macro(name.lower(), tuple(_macro_word.findall(rest.lower())))
+    words = [word.strip() for word in rest.lower().split(",")]
+    for word in words:
+        if " " in word:
+            at = text.lower().index(word, len(name)) + word.index(" ") + 1
+            raise ValueProblem(f"a comma is missing after `{word.split(' ', 1)[0]}`", at)
+    return Macro(name.lower(), tuple([word for word in words if word]))
 
 
 def alias(text: str) -> tuple[str, tuple[str, ...]]:
