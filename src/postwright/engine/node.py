@@ -191,6 +191,10 @@ class Node:
 
     def entries(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> list[tuple[QueueKey, Entry]]:
         """One entry per queue among these recipients."""
+        if len(recipients) == 1:
+            # a million of them at a start: the tuple is the spool's, which all messages with one recipient share
+            domain = message.envelope.recipients[recipients[0]].address.domain
+            return [(QueueKey(domain, message.vmta), self._entry(message, ref, recipients))]
         by_domain: dict[str, list[int]] = {}
         for index in recipients:
             by_domain.setdefault(message.envelope.recipients[index].address.domain, []).append(index)

@@ -116,7 +116,8 @@ def _defer(
     limits = context.limits
     attempts = entry.attempts + 1
     due = recipient_due(now, attempts, limits.retry_after, limits.retry_recipients_after, message.received_at + limits.bounce_after)
-    indexes = tuple(again)
+    # the same tuple where it says the same: most messages have one recipient, and share theirs
+    indexes = entry.recipients if len(again) == len(entry.recipients) else tuple(again)
     settlement.marks.append(Mark(message.id, indexes, DEFERRED, due, attempts, first, tuple(records)))
     settlement.again.append(replace(entry, recipients=indexes, due=due, attempts=attempts, first_attempt=first))
 

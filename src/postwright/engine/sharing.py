@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
+from sys import intern
 from typing import Any, Protocol
 
 import structlog
@@ -31,6 +32,7 @@ BATCH = 2000
 LOOK_AGAIN = 600.0  # seconds until what cannot be read now is tried again
 RETURN_AFTER = 0.5  # seconds until what is not ours is given back: the other shard is about to reload, too
 OWNERS_KEPT = 200_000
+_ONE = (0,)
 
 
 class Home(Protocol):
@@ -92,14 +94,14 @@ class Sharing:
 
     def hand_again(self, shard: int) -> None:
         """See `exchange.Owner.hand_again`."""
-        live = list(self.home.spool.live())
+        live = [message_id for message_id, _ in self.home.spool.live()]
         # a message that is live but not yet `accepted` (its turn comes in a moment) must not be handed over by both
-        self._handing[shard] = frozenset([message_id for message_id, _ in live])
+        self._handing[shard] = frozenset(live)
         self.home.spawn(self._hand_all(shard, live))
 
-    async def _hand_all(self, shard: int, live: list[tuple[int, SpoolRef]]) -> None:
+    async def _hand_all(self, shard: int, live: list[int]) -> None:
         """All that is live and belongs to `shard`; in batches, since it may be a million."""
-        for count, (message_id, _) in enumerate(live):
+        for count, message_id in enumerate(live):
             self._hand_one(message_id, shard)
             if count % BATCH == BATCH - 1:
                 await asyncio.sleep(0)
@@ -161,8 +163,7 @@ class Sharing:
         for e in self.borrowed.adopt(entries):
             key = QueueKey(e.domain, e.vmta)
             if self.mine(key):
-                entry = Entry(e.message_id, e.ref, e.recipients, e.received_at, e.due, e.attempts, e.first_attempt, e.job, e.priority)
-                self.home.scheduler.submit(key, entry, now)
+                self.home.scheduler.submit(key, _entry(e), now)
             else:
                 foreign.append(f.Place(e.message_id, e.ref, e.recipients))
         if foreign:
@@ -221,6 +222,12 @@ def _fresh(mark: Mark, spool: Spool) -> Mark | None:
     if not news:
         return None
     return replace(mark, recipients=news, records=tuple([record for record in mark.records if record.recipient in news]))
+
+
+def _entry(e: f.Handed) -> Entry:
+    """What the queue keeps. Off the wire each has a tuple and a text of its own; a million that say the same share one."""
+    recipients = _ONE if e.recipients == _ONE else e.recipients
+    return Entry(e.message_id, e.ref, recipients, e.received_at, e.due, e.attempts, e.first_attempt, intern(e.job), e.priority)
 
 
 def _place(entry: Entry) -> f.Place:

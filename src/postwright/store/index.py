@@ -183,6 +183,11 @@ class Index:
         return group(found.left, histories)
 
     def items(self) -> Iterator[tuple[int, SpoolRef]]:
-        """All ids and places, as they are now."""
-        for message_id, found in list(self._messages.items()):
-            yield message_id, found.ref if isinstance(found, _Entry) else found
+        """Ids that are alive now, and their places when their turn comes; those that have ended by then are left out.
+
+        Only the ids are copied: a million pairs would be 64 MB that the process then keeps.
+        """
+        for message_id in list(self._messages):
+            ref = self.ref(message_id)
+            if ref is not None:
+                yield message_id, ref

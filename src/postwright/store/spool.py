@@ -127,7 +127,7 @@ class Spool(Protocol):
         """Once, at the start, to its end: what is alive, oldest first."""
 
     def live(self) -> Iterator[tuple[int, SpoolRef]]:
-        """All messages that have live recipients now."""
+        """All messages that have live recipients now, each with its place when its turn comes."""
 
     def live_recipients(self, message_id: int) -> tuple[int, ...] | None:
         """Indexes of those not settled; None when all are, or there is no such message."""
