@@ -180,6 +180,16 @@ def test_odd_headers(header: bytes, media: str) -> None:
         assert parts[2].get_payload(decode=True) == header
 
 
+@pytest.mark.parametrize(("lines", "size"), [(b"X-Long: " + b"y" * 70 + b"\r\n", 65520), (b"y" * 90_000, 65536)])
+def test_a_header_section_without_end_is_cut(lines: bytes, size: int) -> None:
+    content = lines * (200_000 // len(lines))
+    _, parts = parsed(build(content=content))
+    returned = parts[2].get_payload(decode=True)
+    assert isinstance(returned, bytes)
+    assert content.startswith(returned.removesuffix(b"\r\n"))
+    assert size - 100 < len(returned) <= size + 2
+
+
 def test_binary_message_is_never_returned_whole() -> None:
     _, parts = parsed(build(content=CONTENT + b"\0\r\n", full=True))
     assert parts[2].get_content_type() == "text/rfc822-headers"

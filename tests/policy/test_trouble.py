@@ -233,6 +233,12 @@ def test_an_untouched_transaction_is_no_attempt() -> None:
     assert (kinds(judgement), judgement.keep_session) == ([U, U], False)
 
 
+def test_a_talkative_peer_does_not_fill_the_records() -> None:
+    long = Reply(550, "5.1.1", ("x" * 2000,) * 30)
+    assert len(judge(result(long, final=TAKEN)).dispositions[0].diagnostic) == 1000
+    assert len(of_failure(failed(Stage.MAIL, Fault.PROTOCOL, "y" * 5000)).diagnostic) < 1100
+
+
 def test_what_the_receiver_lacks_is_permanent() -> None:
     failure = failed(Stage.MAIL, Fault.NOT_OFFERED, "8BITMIME: the content has octets above 127")
     assert of_failure(failure).status == "5.6.3"

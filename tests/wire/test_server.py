@@ -212,6 +212,7 @@ def test_an_endless_line_is_not_kept(converse: Converse) -> None:
 def test_an_auth_response_too_long_ends_the_dialogue(converse: Converse) -> None:
     conversation = converse(ServerOptions(auth=("LOGIN",)))
     assert conversation.codes(b"HELO x\r\nAUTH LOGIN\r\n" + b"A" * 12289 + b"\r\nNOOP\r\n") == [250, 334, 500, 250]
+    assert conversation.say(b"AUTH PLAIN " + b"A" * 12288 + b"\r\n") == b"500 5.5.6 authentication exchange line is too long\r\n"
 
 
 def test_errors(converse: Converse) -> None:

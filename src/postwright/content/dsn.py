@@ -24,6 +24,7 @@ __all__ = ["RecipientReport", "ReportKind", "build", "due"]
 
 _VALUE_MOST = 900  # octets of one value: a line of the report must stay below 998
 _FOLD = 76
+_HEADER_MOST = 65536  # octets of a header section that are returned
 _controls = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]+")
 _message_id = re.compile(rb"<[!-;=?-~]{1,200}>").fullmatch
 _odd = re.compile(rb"\0|\r(?!\n)|\n(?<!\r\n)|[^\r\n]{999}").search
@@ -75,12 +76,12 @@ def build(
     """The report about `recipients` of `original`, to its reverse-path, with CRLF lines.
 
     `content` is the original's; it is returned whole when `full` and it can be sent as it is (not so with BINARYMIME), otherwise
-    its header section. `host` is our name, `message_id` for the report (without host), `from_header` the value of From ("" for our mail
-    system at `host`), `boundary` any word: it is lengthened when it occurs in what is returned.
+    its header section, of which 64 KB must do. `host` is our name, `message_id` for the report (without host), `from_header` the
+    value of From ("" for our mail system at `host`), `boundary` any word: it is lengthened when it occurs in what is returned.
     """
     header_size = original.facts.header_size
     full = full and not original.facts.binary
-    returned = content if full else content[:header_size]
+    returned = content if full else _header_section(content, header_size)
     wide = not _all_ascii(recipients)
     third = _returned_part(returned, header_size, full)
     boundary = _free_boundary(boundary, third)
@@ -182,6 +183,14 @@ def _safe_status(status: str, kind: ReportKind) -> str:
     if _status(status) is not None:
         return status
     return {"failed": "5.0.0", "delayed": "4.0.0"}.get(kind, "2.0.0")
+
+
+def _header_section(content: bytes, header_size: int) -> bytes:
+    """A text without an empty line is all header, whatever its size: that would be the whole message after all."""
+    if header_size <= _HEADER_MOST:
+        return content[:header_size]
+    end = content.rfind(b"\r\n", 0, _HEADER_MOST)
+    return content[: end + 2] if end > 0 else content[:_HEADER_MOST]
 
 
 def _returned_part(returned: bytes, header_size: int, full: bool) -> bytes:

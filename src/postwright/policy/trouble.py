@@ -78,6 +78,7 @@ _CODE_STATUS = {
 }
 
 
+DIAGNOSTIC_MOST = 1000  # characters: it goes into a record for each recipient, and a peer may say 64 KB
 LOOP_TO_SELF = "loop to self"  # the dialer's word for a host that turned out to be us
 _LOOP = Disposition(Kind.PERMANENT, "5.4.6", "x-pmta;mail for this domain loops back to this relay")
 
@@ -129,7 +130,7 @@ def status_of(reply: Reply, stage: Stage, rules: Rules = DEFAULT) -> str:
 
 def of_reply(reply: Reply, stage: Stage, rules: Rules = DEFAULT) -> Disposition:
     """One recipient's fate by a final or refusing reply."""
-    diagnostic = f"smtp;{reply.text}"
+    diagnostic = f"smtp;{reply.text}"[:DIAGNOSTIC_MOST]
     if reply.code < 300:
         return Disposition(Kind.DELIVERED, status_of(reply, stage, rules), diagnostic)
     kind = Kind.PERMANENT if reply.permanent else Kind.TRANSIENT
@@ -145,7 +146,7 @@ def of_failure(failure: Failure, rules: Rules = DEFAULT) -> Disposition:
         status = "4.7.4"  # what the session lacks, the message cannot help; the operator of either side can
     text = failure.fault.value or "failed"
     if failure.detail:
-        text += f": {failure.detail}"
+        text += f": {failure.detail[:DIAGNOSTIC_MOST]}"
     kind = Kind.PERMANENT if status.startswith("5") else Kind.TRANSIENT
     return Disposition(kind, status, f"x-pmta;{text} (at {failure.stage.value})")
 

@@ -1,9 +1,12 @@
 """What a receiver offers: its EHLO reply read into `Capabilities`, and what a transaction needs of it.
 
-Pure. An offer that is malformed is no offer; unknown keywords are kept by name only.
+Pure. An offer that is malformed is no offer; unknown keywords are kept by name only. What is kept goes into every record of the session,
+so it is bounded.
 """
 
 from __future__ import annotations
+
+import re
 
 from postwright.model.outcome import Failure, Fault, Stage
 from postwright.model.reply import Reply
@@ -11,6 +14,7 @@ from postwright.model.route import SessionOptions
 from postwright.wire.client_states import Capabilities, Transaction
 
 _MAX_KEYWORDS = 64
+_keyword = re.compile(r"[A-Z0-9][A-Z0-9_.-]{0,39}").fullmatch  # RFC 5321 section 4.1.1.1, and `_` and `.` as some write
 
 
 def read_ehlo(reply: Reply, options: SessionOptions) -> Capabilities:
@@ -19,7 +23,7 @@ def read_ehlo(reply: Reply, options: SessionOptions) -> Capabilities:
     for line in reply.lines[1 : _MAX_KEYWORDS + 1]:
         # "AUTH=LOGIN PLAIN" is how servers older than RFC 2554 said it, and some say it still.
         words = line.upper().replace("AUTH=", "AUTH ", 1).split()
-        if words:
+        if words and _keyword(words[0]) is not None:
             offers.setdefault(words[0], []).extend(words[1:])
     chunking = "CHUNKING" in offers and not options.ignore_chunking
     size = offers.get("SIZE", ["0"])

@@ -249,7 +249,7 @@ class SmtpServer:
         if line is None:
             return None
         if len(line) > self.options.limits.command_line and self._too_long(line):
-            return self._reject("", refusals.LINE_TOO_LONG)
+            return self._reject("", refusals.AUTH_TOO_LONG if self._in_auth(line) else refusals.LINE_TOO_LONG)
         if line.endswith(b"\r\n"):
             line = line[:-2]
         elif self.options.bare == "repair":
@@ -262,10 +262,12 @@ class SmtpServer:
 
     def _too_long(self, line: bytes) -> bool:
         limits = self.options.limits
-        verb = line[:4].upper()
-        in_auth = verb == b"AUTH" or self.state is _S_AUTH
-        width = limits.auth_line if in_auth else limits.command_line + commands.LINE_EXTRA.get(verb, 0)
-        return len(line) > width
+        if self._in_auth(line):
+            return len(line) > limits.auth_line
+        return len(line) > limits.command_line + commands.LINE_EXTRA.get(line[:4].upper(), 0)
+
+    def _in_auth(self, line: bytes) -> bool:
+        return self.state is _S_AUTH or line[:4].upper() == b"AUTH"
 
     def _command(self, line: bytes) -> Event | None:
         try:
