@@ -134,6 +134,10 @@ class Life:
         if journal._writer is not None:
             await asyncio.to_thread(journal._writer.stop)
         await self.spool._keeper.finish()
+        self.spool._reader.close()
+        if journal._file is not None and journal._file.fd >= 0:
+            os.close(journal._file.fd)
+            journal._file.fd = -1
         for fd in self.spool._locks:
             os.close(fd)
         self.spool._locks = []

@@ -1,11 +1,12 @@
 """What an operator may do with a spool while no relay runs on it: list, show, verify, export, import, repair.
 
 Listing, showing, verifying and exporting change nothing and take no lock, so they may look at a live spool too (and then see a moment of
-it). Importing and repairing lock the shard's folders. Errors: SpoolError with a text for the operator; KeyError for an unknown message.
+it). Importing and repairing lock all shards' folders. Errors: SpoolError with a text for the operator; KeyError for an unknown message.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -47,6 +48,14 @@ class Exported(Struct):
     states: tuple[State, ...]
 
 
+class Outcome(Struct):
+    """What became of one message (or file) of an export or import. `problem` is "" when all went well; `done` false if nothing was done."""
+
+    name: str
+    done: bool = True
+    problem: str = ""
+
+
 class Verdict(Struct):
     """What `verify` found in one shard."""
 
@@ -69,6 +78,17 @@ def shards(folders: tuple[Path, ...]) -> list[int]:
             raise SpoolBroken(f"no spool in {folder}: {error.strerror}") from None
         found.update(int(match[1]) for name in names if (match := re.fullmatch(r"shard-(\d+)", name)))
     return sorted(found)
+
+
+@contextlib.contextmanager
+def _locked(folders: tuple[Path, ...], but: int = -1) -> Iterator[None]:
+    """No relay has any shard of these folders meanwhile (shard `but` is locked by the caller). Raises SpoolBroken when one has."""
+    locks = lock([shard_folder(folder, shard) for shard in shards(folders) for folder in folders if shard != but])
+    try:
+        yield
+    finally:
+        for fd in locks:
+            os.close(fd)
 
 
 def _dirs(folders: tuple[Path, ...]) -> tuple[SpoolDir, ...]:
@@ -126,87 +146,96 @@ def verify(folders: tuple[Path, ...]) -> Iterator[Verdict]:
         yield Verdict(shard, segments, sum(1 for _ in scan.live()))
 
 
-def export(folders: tuple[Path, ...], target: Path, wanted: frozenset[int] = frozenset()) -> Iterator[str]:
+def export(folders: tuple[Path, ...], target: Path, wanted: frozenset[int] = frozenset()) -> Iterator[Outcome]:
     """Each live message (or only the `wanted`) as `<id>.eml` (the content) and `<id>.json` (the envelope) in a new folder.
 
-    Gives a line for each message: its id, or what is wrong with it. The spool keeps them all. Raises SpoolBroken.
+    The spool keeps them all. Raises SpoolBroken when the folder cannot be made or written.
     """
     try:
-        target.mkdir(parents=True)
+        target.mkdir(parents=True, mode=0o700)
     except OSError as error:
         raise SpoolBroken(f"cannot make {target}: {error.strerror}") from None
+    missing = set(wanted)
     for shard in shards(folders):
         reader = SegmentReader(tuple(shard_folder(folder, shard) for folder in folders))
         try:
             for found in scanned(_dirs(folders), shard).live():
                 if not wanted or found.message.id in wanted:
+                    missing.discard(found.message.id)
                     yield _export(reader, found, target)
         finally:
             reader.close()
+    for message_id in sorted(missing):
+        yield Outcome(format_id(message_id), False, "no such live message")
 
 
-def _export(reader: SegmentReader, found: Recovered, target: Path) -> str:
+def _export(reader: SegmentReader, found: Recovered, target: Path) -> Outcome:
     name = format_id(found.message.id)
     try:
         message, content = reader.read(found.ref)
-    except SpoolError as error:
-        return f"{name}: {error}"
+    except (SpoolError, KeyError) as error:
+        return Outcome(name, False, str(error))
     try:
         (target / f"{name}.eml").write_bytes(content)
         (target / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(Exported(message, found.states))) + b"\n")
     except OSError as error:
         raise SpoolBroken(f"cannot write {target}: {error.strerror}") from None
-    return name
+    return Outcome(name)
 
 
-async def import_messages(folders: tuple[Path, ...], source: Path, shard: int = 0) -> list[str]:
-    """Commit what an export wrote, with its ids, to a shard's spool; what is alive there already is passed over.
+async def import_messages(folders: tuple[Path, ...], source: Path, shard: int = 0) -> list[Outcome]:
+    """Commit what an export wrote, with its ids, to a shard's spool; what is alive in any shard already is passed over.
 
-    Only recipients that were left at the export are taken; the content may have been edited. Returns a line per message. Raises SpoolError.
+    Only recipients that were left at the export are taken; the content may have been edited. Raises SpoolError: what the list would tell
+    as done up to then is in the spool.
     """
-    spool = LogSpool(_dirs(folders), shard)
+    with _locked(folders, but=shard):
+        spool = LogSpool(_dirs(folders), shard)
+        try:
+            present = {found.message.id for _, found in _live(folders)} | {found.message.id for found in spool.recover()}
+            return [await _import(spool, path, present) for path in sorted(source.glob("*.json"))]
+        finally:
+            await spool.close()
+
+
+async def _import(spool: LogSpool, path: Path, present: set[int]) -> Outcome:
     try:
-        present = {found.message.id for found in spool.recover()}
-        done: list[str] = []
-        for path in sorted(source.glob("*.json")):
-            try:
-                done.append(await _import(spool, path, present))
-            except (OSError, msgspec.MsgspecError, IndexError) as error:
-                done.append(f"{path.name}: {error}")
-        return done
-    finally:
-        await spool.close()
-
-
-async def _import(spool: LogSpool, path: Path, present: set[int]) -> str:
-    exported = msgspec.json.decode(path.read_bytes(), type=Exported)
+        exported = msgspec.json.decode(path.read_bytes(), type=Exported)
+        content = path.with_suffix(".eml").read_bytes()
+        marks = _take(exported, content)
+    except (OSError, msgspec.MsgspecError, ValueError) as error:
+        return Outcome(path.stem, False, str(error))
     message = exported.message
     if message.id in present:
-        return f"{path.stem}: already there"
-    content = path.with_suffix(".eml").read_bytes()
-    facts = scan(content)
-    if facts.binary and message.envelope.body != "BINARYMIME":
-        return f"{path.stem}: the content has bare CR, bare LF, NUL or a line over 998 octets"
-    message.facts = facts
-    everybody = message.envelope.recipients
-    left = sorted({index for indexes, *_ in exported.states for index in indexes})
-    message.envelope.recipients = [everybody[index] for index in left]
-    if not left:
-        return f"{path.stem}: nobody left to serve"
+        return Outcome(path.stem, False)
     await spool.commit(message, (content,))
     present.add(message.id)
-    for indexes, due, attempts, first in exported.states:
-        if attempts:
-            spool.mark_nowait(Mark(message.id, tuple(left.index(index) for index in indexes), DEFERRED, due, attempts, first))
-    return path.stem
+    await spool.mark(marks)
+    return Outcome(path.stem)
 
 
-def repair(folders: tuple[Path, ...]) -> Iterator[str]:
-    """Copies of what is damaged go to `quarantine/`, and the journal says that it is not to be read. Gives what was done, a line each."""
-    for shard in shards(folders):
-        locks = lock([shard_folder(folder, shard) for folder in folders])
-        try:
-            yield from mend(_dirs(folders), shard, RealFiles())
-        finally:
-            for fd in locks:
-                os.close(fd)
+def _take(exported: Exported, content: bytes) -> list[Mark]:
+    """Make the message one of the recipients that are left; returns what is to be remembered of them. Raises ValueError."""
+    message = exported.message
+    everybody = message.envelope.recipients
+    left = sorted({index for indexes, *_ in exported.states for index in indexes})
+    if not left:
+        raise ValueError("nobody is left to deliver it to")
+    if not 0 <= left[0] <= left[-1] < len(everybody) or not 0 < message.id < 1 << 64:
+        raise ValueError("its states speak of recipients that it does not have, or its id is none")
+    facts = scan(content)
+    if facts.binary and message.envelope.body != "BINARYMIME":
+        raise ValueError("its content has bare CR, bare LF, NUL or a line over 998 octets")
+    message.facts = facts
+    message.envelope.recipients = [everybody[index] for index in left]
+    return [
+        Mark(message.id, tuple(left.index(index) for index in indexes), DEFERRED, due, attempts, first)
+        for indexes, due, attempts, first in exported.states
+        if attempts
+    ]
+
+
+def repair(folders: tuple[Path, ...]) -> list[str]:
+    """Copies of what is damaged go to `quarantine/`, and the journal says that it is not to be read. What was done, a line each."""
+    with _locked(folders):
+        return [line for shard in shards(folders) for line in mend(_dirs(folders), shard, RealFiles())]
