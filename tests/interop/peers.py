@@ -27,9 +27,9 @@ Needs = Callable[[str], Path]  # the fixture `needs`
 class Relay(RelayProcess):
     """A relay with `plain_config` and the lines of `rules`, on a port of its own."""
 
-    def __init__(self, folder: Path, rules: str) -> None:
+    def __init__(self, folder: Path, rules: str, shards: int = 1) -> None:
         self.port = free_port()
-        super().__init__(folder, plain_config(self.port) + rules)
+        super().__init__(folder, plain_config(self.port) + rules, shards=shards)
 
 
 StartRelay = Callable[[str], Awaitable[Relay]]  # the fixture `start_relay`

@@ -52,7 +52,7 @@ relay-domain there.example
 
 
 class World(Struct):
-    """A relay and a receiver behind it; all tests of this module share them."""
+    """A relay (of two shards) and a receiver behind it; all tests of this module share them."""
 
     relay: Relay
     sink: SinkServer
@@ -93,7 +93,7 @@ class Case:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     tls_port = free_port()
-    async with SinkServer() as sink, Relay(tmp_path_factory.mktemp("clients"), rules(sink, certificate, tls_port)) as relay:
+    async with SinkServer() as sink, Relay(tmp_path_factory.mktemp("clients"), rules(sink, certificate, tls_port), shards=2) as relay:
         yield World(relay, sink, tls_port)
 
 
