@@ -18,6 +18,7 @@ from typing import Any
 from postwright.content.downgrade import to_7bit
 from postwright.engine.hub import Hub
 from postwright.engine.queue_state import QueueState
+from postwright.engine.resting import Resting
 from postwright.engine.settle import NO_SESSION, Session
 from postwright.model.errors import SpoolError
 from postwright.model.message import Message
@@ -45,6 +46,7 @@ class Delivery:
 
     def __init__(self, node: Hub) -> None:
         self.node = node
+        self.resting = Resting(node.scheduler.total)
         self.workers: dict[Worker, None] = {}  # in the order in which they came: a simulation takes the same course each time
         self.avoid: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -229,7 +231,9 @@ class Worker:
 
     def feed(self) -> None:
         """Keep the channel busy; go idle when nothing is due, close when it has served its share."""
-        self._idle = False
+        if self._idle:
+            self._idle = False
+            self.delivery.resting.end(self)
         self.deadline = NEVER
         channel, queue = self.channel, self.queue
         node = self.delivery.node
@@ -256,6 +260,9 @@ class Worker:
         self._idle = True
         self.deadline = node.clock.monotonic() + self.state.linger
         self.queue.idle.append(self)
+        self.delivery.resting.begin(self)
+        if node.scheduler.crowded:
+            self.delivery.resting.make_room()
 
     def _send(self, lease: Lease) -> None:
         node, entry = self.delivery.node, lease.entry
@@ -326,6 +333,11 @@ class Worker:
         """Close when nothing is outstanding."""
         self.channel.close()
 
+    def give_up(self) -> None:
+        """See `resting.Idle.give_up`."""
+        self.deadline = NEVER
+        self.channel.close()
+
     def expired(self, now: float) -> None:
         """The sweep's call: idle for long enough."""
         self.deadline = NEVER
@@ -336,6 +348,7 @@ class Worker:
         node = self.delivery.node
         node.sweep.discard(self)
         self.delivery.workers.pop(self, None)
+        self.delivery.resting.gone(self)
         if self._idle and self in self.queue.idle:
             self.queue.idle.remove(self)
         node.scheduler.closed(self.queue, was_open=True)

@@ -222,6 +222,8 @@ class Node:
                 scheduler.look_again(queue, now)
             else:
                 self.delivery.start(queue)
+        if scheduler.crowded:
+            self.delivery.resting.make_room()
         at = scheduler.next_wake()
         if at < self._alarm_at or (self._alarm is None and at < NEVER):
             self._set_alarm(at, now)

@@ -48,6 +48,7 @@ class Scheduler:
         self._shared: dict[QueueLimits, QueueLimits] = {}  # equal limits are one object: most queues have the same
         self._timers: list[tuple[float, int, Queue]] = []
         self._count = 0
+        self._crowd = 0  # queues that wait in some budget
         self.recipients = 0
         self.stopping = False
 
@@ -101,6 +102,7 @@ class Scheduler:
             if budget.waiting and not budget.full:
                 queue = budget.waiting.popleft()
                 queue.waiting = False
+                self._crowd -= 1
                 return queue
             del self._roomy[budget]
         if not self._wanting:
@@ -134,6 +136,7 @@ class Scheduler:
         if not queue.waiting:
             queue.waiting = True
             budget.waiting.append(queue)
+            self._crowd += 1
 
     def why(self, queue: Queue, now: float) -> WaitReason:
         """Why what waits in this queue waits; READY when only a connection is missing and may be opened."""
@@ -384,6 +387,11 @@ class Scheduler:
     def wants(self) -> bool:
         """`next_queue` may have something (without asking the time)."""
         return bool(self._wanting or self._roomy)
+
+    @property
+    def crowded(self) -> bool:
+        """Some queue waits for a place in a budget that is full: a connection that has nothing to do should give up its own."""
+        return self._crowd > 0
 
     def _ring(self, now: float) -> None:
         timers = self._timers
