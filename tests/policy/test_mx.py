@@ -37,6 +37,8 @@ def way(reply: MxAnswer, *sources: SourceHost, **more: Any) -> list[tuple[str, s
         ("[192.0.2.1]:26", [HostSpec("[192.0.2.1]", 26, 0)]),
         ("[IPv6:2001:db8::1]:26", [HostSpec("[ipv6:2001:db8::1]", 26, 0)]),
         ("[2001:db8::1]", [HostSpec("[2001:db8::1]", 25, 0)]),
+        ("my_hub-1.internal", [HostSpec("my_hub-1.internal", 25, 0)]),
+        ("bücher.example", [HostSpec("xn--bcher-kva.example", 25, 0)]),
         ("a,b", [HostSpec("a", 25, 0), HostSpec("b", 25, 0)]),
         ("a , b ; [192.0.2.1]:26;c", [HostSpec("a", 25, 0), HostSpec("b", 25, 0), HostSpec("[192.0.2.1]", 26, 1), HostSpec("c", 25, 2)]),
         ("lookup-mx:Other.example", [HostSpec("other.example", 25, 0, True)]),
@@ -47,7 +49,14 @@ def test_hosts(text: str, specs: list[HostSpec]) -> None:
     assert mx.parse_hosts(text, 25) == tuple(specs)
 
 
-@pytest.mark.parametrize("text", ["", " ; ,", "[192.0.2.1", "[]", ":25", "a:0", "a:65536", "a:x", "a:25:26", "a:-1", "a:٣"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["", " ; ,", "[192.0.2.1", "[]", ":25", ".", "a..b", "a b", "a@b", "x" * 300, "lookup-mx:"],
+        *["a:0", "a:65536", "a:x", "a:25:26", "a:-1", "a:٣"],
+        *["[mx.example]", "[192.0.2.300]", "[IPv6:x]"],
+    ],
+)
 def test_not_hosts(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         mx.parse_hosts(text, 25)
@@ -56,6 +65,7 @@ def test_not_hosts(text: str) -> None:
 def test_literals_bring_their_addresses() -> None:
     hosts = mx.hosts_answer(mx.parse_hosts("[192.0.2.1]:26,[IPv6:2001:db8::1];mx.example:27", 25))
     assert [(host.addresses, host.port) for host in hosts.hosts] == [(("192.0.2.1",), 26), (("2001:db8::1",), 25), ((), 27)]
+    assert mx.as_host(HostSpec("192.0.2.1", 25, 0)).addresses == ("192.0.2.1",), "brackets may be left out, as people do"
     assert hosts.status is MxStatus.FOUND
 
 

@@ -6,15 +6,19 @@ that is for good. Sources: PowerMTA's `smtp-hosts`/`route`, `smtp-source-host`, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
+from ipaddress import ip_address
 from itertools import groupby
 
 from msgspec import Struct
 
+from postwright.model.address import MAX_DOMAIN, canonical_domain
 from postwright.model.route import MxAnswer, MxHost, MxStatus, Plan, Route, SessionOptions, SourceHost, Timeouts, TlsLevel
 from postwright.policy.settings import DomainSettings
 
 ANY_SOURCE = SourceHost("", "")
+_name = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*").fullmatch
 
 
 class HostSpec(Struct, frozen=True, gc=False):
@@ -27,16 +31,27 @@ class HostSpec(Struct, frozen=True, gc=False):
 
 
 def parse_hosts(text: str, default_port: int) -> tuple[HostSpec, ...]:
-    """`h1,h2;[ip]:port;lookup-mx:dom`: commas for equal preference, semicolons for the next. Raises ValueError."""
+    """`h1,h2;[ip]:port;lookup-mx:dom`: commas for equal preference, semicolons for the next. Raises ValueError saying what is wrong."""
     specs: list[HostSpec] = []
     for preference, group in enumerate(text.split(";")):
         for item in filter(None, (part.strip() for part in group.split(","))):
             lookup = item.lower().startswith("lookup-mx:")
             name, port = _split_port(item[10:] if lookup else item, default_port)
-            specs.append(HostSpec(name.lower().rstrip("."), port, preference, lookup))
+            specs.append(HostSpec(_host(name), port, preference, lookup))
     if not specs:
         raise ValueError("no host in the list")
     return tuple(specs)
+
+
+def _host(name: str) -> str:
+    """A name in lower case, or a literal in its brackets. Names inside of a network may have underscores, which mail domains may not."""
+    if name.startswith("["):
+        ip_address(name[1:-1].lower().removeprefix("ipv6:"))
+        return name.lower()
+    name = name.rstrip(".").lower()
+    if _name(name) is None or len(name) > MAX_DOMAIN:
+        return canonical_domain(name)
+    return name
 
 
 def _split_port(item: str, default: int) -> tuple[str, int]:
@@ -171,7 +186,15 @@ def hosts_answer(specs: Sequence[HostSpec]) -> MxAnswer:
 
 def as_host(spec: HostSpec) -> MxHost:
     """An element of `smtp-hosts` as a host; a literal has its address already."""
-    if spec.name.startswith("["):
-        literal = spec.name.strip("[]").removeprefix("ipv6:")
+    literal = spec.name.strip("[]").removeprefix("ipv6:")
+    if spec.name.startswith("[") or _is_address(literal):
         return MxHost(literal, spec.preference, spec.port, (literal,))
     return MxHost(spec.name, spec.preference, spec.port)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
