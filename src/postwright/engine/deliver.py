@@ -87,7 +87,7 @@ class Delivery:
     async def _open(self, queue: Queue) -> Worker | None:
         node = self.node
         state = node.state(queue)
-        if not state.known_vmta:
+        if not state.ways.known_vmta:
             await self.bounce_queue(queue, Disposition(Kind.PERMANENT, "5.3.5", f"x-pmta;there is no virtual MTA {queue.key.vmta}"))
             return None
         plan = await self._plan(queue, state)
@@ -111,10 +111,10 @@ class Delivery:
         if self.avoid:
             self.avoid = {address: until for address, until in self.avoid.items() if until > now}
         state.turn += 1
-        answer = await (self._hosts(state) if state.hosts else self._look_up(queue.key.domain))
-        settings = state.settings
+        answer = await (self._hosts(state) if state.ways.hosts else self._look_up(queue.key.domain))
+        settings = state.ways.settings
         attempts, port = settings.mx_connection_attempts, settings.default_smtp_port
-        return mx.plan(answer, state.options, state.sources, state.turn - 1, self.avoid, attempts, port)
+        return mx.plan(answer, state.ways.options, state.ways.sources, state.turn - 1, self.avoid, attempts, port)
 
     async def _look_up(self, domain: str) -> MxAnswer:
         resolver = self.node.resolver
@@ -125,7 +125,7 @@ class Delivery:
         """`smtp-hosts`: named hosts and literals, and other domains' MX in their place."""
         resolver = self.node.resolver
         hosts = []
-        for spec in state.hosts:
+        for spec in state.ways.hosts:
             if spec.lookup_mx:
                 found = await resolver.mx(spec.name)
                 hosts += [type(h)(h.name, spec.preference * 65536 + h.preference, spec.port, h.addresses) for h in found.hosts]
@@ -137,20 +137,20 @@ class Delivery:
 
     async def _no_route(self, queue: Queue, state: QueueState, plan: Plan) -> None:
         now = self.node.clock.now()
-        age = mx.bounces_after(plan, state.settings)
+        age = mx.bounces_after(plan, state.ways.settings)
         if age is not None:
             gone = Disposition(Kind.PERMANENT, plan.status, f"x-pmta;{plan.error}")
             await self._give_up(queue, gone, now, age)
             if not queue.has_due(now):
                 return
-        wait = None if plan.permanent else state.settings.retry_after_dns_error
+        wait = None if plan.permanent else state.ways.settings.retry_after_dns_error
         self.node.scheduler.retry_later(queue, now, plan.error, wait=wait)
         await self._expire(queue, now)
 
     async def _site_failed(self, queue: Queue, state: QueueState, failures: list[Failure]) -> None:
         """No host of the plan took us in."""
         now = self.node.clock.now()
-        judgement = judge_hosts(failures, state.rules)
+        judgement = judge_hosts(failures, state.ways.rules)
         if judgement.site is Site.QUEUE_BOUNCE:
             await self.bounce_queue(queue, judgement.dispositions[0])
             return
@@ -258,7 +258,7 @@ class Worker:
             self.channel.close()  # settings have changed under us
             return
         self._idle = True
-        self.deadline = node.clock.monotonic() + self.state.linger
+        self.deadline = node.clock.monotonic() + self.state.ways.linger
         self.queue.idle.append(self)
         self.delivery.resting.begin(self)
         if node.scheduler.crowded:
@@ -322,7 +322,7 @@ class Worker:
         if result.usable:
             self.feed()
         node = self.delivery.node
-        judgement = judge(result, self.state.rules, more_hosts=bool(self._others - self.delivery.avoid.keys()))
+        judgement = judge(result, self.state.ways.rules, more_hosts=bool(self._others - self.delivery.avoid.keys()))
         if judgement.site is Site.HOST_BUSY:
             self.delivery.avoid[self.channel.route.address] = node.clock.now() + AVOID_FOR
         node.apply(self.queue, lease, message, judgement, self.session)

@@ -1,12 +1,14 @@
 """What one queue's settings came to, resolved once per generation: limits, session options, sources, the hosts to use.
 
-The scheduler keeps it on the queue (`Queue.state`) and drops it at a reload.
+The scheduler keeps it on the queue (`Queue.state`) and drops it at a reload. A hundred thousand queues may be at work with the same
+settings, so what does not bear a queue's name is made once for all of them.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
@@ -24,18 +26,27 @@ from postwright.schedule.queue import QueueLimits
 LINGER = 1.0
 
 
-class QueueState(Struct):
-    """Frozen but for `turn` (round robin of sources)."""
+class Ways(Struct, frozen=True):
+    """What all queues with the same settings and virtual MTA have in common."""
 
     settings: DomainSettings
     options: SessionOptions
     rules: Rules
-    context: Context
     sources: tuple[SourceHost, ...]
     hosts: tuple[mx.HostSpec, ...]
     linger: float
     known_vmta: bool
+
+
+class QueueState(Struct):
+    """`turn`: round robin of sources and equal hosts. The rest does not change."""
+
+    ways: Ways
+    context: Context
     turn: int = 0
+
+
+_ways: WeakKeyDictionary[Resolved, dict[tuple[int, str], Ways]] = WeakKeyDictionary()
 
 
 def limits(resolved: Resolved, key: QueueKey) -> QueueLimits:
@@ -55,21 +66,28 @@ def limits(resolved: Resolved, key: QueueKey) -> QueueLimits:
 
 
 def make(resolved: Resolved, key: QueueKey, queue_limits: QueueLimits, wanted: frozenset[str], local: Sequence[str]) -> QueueState:
-    """Everything that delivery to this queue asks of the settings."""
+    """Everything that delivery to this queue asks of the settings. `local` are this machine's addresses, the same for a `resolved`."""
     settings = resolved.queue(*key)
-    vmta = resolved.vmta(key.vmta)
+    known = _ways.setdefault(resolved, {})
+    same = (id(settings), key.vmta)  # `resolved` keeps the settings, so their identity is theirs alone
+    ways = known.get(same)
+    if ways is None:
+        ways = known[same] = _make_ways(resolved, key.vmta, settings, local)
+    return QueueState(ways, Context(str(key), queue_limits, wanted, resolved.settings.general.track_time_first_attempt))
+
+
+def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, local: Sequence[str]) -> Ways:
+    vmta = resolved.vmta(vmta_name)
     rules = vmta.smtp_source_host if vmta is not None and vmta.smtp_source_host else resolved.settings.smtp_source_host
-    name = _ehlo_name(resolved, key.vmta)
     hosts = settings.smtp_hosts or settings.route
-    return QueueState(
+    return Ways(
         settings=settings,
         options=mx.session_options(settings),
         rules=Rules.of(settings),
-        context=Context(str(key), queue_limits, wanted, resolved.settings.general.track_time_first_attempt),
-        sources=tuple(expand(rules, local)) or (SourceHost("", name),),
+        sources=tuple(expand(rules, local)) or (SourceHost("", _ehlo_name(resolved, vmta_name)),),
         hosts=mx.parse_hosts(hosts, settings.default_smtp_port) if hosts else (),
         linger=max(settings.connection_idle_timeout, LINGER),
-        known_vmta=vmta is not None or key.vmta == "{default}",
+        known_vmta=vmta is not None or vmta_name == "{default}",
     )
 
 
