@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from postwright.model.address import Address, parse_mailbox
-from postwright.policy.access import DENIED, LOGIN_FIRST, AccessRules
+from postwright.policy.access import DENIED, LOGIN_FIRST, ROUTED, AccessRules
 from postwright.policy.patterns import AddressPatterns, DomainPatterns, expression, network
 from postwright.policy.settings import SourceSettings
 
@@ -55,7 +55,6 @@ def address(text: str) -> Address:
         ("a@second.sender1.example", True),
         ("postmaster", True),
         ("a@elsewhere.example", False),
-        ("user%elsewhere.example@some.domain.example", True),
     ],
 )
 def test_strangers(text: str, taken: bool) -> None:
@@ -63,6 +62,21 @@ def test_strangers(text: str, taken: bool) -> None:
     to = address(text)
     assert RULES.on_rcpt(to, SourceSettings(), False) == (None if taken else DENIED)
     assert RULES.on_rcpt(to, SourceSettings(require_auth=True), False) == (None if taken else LOGIN_FIRST)
+
+
+@pytest.mark.parametrize("local", ["user%elsewhere.example", "elsewhere.example!user", '"user@elsewhere.example"', '"a %b"'])
+@pytest.mark.parametrize("domain", ["some.domain.example", "mail10.sender1.example"])
+def test_no_route_through_us_to_a_host_that_trusts_us(local: str, domain: str) -> None:
+    to = address(f"{local}@{domain}")
+    assert RULES.on_rcpt(to, SourceSettings(), False) == ROUTED
+    assert RULES.on_rcpt(to, SourceSettings(always_allow_relaying=True), False) is None
+    assert RULES.on_rcpt(to, SourceSettings(), True) is None
+
+
+def test_an_address_with_a_route_may_be_listed_as_it_stands() -> None:
+    listed = AccessRules(("b.example",), ("user%elsewhere@b.example",), ())
+    assert listed.on_rcpt(address("user%elsewhere@b.example"), SourceSettings(), False) is None
+    assert listed.on_rcpt(address("user%other@b.example"), SourceSettings(), False) == ROUTED
 
 
 @pytest.mark.parametrize(

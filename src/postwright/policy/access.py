@@ -20,6 +20,7 @@ from postwright.policy.settings import SourceSettings
 
 DENIED = Reply(550, "5.7.1", ("relaying denied",))
 LOGIN_FIRST = Reply(550, "5.7.1", ("relaying denied, log in first",))
+ROUTED = Reply(550, "5.7.1", ("relaying denied, the address has a route in it",))
 
 
 class AccessRules:
@@ -73,8 +74,10 @@ class AccessRules:
                 return None
         elif relaying and not source.require_auth:
             return None
-        if self.is_ours(address) or self._domains.matches(address.domain) or self._addresses.matches(address):
+        if self._addresses.matches(address):
             return None
+        if self.is_ours(address) or self._domains.matches(address.domain):
+            return ROUTED if _is_routed(address.local) else None
         return LOGIN_FIRST if source.require_auth and not authenticated else DENIED
 
     def is_ours(self, address: Address) -> bool:
@@ -82,6 +85,16 @@ class AccessRules:
         if not address.domain:
             return address.text.lower() == "postmaster"
         return address.domain in self._names
+
+
+def _is_routed(local: str) -> bool:
+    """Whether the local part names another host: `user%host`, `host!user`, `"user@host"`.
+
+    RFC 5321 appendix F.2 knows them as old ways to have a host pass mail on. We do not read them so, but the host behind us may, which
+    trusts us: such an address makes two honest relays into an open one. So only who may relay may send there (as in Postfix's
+    `allow_untrusted_routing`); an address that `relay-address` lists is meant as it stands.
+    """
+    return "%" in local or "!" in local or "@" in local
 
 
 # (passwords can be read, a password may be shown) -> mechanisms

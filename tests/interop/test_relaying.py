@@ -1,0 +1,39 @@
+"""nmap asks whether the relay relays for strangers and whether it tells who has a mailbox: sixteen tricks, none of which may work.
+
+The same questions to a relay that trusts this address are answered otherwise, which shows that nmap does ask.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.interop.peers import Needs, StartRelay, run
+
+pytestmark = pytest.mark.needs("nmap")
+
+RULES = """
+relay-domain there.example
+<source 127.0.0.1/32>
+    always-allow-relaying {trusted}
+</source>
+"""
+
+
+async def scan(nmap: Path, port: int) -> str:
+    scripts = ["--script", "+smtp-open-relay,+smtp-enum-users", "--script-args", "smtp-open-relay.domain=victim.example"]
+    done = await run(nmap, "-Pn", "-n", "-p", str(port), *scripts, "127.0.0.1")
+    return done.stdout.decode()
+
+
+async def test_nothing_for_a_stranger(start_relay: StartRelay, needs: Needs) -> None:
+    relay = await start_relay(RULES.format(trusted="no"))
+    said = await scan(needs("nmap"), relay.port)
+    assert "Server doesn't seem to be an open relay, all tests failed" in said
+    assert "Couldn't find any accounts" in said
+    assert relay.status().shards[0].traffic.rejected >= 10, "the others do not get past the grammar"
+
+
+async def test_nmap_would_have_seen_it(start_relay: StartRelay, needs: Needs) -> None:
+    relay = await start_relay(RULES.format(trusted="yes"))
+    assert "Server is an open relay" in await scan(needs("nmap"), relay.port)
