@@ -46,11 +46,17 @@ def adapted(text: str, port: int, internet: Internet) -> str:
     return text.replace(PORT_OF_THE_GUIDE, f":{port}") + internet.rules + "run-as-root yes\n"
 
 
+def write_certificate(folder: Path) -> None:
+    """The certificate that the guide names, with its key in the same file."""
+    path = folder / "yourcert.pem"
+    path.touch(mode=0o600)
+    path.write_bytes(b"".join(self_signed_pem(["localhost"])))
+
+
 @asynccontextmanager
 async def guide_in_force(file: Path, folder: Path) -> AsyncIterator[Guide]:
     """A relay with this guide, its state in `folder`."""
-    (folder / "yourcert.pem").touch(mode=0o600)
-    (folder / "yourcert.pem").write_bytes(b"".join(self_signed_pem(["localhost"])))
+    write_certificate(folder)
     port = free_port("::1")
     async with Internet() as internet:
         async with RelayProcess(folder, adapted(file.read_text("utf-8"), port, internet)) as relay:
