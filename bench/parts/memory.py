@@ -24,9 +24,10 @@ MB = 1e6
 
 
 class Weighed(Struct):
-    """`start` seconds until it takes mail; `rest` and `peak` octets of all processes."""
+    """`start` seconds until it takes mail, `work` those of processor time; `rest` and `peak` octets of all processes."""
 
     start: float
+    work: float
     rest: int
     peak: int
 
@@ -56,6 +57,7 @@ async def _loaded(bench: Bench, count: int, shards: int, deferred: bool, idle: W
     full = await _weigh(bench, count, shards, deferred=deferred)
     each = (full.rest - idle.rest) / count
     start = Row(f"{label}, until it takes mail", full.start, "s").against(Row("", tenth.start, "s"), "the start with a tenth")
+    start.note = f"{full.work:.1f} s of processor time, {full.work / tenth.work:.2f} x that of a tenth"
     return [
         Row(f"{label}, {count} recipients", full.rest / MB, "MB", note=f"at worst {full.peak / MB:.0f}"),
         Row(f"{label}, each recipient", each, "octets", limit=None if bench.quick else LIMIT),
@@ -69,9 +71,9 @@ async def _weigh(bench: Bench, count: int, shards: int, *, deferred: bool) -> We
         await spool.fill(folder / "state" / "spool", count, DOMAINS, deferred=deferred, shards=shards)
         before = time.perf_counter()
         async with Receiver() as nobody, running_relay(bench, nobody.port, shards, spool.ROUTE, folder) as relay:
-            took = time.perf_counter() - before
+            took, work = time.perf_counter() - before, relay.work()
             await all_queued(relay, count, deferred=deferred)
-            return Weighed(took, relay.memory(), relay.memory("VmHWM"))
+            return Weighed(took, work, relay.memory(), relay.memory("VmHWM"))
 
 
 async def all_queued(relay: BenchRelay, count: int, *, deferred: bool) -> None:

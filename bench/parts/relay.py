@@ -28,6 +28,10 @@ class BenchRelay(RelayProcess):
         """Octets of all its processes: resident now (VmRSS) or at their worst (VmHWM). Shared pages count for each of them."""
         return sum(_status(pid, field) for pid in self.pids())
 
+    def work(self) -> float:
+        """Seconds of processor time of all its processes until now."""
+        return sum(_ticks(pid) for pid in self.pids()) / os.sysconf("SC_CLK_TCK")
+
     def pids(self) -> list[int]:
         """All processes of its group."""
         group = self.process.pid
@@ -71,6 +75,15 @@ def _status(pid: int, field: str) -> int:
     except OSError:
         pass  # it has ended meanwhile
     return 0
+
+
+def _ticks(pid: int) -> int:
+    """User and system time (proc(5): fields 14 and 15, behind a name that may hold anything but a closing parenthesis)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
 
 
 def _group(pid: int) -> int:
