@@ -56,6 +56,24 @@ async def test_what_was_refused_stays_refused_though_it_cannot_be_cut_off(tmp_pa
         await spool.close()
 
 
+async def test_what_was_refused_stays_refused_though_its_file_cannot_be_removed(tmp_path: Path, message: Make) -> None:
+    files = FaultyFiles()
+    spool, _ = opened(tmp_path, files=files)
+    await fill(spool, message, range(1, 3))
+    spool._journal.seal()  # the next record begins a new segment
+    files.fail.update(sync=errno.EIO, unlink=errno.EIO)
+    with pytest.raises(SpoolBroken):
+        await spool.commit(message(10), (CONTENT,))
+    files.fail.clear()
+    assert segments(tmp_path) == [1, 2]
+    await fill(spool, message, range(4, 6))
+    await spool.close()
+    for _ in range(2):
+        spool, alive = opened(tmp_path)
+        assert alive == [1, 2, 4, 5]
+        await spool.close()
+
+
 async def test_a_sync_that_failed_once_is_not_trusted_again(tmp_path: Path, message: Make) -> None:
     files = FaultyFiles()
     spool, _ = opened(tmp_path, files=files)

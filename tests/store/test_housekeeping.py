@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 from tests.store.conftest import Rows
@@ -12,7 +13,7 @@ from tests.store.spools import CONTENT, Make, damage, fill, keep_house, opened, 
 from postwright.model.record import Record
 from postwright.store import framing
 from postwright.store.log_spool import LogSpool
-from postwright.store.segments import SpoolDir
+from postwright.store.segments import SpoolDir, segment_path
 from postwright.store.spool import DEFERRED, SETTLED, Mark
 from postwright.testing.faulty_files import FaultyFiles
 
@@ -98,6 +99,42 @@ async def test_a_moved_copy_holds_its_place_until_the_old_one_is_gone(tmp_path: 
     del files.unlink  # type: ignore[method-assign]
     await spool.close()
     assert opened(tmp_path)[1] == []
+
+
+async def test_a_copy_that_lost_its_marks_leans_on_the_old_ones(tmp_path: Path, message: Make, rows: Rows) -> None:
+    """A power cut may leave of a group the moved message and not the marks behind it: then the old marks must stay."""
+    path, before = tmp_path / "spool", tmp_path / "before"
+    spool, _ = opened(path, segment_size=6000, slack=0, sink=rows, every=3600.0)
+    await fill(spool, message, range(1, 2), recipients=2)
+    await fill(spool, message, range(2, 20))
+    await spool.mark([Mark(1, (0,), SETTLED)])  # stands in a segment of its own
+    await fill(spool, message, range(20, 30))
+    await settle(spool, range(2, 30))
+    shutil.copytree(path, before)
+    spool._keeper._every = spool._keeper._due = 0.0
+    await keep_house(spool)
+    ref = spool.ref(1)
+    assert ref is not None
+    assert ref.segment > 1
+    await spool.close()
+    moved = segment_path(path / "shard-0", ref.segment).read_bytes()[: ref.offset + framing.HEAD + ref.meta_size + ref.content_size]
+    segment_path(before / "shard-0", ref.segment).write_bytes(moved)
+    for number in segments(before):
+        if number > ref.segment:
+            segment_path(before / "shard-0", number).unlink()
+    rows.rows.clear()
+    spool, alive = opened(before, segment_size=6000, slack=0, sink=rows)
+    assert 1 in alive
+    assert spool.live_recipients(1) == (1,)
+    await fill(spool, message, range(40, 60))
+    await settle(spool, range(2, 60))
+    await keep_house(spool)
+    assert len(segments(before)) < 8
+    await spool.close()
+    spool, alive = opened(before)
+    assert alive == [1]
+    assert spool.live_recipients(1) == (1,)
+    await spool.close()
 
 
 async def test_a_damaged_content_is_not_moved(tmp_path: Path, message: Make, rows: Rows) -> None:

@@ -184,7 +184,8 @@ class Journal:
                 self.segments.pop(lost.file.number, None)
         if group.file.size:
             self.segments[group.file.number].size = group.file.size
-            self.void.append((group.file.number, group.file.size, -1))
+        # said even of a file of which nothing was good: perhaps it could not be removed
+        self.void.append((group.file.number, group.file.size, -1))
         self.failures += 1
         self._rest(error)
         self._owner.voided(doomed, error)

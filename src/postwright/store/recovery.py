@@ -67,7 +67,8 @@ class Scan:
         self._alive: dict[int, array[int]] = {}  # offsets of live messages, per segment
         self._finished: dict[int, int] = {}  # message -> the segment that says so
         self._partial: dict[int, _Partial] = {}
-        self._moved: dict[int, int] = {}  # message -> the newest segment where a copy of it lies
+        self._moved: dict[int, int] = {}  # message -> the oldest segment seen so far where a moved copy of it lies
+        self._copies: dict[int, int] = {}  # message -> the segment of the moved copy that is alive
         self._found_checkpoint = False
 
     # -- newest to oldest -----------------------------------------------------------
@@ -80,6 +81,7 @@ class Scan:
             self._segment(number, path, newest=number == newest)
         self._finished.clear()
         self._moved.clear()
+        self._copies.clear()
 
     def _segment(self, number: int, path: Path, *, newest: bool) -> None:
         segment = self.segments[number] = Segment(number, path, sealed=True, targets=set())
@@ -133,6 +135,10 @@ class Scan:
             partial = self._partial[message_id] = _Partial()
         if holder not in partial.holders:
             partial.holders = (*partial.holders, holder)
+            copy = self._copies.get(message_id)
+            if copy is not None:
+                # a crash may have left the copy without the marks that were written with it
+                self.segments[holder].targets.add(copy)
         return partial
 
     def _judge(self, segment: Segment, stored: list[Frame]) -> Iterator[int]:
@@ -150,6 +156,8 @@ class Scan:
                 self.segments[self._finished[message_id]].targets.add(number)
             else:
                 alive.append(frame.offset)
+                if frame.kind == framing.MOVED:
+                    self._copies[message_id] = number
                 partial = self._partial.get(message_id)
                 for holder in partial.holders if partial is not None else ():
                     self.segments[holder].targets.add(number)
