@@ -11,6 +11,7 @@ It never decides what a failure means (`policy.trouble`) nor when to try again (
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from functools import partial
 from typing import Any
@@ -49,6 +50,7 @@ class Delivery:
         self.resting = Resting(node.scheduler.total)
         self.workers: dict[Worker, None] = {}  # in the order in which they came: a simulation takes the same course each time
         self.avoid: dict[str, float] = {}
+        self._turns: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, queue: Queue) -> None:
@@ -110,11 +112,13 @@ class Delivery:
         now = self.node.clock.now()
         if self.avoid:
             self.avoid = {address: until for address, until in self.avoid.items() if until > now}
-        state.turn += 1
+        # By virtual MTA, not by queue: a thousand domains with a message each shall not all go by the first source.
+        turn = self._turns[queue.key.vmta]
+        self._turns[queue.key.vmta] += 1
         answer = await (self._hosts(state) if state.ways.hosts else self._look_up(queue.key.domain))
         settings = state.ways.settings
         attempts, port = settings.mx_connection_attempts, settings.default_smtp_port
-        return mx.plan(answer, state.ways.options, state.ways.sources, state.turn - 1, self.avoid, attempts, port)
+        return mx.plan(answer, state.ways.options, state.ways.sources, turn, self.avoid, attempts, port)
 
     async def _look_up(self, domain: str) -> MxAnswer:
         resolver = self.node.resolver

@@ -39,11 +39,10 @@ class Ways(Struct, frozen=True):
 
 
 class QueueState(Struct):
-    """`turn`: round robin of sources and equal hosts. The rest does not change."""
+    """What is shared with other queues of the same settings, and what bears this queue's name."""
 
     ways: Ways
     context: Context
-    turn: int = 0
 
 
 _ways: WeakKeyDictionary[Resolved, dict[tuple[int, str], Ways]] = WeakKeyDictionary()
