@@ -6,17 +6,16 @@ A shared relay lives for the whole run of a worker, on the session's event loop:
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from tests.conftest import SHARED
-from tests.scenarios.guide import Guide, guide_in_force
-from tests.scenarios.internet import Internet
+from tests.scenarios.catalogue import catalogue_in_force
+from tests.scenarios.guide import guide_in_force
+from tests.scenarios.town import Town
 
 from postwright.testing.certificate import self_signed
 
@@ -24,12 +23,19 @@ HERE = Path(__file__).parent
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=["ours", "shared"])
-async def guide(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guide]:
+async def guide(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """The guide in force: our own, and the one of ../shared where that is there."""
     file = HERE / "guide.conf" if request.param == "ours" else SHARED / "powermta-configs" / "00-guide.conf"
     if not file.exists():
         pytest.skip("../shared is not there")
     async with guide_in_force(file, tmp_path_factory.mktemp(f"guide-{request.param}")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    """The relay of the catalogue."""
+    async with catalogue_in_force(tmp_path_factory.mktemp("catalogue")) as running:
         yield running
 
 

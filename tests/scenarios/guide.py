@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.scenarios.internet import Internet
+from tests.scenarios.town import Town
 
 from postwright.testing.certificate import self_signed_pem
 from postwright.testing.relay_process import RelayProcess
@@ -19,25 +20,6 @@ from postwright.testing.sockets import free_port
 PORT_OF_THE_GUIDE = ":2525"
 NEIGHBOUR = "127.0.0.20"  # may feed without a login
 USER, PASSWORD = "foo", "barbaz"
-
-
-class Guide:
-    """`port`: both listeners'. `internet`: where its receivers are."""
-
-    def __init__(self, relay: RelayProcess, port: int, internet: Internet) -> None:
-        self.relay = relay
-        self.port = port
-        self.internet = internet
-        self.receiver = internet.receiver
-
-    async def row(self, kind: str, recipient: str) -> dict[str, str]:
-        """The accounting record of this type for this recipient, once it is there; there must be one only."""
-        await self.relay.until(lambda: self._rows(kind, recipient), f"a record {kind} for {recipient}")
-        [row] = self._rows(kind, recipient)
-        return row
-
-    def _rows(self, kind: str, recipient: str) -> list[dict[str, str]]:
-        return [row for row in self.relay.records(kind) if row["rcpt"] == recipient]
 
 
 def adapted(text: str, port: int, internet: Internet) -> str:
@@ -54,10 +36,10 @@ def write_certificate(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def guide_in_force(file: Path, folder: Path) -> AsyncIterator[Guide]:
+async def guide_in_force(file: Path, folder: Path) -> AsyncIterator[Town]:
     """A relay with this guide, its state in `folder`."""
     write_certificate(folder)
     port = free_port("::1")
     async with Internet() as internet:
         async with RelayProcess(folder, adapted(file.read_text("utf-8"), port, internet)) as relay:
-            yield Guide(relay, port, internet)
+            yield Town(relay, port, internet)

@@ -8,7 +8,8 @@ import ssl
 
 import pytest
 from tests.scenarios.clients import client, send
-from tests.scenarios.guide import NEIGHBOUR, Guide
+from tests.scenarios.guide import NEIGHBOUR
+from tests.scenarios.town import Town
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("guide")]
 
@@ -21,7 +22,7 @@ JOB = b"Subject: job\r\nX-Job: spring-7\r\n\r\nhello\r\n"
 RULES = ["rcpt:late 451 4.2.2 later, please", "rcpt:gone 550 5.1.1 no such user"]
 
 
-async def test_a_record_of_each_kind(guide: Guide) -> None:
+async def test_a_record_of_each_kind(guide: Town) -> None:
     async with guide.receiver("good.kinds.example", "late", "gone", rules=RULES) as receiver:
         async with client(guide.port, source=NEIGHBOUR) as session:
             await send(session, "bob@good.kinds.example", "bob@late", "bob@gone", content=JOB, sender="", mail="ENVID=e1")
@@ -44,7 +45,7 @@ async def test_a_record_of_each_kind(guide: Guide) -> None:
     assert "dsnStatus" not in taken
 
 
-async def test_x_job_stays_with_us(guide: Guide) -> None:
+async def test_x_job_stays_with_us(guide: Town) -> None:
     async with guide.receiver("job.example") as receiver:
         async with client(guide.port, source=NEIGHBOUR) as session:
             await send(session, "bob@job.example", content=JOB)
@@ -52,7 +53,7 @@ async def test_x_job_stays_with_us(guide: Guide) -> None:
     assert b"X-Job" not in message.content
 
 
-async def test_the_file_has_powermtas_name_and_header_line(guide: Guide) -> None:
+async def test_the_file_has_powermtas_name_and_header_line(guide: Town) -> None:
     async with guide.receiver("file.example"):
         async with client(guide.port, source=NEIGHBOUR) as session:
             await send(session, "bob@file.example")
@@ -64,13 +65,13 @@ async def test_the_file_has_powermtas_name_and_header_line(guide: Guide) -> None
     assert all(b"\n" not in line for line in lines)
 
 
-async def test_log_and_spool_are_where_the_guide_says(guide: Guide) -> None:
+async def test_log_and_spool_are_where_the_guide_says(guide: Town) -> None:
     events = [json.loads(line)["event"] for line in guide.relay.log_file.read_text().splitlines()]
     assert "ready" in events
     assert list((guide.relay.state_dir / "spool").rglob("*"))
 
 
-async def test_tls_is_used_towards_clients_and_receivers_in_the_records_too(guide: Guide, receivers_tls: ssl.SSLContext) -> None:
+async def test_tls_is_used_towards_clients_and_receivers_in_the_records_too(guide: Town, receivers_tls: ssl.SSLContext) -> None:
     async with guide.receiver("tls.kinds.example", tls=receivers_tls):
         async with client(guide.port, source=NEIGHBOUR, tls=True) as session:
             await send(session, "bob@tls.kinds.example", content=b"x-virtual-mta: mta1\r\n\r\nhello\r\n")

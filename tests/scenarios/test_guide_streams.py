@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 from tests.scenarios.clients import client, send, send_from
-from tests.scenarios.guide import NEIGHBOUR, PASSWORD, USER, Guide
+from tests.scenarios.guide import NEIGHBOUR, PASSWORD, USER
+from tests.scenarios.town import Town
 
 from postwright.testing.sink import SinkMessage
 from postwright.testing.source import SourceClient
@@ -21,7 +22,7 @@ MTA2 = ("127.0.0.12", "mta2.sender1.example")
 
 
 @asynccontextmanager
-async def foo(guide: Guide) -> AsyncIterator[SourceClient]:
+async def foo(guide: Town) -> AsyncIterator[SourceClient]:
     async with client(guide.port, tls=True) as session:
         assert (await session.auth_plain(USER, PASSWORD)).code == 235
         yield session
@@ -35,7 +36,7 @@ def stream(message: SinkMessage) -> tuple[str, str]:
     return message.connection.peer_address, message.connection.helo
 
 
-async def test_foo_sends_by_mta1_over_tls(guide: Guide, receivers_tls: ssl.SSLContext) -> None:
+async def test_foo_sends_by_mta1_over_tls(guide: Town, receivers_tls: ssl.SSLContext) -> None:
     async with guide.receiver("one.example", tls=receivers_tls) as receiver:
         async with foo(guide) as session:
             await send(session, "bob@one.example")
@@ -46,7 +47,7 @@ async def test_foo_sends_by_mta1_over_tls(guide: Guide, receivers_tls: ssl.SSLCo
     assert (row["vmta"], row["queue"], row["dlvSourceIp"]) == ("mta1", "one.example/mta1", MTA1[0])
 
 
-async def test_x_virtual_mta_chooses_the_stream_and_does_not_leave(guide: Guide, receivers_tls: ssl.SSLContext) -> None:
+async def test_x_virtual_mta_chooses_the_stream_and_does_not_leave(guide: Town, receivers_tls: ssl.SSLContext) -> None:
     async with guide.receiver("two.example", tls=receivers_tls) as receiver:
         async with foo(guide) as session:
             await send(session, "bob@two.example", content=through("mta2"))
@@ -58,7 +59,7 @@ async def test_x_virtual_mta_chooses_the_stream_and_does_not_leave(guide: Guide,
     assert (await guide.row("d", "bob@two.example"))["queue"] == "two.example/mta2"
 
 
-async def test_the_neighbour_too_may_choose(guide: Guide, receivers_tls: ssl.SSLContext) -> None:
+async def test_the_neighbour_too_may_choose(guide: Town, receivers_tls: ssl.SSLContext) -> None:
     async with guide.receiver("three.example", tls=receivers_tls) as receiver:
         await send_from(guide.port, "bob@three.example", source=NEIGHBOUR)
         await send_from(guide.port, "bob@three.example", source=NEIGHBOUR, content=through("MTA1"))
@@ -66,30 +67,25 @@ async def test_the_neighbour_too_may_choose(guide: Guide, receivers_tls: ssl.SSL
     assert sorted(map(stream, messages)) == [MTA1, MTA2]
 
 
-async def test_a_stream_that_there_is_not_is_refused(guide: Guide) -> None:
+async def test_a_stream_that_there_is_not_is_refused(guide: Town) -> None:
     async with client(guide.port, source=NEIGHBOUR) as session:
         sent = await session.send("anne@client.example", ["bob@far.example"], through("mta3"))
     assert (sent.final.code, sent.final.status) == (550, "5.5.0")
 
 
-async def test_a_receiver_without_tls_gets_nothing_by_mta1_and_all_by_mta2(guide: Guide) -> None:
+async def test_a_receiver_without_tls_gets_nothing_by_mta1_and_all_by_mta2(guide: Town) -> None:
     async with guide.receiver("plain.example") as receiver:
         async with foo(guide) as session:
             await send(session, "secret@plain.example")
             await send(session, "open@plain.example", content=through("mta2"))
         [message] = await receiver.wait_for(1)
-        await guide.relay.until(lambda: "TLS" in last_error(guide, "plain.example/mta1"), "the reason why mta1 waits")
+        await guide.relay.until(lambda: "TLS" in guide.last_error("plain.example/mta1"), "the reason why mta1 waits")
         assert message.recipients == ["open@plain.example"]
         assert receiver.counts.connections >= 2
         assert receiver.counts.messages == 1
 
 
-def last_error(guide: Guide, queue: str) -> str:
-    queues = [found for shard in guide.relay.status().shards for found in shard.top_queues]
-    return next((found.last_error for found in queues if found.name == queue), "")
-
-
-async def test_no_queue_has_more_than_twenty_connections(guide: Guide) -> None:
+async def test_no_queue_has_more_than_twenty_connections(guide: Town) -> None:
     async with guide.receiver("busy.example", rules=["data hang"]) as receiver:
         async with client(guide.port, source=NEIGHBOUR) as session:
             for number in range(60):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from tests.scenarios.clients import HELLO, ask, client, received, send, send_from, trusting
-from tests.scenarios.guide import NEIGHBOUR, PASSWORD, USER, Guide
+from tests.scenarios.guide import NEIGHBOUR, PASSWORD, USER
+from tests.scenarios.town import Town
 
 from postwright.testing.source import SourceClient
 
@@ -14,7 +15,7 @@ FAR = "bob@far.example"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-async def test_both_listeners_greet_by_the_host_name(guide: Guide, host: str) -> None:
+async def test_both_listeners_greet_by_the_host_name(guide: Town, host: str) -> None:
     async with await SourceClient.connect(host, guide.port) as session:
         assert session.banner.code == 220
         assert session.banner.lines[0].split()[0] == "mail10.sender1.example"
@@ -22,14 +23,14 @@ async def test_both_listeners_greet_by_the_host_name(guide: Guide, host: str) ->
 
 
 @pytest.mark.parametrize("source", ["127.0.0.1", "127.9.9.9", "::1"])
-async def test_a_stranger_may_not_relay(guide: Guide, source: str) -> None:
+async def test_a_stranger_may_not_relay(guide: Town, source: str) -> None:
     async with client(guide.port, host="::1" if ":" in source else "127.0.0.1", source=source) as session:
         sent = await session.send("anne@client.example", [FAR], HELLO)
         assert (sent.final.code, sent.final.status) == (550, "5.7.1")
         assert sent.data is None
 
 
-async def test_auth_is_neither_offered_nor_taken_before_tls(guide: Guide) -> None:
+async def test_auth_is_neither_offered_nor_taken_before_tls(guide: Town) -> None:
     async with client(guide.port) as session:
         assert "STARTTLS" in session.capabilities
         assert "AUTH" not in session.capabilities
@@ -48,7 +49,7 @@ LOGINS = {
 
 
 @pytest.mark.parametrize("login", LOGINS.values(), ids=LOGINS)
-async def test_foo_logs_in_over_tls_and_may_relay(guide: Guide, login: object) -> None:
+async def test_foo_logs_in_over_tls_and_may_relay(guide: Town, login: object) -> None:
     assert callable(login)
     async with client(guide.port, tls=True) as session:
         assert {"PLAIN", "LOGIN"} <= set(session.capabilities["AUTH"].split())
@@ -57,7 +58,7 @@ async def test_foo_logs_in_over_tls_and_may_relay(guide: Guide, login: object) -
         assert taken.code == 250
 
 
-async def test_a_wrong_password_opens_nothing(guide: Guide) -> None:
+async def test_a_wrong_password_opens_nothing(guide: Town) -> None:
     async with client(guide.port, tls=True) as session:
         for reply in (await session.auth_plain(USER, "wrong"), await session.auth_plain("nobody", PASSWORD)):
             assert (reply.code, reply.status) == (535, "5.7.8")
@@ -65,13 +66,13 @@ async def test_a_wrong_password_opens_nothing(guide: Guide) -> None:
         assert (refused.code, refused.status) == (550, "5.7.1")
 
 
-async def test_tls_alone_is_no_login(guide: Guide) -> None:
+async def test_tls_alone_is_no_login(guide: Town) -> None:
     async with client(guide.port, tls=True) as session:
         [refused] = await ask(session, [FAR])
         assert (refused.code, refused.status) == (550, "5.7.1")
 
 
-async def test_the_certificate_shown_is_the_one_of_the_file(guide: Guide) -> None:
+async def test_the_certificate_shown_is_the_one_of_the_file(guide: Town) -> None:
     context = trusting()
     async with client(guide.port) as session:
         await session.starttls(context)
@@ -79,7 +80,7 @@ async def test_the_certificate_shown_is_the_one_of_the_file(guide: Guide) -> Non
     assert shown in (guide.relay.folder / "yourcert.pem").read_text()
 
 
-async def test_the_neighbour_feeds_without_a_login(guide: Guide) -> None:
+async def test_the_neighbour_feeds_without_a_login(guide: Town) -> None:
     async with guide.receiver("fed.example") as receiver:
         await send_from(guide.port, "bob@fed.example", source=NEIGHBOUR)
         [message] = await receiver.wait_for(1)
@@ -98,13 +99,13 @@ NOBODY = [
 ]
 
 
-async def test_these_get_mail_from_anybody(guide: Guide) -> None:
+async def test_these_get_mail_from_anybody(guide: Town) -> None:
     async with client(guide.port, source="127.8.8.8") as session:
         assert [reply.code for reply in await ask(session, ANYBODY)] == [250] * len(ANYBODY)
         assert [(reply.code, reply.status) for reply in await ask(session, NOBODY)] == [(550, "5.7.1")] * len(NOBODY)
 
 
-async def test_mail_for_the_relay_domain_goes_to_its_mx(guide: Guide, receivers_tls: object) -> None:
+async def test_mail_for_the_relay_domain_goes_to_its_mx(guide: Town, receivers_tls: object) -> None:
     async with guide.receiver("some.domain.example", tls=receivers_tls) as receiver:
         await send_from(guide.port, "bob@some.domain.example", source="127.8.8.8")
         [message] = await receiver.wait_for(1)
@@ -114,14 +115,14 @@ async def test_mail_for_the_relay_domain_goes_to_its_mx(guide: Guide, receivers_
     assert (await guide.row("d", "bob@some.domain.example"))["queue"] == "some.domain.example/{default}"
 
 
-async def test_mail_for_our_postmaster_goes_to_the_one_named(guide: Guide, receivers_tls: object) -> None:
+async def test_mail_for_our_postmaster_goes_to_the_one_named(guide: Town, receivers_tls: object) -> None:
     async with guide.receiver("sender1.example", tls=receivers_tls) as receiver:
         await send_from(guide.port, "postmaster@mail10.sender1.example", source="127.8.8.8")
         [message] = await receiver.wait_for(1)
     assert message.recipients == ["postmaster@sender1.example"]
 
 
-async def test_a_login_is_written_in_the_received_field(guide: Guide) -> None:
+async def test_a_login_is_written_in_the_received_field(guide: Town) -> None:
     async with guide.receiver("from-foo.example", tls=None) as receiver:
         async with client(guide.port, tls=True) as session:
             await session.auth_plain(USER, PASSWORD)
