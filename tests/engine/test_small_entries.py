@@ -18,7 +18,7 @@ def deferred(world: World, name: str) -> None:
     """Two messages of one job, accepted by shard 0, tried once in vain."""
     world.domain(name, rules=["rcpt 450 4.2.0 later"])
     for number in range(2):
-        world.submit(ME, [f"{number}@{name}"], f"x-job: a-job-with-a-name\r\nSubject: {number}\r\n\r\ntext\r\n", shard=0)
+        world.submit(ME, [f"{number}@{name}"], f"x-job: a-job-with-a-name\r\nSubject: {number}\r\n\r\n{'text ' * 100}\r\n", shard=0)
     world.advance(1.0)
 
 
@@ -29,6 +29,7 @@ def test_what_is_handed_over_shares_its_tuple_and_the_name_of_its_job() -> None:
         assert one.recipients is other.recipients
         assert one.recipients == (0,)
         assert one.job is other.job
+        assert one.ref.content_size is other.ref.content_size
 
 
 def test_what_is_found_at_a_start_shares_its_tuple() -> None:

@@ -32,6 +32,7 @@ BATCH = 2000
 LOOK_AGAIN = 600.0  # seconds until what cannot be read now is tried again
 RETURN_AFTER = 0.5  # seconds until what is not ours is given back: the other shard is about to reload, too
 OWNERS_KEPT = 200_000
+NUMBERS_KEPT = 8192
 _ONE = (0,)
 
 
@@ -225,9 +226,17 @@ def _fresh(mark: Mark, spool: Spool) -> Mark | None:
 
 
 def _entry(e: f.Handed) -> Entry:
-    """What the queue keeps. Off the wire each has a tuple and a text of its own; a million that say the same share one."""
+    """What the queue keeps. Off the wire each has values of its own; a million that say the same share one."""
     recipients = _ONE if e.recipients == _ONE else e.recipients
-    return Entry(e.message_id, e.ref, recipients, e.received_at, e.due, e.attempts, e.first_attempt, intern(e.job), e.priority)
+    ref = SpoolRef(e.ref.spool, _same(e.ref.segment), e.ref.offset, _same(e.ref.meta_size), _same(e.ref.content_size))
+    return Entry(e.message_id, ref, recipients, e.received_at, e.due, e.attempts, e.first_attempt, intern(e.job), e.priority)
+
+
+def _same(number: int, known: dict[int, int] = {}) -> int:  # noqa: B006  # one for the process, as `intern` has
+    """The one object for this number, as `intern` gives for texts: segments and sizes repeat."""
+    if len(known) >= NUMBERS_KEPT:
+        known.clear()
+    return known.setdefault(number, number)
 
 
 def _place(entry: Entry) -> f.Place:
