@@ -37,10 +37,14 @@ OUTCOMES: dict[str, tuple[str, str, str]] = {
     "-f RCPT": ("b", "5.3.0", "smtp;500 5.3.0 Error: command failed"),
     "-f DATA": ("b", "5.3.0", "smtp;500 5.3.0 Error: command failed"),
     "-f .": ("b", "5.3.0", "smtp;500 5.3.0 Error: command failed"),
+    "-f CONNECT": ("b", "5.3.0", "smtp;500 5.3.0 Error: command failed"),  # bounce-upon-5xx-greeting
     "-q MAIL": ("t", "4.4.2", "x-pmta;"),
     "-q .": ("t", "4.4.2", "x-pmta;"),
     "-Q RCPT": ("t", "4.0.0", "smtp;421"),
 }
+
+# what keeps the whole queue waiting, without a word in accounting about recipients -> part of the error that status tells
+SITE_FAILS = {"-r CONNECT": "450 4.3.0", "-Q EHLO": "421", "-q EHLO": "closed", "-q CONNECT": "closed"}
 
 
 def rules(home: SinkServer, there: dict[str, int]) -> str:
@@ -110,6 +114,26 @@ async def test_what_becomes_of_the_mail(start_relay: StartRelay, needs: Needs, t
         assert frozenset().union(*told) == {f"bob@{domain}".encode() for domain in by_kind["b"]}
         waiting = {queue.name.partition("/")[0] for shard in relay.status().shards for queue in shard.top_queues if queue.scheduled}
         assert waiting == by_kind["t"]
+
+
+async def test_site_that_does_not_let_us_in(start_relay: StartRelay, needs: Needs, tmp_path: Path) -> None:
+    async with SinkServer() as home, AsyncExitStack() as sinks:
+        domains = {f"d{number}.example": options for number, options in enumerate(SITE_FAILS)}
+        ports = {
+            domain: await sinks.enter_async_context(smtp_sink(needs("smtp-sink"), options.split(), tmp_path))
+            for domain, options in domains.items()
+        }
+        relay = await start_relay(rules(home, ports))
+        for domain in domains:
+            await send(relay, domain)
+
+        def errors() -> dict[str, str]:
+            queues = [queue for shard in relay.status().shards for queue in shard.top_queues if queue.retry_at]
+            return {domains[queue.name.partition("/")[0]]: queue.last_error for queue in queues}
+
+        await relay.until(lambda: len(errors()) == len(domains), "all queues to wait")
+        assert {options: error for options, error in errors().items() if SITE_FAILS[options] not in error} == {}
+        assert relay.records("d", "b", "t") == []
 
 
 async def test_8bit_is_encoded_for_who_cannot_take_it(start_relay: StartRelay, needs: Needs, tmp_path: Path) -> None:
