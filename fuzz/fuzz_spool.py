@@ -1,7 +1,7 @@
 """Fuzzes recovery: any octets give messages that were written, or nothing; never another exception than SpoolBroken.
 
-The seeds are real segments: messages, a forged record inside a content, marks, a moved message, void octets, a torn tail. What comes back is
-compared with all that was ever written, recipients and histories included. Reading by reference, `check` (of
+The seeds are real segments: messages, a forged record inside a content, marks, a moved message, void octets, a torn tail. What comes back
+is compared with all that was ever written, recipients and histories included. Reading by reference, `check` (of
 `spool verify`) and a replay of accounting records run over the same octets.
 """
 

@@ -68,7 +68,7 @@ class Scan:
         self._finished: dict[int, int] = {}  # message -> the segment that says so
         self._partial: dict[int, _Partial] = {}
         self._moved: dict[int, int] = {}  # message -> the oldest segment seen so far where a moved copy of it lies
-        self._copies: dict[int, int] = {}  # message -> the segment of the moved copy that is alive
+        self._alive_copies: dict[int, int] = {}  # message -> the segment of the moved copy that is alive
         self._found_checkpoint = False
 
     # -- newest to oldest -----------------------------------------------------------
@@ -81,7 +81,7 @@ class Scan:
             self._segment(number, path, newest=number == newest)
         self._finished.clear()
         self._moved.clear()
-        self._copies.clear()
+        self._alive_copies.clear()
 
     def _segment(self, number: int, path: Path, *, newest: bool) -> None:
         segment = self.segments[number] = Segment(number, path, sealed=True, targets=set())
@@ -135,7 +135,7 @@ class Scan:
             partial = self._partial[message_id] = _Partial()
         if holder not in partial.holders:
             partial.holders = (*partial.holders, holder)
-            copy = self._copies.get(message_id)
+            copy = self._alive_copies.get(message_id)
             if copy is not None:
                 # a crash may have left the copy without the marks that were written with it
                 self.segments[holder].targets.add(copy)
@@ -157,7 +157,7 @@ class Scan:
             else:
                 alive.append(frame.offset)
                 if frame.kind == framing.MOVED:
-                    self._copies[message_id] = number
+                    self._alive_copies[message_id] = number
                 partial = self._partial.get(message_id)
                 for holder in partial.holders if partial is not None else ():
                     self.segments[holder].targets.add(number)
