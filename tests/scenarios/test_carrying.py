@@ -46,7 +46,7 @@ async def test_eight_bits_to_a_receiver_that_takes_seven(town: Town) -> None:
         [message] = await receiver.wait_for(1)
     assert not message.is_8bit
     assert message.parsed["Content-Transfer-Encoding"] in ("quoted-printable", "base64")
-    assert message.parsed.get_content() == "Grüße\n"
+    assert message.parsed.get_content().rstrip() == "Grüße"
 
 
 async def test_eight_bits_to_a_receiver_that_takes_them(town: Town) -> None:
@@ -142,9 +142,9 @@ async def test_a_pool_gives_each_member_its_turn(town: Town) -> None:
         await receiver.wait_for(6)
     assert Counter(message.connection.peer_address for message in receiver.messages) == {"127.0.0.21": 3, "127.0.0.22": 3}
     assert {message.connection.helo for message in receiver.messages} == {"one.relay.example", "two.relay.example"}
-    assert {row["vmta"] for row in town.rows("r", "bob@pool.example")} == {"both"}
     await town.relay.until(lambda: len(town.rows("d", "bob@pool.example")) == 6, "six deliveries")
     assert {(row["vmta"], row["vmtaPool"]) for row in town.rows("d", "bob@pool.example")} == {("one", "both"), ("two", "both")}
+    assert {row["vmta"] for row in town.rows("r", "bob@pool.example")} == {"both"}
 
 
 async def test_several_source_hosts_take_turns_whatever_the_domain(town: Town) -> None:
