@@ -1,0 +1,150 @@
+"""The control socket: one question, one answer; versions, unknown verbs, defects and garbage; what status says."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from postwright.engine import frames as f
+from postwright.engine.bus import BusError, ask, connect_unix, encode, listen_unix
+from postwright.engine.control import ControlServer
+from postwright.engine.status import QueueStatus, RelayStatus, ShardStatus, Traffic
+
+
+def shard_status(number: int) -> ShardStatus:
+    traffic = Traffic(messages_in=10, recipients_in=20, bytes_in=2048, delivered=7, bytes_out=3 << 20, deferred=2, bounced=1, rejected=4)
+    queues = [QueueStatus(f"d{number}.example/v", 100 - number, 3, 90, 7, 2, wait="max-msg-rate is reached", last_error="450 later")]
+    return ShardStatus(number, 1000 + number, 90061.0, 3, 4, 1000, 5, 60, 42, traffic, 1 << 20, 2, 64 << 20, queues, epoch=3)
+
+
+class FakeRelay:
+    started = 0.0
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, bytes]] = []
+        self.problems: list[str] = []
+        self.rotated = 0
+        self.stopped = False
+        self.broken = False
+
+    async def reload(self) -> list[str]:
+        return self.problems
+
+    async def rotate_log(self) -> None:
+        self.rotated += 1
+
+    async def ask_shards(self, verb: str, argument: bytes = b"", timeout: float = 10.0) -> list[f.Answer]:
+        if self.broken:
+            raise ZeroDivisionError("a defect")
+        self.asked.append((verb, argument))
+        body = {"status": [msgspec.msgpack.encode(shard_status(number)) for number in range(2)]}.get(verb, [b"", b""])
+        return [f.Answer(1, number, body=body[number]) for number in range(2)]
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def pids(self) -> list[int]:
+        return [1000, 1001, 0]
+
+
+class Side:
+    def __init__(self, path: Path, relay: FakeRelay) -> None:
+        self.path = path
+        self.relay = relay
+
+    async def ask(self, verb: str, version: int = f.VERSION, **arguments: str) -> f.Told:
+        told = await asyncio.to_thread(ask, self.path, f.Ask(version, verb, arguments), 5.0)
+        assert isinstance(told, f.Told)
+        return told
+
+
+@pytest.fixture
+async def side(tmp_path: Path) -> AsyncIterator[Side]:
+    relay = FakeRelay()
+    server = ControlServer(relay)
+    await server.start(listen_unix(tmp_path / "control.sock"))
+    yield Side(tmp_path / "control.sock", relay)
+    await server.stop()
+
+
+async def test_status_for_programs(side: Side) -> None:
+    status = msgspec.json.decode((await side.ask("status")).body, type=RelayStatus)
+    assert [shard.shard for shard in status.shards] == [0, 1]
+    assert status.shards[1] == shard_status(1)
+    assert status.pids == [1000, 1001, 0]
+
+
+async def test_status_for_people(side: Side) -> None:
+    text = "\n".join((await side.ask("status")).lines)
+    for words in ("2 of 3 shards answer", "d0.example/v", "max-msg-rate is reached (last error: 450 later)", "6.0 MB", "64.0 MB"):
+        assert words in text
+    (delivered,) = [line.split() for line in text.splitlines() if line.strip().startswith("delivered")]
+    assert delivered == ["delivered", "14", "6.0", "MB", "84"]
+
+
+async def test_reload_tells_its_problems(side: Side) -> None:
+    assert (await side.ask("reload")).ok
+    side.relay.problems = ["relay.conf:3: unknown directive"]
+    told = await side.ask("reload")
+    assert (told.ok, told.lines) == (False, ["relay.conf:3: unknown directive"])
+
+
+async def test_rotate(side: Side) -> None:
+    assert (await side.ask("rotate", what="log")).ok
+    assert side.relay.rotated == 1
+    assert (await side.ask("rotate", file="acct.csv")).ok
+    assert side.relay.asked == [("rotate-acct", b'{"file":"acct.csv"}')]
+
+
+async def test_stop(side: Side) -> None:
+    assert (await side.ask("stop")).ok
+    assert side.relay.stopped
+
+
+async def test_a_command_of_another_version_is_told_so(side: Side) -> None:
+    told = await side.ask("status", version=f.VERSION + 1)
+    assert not told.ok
+    assert "update the older one" in told.lines[0]
+
+
+async def test_an_unknown_verb_is_told_those_that_there_are(side: Side) -> None:
+    told = await side.ask("dance")
+    assert not told.ok
+    assert "reload, rotate, status, stop" in told.lines[0]
+
+
+async def test_a_defect_is_told_and_the_server_lives(side: Side) -> None:
+    seen: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context["exception"]))
+    side.relay.broken = True
+    told = await side.ask("status")
+    assert not told.ok
+    assert "ZeroDivisionError" in told.lines[0]
+    assert len(seen) == 1
+    side.relay.broken = False
+    assert (await side.ask("status")).ok
+
+
+@pytest.mark.parametrize("octets", [encode(f.Beat(1)), b"\x00\x00\x00\x01x", b"\xff" * 8, b"GET / HTTP/1.1\r\n\r\n"])
+async def test_what_is_no_question_closes_the_connection(side: Side, octets: bytes) -> None:
+    def speak() -> bytes:
+        with connect_unix(side.path, 5.0) as sock:
+            sock.sendall(octets)
+            sock.shutdown(socket.SHUT_WR)
+            return sock.recv(100)
+
+    assert await asyncio.to_thread(speak) == b""
+    assert (await side.ask("status")).ok
+
+
+async def test_after_the_end_nobody_answers(side: Side, tmp_path: Path) -> None:
+    server = ControlServer(FakeRelay())
+    await server.start(listen_unix(tmp_path / "other.sock"))
+    await server.stop()
+    with pytest.raises(BusError):
+        await asyncio.to_thread(ask, tmp_path / "other.sock", f.Ask(f.VERSION, "status"), 1.0)
