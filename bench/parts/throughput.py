@@ -30,12 +30,17 @@ async def once(port: int, sink: Sink | Receiver, count: int, size: int) -> float
     return count / (await sink.reach(target) - began)
 
 
+def warm_up(count: int) -> int:
+    """Messages of the run that is not counted: connections are opened, files are made."""
+    return max(SESSIONS, count // 10)
+
+
 async def in_turns(bench: Bench, relays: Mapping[str, int], sink: Sink | Receiver, count: int, size: int) -> dict[str, float]:
     """The median of each relay. The first run of all warms up and is not counted."""
     found: dict[str, list[float]] = {name: [] for name in relays}
     for number in range(bench.rounds + 1):
         for name, port in relays.items():
-            rate = await once(port, sink, max(SESSIONS, count // 10) if number == 0 else count, size)
+            rate = await once(port, sink, count if number else warm_up(count), size)
             if number:
                 bench.say(f"{name}, {size} octets, round {number}: {rate:.0f}/s")
                 found[name].append(rate)
@@ -53,8 +58,11 @@ async def against_postfix(bench: Bench) -> Section:
         if not without:
             relays[PEER] = await stack.enter_async_context(postfix.running_postfix(bench, sink.port))
         for size, count in ((SMALL, bench.pick(5000, 200)), (LARGE, bench.pick(1500, 60))):
+            before = relay.work()
             rates = await in_turns(bench, relays, sink, count, size)
+            each = (relay.work() - before) / (warm_up(count) + bench.rounds * count)
             rows = {name: Row(f"{size} octets, {name}", rate, "messages/s") for name, rate in rates.items()}
+            rows[US].note = f"{each * 1e6:.0f} us of processor time for each message"
             if PEER in rows:
                 rows[US].against(rows[PEER], PEER)
             section.rows += rows.values()
