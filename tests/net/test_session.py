@@ -322,6 +322,17 @@ async def test_draining(rig: Callable[..., Rig]) -> None:
     assert r.transport.closing
 
 
+async def test_draining_before_the_first_word(scripted_visit: Callable[..., Any], errors: list[dict[str, Any]]) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    session, transport = ServerSession(scripted_visit(PEER, None, None), PEER, FakeBook(), loop), MemoryTransport()
+    session.drain()
+    session.connection_made(transport)
+    assert b"".join(transport.writes) == b"421 4.3.2 service is stopping, try again later\r\n"
+    assert transport.closing
+    assert errors == []
+
+
 async def test_draining_waits_for_the_transaction(rig: Callable[..., Rig]) -> None:
     future = later()
     r = rig({"content": future})

@@ -106,7 +106,10 @@ class ServerSession(asyncio.Protocol):
         try:
             if transport.get_extra_info("ssl_object") is not None:
                 self._secured()
-            self._greet()
+            if self._draining:  # it began between accept and this call
+                self._engine.say_goodbye(SHUTTING_DOWN)
+            else:
+                self._greet()
         except Exception as error:  # the visit is the caller's code: see `_failed`
             self._failed(error)
         self._pump()
@@ -160,7 +163,7 @@ class ServerSession(asyncio.Protocol):
     def drain(self) -> None:
         """Close with 421 as soon as no transaction is under way."""
         self._draining = True
-        if self._waiting is None and self._upgrade is None and not self._engine.in_transaction:
+        if self._transport is not None and self._waiting is None and self._upgrade is None and not self._engine.in_transaction:
             self._say_goodbye(SHUTTING_DOWN)
 
     def abort(self) -> None:
