@@ -11,7 +11,7 @@ import csv
 import os
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,15 @@ BODY = b"Subject: PW\r\n\r\n" + b"PW\x02\x00 0123456789" * 20 + b"\r\n"
 
 def body(number: int) -> bytes:
     return b"X: %d\r\n" % number + BODY
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nobody_pulls_the_plug() -> Iterator[None]:
+    """The machine that runs the tests stays on: what a power cut may take is played by `FaultyFiles` and `Synced`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fdatasync", lambda fd: None)
+        patch.setattr(os, "fsync", lambda fd: None)
+        yield
 
 
 class World:
