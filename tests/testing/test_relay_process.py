@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import signal
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -90,3 +96,35 @@ async def test_what_went_wrong_inside_is_told(tmp_path: Path) -> None:
         async with relay:
             with relay.output_file.open("a") as output:
                 output.write("Traceback (most recent call last):\n")
+
+
+START = """
+import asyncio, pathlib, sys
+from postwright.testing.relay_process import RelayProcess, plain_config
+
+async def main():
+    relay = RelayProcess(pathlib.Path(sys.argv[1]), plain_config(int(sys.argv[2])))
+    await relay.start()
+    print(relay.process.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="util-linux's setpriv ties the relay to the test")
+async def test_a_killed_test_leaves_no_relay(tmp_path: Path) -> None:
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-c", START, str(tmp_path), str(port)], stdout=subprocess.PIPE) as test:
+        assert test.stdout is not None
+        assert int(await asyncio.to_thread(test.stdout.readline))
+        test.kill()
+    deadline = time.monotonic() + 20
+    while listens(port):
+        assert time.monotonic() < deadline, "the relay still listens"
+        await asyncio.sleep(0.02)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0

@@ -6,7 +6,8 @@
 
 Entering waits until all shards take mail (sd_notify's READY=1: no guess, no sleep). Leaving stops the relay by SIGTERM and complains of
 what went wrong inside: a traceback, an event that the relay itself calls unexpected. When the test has failed, log and output of the
-relay are printed, for pytest to show. Nothing survives the test: the processes are a group of their own, and it is killed.
+relay are printed, for pytest to show. Nothing survives the test: the processes are a group of their own, and it is killed; where util-linux
+has setpriv(1), they end even when the test itself is killed.
 Raises RelayError for a relay that does not start, dies, or does not stop; TimeoutError, with what is there, for what did not come about.
 """
 
@@ -16,6 +17,7 @@ import asyncio
 import csv
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -129,6 +131,9 @@ class RelayProcess:
             # a Unix socket's name must be short, and pytest's folders are not
             name = str(Path(short) / "notify")
             ready.bind(name)
+            # a relay that has given up root must reach it, as it reaches systemd's
+            os.chmod(short, 0o711)
+            os.chmod(name, 0o666)
             ready.setblocking(False)
             self._process = self._spawn({"NOTIFY_SOCKET": name})
             self._group = self._process.pid
@@ -139,7 +144,9 @@ class RelayProcess:
                 raise RelayError(f"the relay was not ready within {START_TIMEOUT:g} s\n{self.story()}") from None
 
     def _spawn(self, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "postwright", "run", "--config", str(self.config_file), "--state-dir", str(self.state_dir)]
+        # the kernel kills the supervisor when we die, and its shards leave when it is gone
+        leash = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        command = [*leash, sys.executable, "-m", "postwright", "run", "--config", str(self.config_file), "--state-dir", str(self.state_dir)]
         command += ["--shards", str(self.shards), *self._options]
         with self.output_file.open("ab") as output:
             return subprocess.Popen(
