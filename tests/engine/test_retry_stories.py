@@ -106,3 +106,14 @@ def test_an_idle_connection_is_used_when_a_retry_is_due() -> None:
         world.submit(ME, [YOU])
         assert 60 <= world.run_until(lambda: bool(mx.messages)) < 62
         assert len(mx.attempts) == 1
+
+
+def test_a_recipient_waits_as_retry_recipients_after_says_and_its_queue_as_retry_after() -> None:
+    with World(relay(domain("*", retry_after=(HOUR,), retry_recipients_after=10 * MINUTE))) as world:
+        mx = world.domain("example.com", rules=[LATER])
+        world.submit(ME, [YOU])
+        world.advance(35 * MINUTE)
+        assert mx.times == [0, 600, 1200, 1800]
+        mx.down = Fault.REFUSED
+        world.advance(3 * HOUR)
+        assert mx.times[4:] == [2400, 2400 + HOUR, 2400 + 2 * HOUR]

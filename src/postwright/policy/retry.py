@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 
-def recipient_due(now: float, attempts: int, steps: tuple[float, ...], fallback: float, expires: float) -> float:
-    """When recipients that got a 4xx are due again: the step of the `retry-after` list for their attempt, the last one repeating.
+def recipient_due(now: float, attempts: int, steps: tuple[float, ...], own: float | None, expires: float) -> float:
+    """When recipients that got a 4xx of their own are due again: after `own` seconds (`retry-recipients-after`) where that is said.
 
-    Without a list `fallback` (`retry-recipients-after`). Never later than `expires`, so that giving up happens in time.
+    Else after the step of the `retry-after` list for their attempt, the last one repeating: who writes nothing but `retry-after 45m` means
+    greylisted recipients too (docs/decisions/retry-of-recipients.md). Never later than `expires`, so that giving up happens in time.
     """
-    step = steps[min(max(attempts, 1), len(steps)) - 1] if steps else fallback
+    step = own if own is not None else steps[min(max(attempts, 1), len(steps)) - 1]
     return max(now, min(now + step, expires))
 
 

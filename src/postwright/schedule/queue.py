@@ -27,7 +27,7 @@ class QueueLimits(Struct, frozen=True):
     max_rcpt_per_message: int | None = 1000
     max_msg_per_connection: int | None = None
     retry_after: tuple[float, ...] = (600.0,)
-    retry_recipients_after: float = 600.0
+    retry_recipients_after: float | None = None
     bounce_after: float = 388800.0
 
 

@@ -130,6 +130,8 @@ BAD: list[tuple[Kind, str, int, str, str]] = [
     (k.PORT, "0", 0, "no port", ""),
     (k.TIME, "4days", 0, "no time", "4d"),
     (k.TIME, "1.5h", 0, "no time", "whole numbers"),
+    (k.TIME_LIST, "10m,0", 4, "too short", "at least 1s"),
+    (k.WAIT, "0", 0, "too short", "at least 1s"),
     (k.TIME_LIST, "10m,1x", 4, "no time", ""),
     (k.TIME_LIST, ",".join(["1m"] * 31), 0, "more than 30", ""),
     (k.TIME_LIST, "10m,,1h", 4, "missing", ""),

@@ -93,7 +93,7 @@ def _word(text: str) -> str:
 
 
 def _steps(text: str) -> tuple[float, ...]:
-    steps: tuple[float, ...] = _each(values.time)(text)
+    steps: tuple[float, ...] = _each(values.wait)(text)
     if len(steps) > MAX_STEPS:
         raise ValueProblem(f"{len(steps)} times are more than {MAX_STEPS}")
     return steps
@@ -193,6 +193,7 @@ def _integer(text: str, low: int, high: int) -> int:
 PERCENT = INTEGER_RANGE(0, 100)
 
 TIME = Kind("TIME", "a time such as 4d12h, 90s or 10m", _one(values.time))
+WAIT = Kind("TIME", "a time of at least 1s such as 10m", _one(values.wait))
 TIME_OR_NEVER = Kind("TIME|never", "a time such as 4d12h, or never", _one(values.time_or_never))
 TIME_LIST = Kind("TIME[,TIME...]", f"a list of up to {MAX_STEPS} times such as 10m,30m,1h", _steps)
 BOOL_TIME_OR_NEVER = Kind("yes|no|TIME|never", "yes, no, never, or a time such as 4h", _one(_bool_time_or_never))

@@ -51,6 +51,14 @@ def count(text: str) -> int:
     return int(text)
 
 
+def wait(text: str) -> float:
+    """A time of at least a second: what is tried again at once is tried without end."""
+    seconds = time(text)
+    if seconds < 1:
+        raise ValueProblem(f"`{text}` is too short a wait", hint="at least 1s")
+    return seconds
+
+
 def count_or_unlimited(text: str) -> int | None:
     """A count; 0 and `unlimited` are None."""
     return None if text.lower() in _UNLIMITED else count(text)

@@ -59,8 +59,8 @@ MESSAGES: tuple[Directive, ...] = (
 
 RETRY: tuple[Directive, ...] = (
     works("retry-after", D, k.TIME_LIST, "When a queue is tried again after its hosts failed; a list: 1st, 2nd, ... time", "10m"),
-    works("retry-recipients-after", D, k.TIME, "When a recipient is tried again after a 4xx of its own", "10m"),
-    works("retry-after-dns-error", D, k.TIME, "When a queue is tried again after the DNS did not answer", "1m"),
+    works("retry-recipients-after", D, k.WAIT, "When a recipient is tried again after a 4xx of its own", "(as retry-after)"),
+    works("retry-after-dns-error", D, k.WAIT, "When a queue is tried again after the DNS did not answer", "1m"),
     delivery("retry-upon-new-mail", D, k.BOOL, "New mail wakes a queue that waits to be tried again", "no"),
     works("bounce-after", D, k.TIME, "How old mail may get before it is given up", "4d12h"),
     delivery("notify-of-delay-every", D, k.TIME_OR_NEVER, "How often a sender who asked for it hears of a delay", "4h"),
