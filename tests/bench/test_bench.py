@@ -92,10 +92,10 @@ def test_memory_and_start_over_a_queue(folder: Path) -> None:
     assert found["1 shard, deferred once, until it takes mail"]["value"] > 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_puts_everything_away(folder: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "part"), [(signal.SIGINT, "throughput"), (signal.SIGTERM, "shards")])
+def test_an_interrupt_puts_everything_away(folder: Path, number: signal.Signals, part: str) -> None:
     command = [sys.executable, str(ROOT / "bench" / "run.py"), "--quick", "--folder", str(folder)]
-    command += ["--only", "throughput", "--rounds", "1000"]
+    command += ["--only", part, "--rounds", "1000"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert process.stderr is not None
