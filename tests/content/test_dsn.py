@@ -230,6 +230,14 @@ def test_no_message_id_no_thread() -> None:
     assert "In-Reply-To" not in whole
 
 
+@pytest.mark.parametrize(
+    ("host", "name"), [("mx.c.example", "mx.c.example"), ("192.0.2.1", "[192.0.2.1]"), ("2001:db8::1", "[IPv6:2001:db8::1]")]
+)
+def test_an_address_as_remote_mta_stands_in_brackets(host: str, name: str) -> None:
+    octets = build(recipients=(RecipientReport("a@c.example", remote_mta=host),))
+    assert f"\r\nRemote-MTA: dns;{name}\r\n".encode() in octets
+
+
 def test_long_values_are_folded_or_cut_but_never_too_long() -> None:
     words = RecipientReport("a@c.example", diagnostic="smtp;550 " + "word " * 60, remote_mta="m" * 5000)
     solid = RecipientReport("a@c.example", diagnostic="smtp;550" + "x" * 5000, orcpt="rfc822;" + "y" * 3000)

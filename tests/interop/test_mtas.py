@@ -141,7 +141,7 @@ async def test_unknown_recipient_bounces_home(mta: Mta, start_relay: StartRelay)
     about_message, about_recipient = status_of(parsed)
     assert (about_message["Reporting-MTA"], about_message["Original-Envelope-Id"]) == ("dns;relay.example", "QQ314159")
     assert (about_recipient["Action"], about_recipient["Original-Recipient"]) == ("failed", "rfc822;first@there.example")
-    assert (about_recipient["Final-Recipient"], about_recipient["Remote-MTA"]) == ("rfc822;nobody@there.example", "dns;127.0.0.1")
+    assert (about_recipient["Final-Recipient"], about_recipient["Remote-MTA"]) == ("rfc822;nobody@there.example", "dns;[127.0.0.1]")
     assert about_recipient["Diagnostic-Code"].startswith("smtp;550")
     assert b"text/rfc822-headers" in report
     assert b"x" * 998 not in report, "RET=HDRS: the body stays away"

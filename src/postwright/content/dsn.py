@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from msgspec import Struct
 
@@ -159,6 +160,15 @@ def _status_part(kind: ReportKind, original: Message, recipients: Sequence[Recip
     return _encode("\r\n".join(lines) + "\r\n")
 
 
+def _mta_name(host: str) -> str:
+    """A host as RFC 3464 section 2.2.2 wants it behind `dns;`: a name, or an address between brackets (RFC 5321 section 4.1.3)."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return f"[{host}]" if address.version == 4 else f"[IPv6:{host}]"
+
+
 def _recipient_fields(kind: ReportKind, recipient: RecipientReport, now: float, wide: bool) -> list[str]:
     """Section 2.3 of RFC 3464, in its order."""
     lines = []
@@ -170,7 +180,7 @@ def _recipient_fields(kind: ReportKind, recipient: RecipientReport, now: float, 
     lines.append(f"Action: {kind}")
     lines.append(f"Status: {status_with_words(_safe_status(recipient.status, kind))}")
     if recipient.remote_mta:
-        lines.append(_field("Remote-MTA", f"dns;{recipient.remote_mta}", wide))
+        lines.append(_field("Remote-MTA", f"dns;{_mta_name(recipient.remote_mta)}", wide))
     if recipient.diagnostic:
         lines.append(_field("Diagnostic-Code", recipient.diagnostic, wide))
     lines.append(f"Last-Attempt-Date: {trace.date(recipient.time or now)}")
