@@ -81,6 +81,8 @@ def test_there_is_no_way_back() -> None:
 import os, sys
 from postwright.engine import privileges
 from postwright.testing.world_settings import relay
+sys.executable = "/bin/sh"  # that nobody may not be able to run this Python is another story
+privileges.__file__ = "/bin/sh"
 privileges.drop(relay(general={"run_as_root": False}), "nobody")
 assert os.getresuid()[0] == os.getresuid()[1] == os.getresuid()[2] != 0, os.getresuid()
 assert 0 not in os.getresgid() and 0 not in os.getgroups(), (os.getresgid(), os.getgroups())
@@ -94,6 +96,23 @@ print("dropped")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout == "dropped\n", done.stderr
+
+
+@as_root
+def test_a_user_who_cannot_run_us_is_said_at_once(open_folder: Path) -> None:
+    hidden = open_folder / "hidden"
+    hidden.mkdir(mode=0o700)
+    program = """
+import sys
+from postwright.engine import privileges
+from postwright.testing.world_settings import relay
+sys.executable = sys.argv[1]
+privileges.drop(relay(general={"run_as_root": False}), "nobody")
+"""
+    python = hidden / "python"
+    python.symlink_to(sys.executable)
+    done = subprocess.run([sys.executable, "-c", program, str(python)], capture_output=True, text=True, check=False, timeout=60)
+    assert f"the user nobody cannot reach {python}" in done.stderr
 
 
 @as_root

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 from pathlib import Path
 
 from postwright.model.errors import PostwrightError
@@ -88,3 +89,6 @@ def drop(settings: Settings, user: str) -> None:
     os.setresuid(target.pw_uid, target.pw_uid, target.pw_uid)
     if os.geteuid() == 0 or os.getuid() == 0:
         raise PrivilegeError("privileges could not be dropped")
+    for path, mode in ((sys.executable, os.X_OK), (__file__, os.R_OK)):
+        if not os.access(path, mode):
+            raise PrivilegeError(f"the user {target.pw_name} cannot reach {path}, and so run no shard: install it below /opt")
