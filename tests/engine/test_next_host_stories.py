@@ -74,3 +74,15 @@ def test_no_mail_hosts_bounces_who_has_waited_long_enough_and_nobody_else() -> N
         assert [(record.rcpt, record.dsn_status) for record in world.of("b")] == [("first@gone.example", "5.1.2")]
         world.advance(1200)
         assert [record.rcpt for record in world.of("b")] == ["first@gone.example", "second@gone.example"]
+
+
+def test_more_recipients_than_a_receiver_takes_at_a_time_go_in_several_transactions() -> None:
+    with World(relay(domain("*", retry_after=(600.0,)))) as world:
+        rules = [f"rcpt:r{number}@* first={number - 1} 452 4.5.3 too many recipients" for number in (2, 3, 4)]
+        mx = world.domain("example.com", rules=rules)
+        wanted = [f"r{number}@example.com" for number in range(5)]
+        world.submit(ME, wanted)
+        assert world.run_until_empty() < 60, "without waiting for a retry"
+        assert sorted(mx.recipients) == wanted
+        assert [len(message.recipients) for message in mx.messages] == [2, 1, 1, 1]
+        assert not world.of("t")

@@ -131,10 +131,19 @@ def test_mail_refused_is_for_all_and_the_session_goes_on(reply: Reply, kind: Kin
     assert judgement.keep_session
 
 
-@pytest.mark.parametrize(("reply", "kind"), [(NEVER, P), (LATER, T), (Reply(452, "4.5.3", ("too many",)), T)])
+@pytest.mark.parametrize(("reply", "kind"), [(NEVER, P), (LATER, T), (Reply(452, "4.2.2", ("mailbox full",)), T)])
 def test_rcpt_refused_is_for_that_recipient(reply: Reply, kind: Kind) -> None:
     assert kinds(judge(result(reply, OK, final=TAKEN))) == [kind, D]
     assert kinds(judge(result(reply, reply))) == [kind, kind]
+
+
+@pytest.mark.parametrize("reply", [Reply(452, "4.5.3", ("limit",)), Reply(452, "", ("Error: too many recipients",))])
+def test_too_many_recipients_go_in_the_next_transaction(reply: Reply) -> None:
+    judgement = judge(result(OK, reply, NEVER, reply, final=TAKEN))
+    assert kinds(judgement) == [D, U, P, U]
+    assert judgement.keep_session
+    assert kinds(judge(result(reply, reply))) == [T, T], "nobody was delivered to: it would go round in circles"
+    assert kinds(judge(result(OK, reply, final=LATER))) == [T, T]
 
 
 @pytest.mark.parametrize("stage", [Stage.DATA, Stage.END_OF_DATA])

@@ -11,7 +11,8 @@
                                                             smtp-421-means-mx-unavailable the host is left alone, and the next one
                                                             of the plan, if there is one, gets the recipients untouched
     MAIL refused                                            all recipients: 5xx permanent, 4xx transient; the session goes on
-    RCPT refused                                            that recipient: 5xx permanent, 4xx transient
+    RCPT refused                                            that recipient: 5xx permanent, 4xx transient; "too many recipients"
+                                                            when others were delivered to: untouched, the next transaction has it
     DATA refused                                            the accepted recipients: 5xx permanent, 4xx transient
     end of data 5xx / 4xx                                   the accepted recipients: permanent / transient
     lost or timed out before the end of data is sent        transient (or permanent by bounce-upon-transfer-failure); session closed
@@ -196,10 +197,17 @@ def _delivered(result: TransactionResult, final: Reply, rules: Rules) -> Judgeme
     delivered = of_reply(final, Stage.END_OF_DATA, rules)
     if len(result.rcpt) == 1 and result.rcpt[0] is not None and result.rcpt[0].code < 300:
         return Judgement((delivered,), keep_session=result.usable)
-    dispositions = tuple(
-        delivered if rcpt is not None and rcpt.code < 300 else _one(result, rcpt, rules) for rcpt in result.rcpt
-    )
-    return Judgement(dispositions, keep_session=result.usable)
+    dispositions = [delivered if rcpt is not None and rcpt.code < 300 else _one(result, rcpt, rules) for rcpt in result.rcpt]
+    if delivered in dispositions:
+        # RFC 5321 section 4.5.3.1.10: what did not fit goes in a further transaction. As some were delivered, this comes to an end.
+        for number, rcpt in enumerate(result.rcpt):
+            if rcpt is not None and rcpt.code == 452 and _too_many(rcpt):
+                dispositions[number] = Disposition(Kind.UNTOUCHED, "4.5.3", dispositions[number].diagnostic)
+    return Judgement(tuple(dispositions), keep_session=result.usable)
+
+
+def _too_many(reply: Reply) -> bool:
+    return reply.status == "4.5.3" or (not reply.status and "too many recipients" in reply.text.lower())
 
 
 def _one(result: TransactionResult, rcpt: Reply | None, rules: Rules) -> Disposition:
