@@ -200,6 +200,7 @@ class Shard:
         self.settings = settings
         self.book.limits = self._session_limits(settings)
         self.acct.reconfigure(accounting(settings))
+        self.spool.reconfigure(spool_dirs(settings, Path(self.start_frame.state_dir)))
         self._open_listeners()
 
     def supervisor_gone(self) -> None:

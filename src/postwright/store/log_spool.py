@@ -170,6 +170,12 @@ class LogSpool:
         if roomy and current is not None and current.path.parent not in roomy:
             self._journal.seal()  # mail goes on in a folder that has room
 
+    def reconfigure(self, dirs: tuple[SpoolDir, ...]) -> None:
+        """What `<spool>` blocks say now, after a reload; folders that come or go wait for a restart, and the log says so."""
+        for path in self._folders.reconfigure(dirs):
+            self._report("spool folder waits for a restart", str(path))
+        self._guard_due = 0.0
+
     # -- marks --------------------------------------------------------------------
 
     def mark(self, marks: Sequence[Mark]) -> asyncio.Future[None]:

@@ -156,6 +156,13 @@ class Folders:
         """The shard's folders."""
         return tuple(shard_folder(d.path, self._shard) for d in self.dirs)
 
+    def reconfigure(self, dirs: tuple[SpoolDir, ...]) -> list[Path]:
+        """New limits and priorities for the folders that there are. A folder cannot come or go while we run: returns those that would."""
+        given = {d.path: d for d in dirs}
+        others = given.keys() ^ {d.path for d in self.dirs}
+        self.dirs = tuple(given.get(d.path, d) for d in self.dirs)
+        return sorted(others)
+
     def key(self, folder: Path) -> int:
         """The key of one of `paths`. Raises SpoolFull, SpoolBroken."""
         key = self._keys.get(folder)
