@@ -161,7 +161,7 @@ def _status_part(kind: ReportKind, original: Message, recipients: Sequence[Recip
 
 
 def _mta_name(host: str) -> str:
-    """A host as RFC 3464 section 2.2.2 wants it behind `dns;`: a name, or an address between brackets (RFC 5321 section 4.1.3)."""
+    """A host as it stands behind `dns;` in Remote-MTA (RFC 3464 section 2.3.5): a name, or an address literal (RFC 5321 section 4.1.3)."""
     try:
         address = ip_address(host)
     except ValueError:
