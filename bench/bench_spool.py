@@ -24,6 +24,7 @@ from postwright.model.record import Record
 from postwright.store.accounting import AcctFiles
 from postwright.store.accounting_columns import RowMaker
 from postwright.store.accounting_file import AcctOptions
+from postwright.store.index import Index
 from postwright.store.log_spool import LogSpool
 from postwright.store.segments import SpoolDir
 from postwright.store.spool import DEFERRED, SETTLED, Mark
@@ -122,6 +123,19 @@ async def recovery(base: Path, count: int, size: int, deferred: bool) -> str:
     return f"{elapsed:6.2f} s ({used / count * 1e6:.2f} us each)  index and references {own:.0f} octets each, peak {peak / 1e6:.0f} MB"
 
 
+def index_memory(count: int, deferred: bool) -> str:
+    """What one single-recipient message costs the index, its reference (which the scheduler shares) and its id included."""
+    index = Index()
+    gc.collect()
+    before = resident()
+    for number in range(count):
+        index.add((1 << 60) + number, SpoolRef(0, 7, 1_000_000 + number, 500, 4096), 1)
+    if deferred:
+        for number in range(count):
+            index.defer((1 << 60) + number, (0,), 1.7e9 + number, 1, 1.6e9 + number)
+    return f"{(resident() - before) / count:.0f} octets a message"
+
+
 def rows() -> str:
     maker = RowMaker(("d", "b", "r"), {})
     records = [record(number) for number in range(20_000)]
@@ -143,6 +157,9 @@ async def main() -> None:
     base = Path(tempfile.mkdtemp(prefix="bench-spool-", dir=options.folder))
     try:
         print(f"accounting rows        {rows()}")
+        if options.messages:
+            print(f"index, never tried     {index_memory(options.messages, False)}")
+            print(f"index, all deferred    {index_memory(options.messages, True)}")
         for size in (4096, 102_400):
             for flying in (1, 16, 64, 256):
                 print(f"commit {size:6} x {flying:<4}   {await commits(base, size, flying, options.seconds, False)}", flush=True)

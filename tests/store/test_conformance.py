@@ -139,6 +139,20 @@ async def test_the_highest_id_is_known(restarter: Restarter, message: Make) -> N
     assert restarter.spool.highest_id == 9
 
 
+async def test_live_recipients_are_counted(restarter: Restarter, message: Make) -> None:
+    for number, recipients in ((1, 1), (2, 3), (3, 1), (4, 5)):
+        await restarter.spool.commit(message(number, recipients=recipients), (CONTENT,))
+    assert restarter.spool.recipients == 10
+    for _ in range(2):
+        await restarter.spool.mark([Mark(1, (0,), SETTLED), Mark(2, (0, 2), SETTLED), Mark(4, (1,), DEFERRED, 5.0, 1, 1.0)])
+        await restarter.spool.mark([Mark(99, (0,), SETTLED), Mark(3, (1,), SETTLED)])
+    assert restarter.spool.recipients == 7
+    await restarter.restart()
+    assert restarter.spool.recipients == 7
+    await restarter.spool.mark([Mark(2, (1,), SETTLED), Mark(3, (0,), SETTLED), Mark(4, (0, 1, 2, 3, 4), SETTLED)])
+    assert restarter.spool.recipients == 0
+
+
 async def test_a_spool_that_closes_takes_nothing(restarter: Restarter, message: Make) -> None:
     last = restarter.spool.commit(message(1), (CONTENT,))
     await restarter.spool.close()

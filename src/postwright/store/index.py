@@ -21,14 +21,16 @@ History = tuple[int, float, int, float]
 
 
 class _Entry(Struct, gc=False):
-    """A message with several recipients or a history. `others`: recipients whose history is not the entry's own; else empty."""
+    """A message with several recipients or a history.
+
+    `times`: when it is due and when it was first tried. Two floats in one object: a million of them wait when a large receiver is down,
+    and each object of its own costs 32 octets.
+    """
 
     ref: SpoolRef
     left: int
-    due: float = 0.0
+    times: complex = 0j
     attempts: int = 0
-    first: float = 0.0
-    others: tuple[History, ...] = ()
 
 
 def bits(indexes: Iterable[int]) -> int:
@@ -62,10 +64,12 @@ def group(left: int, histories: Iterable[History]) -> tuple[State, ...]:
 class Index:
     """Messages by id. Ids that are not alive are no error anywhere: marks may come twice."""
 
-    __slots__ = ("_messages",)
+    __slots__ = ("_messages", "_others", "recipients")
 
     def __init__(self) -> None:
+        self.recipients = 0  # live ones, of all messages
         self._messages: dict[int, SpoolRef | _Entry] = {}
+        self._others: dict[int, tuple[History, ...]] = {}  # of recipients whose history is not their entry's own
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -75,21 +79,23 @@ class Index:
 
     def add(self, message_id: int, ref: SpoolRef, recipients: int) -> None:
         """A new message with all its recipients alive."""
+        self.recipients += recipients
         self._messages[message_id] = ref if recipients == 1 else _Entry(ref, (1 << recipients) - 1)
 
     def restore(self, message_id: int, ref: SpoolRef, states: tuple[State, ...]) -> None:
         """A message as recovery found it."""
         who, due, attempts, first = states[0]
+        self.recipients += sum([len(state[0]) for state in states])
         if len(states) == 1 and not attempts and who == _FIRST:
             # with several recipients, of which others are settled, bit 0 alone is left: the same thing
             self._messages[message_id] = ref
             return
-        entry = _Entry(ref, bits(who), due, attempts, first)
-        for more, due, attempts, first in states[1:]:
-            mask = bits(more)
+        entry = self._messages[message_id] = _Entry(ref, bits(who), complex(due, first), attempts)
+        others = tuple([(bits(more), due, attempts, first) for more, due, attempts, first in states[1:]])
+        if others:
+            self._others[message_id] = others
+        for mask, *_ in others:
             entry.left |= mask
-            entry.others = (*entry.others, (mask, due, attempts, first))
-        self._messages[message_id] = entry
 
     def settle(self, message_id: int, recipients: tuple[int, ...]) -> SpoolRef | None:
         """These are final. Returns the message's place when none is left (it is forgotten then), else None."""
@@ -100,12 +106,16 @@ class Index:
             if 0 not in recipients:
                 return None
             del self._messages[message_id]
+            self.recipients -= 1
             return found
         assert isinstance(found, _Entry)
-        found.left &= ~bits(recipients)
+        gone = found.left & bits(recipients)
+        self.recipients -= gone.bit_count()
+        found.left ^= gone
         if found.left:
             return None
         del self._messages[message_id]
+        self._others.pop(message_id, None)
         return found.ref
 
     def defer(self, message_id: int, recipients: tuple[int, ...], due: float, attempts: int, first: float) -> None:
@@ -115,27 +125,28 @@ class Index:
             return
         if type(found) is SpoolRef:
             if 0 in recipients:
-                self._messages[message_id] = _Entry(found, 1, due, attempts, first)
+                self._messages[message_id] = _Entry(found, 1, complex(due, first), attempts)
             return
         assert isinstance(found, _Entry)
         mask = bits(recipients)
         if found.left & ~mask:
-            self._split(found, mask, (due, attempts, first))
+            self._split(message_id, found.left, mask, (due, attempts, first))
         else:
-            found.due, found.attempts, found.first, found.others = due, attempts, first, ()
+            found.times, found.attempts = complex(due, first), attempts
+            self._others.pop(message_id, None)
 
-    def _split(self, entry: _Entry, mask: int, history: tuple[float, int, float]) -> None:
+    def _split(self, message_id: int, left: int, mask: int, history: tuple[float, int, float]) -> None:
         """Some of the recipients have a history of their own now; those with the entry's own stay where they are."""
         others = [(mask, *history)]
-        for old, due, attempts, first in entry.others:
-            rest = old & ~mask & entry.left
+        for old, due, attempts, first in self._others.get(message_id, ()):
+            rest = old & ~mask & left
             if not rest:
                 continue
             if (due, attempts, first) == history:
                 others[0] = (others[0][0] | rest, *history)
             else:
                 others.append((rest, due, attempts, first))
-        entry.others = tuple(others)
+        self._others[message_id] = tuple(others)
 
     def ref(self, message_id: int) -> SpoolRef | None:
         """Where it lies."""
@@ -175,11 +186,11 @@ class Index:
         if not isinstance(found, _Entry):
             return ((_FIRST, *_NEVER),)
         own = found.left
-        for mask, *_ in found.others:
+        histories = self._others.get(message_id, ())
+        for mask, *_ in histories:
             own &= ~mask
-        histories = found.others
         if own and found.attempts:
-            histories = ((own, found.due, found.attempts, found.first), *histories)
+            histories = ((own, found.times.real, found.attempts, found.times.imag), *histories)
         return group(found.left, histories)
 
     def items(self) -> Iterator[tuple[int, SpoolRef]]:

@@ -16,7 +16,7 @@ from postwright.model.message import SpoolRef
 from postwright.store import framing
 from postwright.store.files import Files
 from postwright.store.framing import Void
-from postwright.store.segments import Folders, Segment, segment_path
+from postwright.store.segments import Folders, Segment, segment_path, shared
 from postwright.store.writer import Group, SegmentFile, Writer
 
 
@@ -101,7 +101,7 @@ class Journal:
         current.size += whole
         if not self._kicked:
             self.kick_soon()
-        return SpoolRef(self._shard, current.number, offset, len(meta), size)
+        return SpoolRef(self._shard, current.number, offset, shared(len(meta)), shared(size))
 
     def _begin(self, forced: bool) -> Segment | None:
         """A new segment, in the folder that is to be used now."""

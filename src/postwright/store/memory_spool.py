@@ -106,6 +106,11 @@ class MemorySpool:
         return self._index.ref(message_id)
 
     @property
+    def recipients(self) -> int:
+        """See `Spool.recipients`."""
+        return self._index.recipients
+
+    @property
     def highest_id(self) -> int:
         """See `Spool.highest_id`."""
         return self._highest

@@ -23,15 +23,12 @@ from postwright.store import framing, marks
 from postwright.store.framing import Frame, Void
 from postwright.store.index import History, bits, group
 from postwright.store.segment_view import Damage, SegmentView
-from postwright.store.segments import Segment, find_segments
+from postwright.store.segments import Segment, find_segments, shared
 from postwright.store.spool import RecordSink, Recovered, Report, receipt_records
 
 _decode_message = msgspec.msgpack.Decoder(Message).decode
 _decode_checkpoint = msgspec.msgpack.Decoder(tuple[bytes, int, int]).decode
 encode_checkpoint = msgspec.msgpack.Encoder().encode
-
-# small numbers are shared: a million references say "500 octets", and each would have an int of its own
-_SHARED = tuple(range(8192))
 
 
 class _Partial(Struct):
@@ -226,12 +223,8 @@ class Scan:
                 histories = partial.histories
         if not left:
             return None
-        meta_size, content_size = frame.meta_size, frame.content_size
-        if meta_size < 8192:
-            meta_size = _SHARED[meta_size]
-        if content_size < 8192:
-            content_size = _SHARED[content_size]
-        return Recovered(message, SpoolRef(self._shard, number, offset, meta_size, content_size), group(left, histories))
+        ref = SpoolRef(self._shard, number, offset, shared(frame.meta_size), shared(frame.content_size))
+        return Recovered(message, ref, group(left, histories))
 
     def replay(self, sink: RecordSink) -> None:
         """Give the sink every accounting record behind the last checkpoint, in the journal's order."""

@@ -19,6 +19,8 @@ from postwright.store.files import Files, translated
 
 RESERVE = 4 * 1024 * 1024  # octets that new mail leaves free whatever `min-free-space` says: marks need them to make room again
 
+_SHARED = tuple(range(8192))
+
 _NAME = re.compile(r"(\d{8,})\.seg")
 
 
@@ -52,6 +54,11 @@ class Segment(Struct):
         """A live message less."""
         self.live -= 1
         self.live_bytes -= size
+
+
+def shared(size: int) -> int:
+    """That number, small ones as one object each: a million references say "500 octets", and each would have an int of its own."""
+    return _SHARED[size] if size < 8192 else size
 
 
 def shard_folder(base: Path, shard: int) -> Path:

@@ -142,6 +142,10 @@ class Spool(Protocol):
         """Due time, attempts and first attempt of the deferral that comes due first; zeros when there was none."""
 
     @property
+    def recipients(self) -> int:
+        """How many recipients are live, in all messages (what `spool-max-recipients` limits)."""
+
+    @property
     def highest_id(self) -> int:
         """The highest message id that was found or committed, settled ones included; ids must go on above it."""
 
