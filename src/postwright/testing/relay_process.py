@@ -78,14 +78,16 @@ class RelayProcess:
         shards: int = 1,
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        python: str = sys.executable,
     ) -> None:
         self.folder = folder
         self.config_file = folder / "relay.conf"
         self.state_dir = folder / "state"
         self.output_file = folder / "relay.out"
         self.shards = shards
+        self.python = python
         self._options = tuple(options)
-        self._environment = {**os.environ, **(environment or {})}
+        self.environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._group = 0
         self.write_config(config)
@@ -146,7 +148,7 @@ class RelayProcess:
     def _spawn(self, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
         # the kernel kills the supervisor when we die, and its shards leave when it is gone
         leash = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-        command = [*leash, sys.executable, "-m", "postwright", "run", "--config", str(self.config_file), "--state-dir", str(self.state_dir)]
+        command = [*leash, self.python, "-m", "postwright", "run", "--config", str(self.config_file), "--state-dir", str(self.state_dir)]
         command += ["--shards", str(self.shards), *self._options]
         with self.output_file.open("ab") as output:
             return subprocess.Popen(
@@ -155,7 +157,7 @@ class RelayProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                env={**self._environment, **more},
+                env={**self.environment, **more},
                 start_new_session=True,
             )
 
