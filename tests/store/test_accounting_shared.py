@@ -173,10 +173,11 @@ def live_and_die(folder: Path, machine: Machine, kill_at: int, options: AcctOpti
     return killed
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("compact", [128 * 1024, 500])
 @pytest.mark.parametrize("moving", [False, True])
-def test_killed_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, moving: bool) -> None:
-    machine, kill_at = Machine(monkeypatch, seed), 1
+def test_killed_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compact: int, moving: bool) -> None:
+    monkeypatch.setattr(accounting_ledger, "COMPACT", compact)
+    machine, kill_at = Machine(monkeypatch, compact), 1
     while True:
         folder = tmp_path / str(kill_at)
         options = AcctOptions(folder / "acct" / "acct.csv", ("d",), move_to=folder / "done" if moving else None)

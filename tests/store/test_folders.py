@@ -6,6 +6,7 @@ import errno
 from pathlib import Path
 
 import pytest
+from tests.store.conftest import Rows
 from tests.store.spools import CONTENT, Make, fill, opened, segments, settle
 
 from postwright.model.errors import SpoolFull
@@ -47,6 +48,23 @@ async def test_a_folder_that_cannot_be_asked_has_no_room(tmp_path: Path, message
         await spool.commit(message(1), (CONTENT,))
     assert spool.status().free == 0
     await spool.close()
+
+
+async def test_mail_waits_while_it_could_not_be_accounted_for(tmp_path: Path, message: Make, rows: Rows) -> None:
+    told: list[str] = []
+    spool, _ = opened(tmp_path, sink=rows, report=lambda event, detail: told.append(f"{event}: {detail}"))
+    await fill(spool, message, range(1, 3))
+    rows.choked = True
+    spool._guard_due = 0.0
+    with pytest.raises(SpoolFull, match="the accounting files cannot be written"):
+        await spool.commit(message(3), (CONTENT,))
+    await settle(spool, [1])  # what is here is still delivered
+    rows.choked = False
+    spool._guard_due = 0.0
+    await fill(spool, message, range(4, 5))
+    assert [line.split(":")[0] for line in told] == ["spool full", "spool has room again"]
+    await spool.close()
+    assert opened(tmp_path)[1] == [2, 4]
 
 
 async def test_folders_by_priority_deliver_only_and_room(tmp_path: Path, message: Make) -> None:

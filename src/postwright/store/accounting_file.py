@@ -234,9 +234,9 @@ class AcctFile:
         return True
 
     def _drop(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd, self._name = -1, ""
+        fd, self._fd, self._name = self._fd, -1, ""
+        if fd >= 0:
+            os.close(fd)
 
     def _open_new(self, batch: _Batch) -> None:
         options, header = self.options, batch.maker.header_line

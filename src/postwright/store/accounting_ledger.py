@@ -146,8 +146,9 @@ class Ledger:
 
     def _begin(self) -> None:
         """A ledger that we have not seen: new, or written anew by another shard."""
-        if self._fd >= 0:
-            os.close(self._fd)
+        old, self._fd = self._fd, -1
+        if old >= 0:
+            os.close(old)
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._inode, self._read = os.fstat(self._fd).st_ino, 0
         self.current, self.end, self.closed, self.writes = None, 0, {}, []
@@ -221,8 +222,9 @@ class Ledger:
         except OSError:
             os.close(fd)
             return  # no room to be tidy: the long one is as good
-        os.close(self._fd)
-        self._fd, self._inode, self._read = fd, os.fstat(fd).st_ino, len(data)
+        old, self._fd = self._fd, fd
+        self._inode, self._read = os.fstat(fd).st_ino, len(data)
+        os.close(old)
         sync_folder(self.path.parent)
 
     def syncing(self) -> Callable[[], None]:
