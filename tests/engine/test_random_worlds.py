@@ -42,7 +42,7 @@ RULES = (
 # a reset loses replies on their way, that to the end of data before it too
 COPIES = ("eod {p}% take-drop", "rcpt {p}% reset", "mail {p}% reset")
 
-COUNT = int(os.environ.get("POSTWRIGHT_WORLDS", "25"))
+COUNT = int(os.environ.get("POSTWRIGHT_WORLDS", "12"))
 FIRST = int(os.environ.get("POSTWRIGHT_FIRST_WORLD", "0"))
 seeds = pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT))
 

@@ -1,0 +1,196 @@
+"""The exchange between shards by itself: order, what is kept over a break, who is heard and who is not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from postwright.engine import frames as f
+from postwright.engine.bus import Link, connect_unix, encode
+from postwright.engine.exchange import Exchange
+from postwright.model.message import SpoolRef
+from postwright.store.spool import DEFERRED, SETTLED, Mark
+
+REF = SpoolRef(0, 1, 0, 0, 1)
+PATIENCE = 10.0
+
+
+def handed(message_id: int, *recipients: int) -> f.Handed:
+    return f.Handed(message_id, REF, "example.com", "v", recipients or (0,), 0.0, 0, 0.0, 1.0, "", 50)
+
+
+class FakeOwner:
+    """Writes down what the exchange asks of its shard; outcomes are stored when the test says so."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[object, ...]] = []
+        self.waiting: list[Callable[[], None]] = []
+        self.news = asyncio.Event()
+
+    def _note(self, *what: object) -> None:
+        self.said.append(what)
+        self.news.set()
+
+    def take_over(self, shard: int, entries: list[f.Handed]) -> None:
+        self._note("take over", shard, [(e.message_id, e.recipients, e.attempts) for e in entries])
+
+    def store_outcomes(self, shard: int, marks: list[Mark], stored: Callable[[], None]) -> None:
+        self.waiting.append(stored)
+        self._note("store", shard, [mark.message_id for mark in marks])
+
+    def hand_again(self, shard: int) -> None:
+        self._note("hand again", shard)
+
+    def forget(self, shard: int) -> None:
+        self._note("forget", shard)
+
+    def stale(self, shard: int, places: list[f.Place]) -> None:
+        self._note("stale", shard, places)
+
+    def given_back(self, shard: int, places: list[f.Place]) -> None:
+        self._note("given back", shard, places)
+
+    async def hears(self, *what: object) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while what not in self.said:
+                self.news.clear()
+                await self.news.wait()
+        self.said.remove(what)
+
+
+class Pair:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.owners = [FakeOwner(), FakeOwner()]
+        self.ends = [Exchange(number, 2, folder, self.owners[number]) for number in range(2)]
+
+    async def begin(self) -> None:
+        for end in self.ends:
+            await end.start()
+        for number in range(2):
+            await self.owners[number].hears("hand again", 1 - number)
+
+    async def begin_again(self, number: int) -> None:
+        """The process of that shard has died and is there again."""
+        self.ends[number].cut()
+        await self.owners[1 - number].hears("forget", number)
+        self.owners[number] = FakeOwner()
+        self.ends[number] = Exchange(number, 2, self.folder, self.owners[number])
+        await self.ends[number].start()
+        await self.owners[1 - number].hears("hand again", number)
+        await self.owners[number].hears("hand again", 1 - number)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110  # the exchange has no event for it
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
+    made = Pair(tmp_path)
+    await made.begin()
+    yield made
+    for end in made.ends:
+        end.cut()
+    await asyncio.sleep(0)
+
+
+async def test_one_shard_alone_needs_no_sockets(tmp_path: Path) -> None:
+    alone = Exchange(0, 1, tmp_path / "run", FakeOwner())
+    await alone.start()
+    await alone.stop()
+    assert not (tmp_path / "run").exists()
+
+
+async def test_what_is_handed_over_in_one_turn_comes_in_one_batch_and_in_order(pair: Pair) -> None:
+    for number in range(1, 4):
+        pair.ends[0].hand_over(1, handed(number))
+    await pair.owners[1].hears("take over", 0, [(1, (0,), 0), (2, (0,), 0), (3, (0,), 0)])
+
+
+async def test_outcomes_are_kept_until_they_are_stored(pair: Pair) -> None:
+    pair.ends[1].outcome(0, Mark(1, (0,), SETTLED))
+    await pair.owners[0].hears("store", 1, [1])
+    assert pair.ends[1].unstored == 1
+    pair.owners[0].waiting.pop()()
+    await until(lambda: not pair.ends[1].unstored)
+
+
+async def test_outcomes_that_were_not_stored_come_again_after_a_break(pair: Pair) -> None:
+    pair.ends[1].outcome(0, Mark(1, (0,), SETTLED))
+    await pair.owners[0].hears("store", 1, [1])
+    await pair.begin_again(0)
+    await pair.owners[0].hears("store", 1, [1])
+
+
+async def test_a_shard_that_came_back_is_put_right_about_what_it_does_not_know(pair: Pair) -> None:
+    pair.ends[1].outcome(0, Mark(1, (0,), SETTLED))
+    pair.ends[1].outcome(0, Mark(1, (2,), DEFERRED, 99.0, 4, 1.0))
+    await pair.owners[0].hears("store", 1, [1, 1])
+    await pair.begin_again(0)
+    pair.ends[0].hand_over(1, handed(1, 0, 1, 2))
+    pair.ends[0].hand_over(1, handed(2, 0))
+    await pair.owners[1].hears("take over", 0, [(1, (1,), 0), (1, (2,), 4), (2, (0,), 0)])
+
+
+async def test_and_when_it_has_stored_it_its_word_counts(pair: Pair) -> None:
+    pair.ends[1].outcome(0, Mark(1, (0,), DEFERRED, 99.0, 4, 1.0))
+    await pair.owners[0].hears("store", 1, [1])
+    pair.owners[0].waiting.pop()()
+    await until(lambda: not pair.ends[1].unstored)
+    pair.ends[0].hand_over(1, handed(1, 0))
+    await pair.owners[1].hears("take over", 0, [(1, (0,), 0)])
+
+
+async def test_what_is_given_back_while_nobody_is_there_is_said_later(pair: Pair) -> None:
+    place = f.Place(5, REF, (0, 1))
+    pair.ends[0].cut()
+    await pair.owners[1].hears("forget", 0)
+    await until(lambda: pair.ends[1]._ways[0].link is None)
+    pair.ends[1].give_back(0, f.Stale([place]))
+    pair.ends[1].give_back(0, f.GivenBack([place]))
+    pair.ends[1].hand_over(0, handed(1))  # kept by nobody: it will be handed again as a whole
+    pair.owners[0] = FakeOwner()
+    pair.ends[0] = Exchange(0, 2, pair.folder, pair.owners[0])
+    await pair.ends[0].start()
+    await pair.owners[0].hears("stale", 1, [place])
+    await pair.owners[0].hears("given back", 1, [place])
+    assert not [what for what in pair.owners[0].said if what[0] == "take over"]
+
+
+async def test_a_second_link_of_a_shard_means_that_the_first_is_gone(pair: Pair) -> None:
+    links: list[str] = []
+    with connect_unix(pair.folder / "shard-1.sock") as sock:
+        sock.setblocking(False)
+        loop = asyncio.get_running_loop()
+        _, second = await loop.create_connection(lambda: Link(lambda *_: None, lambda _, reason: links.append(reason)), sock=sock.dup())
+        second.send(f.Join(f.VERSION, 0))
+        await pair.owners[1].hears("forget", 0)
+        second.send(f.HandOver([handed(7)]))
+        await pair.owners[1].hears("take over", 0, [(7, (0,), 0)])
+        second.abort()
+
+
+@pytest.mark.parametrize("first", [f.Join(f.VERSION + 1, 0), f.Join(f.VERSION, 9), f.Join(f.VERSION, 1), f.HandOver([handed(1)])])
+async def test_whoever_is_no_shard_of_ours_is_not_heard(pair: Pair, first: f.Frame) -> None:
+    def speak() -> bytes:
+        with connect_unix(pair.folder / "shard-1.sock", PATIENCE) as sock:
+            sock.sendall(encode(first) + encode(f.HandOver([handed(66)])))
+            return sock.recv(1)
+
+    try:
+        assert await asyncio.to_thread(speak) == b""
+    except ConnectionResetError:
+        pass  # closed with something unread: as good
+    assert not pair.owners[1].said
+
+
+async def test_a_polite_end_says_what_is_left(pair: Pair) -> None:
+    pair.ends[0].hand_over(1, handed(3))
+    await pair.ends[0].stop()
+    await pair.owners[1].hears("take over", 0, [(3, (0,), 0)])
