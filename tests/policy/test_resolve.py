@@ -260,3 +260,10 @@ def test_one_generation_is_resolved_once() -> None:
     assert resolved(first) is resolved(first)
     assert resolved(second) is not resolved(first)
     assert resolved(second).settings is second
+
+
+def test_one_setting_has_one_name() -> None:
+    """`route` and D `max-rcpt-per-transaction` are other spellings; explained under a name of their own they would show a default."""
+    names = {row.directive for row in Resolved(Settings()).explain_queue("a.example", "x")}
+    assert {"smtp-hosts", "max-rcpt-per-message"} <= names
+    assert not {"route", "max-rcpt-per-transaction"} & names

@@ -78,13 +78,12 @@ def make(resolved: Resolved, key: QueueKey, queue_limits: QueueLimits, wanted: f
 def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, local: Sequence[str]) -> Ways:
     vmta = resolved.vmta(vmta_name)
     rules = vmta.smtp_source_host if vmta is not None and vmta.smtp_source_host else resolved.settings.smtp_source_host
-    hosts = settings.smtp_hosts or settings.route
     return Ways(
         settings=settings,
         options=mx.session_options(settings),
         rules=Rules.of(settings),
         sources=tuple(expand(rules, local)) or (SourceHost("", _ehlo_name(resolved, vmta_name)),),
-        hosts=mx.parse_hosts(hosts, settings.default_smtp_port) if hosts else (),
+        hosts=mx.parse_hosts(settings.smtp_hosts, settings.default_smtp_port) if settings.smtp_hosts else (),
         linger=max(settings.connection_idle_timeout, LINGER),
         known_vmta=vmta is not None or vmta_name == "{default}",
     )
