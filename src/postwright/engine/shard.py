@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from heapq import nlargest
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ import msgspec
 import structlog
 
 from postwright.engine import frames as f
+from postwright.engine import heap, privileges
 from postwright.engine import log as logs
-from postwright.engine import privileges
 from postwright.engine.bus import Link
 from postwright.engine.node import Node
 from postwright.engine.outside import accounting, listener_tls, make_dialer, make_resolver, outside_facts, spool_dirs
 from postwright.engine.status import QueueStatus, ShardStatus
+from postwright.net.address_board import AddressBoard
 from postwright.net.clock import SystemClock
 from postwright.net.interfaces import local_addresses
 from postwright.net.listener import Listener, SessionBook, SessionLimits
@@ -41,6 +43,7 @@ from postwright.store.segments import shard_folder
 
 SWITCH_INTERVAL = 0.0005
 TOP_QUEUES = 20
+TRIM_EVERY = 10  # seconds
 OLD_RESOLVER = 60.0  # seconds: what it was asked before a reload it may still answer
 
 
@@ -65,14 +68,16 @@ class Shard:
         self._log_file = logs.LogFile(path, self.settings.general.log_file_world_readable)
         self.log: structlog.stdlib.BoundLogger = logs.configure(self._log_file, start.debug, shard=start.shard)
         self.clock = SystemClock()
-        self.book = SessionBook(time.monotonic, self._session_limits(self.settings), self._board())
+        self.book = SessionBook(time.monotonic, self._session_limits(self.settings), *self._boards())
         self.acct = AcctFiles(accounting(self.settings))
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _board(self) -> LoadBoard | None:
-        if self.start_frame.shards == 1:
-            return None
-        return LoadBoard.open(Path(self.start_frame.state_dir) / "load.board", self.number, self.start_frame.shards)
+    def _boards(self) -> tuple[LoadBoard | None, AddressBoard | None]:
+        """What shards tell each other of their sessions; one alone knows all."""
+        folder, shards = Path(self.start_frame.state_dir), self.start_frame.shards
+        if shards == 1:
+            return None, None
+        return LoadBoard.open(folder / "load.board", self.number, shards), AddressBoard.open(folder / "address.board", self.number, shards)
 
     def _session_limits(self, settings: Settings) -> SessionLimits:
         total, shards = settings.general.total_max_smtp_in, self.start_frame.shards
@@ -232,13 +237,19 @@ class Shard:
     # -- once a second ----------------------------------------------------------------------
 
     async def _seconds(self) -> None:
-        while True:
+        moved = 0
+        for second in count(1):
             await asyncio.sleep(1.0)
             self.node.counters.tick()
             self.spool.tick()
             for trouble in self.acct.tick():
                 self.log.error("accounting", trouble=trouble)
             self.link.send(f.Beat(self.number))
+            if second % TRIM_EVERY == 0:
+                traffic, before = self.node.counters.traffic, moved
+                moved = traffic.messages_in + traffic.delivered
+                if moved == before:
+                    heap.trim()  # not while mail moves: pages that are needed again come back at a price
 
     def status(self) -> ShardStatus:
         """This shard's word on itself."""
