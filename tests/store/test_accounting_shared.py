@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import os
 import random
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -207,6 +209,35 @@ def test_one_file_is_written_at_a_time(tmp_path: Path) -> None:
     assert rows(tmp_path / "acct") == expected(*shards)
     for shard in shards:
         shard.end()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from postwright.model.record import Record
+from postwright.store.accounting import AcctFiles
+from postwright.store.accounting_file import AcctOptions
+
+folder, me = Path(sys.argv[1]), sys.argv[2]
+files = AcctFiles([AcctOptions(folder / "acct" / "acct.csv", ("d",), max_size=40_000)])
+files.resume(b"", folder / f"shard-{me}")
+files.resumed()
+for number in range(300):
+    files.write([Record("d", 1.7e9, rcpt=f"{me}-{number}", dsn_diag="x" * 100)])
+    files.flush()
+while files.position() is None:
+    pass
+files.close()
+"""
+
+
+def test_real_processes_share_a_file(tmp_path: Path) -> None:
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(number)]) for number in range(3)]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert rows(tmp_path / "acct") == Counter(f"{writer}-{number}" for writer in range(3) for number in range(300))
+    sizes = [path.stat().st_size for path in sorted((tmp_path / "acct").glob("*.csv"))]
+    assert len(sizes) >= 3
+    assert all(20_000 < size <= 40_000 for size in sizes[:-1])
 
 
 def test_a_closed_file_waits_for_all_that_wrote_to_it(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from postwright.model.errors import SpoolBroken, SpoolError
 from postwright.model.message import SpoolRef
 from postwright.store import framing
 from postwright.store.framing import Header
+from postwright.store.spool import SETTLED, Mark
 
 
 async def test_a_torn_tail_is_forgotten_for_good(tmp_path: Path, message: Make) -> None:
@@ -83,6 +84,19 @@ async def test_damage_in_a_header_hides_nothing(tmp_path: Path, message: Make) -
     spool, alive = opened(tmp_path)
     assert set(alive) >= {n for n in range(1, 13) if refs[n].segment > 2}
     await spool.close()
+
+
+async def test_a_segment_that_is_there_twice_gives_its_messages_once(tmp_path: Path, message: Make) -> None:
+    spool, _ = opened(tmp_path)
+    await fill(spool, message, range(1, 4))
+    await spool.close()
+    (tmp_path / "shard-0" / "00000002.seg").write_bytes((tmp_path / "shard-0" / "00000001.seg").read_bytes())
+    spool, alive = opened(tmp_path)
+    assert alive == [1, 2, 3]
+    assert spool.recipients == spool.status().live == 3
+    await spool.mark([Mark(n, (0,), SETTLED) for n in alive])
+    await spool.close()
+    assert opened(tmp_path)[1] == []
 
 
 async def test_a_record_forged_inside_a_content_is_none(tmp_path: Path, message: Make) -> None:

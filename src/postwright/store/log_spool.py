@@ -117,6 +117,8 @@ class LogSpool:
         restore, segments = self._index.restore, journal.segments
         for found in scan.live():
             ref = found.ref
+            if found.message.id in self._index:
+                continue  # somebody put a segment there twice: nobody gets his mail twice for that
             restore(found.message.id, ref, found.states)
             segments[ref.segment].take(framing.HEAD + ref.meta_size + ref.content_size)
             yield found
