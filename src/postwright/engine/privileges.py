@@ -54,7 +54,8 @@ def prepare(settings: Settings, state_dir: Path, user: str) -> None:
             _give(folder, target)
     for tree in (state_dir / "spool", state_dir / "run", *(Path(spool.path) for spool in settings.spools)):
         _give_tree(tree, target)  # what an earlier run as root has left
-    _give(state_dir / "load.board", target)
+    for name in ("load.board", "address.board"):
+        _give(state_dir / name, target)
     if settings.general.log_file:
         Path(settings.general.log_file).touch(mode=0o640)
         _give(Path(settings.general.log_file), target)

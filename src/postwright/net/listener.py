@@ -20,6 +20,7 @@ from functools import partial
 from msgspec import Struct
 
 from postwright.model.reply import Reply
+from postwright.net.address_board import AddressBoard
 from postwright.net.load_board import LoadBoard
 from postwright.net.session import HANDSHAKE_TIMEOUT, ServerSession
 from postwright.net.visit import PeerFacts, VisitFactory
@@ -46,15 +47,22 @@ class SessionLimits(Struct, frozen=True):
 class SessionBook:
     """All sessions of this process. `clock` gives seconds that only grow; `limits` may be replaced at a reload.
 
-    `board` is shared with the other processes that accept on the same sockets, where there are any.
+    `board` and `addresses` are shared with the other processes that accept on the same sockets, where there are any.
     """
 
-    def __init__(self, clock: Callable[[], float], limits: SessionLimits | None = None, board: LoadBoard | None = None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        limits: SessionLimits | None = None,
+        board: LoadBoard | None = None,
+        addresses: AddressBoard | None = None,
+    ) -> None:
         self.limits = limits or SessionLimits()
         self.refused = 0
         self.now = clock()
         self._clock = clock
         self._board = board
+        self._addresses = addresses
         self._sessions: set[ServerSession] = set()
         self._by_address: dict[str, int] = {}
         self._sweeper: asyncio.TimerHandle | None = None
@@ -65,12 +73,30 @@ class SessionBook:
         return len(self._sessions)
 
     def admits(self, address: str) -> bool:
-        """Is there room for one more session from `address`?"""
-        total, each = self.limits.total, self.limits.per_address
-        if (total is not None and len(self._sessions) >= total) or (each is not None and self._by_address.get(address, 0) >= each):
+        """Is there room for one more session from `address`? Then a place is taken: `joined` or `withdrawn` must follow."""
+        limits = self.limits
+        if limits.total is not None and len(self._sessions) >= limits.total:
             self.refused += 1
             return False
-        return True
+        # counted before it is compared: of two processes that ask at the same time both may refuse, but never both admit
+        if self._addresses is not None:
+            self._addresses.joined(address)
+        if limits.per_address is None or self._from(address) <= limits.per_address:
+            return True
+        self.refused += 1
+        self.withdrawn(address)
+        return False
+
+    def _from(self, address: str) -> int:
+        """Sessions from `address`, with the one that asks."""
+        if self._addresses is not None:
+            return self._addresses.count(address)
+        return self._by_address.get(address, 0) + 1
+
+    def withdrawn(self, address: str) -> None:
+        """What was admitted has not become a session."""
+        if self._addresses is not None:
+            self._addresses.left(address)
 
     def ahead(self) -> bool:
         """Have we clearly more sessions than some other process that could take the next?"""
@@ -91,6 +117,7 @@ class SessionBook:
             return
         self._sessions.remove(session)
         address = session.peer.peer
+        self.withdrawn(address)
         count = self._by_address[address] - 1
         if count:
             self._by_address[address] = count
@@ -216,6 +243,7 @@ class Listener:
             facts = PeerFacts(peer, address[1], _plain(local[0]), local[1])
             session = ServerSession(self._visit_factory(facts), facts, self._book, self._loop)
         except Exception as error:  # the factory is the caller's code, and the other connections must live
+            self._book.withdrawn(peer)
             connection.close()
             self._loop.call_exception_handler({"message": "a connection was dropped", "exception": error})
             return
