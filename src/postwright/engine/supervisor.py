@@ -30,11 +30,12 @@ from msgspec import Struct
 
 from postwright.engine import frames as f
 from postwright.engine import log as logs
-from postwright.engine import privileges, systemd
+from postwright.engine import privileges, state_folder, systemd
 from postwright.engine.bus import Link, listen_unix
 from postwright.engine.control import ControlServer
 from postwright.engine.intake import check
 from postwright.engine.listeners import ListenerSockets
+from postwright.engine.outside import spool_dirs
 from postwright.model.errors import PostwrightError
 from postwright.policy.settings import Settings
 
@@ -104,6 +105,15 @@ class Supervisor:
 
         Raises LoadFailed, PrivilegeError or OSError when it cannot begin.
         """
+        folder = self._options.state_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        held = state_folder.hold(folder)  # before anything there is touched that another relay may be using
+        try:
+            return await self._run(announce)
+        finally:
+            os.close(held)
+
+    async def _run(self, announce: Callable[[], None]) -> int:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self._unexpected(context))
         control = await self._open()
@@ -126,19 +136,32 @@ class Supervisor:
     async def _open(self) -> ControlServer:
         """All that needs root first, then the rest as the user that we shall be."""
         options = self._options
-        options.state_dir.mkdir(parents=True, exist_ok=True)
+        self._find_left_mail()
         self._sockets.update(self.settings)
         privileges.prepare(self.settings, options.state_dir, options.user)
         path = options.state_dir / "control.sock"
         control = ControlServer(self)
         await control.start(listen_unix(path))
-        privileges.give(path, self.settings, options.user)
+        for name in (path.name, state_folder.LOCK, state_folder.KNOWN_SPOOLS):
+            privileges.give(options.state_dir / name, self.settings, options.user)
         privileges.drop(self.settings, options.user)
         try:
             check(self.settings)
         except (OSError, ValueError) as error:
             raise LoadFailed([str(error)]) from error
         return control
+
+    def _find_left_mail(self) -> None:
+        """Mail of earlier runs in folders that are not configured any more, or of more shards than were asked for, is not left alone."""
+        options, named = self._options, len(self.settings.spools)
+        self.settings = state_folder.with_left_spools(self.settings, options.state_dir)
+        for spool in self.settings.spools[named:]:
+            self.log.warning("a spool that is not configured any more is delivered from until it is empty", folder=spool.path)
+        state_folder.remember_spools(self.settings, options.state_dir)
+        needed = state_folder.shards_needed(spool_dirs(self.settings, options.state_dir), options.shards)
+        if needed > options.shards:
+            self.log.warning("more shards than asked for are started, as their spools hold mail", asked=options.shards, started=needed)
+            self._shards += [_Shard(number) for number in range(options.shards, needed)]
 
     async def _await_ready(self, announce: Callable[[], None]) -> None:
         for shard in self._shards:
@@ -270,6 +293,7 @@ class Supervisor:
         """Load the configuration again and give it to all shards. Returns the problems; with any the old one stays."""
         try:
             settings = await asyncio.to_thread(self._load)
+            settings = state_folder.with_left_spools(settings, self._options.state_dir)
             check(settings)
             self._sockets.update(settings)  # the last that may fail, as it takes effect
         except LoadFailed as error:
