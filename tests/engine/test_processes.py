@@ -123,17 +123,17 @@ def python_for_nobody() -> str:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give root up; run the tests as root to see this one")
-async def test_root_binds_the_port_and_then_is_gone(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", python_for_nobody())
-    monkeypatch.setenv("PYTHONPATH", PACKAGES)
+async def test_root_binds_the_port_and_then_is_gone(open_folder: Path) -> None:
+    python, environment = python_for_nobody(), {"PYTHONPATH": PACKAGES}
     nobody = pwd.getpwnam("nobody").pw_uid
     port = low_port()
     async with SinkServer(["connect 421 4.3.2 not yet"]) as sink:
-        relay = RelayProcess(open_folder, config(port, sink, "run-as-root yes"))
+        relay = RelayProcess(open_folder, config(port, sink, "run-as-root yes"), python=python, environment=environment)
         async with relay:
             await send(port, "first@example.com")  # a spool that a run as root leaves behind
         sink.set_rules([])
-        relay = RelayProcess(open_folder, config(port, sink, "run-as-root no"), options=("--user", "nobody"))
+        as_nobody = config(port, sink, "run-as-root no")
+        relay = RelayProcess(open_folder, as_nobody, options=("--user", "nobody"), python=python, environment=environment)
         async with relay:
             assert [owner(pid) for pid in (relay.process.pid, *relay.status().pids)] == [{nobody}] * 2
             assert (relay.state_dir / "control.sock").stat().st_uid == nobody
