@@ -269,24 +269,35 @@ class Worker:
             self.delivery.resting.make_room()
 
     def _send(self, lease: Lease) -> None:
-        node, entry = self.delivery.node, lease.entry
+        node = self.delivery.node
         node.begin(lease)
+        try:
+            prepared = self._prepare(lease)
+        except Exception as error:  # a defect of ours with this one message must not hold up the others, nor leave it in flight
+            node.unreadable(self.queue, lease, error)
+            return
+        if prepared is not None:
+            message, transaction = prepared
+            self._given += 1
+            self.channel.submit(transaction, partial(self._done, lease, message))
+
+    def _prepare(self, lease: Lease) -> tuple[Message, Transaction] | None:
+        """What is to be sent, or None and the lease has ended without."""
+        node, entry = self.delivery.node, lease.entry
         try:
             message, content = node.read(entry)
         except KeyError:
             node.lost(self.queue, lease)
-            return
+            return None
         except SpoolError as error:
             node.log.error("message cannot be read", message=entry.message_id, error=str(error))
             self._fail(lease, None, Disposition(Kind.TRANSIENT, "4.3.0", "x-pmta;the message cannot be read from the spool"))
-            return
+            return None
         if entry.attempts and expired(node.clock.now(), message.received_at, self.queue.limits.bounce_after, entry.attempts):
             self._fail(lease, message, Disposition(Kind.EXPIRED, "4.4.7", _EXPIRED))
-            return
+            return None
         transaction = self._fit(_transaction(message, lease, content), lease, message)
-        if transaction is not None:
-            self._given += 1
-            self.channel.submit(transaction, partial(self._done, lease, message))
+        return None if transaction is None else (message, transaction)
 
     def _fit(self, transaction: Transaction, lease: Lease, message: Message) -> Transaction | None:
         """The transaction as this receiver can take it, or None and the recipients have failed."""
@@ -323,8 +334,13 @@ class Worker:
 
     def _done(self, lease: Lease, message: Message, result: TransactionResult) -> None:
         """A transaction ended. The next one is begun first, so that it leaves in the same write."""
-        if result.usable:
-            self.feed()
+        try:
+            if result.usable:
+                self.feed()
+        finally:  # whatever went wrong with the next one, this one has ended
+            self._judge(lease, message, result)
+
+    def _judge(self, lease: Lease, message: Message, result: TransactionResult) -> None:
         node = self.delivery.node
         judgement = judge(result, self.state.ways.rules, more_hosts=bool(self._others - self.delivery.avoid.keys()))
         if judgement.site is Site.HOST_BUSY:

@@ -133,6 +133,7 @@ class Node:
             count += 1
             if count % RECOVER_BATCH == 0:
                 await asyncio.sleep(0)
+        self.ids.seen(self.spool.highest_id)  # settled ones too: a clock that was set back must not give their ids again
         await self.exchange.start()
         self.pump_soon()
         return count

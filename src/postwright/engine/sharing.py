@@ -102,12 +102,14 @@ class Sharing:
 
     async def _hand_all(self, shard: int, live: list[int]) -> None:
         """All that is live and belongs to `shard`; in batches, since it may be a million."""
-        for count, message_id in enumerate(live):
-            self._hand_one(message_id, shard)
-            if count % BATCH == BATCH - 1:
-                await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        self._handing.pop(shard, None)
+        try:
+            for count, message_id in enumerate(live):
+                self._hand_one(message_id, shard)
+                if count % BATCH == BATCH - 1:
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        finally:
+            self._handing.pop(shard, None)
 
     def _hand_one(self, message_id: int, shard: int, only: tuple[int, ...] | None = None, not_before: float = 0.0) -> None:
         """Hand over what is live of a message (of `only` these recipients) and belongs to `shard`."""
