@@ -43,8 +43,8 @@ _SENT = re.compile(
     rb"(?:EHLO|HELO) me\r\n|STARTTLS\r\n|AUTH (?:PLAIN [\w+/=]+|LOGIN|CRAM-MD5)\r\n|[\w+/]+=*\r\n|\*\r\n|QUIT\r\n|RSET\r\n|DATA\r\n"
     rb"|MAIL FROM:<a@example\.com>[ -~]*\r\n|RCPT TO:<[bc]@example\.net>[ -~]*\r\n"
     rb"|hello\r\n\.\r\n|\.\.\r\nMAIL FROM:<x@example\.com>\r\n\.\r\n|\.\r\n"
-    rb"|BDAT 7 LAST\r\nhello\r\n|BDAT %d LAST\r\n%s|BDAT 5 LAST\r\n\n\.\r\x00"
-    rb")*" % (len(DOTS), re.escape(DOTS))
+    rb"|BDAT 7 LAST\r\nhello\r\n|BDAT %d LAST\r\n%s|BDAT %d LAST\r\n%s"
+    rb")*" % (len(DOTS), re.escape(DOTS), len(RAW), re.escape(RAW))
 ).fullmatch
 
 
