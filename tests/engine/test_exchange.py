@@ -194,3 +194,24 @@ async def test_a_polite_end_says_what_is_left(pair: Pair) -> None:
     pair.ends[0].hand_over(1, handed(3))
     await pair.ends[0].stop()
     await pair.owners[1].hears("take over", 0, [(3, (0,), 0)])
+
+
+async def test_a_defect_at_the_begin_of_a_link_is_said_and_the_link_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postwright.engine.exchange.RETRY", 0.0)
+    said: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["exception"]))
+    made = Pair(tmp_path)
+    first = made.owners[0].hand_again
+
+    def broken(shard: int) -> None:
+        made.owners[0].hand_again = first  # type: ignore[method-assign]
+        raise ZeroDivisionError("a defect")
+
+    made.owners[0].hand_again = broken  # type: ignore[method-assign]
+    await made.begin()
+    assert [type(error) for error in said] == [ZeroDivisionError]
+    made.ends[0].hand_over(1, handed(3))
+    await made.owners[1].hears("take over", 0, [(3, (0,), 0)])
+    for end in made.ends:
+        end.cut()
+    await asyncio.sleep(0)

@@ -26,6 +26,7 @@ from postwright.engine.bus import Link, listen_unix, short_path
 from postwright.store.spool import SETTLED, Mark
 
 REDIAL = 0.05
+RETRY = 1.0
 
 
 def _itself(link: Link) -> Link:
@@ -178,7 +179,12 @@ class Exchange:
             except OSError:
                 await asyncio.sleep(REDIAL)
                 continue
-            self._connected(way, link)
+            try:
+                self._connected(way, link)
+            except Exception as error:  # a defect of ours: said, and tried again, since without a link mail for that shard stands still
+                loop.call_exception_handler({"message": f"the link to shard {way.shard} could not be begun", "exception": error})
+                link.abort()
+                await asyncio.sleep(RETRY)
             await gone
             way.link = None
             way.entries = []
