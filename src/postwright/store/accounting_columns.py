@@ -133,10 +133,14 @@ def quoted(text: str) -> str:
     return text
 
 
+# What a receiver offers is a list with commas, the same for thousands of rows.
+_quoted_again = lru_cache(maxsize=256)(quoted)
+
+
 class _Row:
     """How the rows of one record type are made: all fields fetched in one call, the few that have a form of their own replaced."""
 
-    __slots__ = ("_computed", "_get", "_size", "_status", "_times")
+    __slots__ = ("_computed", "_get", "_size", "_status", "_times", "esmtp")
 
     def __init__(self, header: Sequence[str], own: set[str], computed: dict[str, Form]) -> None:
         names = [_FIELDS.get(name, "") if name in own else "" for name in header]
@@ -145,6 +149,7 @@ class _Row:
         self._times = [i for i, name in enumerate(header) if names[i] and name in _TIMES]
         self._status = [i for i, name in enumerate(header) if names[i] and name == "dsnStatus"]
         self._size = [i for i, name in enumerate(header) if names[i] and name == "dlvSize"]
+        self.esmtp = next((i for i, name in enumerate(header) if names[i] and name == "dlvEsmtpAvailable"), -1)
         nothing: Form = lambda record: ""  # noqa: E731 - one shared function
         self._computed = [(i, computed.get(name, nothing) if name in own else nothing) for i, name in enumerate(header) if not names[i]]
 
@@ -188,8 +193,17 @@ class RowMaker:
 
     def row(self, record: Record) -> bytes:
         """One line with its CRLF; the record's type must be among `kinds`."""
-        fields = self._rows[record.type].fields(record, self._stamp)
+        row = self._rows[record.type]
+        fields = row.fields(record, self._stamp)
+        esmtp = ""
+        if row.esmtp >= 0:
+            # it always wants quotes, and would have every other field looked at for them
+            esmtp, fields[row.esmtp] = fields[row.esmtp], ""
         line = ",".join(fields)
         if line.count(",") != len(fields) - 1 or '"' in line or "\n" in line or "\r" in line or "\0" in line:
-            line = ",".join(map(quoted, fields))
+            fields = [quoted(field) for field in fields]
+            line = ",".join(fields)
+        if esmtp:
+            fields[row.esmtp] = _quoted_again(esmtp)
+            line = ",".join(fields)
         return line.encode("utf-8", "backslashreplace") + b"\r\n"
