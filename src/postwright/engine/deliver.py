@@ -284,6 +284,10 @@ class Worker:
     def _prepare(self, lease: Lease) -> tuple[Message, Transaction] | None:
         """What is to be sent, or None and the lease has ended without."""
         node, entry = self.delivery.node, lease.entry
+        # before it is read: what cannot be read must expire, too
+        if entry.attempts and expired(node.clock.now(), entry.received_at, self.queue.limits.bounce_after, entry.attempts):
+            self._fail(lease, None, Disposition(Kind.EXPIRED, "4.4.7", _EXPIRED))
+            return None
         try:
             message, content = node.read(entry)
         except KeyError:
@@ -292,9 +296,6 @@ class Worker:
         except SpoolError as error:
             node.log.error("message cannot be read", message=entry.message_id, error=str(error))
             self._fail(lease, None, Disposition(Kind.TRANSIENT, "4.3.0", "x-pmta;the message cannot be read from the spool"))
-            return None
-        if entry.attempts and expired(node.clock.now(), message.received_at, self.queue.limits.bounce_after, entry.attempts):
-            self._fail(lease, message, Disposition(Kind.EXPIRED, "4.4.7", _EXPIRED))
             return None
         transaction = self._fit(_transaction(message, lease, content), lease, message)
         return None if transaction is None else (message, transaction)
