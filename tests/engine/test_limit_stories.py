@@ -161,3 +161,51 @@ def test_extra_connections_that_are_refused_do_not_stop_those_that_work() -> Non
             world.submit(ME, [address])
         assert world.run_until_empty(within=3 * HOUR) < 5 * MINUTE
         assert len(mx.recipients) == 30
+
+
+def test_a_reload_lowers_a_limit_though_connections_are_busy() -> None:
+    slow = ["data delay=60 250 ok"]
+    with World(relay(domain("*", max_smtp_out=4))) as world:
+        mx = world.domain("example.com", rules=slow)
+        for address in to(40):
+            world.submit(ME, [address])
+        world.advance(90)
+        assert len(world.node.delivery.workers) == 4
+        world.reload(relay(domain("*", max_smtp_out=1)))
+        world.advance(3 * MINUTE)
+        assert len(world.node.delivery.workers) == 1
+        world.run_until_empty(within=3 * HOUR)
+        assert sorted(mx.recipients) == sorted(to(40))
+
+
+def test_a_rate_of_nothing_holds_mail_and_does_not_spin() -> None:
+    with World(relay(domain("*", max_msg_rate=Rate(0, HOUR)))) as world:
+        mx = world.domain("example.com")
+        world.submit(ME, ["you@example.com"])
+        turns = 0
+        pump = world.node._pump
+
+        def counted() -> None:
+            nonlocal turns
+            turns += 1
+            assert turns < 100
+            pump()
+
+        world.node._pump = counted  # type: ignore[method-assign]
+        world.advance(HOUR)
+        assert not mx.messages
+        world.reload(relay(domain("*")))
+        world.run_until_empty(within=MINUTE)
+        assert mx.recipients == ["you@example.com"]
+
+
+def test_a_reload_to_another_rate_forgets_nothing() -> None:
+    with World(relay(domain("*", max_msg_rate=Rate(10, HOUR)))) as world:
+        mx = world.domain("example.com")
+        for address in to(40):
+            world.submit(ME, [address])
+        world.advance(MINUTE)
+        assert len(mx.messages) == 10
+        world.reload(relay(domain("*", max_msg_rate=Rate(12, HOUR))))
+        world.advance(MINUTE)
+        assert len(mx.messages) == 12

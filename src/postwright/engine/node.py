@@ -117,9 +117,9 @@ class Node:
         self._wanted = _wanted(resolved)
         self.scheduler.reloaded(self._share(resolved.settings.general.total_max_smtp_out))
         self.sharing.reloaded()
+        # the busy ones, too, when their message is through: with mail without end they would go on by the old settings without end
         for worker in list(self.delivery.workers):
-            if worker.channel.outstanding == 0:
-                worker.retire()
+            worker.retire()
         self.pump_soon()
 
     # -- start and stop -------------------------------------------------------------

@@ -126,7 +126,7 @@ def plan(
         if any(host.addresses for host in answer.hosts):
             return Plan((), options, "no source address of the right family for any host", "4.4.4")
         return Plan((), options, "no host of the domain has an address", "4.4.4")
-    return Plan(tuple(routes[:most]), options)
+    return Plan(tuple(routes[: max(1, most)]), options)
 
 
 def _in_turn(hosts: Sequence[MxHost], turn: int) -> list[MxHost]:

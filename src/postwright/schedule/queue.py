@@ -108,11 +108,9 @@ class Queue:
         self.connect_rate = _sliding(limits.max_connect_rate)
 
     def limit(self, limits: QueueLimits) -> None:
-        """Put new limits in force (at a reload); what an unchanged rate has used stays used."""
-        if limits.max_msg_rate != self.limits.max_msg_rate:
-            self.rate = _sliding(limits.max_msg_rate)
-        if limits.max_connect_rate != self.limits.max_connect_rate:
-            self.connect_rate = _sliding(limits.max_connect_rate)
+        """Put new limits in force (at a reload); what a rate has used stays used, though the rate be another now."""
+        self.rate = _changed(self.rate, limits.max_msg_rate)
+        self.connect_rate = _changed(self.connect_rate, limits.max_connect_rate)
         self.limits = limits
 
     # -- entries ------------------------------------------------------------------
@@ -190,3 +188,10 @@ class Queue:
 
 def _sliding(rate: Rate | None) -> SlidingRate | None:
     return SlidingRate(rate.count, rate.interval) if rate is not None else None
+
+
+def _changed(sliding: SlidingRate | None, rate: Rate | None) -> SlidingRate | None:
+    if sliding is None or rate is None:
+        return _sliding(rate)
+    sliding.change(rate.count, rate.interval)
+    return sliding

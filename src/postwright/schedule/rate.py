@@ -2,7 +2,8 @@
 
 A token bucket lets twice the count through round a refill; receivers that count, notice. A list of time stamps would be exact but
 grows with the count. Here the interval is cut into slots and a slot is given back only when all of it has left the window: never
-too many, and at most one slot's share too few. Time is an argument and may not go back (if it does, nothing is given back early).
+too many, and at most one slot's share too few. Time is an argument. If it goes back, what was granted "later" counts as granted now: a
+clock that was a year ahead and is put right must not hold mail up for a year.
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ class SlidingRate:
         self._forget(now)
         return self.count - self._used
 
+    def change(self, count: int, interval: float) -> None:
+        """Another rate from now on (a reload); what was granted stays granted, for as long as the new interval says."""
+        self.count = count
+        self.interval = interval
+        self._slot = interval / SLOTS
+
     def take(self, now: float, amount: int = 1) -> None:
         """Count `amount` grants made now (the caller has asked `free`)."""
         self._used += amount
@@ -49,10 +56,10 @@ class SlidingRate:
                 break
 
     def next_free(self, now: float) -> float:
-        """The earliest time at which `free` is above zero; `now` if it is already."""
+        """The earliest time at which `free` may be above zero; `now` if it is already, never (infinity) for a rate of 0."""
         if self.free(now) > 0:
             return now
-        return next((self._leaves(slot) for slot in self._granted if slot[1]), now)
+        return next((self._leaves(slot) for slot in self._granted if slot[1]), float("inf")) if self.count > 0 else float("inf")
 
     def idle_at(self) -> float | None:
         """When the last grant leaves the window; None when there is none in it."""
@@ -63,5 +70,8 @@ class SlidingRate:
 
     def _forget(self, now: float) -> None:
         granted = self._granted
+        if granted and granted[-1][0] > now:
+            for slot in granted:
+                slot[0] = min(slot[0], now)
         while granted and self._leaves(granted[0]) <= now:
             self._used -= int(granted.popleft()[1])
