@@ -124,7 +124,8 @@ def _defer(
 
 def _maybe_success(settlement: Settlement, message: Message, index: int, disposition: Disposition, session: Session) -> None:
     """RFC 3461 section 5.2.2: who asked for SUCCESS hears `relayed` from us when the receiver cannot tell it himself."""
-    if message.envelope.recipients[index].notify & Notify.SUCCESS and not session.knows_dsn:
+    notify = message.envelope.recipients[index].notify
+    if notify and notify & Notify.SUCCESS and not session.knows_dsn:  # flags are slow, and mostly nobody asked for anything
         kind = "relayed" if session.dlv_type == "smtp" else "delivered"
         settlement.reports.append(Due(kind, index, disposition))
 

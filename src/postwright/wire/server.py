@@ -11,6 +11,7 @@ Only CRLF.CRLF ends content. Bare CR, bare LF and NUL are refused or repaired as
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from postwright.model.message import ContentFacts
@@ -31,6 +32,8 @@ _DATA_START = DataStart()
 _NEED = Signal.NEED_DATA
 _S_START, _S_READY, _S_MAIL, _S_RCPT = State.START, State.READY, State.MAIL, State.RCPT
 _S_DATA, _S_AUTH, _S_TLS, _S_CLOSED = State.DATA, State.AUTH, State.TLS, State.CLOSED
+
+_encode_again = lru_cache(maxsize=256)(encode_reply)
 
 
 class SmtpServer:
@@ -110,7 +113,8 @@ class SmtpServer:
         if event is None:
             raise RuntimeError("no reply is owed")
         self._owed = None
-        self._out.append(encode_reply(reply))
+        # the reply to a content has an id of its own, most others are the same again and again
+        self._out.append(encode_reply(reply) if isinstance(event, Content) else _encode_again(reply))
         code = reply.code
         if code == 421:
             self.close()
