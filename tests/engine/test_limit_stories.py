@@ -188,11 +188,12 @@ def test_a_rate_of_nothing_holds_mail_and_does_not_spin() -> None:
         def counted() -> None:
             nonlocal turns
             turns += 1
-            assert turns < 100
-            pump()
+            if turns < 100:
+                pump()
 
         world.node._pump = counted  # type: ignore[method-assign]
         world.advance(HOUR)
+        assert turns < 100
         assert not mx.messages
         world.reload(relay(domain("*")))
         world.run_until_empty(within=MINUTE)
