@@ -5,6 +5,9 @@ The sockets between the shards are real ones; time, disks and receivers are simu
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from msgspec.structs import replace
 
 from postwright.engine.frames import Place
@@ -286,3 +289,27 @@ def test_recipients_settled_meanwhile_are_not_handed_over() -> None:
         world.node.sharing.stale(1, [Place(taken.id, ref, (0,))])
         world.advance(MINUTE)
         assert world.nodes[1].scheduler.recipients == 0
+
+
+def test_a_reload_amid_a_handing_over_forgets_nothing_and_doubles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postwright.engine.sharing.BATCH", 1)
+    with World(relay(domain("*", retry_after=(HOUR,))), shards=2) as world:
+        (name,) = owned(world, 0)
+        world.domain(name, rules=["rcpt 450 4.2.0 later"])
+        taken = [world.submit(ME, [f"{number}@{name}"], shard=0).id for number in range(6)]
+        world.advance(10)
+        node, key = world.node, QueueKey(name, "{default}")
+        handed: list[int] = []
+        monkeypatch.setattr(node.exchange, "hand_over", lambda shard, entry: handed.append(entry.message_id))
+
+        async def amid() -> None:
+            node.sharing.hand_again(1)
+            for _ in range(4):
+                await asyncio.sleep(0)  # some are passed by, as not of that shard
+            node.sharing._owners[key] = 1
+            node.sharing.give_away(node.scheduler.remove(lambda *_: True))
+            assert 0 < len(handed) < 6
+            await asyncio.sleep(1)
+
+        world.run(amid())
+        assert sorted(handed) == sorted(taken)

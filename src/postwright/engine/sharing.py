@@ -67,6 +67,7 @@ class Sharing:
         self.borrowed = Borrowed()
         self._owners: dict[QueueKey, int] = {}
         self._handing: dict[int, frozenset[int]] = {}  # what `_hand_all` is handing to a shard, or has a moment ago
+        self._coming: dict[int, set[int]] = {}  # of that, what it has not come to yet
 
     def owner(self, key: QueueKey) -> int:
         """The shard that a queue lives in. Queues of a virtual MTA with a limit of its own all live in one, so that it is exact."""
@@ -98,18 +99,22 @@ class Sharing:
         live = [message_id for message_id, _ in self.home.spool.live()]
         # a message that is live but not yet `accepted` (its turn comes in a moment) must not be handed over by both
         self._handing[shard] = frozenset(live)
+        self._coming[shard] = set(live)
         self.home.spawn(self._hand_all(shard, live))
 
     async def _hand_all(self, shard: int, live: list[int]) -> None:
         """All that is live and belongs to `shard`; in batches, since it may be a million."""
         try:
+            coming = self._coming[shard]
             for count, message_id in enumerate(live):
+                coming.discard(message_id)
                 self._hand_one(message_id, shard)
                 if count % BATCH == BATCH - 1:
                     await asyncio.sleep(0)
             await asyncio.sleep(0)
         finally:
             self._handing.pop(shard, None)
+            self._coming.pop(shard, None)
 
     def _hand_one(self, message_id: int, shard: int, only: tuple[int, ...] | None = None, not_before: float = 0.0) -> None:
         """Hand over what is live of a message (of `only` these recipients) and belongs to `shard`."""
@@ -197,11 +202,17 @@ class Sharing:
         back: dict[int, list[f.Place]] = {}
         for key, entry in entries:
             if entry.ref.spool == self.home.number:
-                self.hand_over(key, entry)
+                self._pass_on(key, entry)
             else:
                 back.setdefault(entry.ref.spool, []).append(_place(entry))
         for shard, places in back.items():
             self.exchange.give_back(shard, f.GivenBack(places))
+
+    def _pass_on(self, key: QueueKey, entry: Entry) -> None:
+        """A message of ours that waited here waits at its owner now; one that `_hand_all` has still to come to is left to it."""
+        owner = self.owner(key)
+        if entry.message_id not in self._coming.get(owner, ()):
+            self.exchange.hand_over(owner, _handed(key, entry))
 
     def _settle_in(self, entries: Iterator[tuple[QueueKey, Entry]]) -> None:
         """Each into its queue, wherever that is."""
@@ -210,7 +221,7 @@ class Sharing:
             if self.mine(key):
                 self.home.scheduler.submit(key, entry, now)
             else:
-                self.hand_over(key, entry)
+                self._pass_on(key, entry)
         self.home.pump_soon()
 
 
