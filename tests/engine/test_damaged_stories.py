@@ -18,11 +18,13 @@ def test_a_message_whose_content_is_damaged_bounces_when_its_time_is_over(monkey
     with World(relay(domain("*", bounce_after=DAY, retry_after=(HOUR,)))) as world:
         mx, home = world.domain("example.com"), world.domain("sender.example")
         spool = world.spools[0]
-        read = spool.read
+        read, looks = spool.read, 0
 
         def damaged(message_id: int, ref: Any) -> Any:
+            nonlocal looks
             message, content = read(message_id, ref)
-            if message.envelope.reverse_path.text:  # reports are sound
+            if message.envelope.reverse_path.text and looks < 100:  # reports are sound
+                looks += 1
                 raise SpoolError("the content is damaged")
             return message, content
 
