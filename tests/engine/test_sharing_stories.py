@@ -313,3 +313,28 @@ def test_a_reload_amid_a_handing_over_forgets_nothing_and_doubles_nothing(monkey
 
         world.run(amid())
         assert sorted(handed) == sorted(taken)
+
+
+def test_a_shard_that_comes_back_twice_in_a_moment_is_handed_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postwright.engine.sharing.BATCH", 1)
+    with World(relay(domain("*", retry_after=(HOUR,))), shards=2) as world:
+        (name,) = owned(world, 1)
+        world.domain(name, rules=["rcpt 450 4.2.0 later"])
+        taken = {world.submit(ME, [f"{number}@{name}"], shard=0).id for number in range(5)}
+        world.advance(10)
+        handed: list[int] = []
+        monkeypatch.setattr(world.node.exchange, "hand_over", lambda shard, entry: handed.append(entry.message_id))
+
+        async def twice(turns: int) -> None:
+            world.node.sharing.hand_again(1)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            handed.clear()
+            world.node.sharing.hand_again(1)
+            await asyncio.sleep(1)
+
+        for turns in range(9):
+            world.run(twice(turns))
+            assert set(handed) == taken
+        assert not [line for line in world.log if line.level == "error"]
+        assert not world.node.sharing._handing

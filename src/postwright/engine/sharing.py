@@ -99,13 +99,12 @@ class Sharing:
         live = [message_id for message_id, _ in self.home.spool.live()]
         # a message that is live but not yet `accepted` (its turn comes in a moment) must not be handed over by both
         self._handing[shard] = frozenset(live)
-        self._coming[shard] = set(live)
-        self.home.spawn(self._hand_all(shard, live))
+        coming = self._coming[shard] = set(live)
+        self.home.spawn(self._hand_all(shard, live, coming))
 
-    async def _hand_all(self, shard: int, live: list[int]) -> None:
+    async def _hand_all(self, shard: int, live: list[int], coming: set[int]) -> None:
         """All that is live and belongs to `shard`; in batches, since it may be a million."""
         try:
-            coming = self._coming[shard]
             for count, message_id in enumerate(live):
                 coming.discard(message_id)
                 self._hand_one(message_id, shard)
@@ -113,8 +112,8 @@ class Sharing:
                     await asyncio.sleep(0)
             await asyncio.sleep(0)
         finally:
-            self._handing.pop(shard, None)
-            self._coming.pop(shard, None)
+            if self._coming.get(shard) is coming:  # else the shard has come back once more meanwhile
+                del self._handing[shard], self._coming[shard]
 
     def _hand_one(self, message_id: int, shard: int, only: tuple[int, ...] | None = None, not_before: float = 0.0) -> None:
         """Hand over what is live of a message (of `only` these recipients) and belongs to `shard`."""
