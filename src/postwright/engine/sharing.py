@@ -106,13 +106,15 @@ class Sharing:
         """All that is live and belongs to `shard`; in batches, since it may be a million."""
         try:
             for count, message_id in enumerate(live):
+                if self._coming.get(shard) is not coming:
+                    return  # the shard has come back once more: another is handing it all
                 coming.discard(message_id)
                 self._hand_one(message_id, shard)
                 if count % BATCH == BATCH - 1:
                     await asyncio.sleep(0)
             await asyncio.sleep(0)
         finally:
-            if self._coming.get(shard) is coming:  # else the shard has come back once more meanwhile
+            if self._coming.get(shard) is coming:
                 del self._handing[shard], self._coming[shard]
 
     def _hand_one(self, message_id: int, shard: int, only: tuple[int, ...] | None = None, not_before: float = 0.0) -> None:
