@@ -6,12 +6,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.store.spools import CONTENT, Make, damage, fill, opened, segments
+from tests.store.conftest import Rows
+from tests.store.spools import CONTENT, Make, damage, fill, header, opened, segments
 
 from postwright.model.errors import SpoolBroken, SpoolError
 from postwright.model.message import SpoolRef
-from postwright.store import framing
+from postwright.store import framing, marks
 from postwright.store.framing import Header
+from postwright.store.spool import SETTLED, Mark
 
 
 async def test_a_torn_tail_is_forgotten_for_good(tmp_path: Path, message: Make) -> None:
@@ -137,3 +139,28 @@ async def test_a_segment_that_cannot_be_read_stops_the_start(tmp_path: Path, mes
     (tmp_path / "shard-0" / "00000009.seg").mkdir()
     with pytest.raises(SpoolBroken, match="cannot read"):
         opened(tmp_path)
+
+
+async def test_records_that_this_version_cannot_read_are_set_aside(tmp_path: Path, message: Make, rows: Rows) -> None:
+    """Their checksum fits, so somebody wrote them: another version. They are kept, told of, and the rest lives."""
+    spool, _ = opened(tmp_path)
+    await fill(spool, message, range(1, 4))
+    await spool.close()
+    path = tmp_path / "shard-0" / "00000001.seg"
+    key = header(tmp_path, 1).key
+    odd = b"\x93\x01\x02\x03"
+    said, _ = marks.encode((Mark(2, (0,), SETTLED),), (2,))
+    with path.open("ab") as file:
+        for kind, meta, content in [
+            (framing.MESSAGE, odd, b"x"), (framing.MARKS, odd, b""), (framing.CHECKPOINT, odd, b""), (framing.MARKS, said, odd),
+        ]:  # fmt: skip
+            file.write(framing.head(kind, key, meta, (content,), len(content), 77 if kind == framing.MESSAGE else 0) + meta + content)
+    told: list[str] = []
+    spool, alive = opened(tmp_path, sink=rows, report=lambda event, detail: told.append(detail))
+    assert alive == [1, 3]
+    assert [words for words in ("envelope of another", "marks of another", "checkpoint of another", "accounting records that are lost")
+            if any(words in detail for detail in told)] == [
+        "envelope of another", "marks of another", "checkpoint of another", "accounting records that are lost",
+    ]  # fmt: skip
+    assert {path.read_bytes()[framing.HEAD :][:4] for path in (tmp_path / "shard-0" / "quarantine").iterdir()} >= {odd}
+    await spool.close()
