@@ -13,6 +13,7 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from postwright.model.errors import SpoolError
 from postwright.model.record import Record
@@ -63,7 +64,20 @@ def encode(marks: Sequence[Mark], finished: Iterable[int]) -> tuple[bytes, bytes
             settled.append((mark.message_id, mark.recipients))
         if mark.records:
             records += mark.records
-    return _encode(_Meta(done.tobytes(), settled, deferred)), _encode(records) if records else b""
+    return _encode(_Meta(done.tobytes(), settled, deferred)), _encode_records(records) if records else b""
+
+
+def _encode_records(records: list[Record]) -> bytes:
+    """A record with a text that is no Unicode (a lone surrogate) must not keep all others from the disk for ever: it is put right."""
+    try:
+        return _encode(records)
+    except UnicodeEncodeError:
+        return _encode([replace(record, **_mended(record)) for record in records])
+
+
+def _mended(record: Record) -> dict[str, str]:
+    texts = {name: getattr(record, name) for name in record.__struct_fields__ if type(getattr(record, name)) is str}
+    return {name: text.encode("utf-8", "replace").decode() for name, text in texts.items()}
 
 
 def decode(meta: bytes | memoryview) -> Marks:
