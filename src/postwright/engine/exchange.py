@@ -7,7 +7,9 @@ Every shard dials every other and sends only on the link it dialled, so each ord
     owner dies   its memory is gone: when the link is up again, the accepting shard hands over again all that is not settled
     accepter dies  the owner forgets what it had queued from it (except what is in flight) and is handed it anew
 
-A break may cost a duplicate, never silence. Nothing here decides where mail goes; it carries.
+Entries leave at the end of the turn of the loop that they came in. Outcomes wait for company, at most `GATHER` seconds, as nobody waits for
+them: each batch wakes the accepting shard, has it write a mark, and is answered. A break may cost a duplicate, never silence. Nothing here
+decides where mail goes; it carries.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from postwright.store.spool import SETTLED, Mark
 
 REDIAL = 0.05
 RETRY = 1.0
+GATHER = 0.01
 
 
 def _itself(link: Link) -> Link:
@@ -82,6 +85,7 @@ class Exchange:
         self._callers: dict[Link, int] = {}
         self._closing = False
         self._flushing = False
+        self._gathering: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Listen for the others and begin to dial them."""
@@ -132,7 +136,8 @@ class Exchange:
         way = self._ways[shard]
         way.marks.append(mark)
         way.news.update([((mark.message_id, index), mark) for index in mark.recipients])
-        self._soon()
+        if self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(GATHER, self._flush)
 
     def give_back(self, shard: int, frame: f.Stale | f.GivenBack) -> None:
         """What was handed over cannot be found, or is not ours; said as soon as there is a link."""
@@ -149,6 +154,9 @@ class Exchange:
 
     def _flush(self) -> None:
         self._flushing = False
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         for way in self._ways.values():
             if way.entries and way.link is not None:
                 way.link.send(f.HandOver(way.entries))
