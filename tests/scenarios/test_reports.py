@@ -27,7 +27,8 @@ def parts(message: SinkMessage) -> tuple[str, EmailMessage, EmailMessage, str]:
 
 async def test_a_failure_is_reported_to_the_sender(town: Town) -> None:
     async with town.receiver("home.example") as home, town.receiver("refuses.example", rules=["rcpt 550 5.1.1 nobody here"]):
-        await town.send("bob@refuses.example", sender="anne@home.example", content=CONTENT, mail="ENVID=e17", rcpt="ORCPT=rfc822;old@b.example")
+        more = {"mail": "ENVID=e17", "rcpt": "ORCPT=rfc822;old@b.example"}
+        await town.send("bob@refuses.example", sender="anne@home.example", content=CONTENT, **more)
         [report] = await home.wait_for(1)
     assert (report.sender, report.recipients) == ("", ["anne@home.example"])
     words, whole, recipient, returned = parts(report)
@@ -79,7 +80,8 @@ async def test_no_report_to_the_null_path_nor_to_who_wants_none(town: Town, who:
 
 
 async def test_a_report_that_cannot_be_delivered_makes_no_report(town: Town) -> None:
-    async with town.receiver("home-full-up.example", rules=["rcpt 550 5.2.2 full"]), town.receiver("refuses-too.example", rules=["rcpt 550 no"]):
+    full, refuses = ["rcpt 550 5.2.2 full"], ["rcpt 550 5.1.1 no"]
+    async with town.receiver("home-full-up.example", rules=full), town.receiver("refuses-too.example", rules=refuses):
         await town.send("bob@refuses-too.example", sender="anne@home-full-up.example")
         row = await town.row("b", "anne@home-full-up.example")
     assert "orig" not in row  # from the null reverse-path, and that is the end of it

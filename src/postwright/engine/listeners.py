@@ -97,5 +97,16 @@ def bind(address: str, port: int) -> socket.socket:
         sock.setblocking(False)
     except OSError as error:
         sock.close()
-        raise OSError(error.errno, f"{error.strerror} ({label(address, port)})") from None
+        raise OSError(error.errno, f"{label(address, port)}: {error.strerror}{_cure(error.errno, port)}") from None
     return sock
+
+
+def _cure(number: int | None, port: int) -> str:
+    """What a person may do about a port that cannot be had."""
+    if number == errno.EADDRINUSE:
+        return f"; see who has it: ss -ltnp 'sport = :{port}', or choose another (smtp-listener; for the sandbox --port)"
+    if number == errno.EACCES:
+        return "; ports below 1024 want root (see run-as-root, --user) or CAP_NET_BIND_SERVICE"
+    if number == errno.EADDRNOTAVAIL:
+        return "; this machine has no such address (see: ip address)"
+    return ""

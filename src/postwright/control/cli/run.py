@@ -59,7 +59,7 @@ class _Loader:
 @click.option("--tolerant", is_flag=True, help="Warn about unknown or misplaced directives and go on (for moving over).")
 @click.option("--drain", type=click.FloatRange(0.0), default=10.0, show_default=True, help="Longest time of a polite stop, seconds.")
 @click.option("--user", default="", help="User to run as once the ports are open (with root only).")
-@click.option("--port", type=click.IntRange(0, 65535), default=2525, show_default=True, help="Sandbox only: the port to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=2525, show_default=True, help="Sandbox only: the port to listen on.")
 @click.option("--debug", is_flag=True, help="Log more.")
 def command(
     config: Path | None,
@@ -79,11 +79,21 @@ def command(
     """
     if config is None:
         sandbox = Sandbox((state_dir or Path("postwright-data")).absolute(), port)
-        with sandbox:
+        with _started(sandbox):
             _serve(sandbox.load, Options(sandbox.state_dir, shards or 1, drain, user, debug), sandbox.announce)
         return
     folder = (state_dir or default_state_dir()).absolute()
     _serve(_Loader(config.absolute(), folder, tolerant), Options(folder, shards or default_shards(), drain, user, debug), lambda: None)
+
+
+def _started(sandbox: Sandbox) -> Sandbox:
+    """The sandbox, if its folder can be made."""
+    try:
+        sandbox.inbox.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        click.echo(f"postwright: cannot start: {_words(error)}", err=True)
+        sys.exit(START_ERROR)
+    return sandbox
 
 
 def _serve(load_settings: Callable[[], Settings], options: Options, announce: Callable[[], None]) -> None:
@@ -97,6 +107,16 @@ def _serve(load_settings: Callable[[], Settings], options: Options, announce: Ca
         click.echo("the configuration has errors; nothing was started", err=True)
         sys.exit(CONFIG_ERROR)
     except (PrivilegeError, OSError) as error:
-        click.echo(f"postwright: cannot start: {error}", err=True)
+        click.echo(f"postwright: cannot start: {_words(error)}", err=True)
         sys.exit(START_ERROR)
     sys.exit(status)
+
+
+def _words(error: Exception) -> str:
+    """Why it cannot start, and for a folder what to do."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    if not error.filename:
+        return error.strerror
+    cure = "; choose another folder with --state-dir" if isinstance(error, (PermissionError, NotADirectoryError)) else ""
+    return f"{error.filename}: {error.strerror}{cure}"

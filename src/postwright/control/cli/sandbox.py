@@ -41,7 +41,7 @@ smtp-listener 127.0.0.1:{port}
 
 
 class Sandbox:
-    """A context manager: the receiver runs inside it."""
+    """A context manager: the receiver runs inside it. It wants its folder `inbox` to be there."""
 
     def __init__(self, state_dir: Path, port: int) -> None:
         self.state_dir = state_dir
@@ -51,7 +51,6 @@ class Sandbox:
         self._sink_port = 0
 
     def __enter__(self) -> Sandbox:
-        self.inbox.mkdir(parents=True, exist_ok=True)
         self._sink_port = _free_port()
         command = [sys.executable, "-m", "postwright", "sink", "--listen", f"127.0.0.1:{self._sink_port}"]
         command += ["--save", str(self.inbox), "--show", "--until-eof"]
@@ -64,6 +63,8 @@ class Sandbox:
         assert self._sink is not None
         assert self._sink.stdout is not None
         for line in self._sink.stdout:
+            if not line.startswith("message "):
+                continue  # where it listens and what it counted is no news to a newcomer
             click.echo(f"  sandbox | {line.rstrip()}")
 
     def __exit__(self, *unused: object) -> None:
