@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from postwright.engine import intake
 from postwright.policy.settings import Rate
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, pool, relay, vmta
@@ -210,3 +213,13 @@ def test_a_reload_to_another_rate_forgets_nothing() -> None:
         world.reload(relay(domain("*", max_msg_rate=Rate(12, HOUR))))
         world.advance(MINUTE)
         assert len(mx.messages) == 12
+
+
+def test_recipients_of_a_message_have_a_bound_where_the_configuration_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "RECIPIENTS_MOST", 3)
+    with World(relay()) as world:
+        mx = world.domain("example.com")
+        submission = world.submit(ME, to(4))
+        assert [reply.code for reply in submission.rcpt if reply is not None] == [250, 250, 250, 452]
+        world.run_until_empty(within=MINUTE)
+        assert mx.recipients == to(3)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from postwright.model.reply import Reply
+from postwright.net import session as session_module
 from postwright.net.session import NEVER, ServerSession
 from postwright.net.visit import PeerFacts
 from postwright.wire.options import Limits, ServerOptions
@@ -52,6 +53,7 @@ class MemoryTransport(asyncio.Transport):
 class FakeBook:
     def __init__(self) -> None:
         self.now = 1000.0
+        self.content = 0
         self.gone: list[ServerSession] = []
 
     def left(self, session: ServerSession) -> None:
@@ -438,3 +440,37 @@ async def test_a_mechanism_that_is_offered_and_not_known(rig: Callable[..., Rig]
 async def test_starttls_refused(rig: Callable[..., Rig]) -> None:
     r = rig(options=ServerOptions(starttls=True))
     assert r.codes(b"EHLO x\r\nSTARTTLS\r\nNOOP\r\n") == [250, 454, 250]
+
+
+# memory --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_contents_of_all_sessions_have_a_bound_together(
+    rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, chunked: bool
+) -> None:
+    monkeypatch.setattr(session_module, "CONTENT_IN_MEMORY", 10_000)
+    first, second = rig(), rig()
+    second.session._book = first.book
+    line = b"x" * 98 + b"\r\n"
+    for r, size in ((first, 5000), (second, 15000)):
+        r.say(b"EHLO x\r\n" + BEGIN + (b"BDAT %d LAST\r\n" % size if chunked else b"DATA\r\n"))
+        assert r.say(line * 49) == b""
+    assert first.book.content == 9800
+    # who goes over the bound loses what it has brought; the other does not notice
+    assert second.say(line * 50) == b""
+    assert first.book.content == 4900
+    end = b"" if chunked else b".\r\n"
+    assert second.say(line * 51 + end) == b"452 4.3.1 too much mail is coming in, try again later\r\n"
+    assert first.codes(line + end) == [250]
+    assert first.book.content == 0
+    assert second.codes(BEGIN + b"DATA\r\nshort\r\n.\r\n") == [250, 250, 354, 250]
+
+
+async def test_a_session_that_ends_gives_its_memory_back(rig: Callable[..., Rig]) -> None:
+    r = rig()
+    r.say(b"EHLO x\r\n" + BEGIN + b"DATA\r\n")
+    r.say(b"text\r\n")
+    assert r.book.content == 6
+    r.session.connection_lost(None)
+    assert r.book.content == 0

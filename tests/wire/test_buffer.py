@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postwright.wire.body import has_bare, scan
-from postwright.wire.buffer import DotContent
+from postwright.wire.buffer import ChunkContent, DotContent
 
 PIECES = st.lists(st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"x", b"..", b"\r\n.", b"abc def", b"\r\n..\r\n"]), max_size=12)
 
@@ -70,3 +71,27 @@ def test_bare_line_ends(octets: bytes, bare: bool) -> None:
 def test_bare_as_by_taking_pairs_away(octets: bytes) -> None:
     rest = octets.replace(b"\r\n", b"")
     assert has_bare(octets) == (b"\r" in rest or b"\n" in rest)
+
+
+@pytest.mark.parametrize("make", [lambda: DotContent(None), lambda: ChunkContent(None)])
+def test_small_pieces_cost_little_more_than_their_octets(make: Callable[[], DotContent | ChunkContent]) -> None:
+    content = make()
+    sent = b"ab" * 20_000
+    for at in range(0, len(sent), 2):
+        content.feed(sent[at : at + 2])
+    assert len(content._parts) <= len(sent) // 2048
+    assert content.held == len(sent)
+    if isinstance(content, DotContent):
+        assert content.feed(b"\r\n.\r\n") == 5
+        assert content.raw() == sent + b"\r\n"
+    else:
+        assert content.raw() == sent
+
+
+@pytest.mark.parametrize("make", [lambda: DotContent(None), lambda: ChunkContent(None)])
+def test_what_is_dropped_is_not_kept_again(make: Callable[[], DotContent | ChunkContent]) -> None:
+    content = make()
+    content.feed(b"text\r\n")
+    content.drop()
+    content.feed(b"more\r\n")
+    assert (content.too_big, content.held, content._parts) == (True, 0, [])

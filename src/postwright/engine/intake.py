@@ -46,6 +46,7 @@ STOPPING = Reply(421, "4.3.2", ("service is stopping, try again later",))
 MEMORY = Reply(452, "4.3.2", ("server resources temporarily exhausted",))
 
 CONTENT_IN_MEMORY = 512 * 1024 * 1024
+RECIPIENTS_MOST = 100_000  # of one message, even where `max-rcpt-per-message` is unlimited: an envelope lives in memory
 
 
 class Accepted(Protocol):
@@ -149,7 +150,7 @@ class Intake:
                 auth=auth if epoch.resolved.settings.users else (),
                 limits=Limits(
                     message_size=source.max_message_size,
-                    recipients=source.max_rcpt_per_message or None,
+                    recipients=min(source.max_rcpt_per_message or RECIPIENTS_MOST, RECIPIENTS_MOST),
                     hops=source.max_message_hops,
                 ),
             )

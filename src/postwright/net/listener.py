@@ -60,6 +60,7 @@ class SessionBook:
         self.limits = limits or SessionLimits()
         self.refused = 0
         self.now = clock()
+        self.content = 0  # octets of contents that are still coming in, in all sessions
         self._clock = clock
         self._board = board
         self._addresses = addresses
@@ -136,8 +137,8 @@ class SessionBook:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Sweep once a second from now on."""
+        self._sweeper = loop.call_later(SWEEP_INTERVAL, self.start, loop)  # first: a sweep that fails must not be the last
         self.sweep()
-        self._sweeper = loop.call_later(SWEEP_INTERVAL, self.start, loop)
 
     def stop(self) -> None:
         """Sweep no more."""
@@ -263,9 +264,7 @@ class Listener:
     async def _join(self, connection: socket.socket, session: ServerSession) -> None:
         timeout = HANDSHAKE_TIMEOUT if self._tls is not None else None
         try:
-            await self._loop.connect_accepted_socket(
-                partial(_itself, session), connection, ssl=self._tls, ssl_handshake_timeout=timeout
-            )
+            await self._loop.connect_accepted_socket(partial(_itself, session), connection, ssl=self._tls, ssl_handshake_timeout=timeout)
         except OSError as error:  # ssl.SSLError and TimeoutError are OSErrors: the handshake failed
             session.connection_lost(error)
             connection.close()

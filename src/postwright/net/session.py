@@ -43,6 +43,9 @@ AUTH_MALFORMED = Reply(501, "5.5.2", ("not what the mechanism wants",))
 
 NEVER: Final = float("inf")
 HANDSHAKE_TIMEOUT: Final = 60.0  # seconds; asyncio's own default
+CONTENT_IN_MEMORY: Final = (
+    512 * 1024 * 1024
+)  # octets of unfinished contents in all sessions of a process; `max-message-size` may be unlimited
 LINGER: Final = 10.0  # seconds that a closing connection may take to drain its last reply
 
 
@@ -50,6 +53,7 @@ class Book(Protocol):
     """What a session needs of the book that lists it (`net.listener.SessionBook`)."""
 
     now: float  # seconds as of the last sweep: good to a second, and costs nothing to read
+    content: int  # octets of contents that are still coming in, in all sessions
 
     def left(self, session: ServerSession) -> None:
         """The session is over."""
@@ -64,6 +68,7 @@ class ServerSession(asyncio.Protocol):
         "_draining",
         "_engine",
         "_held",
+        "_kept",
         "_loop",
         "_over",
         "_paused",
@@ -94,6 +99,7 @@ class ServerSession(asyncio.Protocol):
         self._tls_context: ssl.SSLContext | None = None
         self._upgrade: asyncio.Task[None] | None = None
         self._held: list[bytes] = []
+        self._kept = 0  # octets of content that the book counts for us
         self._sasl: sasl.Mechanism | None = None
         self._sasl_name = ""
         self._draining = False
@@ -143,6 +149,8 @@ class ServerSession(asyncio.Protocol):
         self._over = True
         self.deadline = NEVER
         self._engine.close()
+        self._book.content -= self._kept
+        self._kept = 0
         self._book.left(self)
         if self._waiting is not None:
             self._waiting.cancel()
@@ -194,8 +202,20 @@ class ServerSession(asyncio.Protocol):
             if isinstance(event, Signal) or not _HANDLERS[type(event)](self, event):
                 return
 
+    def _account(self, held: int) -> None:
+        """Tell the book how much of a content we hold. Who brings all of them together over the limit is refused; the others end."""
+        book = self._book
+        book.content += held - self._kept
+        if book.content > CONTENT_IN_MEMORY and held > self._kept:
+            self._engine.drop_content()
+            book.content -= held
+            held = 0
+        self._kept = held
+
     def _flush(self) -> None:
         engine, transport = self._engine, self._transport
+        if engine.held != self._kept:
+            self._account(engine.held)
         data = engine.data_to_send()
         if transport is None or transport.is_closing():
             return

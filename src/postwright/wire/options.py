@@ -44,3 +44,21 @@ class ServerOptions(Struct, frozen=True):
     auth: tuple[str, ...] = ()
     bare: str = "refuse"
     limits: Limits = Limits()
+
+    def capabilities(self, authenticated: bool) -> tuple[str, ...]:
+        """The EHLO lines that these options make true, in PowerMTA's order (powermta.md section 6)."""
+        size = self.limits.message_size
+        auth = "AUTH " + " ".join(self.auth)
+        lines = (
+            ("ENHANCEDSTATUSCODES", True),
+            ("PIPELINING", self.pipelining),
+            ("CHUNKING", self.chunking),
+            ("8BITMIME", self.eight_bit),
+            ("BINARYMIME", self.binary and self.chunking),
+            ("SMTPUTF8", self.smtputf8),
+            ("STARTTLS", self.starttls),
+            (auth, bool(self.auth) and not authenticated),
+            (f"SIZE {size or 0}", True),
+            ("DSN", self.dsn),
+        )
+        return tuple([line for line, on in lines if on])

@@ -52,6 +52,7 @@ class SmtpServer:
         "_out",
         "_owed",
         "_recipients",
+        "_scarce",
         "authenticated",
         "dropped",
         "greeted_as",
@@ -73,6 +74,7 @@ class SmtpServer:
         self._recipients = 0
         self._errors = 0
         self._junk = 0
+        self._scarce = False
         self._dots = DotContent(None)
         self._chunks: ChunkContent | None = None
         self._chunk_left = -1  # octets still to come of a chunk; -1 between chunks
@@ -181,24 +183,21 @@ class SmtpServer:
         """Between an accepted MAIL and the reply to its content."""
         return self._mail is not None
 
+    @property
+    def held(self) -> int:
+        """Octets of a content that has not come whole."""
+        if self.state is _S_DATA:
+            return self._dots.held
+        return self._chunks.held if self._chunks is not None else 0
+
+    def drop_content(self) -> None:
+        """No more of the content under way is kept, and its end is answered 452: the caller has too much in memory."""
+        self._scarce = True
+        (self._chunks or self._dots).drop()
+
     def capabilities(self) -> tuple[str, ...]:
         """The EHLO lines that the options make true, in PowerMTA's order (powermta.md section 6)."""
-        o = self.options
-        size = o.limits.message_size
-        auth = "AUTH " + " ".join(o.auth)
-        lines = (
-            ("ENHANCEDSTATUSCODES", True),
-            ("PIPELINING", o.pipelining),
-            ("CHUNKING", o.chunking),
-            ("8BITMIME", o.eight_bit),
-            ("BINARYMIME", o.binary and o.chunking),
-            ("SMTPUTF8", o.smtputf8),
-            ("STARTTLS", o.starttls),
-            (auth, bool(o.auth) and not self.authenticated),
-            (f"SIZE {size or 0}", True),
-            ("DSN", o.dsn),
-        )
-        return tuple([line for line, on in lines if on])
+        return self.options.capabilities(self.authenticated)
 
     # replies ---------------------------------------------------------------------------------------------------------
 
@@ -239,6 +238,7 @@ class SmtpServer:
     def _end_transaction(self) -> None:
         self._mail = None
         self._chunks = None
+        self._scarce = False
         self.state = _S_READY if self.greeted_as else _S_START
 
     def _wire_limit(self) -> int | None:
@@ -419,12 +419,17 @@ class SmtpServer:
         if end < len(data):
             lines.feed(data[end:])
         if dots.too_big:
-            return self._reject("DATA", commands.TOO_BIG, ends_transaction=True)
+            return self._too_big("DATA")
         content = dots.raw()
         if not dots.dots:
             return self._judge("DATA", content, scan(content, False))
         content = unstuff(content)
         return self._judge("DATA", content, scan(content))
+
+    def _too_big(self, verb: str) -> Rejected:
+        if self._scarce:
+            return Rejected(verb, refusals.NO_MEMORY, ends_transaction=True)  # no fault of the client's
+        return self._reject(verb, commands.TOO_BIG, ends_transaction=True)
 
     def _swallow(self, argument: str, reply: Reply) -> Event | None:
         """Refuse a BDAT. Its octets follow whatever we say, and must never be taken for commands; if their number is not known,
@@ -448,7 +453,7 @@ class SmtpServer:
         if refusal is not None or chunks is None:
             return self._reject("BDAT", refusal or refusals.UNKNOWN)
         if chunks.too_big:
-            return self._reject("BDAT", commands.TOO_BIG, ends_transaction=True)
+            return self._too_big("BDAT")
         if not self._chunk_last:
             return events.Chunk(chunks.size)
         content = chunks.raw()
