@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,9 @@ def test_the_sandbox(tmp_path: Path) -> None:
     assert result.settings is not None
     assert result.settings.acct_files[0].path == str(tmp_path / "acct.csv")
     assert result.settings.domains[0].assignments["smtp_hosts"].value == "[127.0.0.1]:2526"
+
+
+def test_the_readme_shows_the_first_example() -> None:
+    readme = (ROOT / "README.md").read_text()
+    shown = readme.split("Save this as `config`:\n\n")[1].split("\nThen ask")[0]
+    assert textwrap.dedent(shown).strip() == (ROOT / "examples" / "first.conf").read_text().strip()
