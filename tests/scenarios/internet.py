@@ -43,6 +43,7 @@ class Internet:
 name-server {self.dns.address}
 <domain *>
     default-smtp-port {self.port}
+    retry-after-dns-error 1s
 </domain>
 """
 

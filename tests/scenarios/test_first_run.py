@@ -1,7 +1,7 @@
 """A newcomer types `./dev run`, then what it prints, then Ctrl-C; and what is told when something stands in the way.
 
-The clone is of what is committed. Its environment is made beforehand, of the packages of the one that the tests run in: what `./dev` installs
-into an empty one is seen on every CI run.
+The clone is of what is committed. Its environment is made beforehand, of the packages of the one that the tests run in: what `./dev`
+installs into an empty one is seen on every CI run.
 """
 
 from __future__ import annotations

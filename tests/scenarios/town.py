@@ -18,7 +18,11 @@ class Town:
 
     async def row(self, kind: str, recipient: str) -> dict[str, str]:
         """The accounting record of this type for this recipient, once it is there; there must be one only."""
-        await self.relay.until(lambda: self.rows(kind, recipient), f"a record {kind} for {recipient}")
+        try:
+            await self.relay.until(lambda: self.rows(kind, recipient), f"a record {kind} for {recipient}")
+        except TimeoutError as error:
+            waiting = [queue for shard in self.relay.status().shards for queue in shard.top_queues]
+            raise TimeoutError(f"{error}; there wait {waiting}") from None
         [row] = self.rows(kind, recipient)
         return row
 
