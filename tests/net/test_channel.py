@@ -400,3 +400,30 @@ async def test_repr_tells_the_stage() -> None:
     assert repr(wire.channel) == "<Channel to mx.example [192.0.2.2]:25 banner>"
     wire.channel.abort()
     await asyncio.sleep(0)
+
+
+async def test_a_receiver_that_says_an_octet_at_a_time_has_no_more_time_than_a_silent_one() -> None:
+    wire = Wire(ScriptedPeer({"MAIL": [SILENT]}))
+    channel = await wire.open()
+    running = channel.run(order())
+    await settle()
+    for octet in b"250 2.1":
+        channel.data_received(bytes([octet]))
+        await wire.clock.advance(4)
+    result = await running
+    assert result.failure is not None
+    assert (result.failure.stage, result.failure.fault) == (Stage.MAIL, Fault.TIMEOUT)
+
+
+async def test_each_whole_reply_is_worth_another_wait() -> None:
+    wire = Wire(ScriptedPeer({"RCPT": [SILENT, SILENT, SILENT]}, offers=PIPELINING))
+    channel = await wire.open()
+    running = channel.run(order("b@example.net", "c@example.net", "d@example.net"))
+    await settle()
+    for _ in range(3):
+        await wire.clock.advance(15)
+        channel.data_received(b"550 5.1.1 no\r\n")
+    await settle()
+    assert not channel.closed
+    running.cancel()
+    channel.abort()

@@ -442,6 +442,22 @@ async def test_starttls_refused(rig: Callable[..., Rig]) -> None:
     assert r.codes(b"EHLO x\r\nSTARTTLS\r\nNOOP\r\n") == [250, 454, 250]
 
 
+async def test_half_a_command_buys_no_time(rig: Callable[..., Rig]) -> None:
+    r = rig()
+    r.book.now = 1050.0
+    assert r.say(b"EHLO cli") == b""
+    assert r.session.deadline == 1100.0
+    assert r.say(b"ent.example\r\n").startswith(b"250-")
+    assert r.session.deadline == 1150.0
+    # a chunk is content, and each part of it is worth another wait
+    r.say(BEGIN + b"BDAT 100 LAST\r\n")
+    r.book.now = 1090.0
+    r.say(b"x" * 50)
+    assert r.session.deadline == 1140.0
+    r.say(b"x" * 48 + b"\r\n")
+    assert r.session.deadline == 1190.0
+
+
 # memory --------------------------------------------------------------------------------------------------------------
 
 

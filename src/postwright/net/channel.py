@@ -198,6 +198,7 @@ class Channel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         client = self._client
+        heard = client.heard
         now = self._clock.monotonic()
         self._spent[client.expect] += now - self._since
         self._since = now
@@ -216,10 +217,11 @@ class Channel(asyncio.Protocol):
             # Who awaits a result has the next transaction ready in this turn of the loop: let it leave in the same write.
             self._loop.call_soon(self._flush)
         else:
-            self._flush()
+            self._flush(client.heard != heard)
 
-    def _flush(self) -> None:
-        """Write what the engine has to say, and set the deadline for the answer."""
+    def _flush(self, moved: bool = True) -> None:
+        """Write what the engine has to say, and set the deadline for the answer; unless nothing `moved`: part of a reply is no reply,
+        and a peer that says one octet a minute would keep us for months."""
         flow = self._flow
         client = self._client
         if flow is None:
@@ -230,7 +232,9 @@ class Channel(asyncio.Protocol):
             if parts:
                 flow.send(parts)
                 client.clear = flow.clear
-        self.deadline = self._clock.monotonic() + self._limits[client.expect]
+                moved = True
+        if moved:
+            self.deadline = self._clock.monotonic() + self._limits[client.expect]
 
     def _opened_or_ended(self, event: Event) -> None:
         if isinstance(event, Secure):

@@ -224,7 +224,7 @@ class ServerSession(asyncio.Protocol):
         state = engine.state
         if self._waiting is not None:
             self.deadline = NEVER  # the time is ours now, not the peer's
-        elif state is State.DATA:
+        elif engine.in_content:
             self.deadline = self._book.now + self._timeouts.data
         elif state is State.CLOSED:
             self.deadline = self._book.now + LINGER
@@ -233,7 +233,8 @@ class ServerSession(asyncio.Protocol):
             self._start_tls(transport)
         elif self._draining and not engine.in_transaction:
             self._say_goodbye(SHUTTING_DOWN)
-        else:
+        elif data or self.deadline == NEVER:
+            # Part of a command is none: a peer that says one octet a minute has no more time than one that says nothing.
             self.deadline = self._book.now + self._timeouts.command
         if self._paused and self._waiting is None and not self._blocked and self._upgrade is None and not transport.is_closing():
             self._paused = False

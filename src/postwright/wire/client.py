@@ -59,7 +59,8 @@ _UNSOLICITED = "a reply that nothing asked for"
 class SmtpClient:
     """One session. `name` is said in EHLO (RFC 5321 section 4.1.4); `secure`: TLS comes first, and then the greeting.
 
-    `clear` is the owner's word that all octets given out have left; `greeting` and `capabilities` grow as the receiver speaks.
+    `clear` is the owner's word that all octets given out have left; `greeting` and `capabilities` grow as the receiver speaks;
+    `heard` counts whole replies.
     """
 
     __slots__ = (
@@ -76,6 +77,7 @@ class SmtpClient:
         "capabilities",
         "clear",
         "greeting",
+        "heard",
         "secure",
         "served",
     )
@@ -96,6 +98,7 @@ class SmtpClient:
         self.greeting: Reply | None = None
         self.capabilities = Capabilities()
         self.served = 0
+        self.heard = 0
 
     # the owner's side ------------------------------------------------------------------------------------------------
 
@@ -127,6 +130,7 @@ class SmtpClient:
         parser = self._parser
         replies = parser.feed(data)
         left = len(replies)
+        self.heard += left
         for reply in replies:
             left -= 1
             if self._phase == IDLE:

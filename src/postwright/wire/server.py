@@ -184,6 +184,11 @@ class SmtpServer:
         return self._mail is not None
 
     @property
+    def in_content(self) -> bool:
+        """What comes now is content."""
+        return self.state is _S_DATA or self._chunk_left >= 0
+
+    @property
     def held(self) -> int:
         """Octets of a content that has not come whole."""
         if self.state is _S_DATA:
@@ -210,20 +215,16 @@ class SmtpServer:
                 if code < 300:
                     self.greeted_as = event.name
                     self.state = _S_READY
-            case events.Rset():
-                self._end_transaction()
             case events.Auth() | events.AuthResponse():
                 self.state = _S_AUTH if code == 334 else _S_READY
                 self.authenticated = code == 235
             case events.StartTls() if code == 220:
                 self.state = _S_TLS
                 self.dropped += self._lines.clear()
-            case events.Rejected() if event.close:
+            case events.Quit() | events.Rejected(close=True):
                 self.close()
-            case events.Rejected() if event.ends_transaction:
+            case events.Rset() | events.Rejected(ends_transaction=True):
                 self._end_transaction()
-            case events.Quit():
-                self.close()
             case events.Noop() if event is _GREETING:
                 self._greeted(code)
 
