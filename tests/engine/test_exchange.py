@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from postwright.engine import exchange
 from postwright.engine import frames as f
 from postwright.engine.bus import Link, connect_unix, encode
 from postwright.engine.exchange import Exchange
 from postwright.model.message import SpoolRef
+from postwright.model.record import Record
 from postwright.store.spool import DEFERRED, SETTLED, Mark
 
 REF = SpoolRef(0, 1, 0, 0, 1)
@@ -28,6 +30,7 @@ class FakeOwner:
     def __init__(self) -> None:
         self.said: list[tuple[object, ...]] = []
         self.waiting: list[Callable[[], None]] = []
+        self.marks: list[Mark] = []
         self.news = asyncio.Event()
 
     def _note(self, *what: object) -> None:
@@ -39,6 +42,7 @@ class FakeOwner:
 
     def store_outcomes(self, shard: int, marks: list[Mark], stored: Callable[[], None]) -> None:
         self.waiting.append(stored)
+        self.marks += marks
         self._note("store", shard, [mark.message_id for mark in marks])
 
     def hand_again(self, shard: int) -> None:
@@ -215,3 +219,30 @@ async def test_a_defect_at_the_begin_of_a_link_is_said_and_the_link_is_tried_aga
     for end in made.ends:
         end.cut()
     await asyncio.sleep(0)
+
+
+async def test_no_frame_is_larger_than_the_bus_takes(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "FRAME_RECIPIENTS", 4)
+    for number in range(1, 4):
+        pair.ends[0].hand_over(1, handed(number, 0, 1, 2))
+    for number in range(1, 4):
+        await pair.owners[1].hears("take over", 0, [(number, (0, 1, 2), 0)])
+    records = tuple(Record("b", 1.0, 9, index) for index in range(10))
+    pair.ends[1].outcome(0, Mark(9, tuple(range(10)), SETTLED, records=records))
+    pair.ends[1].outcome(0, Mark(10, (0,), SETTLED))
+    stored: list[Mark] = []
+    for _ in range(3):
+        await pair.owners[0].hears("store", 1, [9] if len(stored) < 2 else [9, 10])
+        stored.append(pair.owners[0].marks.pop(0))
+    assert [(mark.recipients, [record.recipient for record in mark.records]) for mark in stored] == [
+        ((0, 1, 2, 3), [0, 1, 2, 3]),
+        ((4, 5, 6, 7), [4, 5, 6, 7]),
+        ((8, 9), [8, 9]),
+    ]
+    for answer in pair.owners[0].waiting:
+        answer()
+    await until(lambda: not pair.ends[1].unstored)
+    assert not pair.ends[1]._ways[0].news
+    pair.ends[1].give_back(0, f.GivenBack([f.Place(1, REF, (0, 1, 2)), f.Place(2, REF, (0, 1, 2))]))
+    await pair.owners[0].hears("given back", 1, [f.Place(1, REF, (0, 1, 2))])
+    await pair.owners[0].hears("given back", 1, [f.Place(2, REF, (0, 1, 2))])

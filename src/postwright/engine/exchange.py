@@ -16,18 +16,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
 from postwright.engine import frames as f
 from postwright.engine.bus import Link, listen_unix, short_path
+from postwright.model.record import Record
 from postwright.store.spool import SETTLED, Mark
 
 REDIAL = 0.05
+FRAME_RECIPIENTS = 10_000  # in one frame; each may bring an accounting record of some KB, and the bus takes 64 MB
 RETRY = 1.0
 GATHER = 0.01
 
@@ -134,18 +136,21 @@ class Exchange:
     def outcome(self, shard: int, mark: Mark) -> None:
         """Tell the accepting shard what became of recipients; kept until it says that they are stored."""
         way = self._ways[shard]
-        way.marks.append(mark)
-        way.news.update([((mark.message_id, index), mark) for index in mark.recipients])
+        for part in _parts(mark):
+            way.marks.append(part)
+            way.news.update([((part.message_id, index), part) for index in part.recipients])
         if self._gathering is None:
             self._gathering = asyncio.get_running_loop().call_later(GATHER, self._flush)
 
     def give_back(self, shard: int, frame: f.Stale | f.GivenBack) -> None:
         """What was handed over cannot be found, or is not ours; said as soon as there is a link."""
         way = self._ways[shard]
-        if way.link is not None:
-            way.link.send(frame)
-        else:
-            way.returned.append(frame)
+        for places in _portions(frame.places):
+            part = replace(frame, places=places)
+            if way.link is not None:
+                way.link.send(part)
+            else:
+                way.returned.append(part)
 
     def _soon(self) -> None:
         if not self._flushing:
@@ -159,14 +164,15 @@ class Exchange:
             self._gathering = None
         for way in self._ways.values():
             if way.entries and way.link is not None:
-                way.link.send(f.HandOver(way.entries))
+                for entries in _portions(way.entries):
+                    way.link.send(f.HandOver(entries))
                 way.entries = []
-            if way.marks:
+            for marks in _portions(way.marks):
                 way.batch += 1
-                way.unstored.append((way.batch, way.marks))
+                way.unstored.append((way.batch, marks))
                 if way.link is not None:
-                    way.link.send(f.Outcomes(way.batch, way.marks))
-                way.marks = []
+                    way.link.send(f.Outcomes(way.batch, marks))
+            way.marks = []
 
     # -- dialling ---------------------------------------------------------------
 
@@ -288,3 +294,38 @@ def _corrected(entry: f.Handed, news: dict[tuple[int, int], Mark]) -> list[f.Han
             history = {"due": mark.due, "attempts": mark.attempts, "first_attempt": mark.first_attempt}
             found.append(replace(entry, recipients=tuple(indexes), **history))
     return found
+
+
+class _Speaks(Protocol):
+    """Something that speaks of recipients."""
+
+    recipients: tuple[int, ...]
+
+
+S = TypeVar("S", bound=_Speaks)
+
+
+def _portions(items: list[S]) -> Iterator[list[S]]:
+    """In order, so many at a time as fit a frame: one that does not would end the link, again and again."""
+    portion: list[S] = []
+    size = 0
+    for item in items:
+        if portion and size + len(item.recipients) > FRAME_RECIPIENTS:
+            yield portion
+            portion, size = [], 0
+        portion.append(item)
+        size += len(item.recipients)
+    if portion:
+        yield portion
+
+
+def _parts(mark: Mark) -> list[Mark]:
+    """A mark of very many recipients as several, each with the records of its own."""
+    if len(mark.recipients) <= FRAME_RECIPIENTS:
+        return [mark]
+    cut = [mark.recipients[at : at + FRAME_RECIPIENTS] for at in range(0, len(mark.recipients), FRAME_RECIPIENTS)]
+    part_of = {index: number for number, indexes in enumerate(cut) for index in indexes}
+    records: list[list[Record]] = [[] for _ in cut]
+    for record in mark.records:
+        records[part_of[record.recipient]].append(record)
+    return [replace(mark, recipients=indexes, records=tuple(own)) for indexes, own in zip(cut, records, strict=True)]
