@@ -410,7 +410,9 @@ async def test_a_receiver_that_says_an_octet_at_a_time_has_no_more_time_than_a_s
     for octet in b"250 2.1":
         channel.data_received(bytes([octet]))
         await wire.clock.advance(4)
-    result = await running
+    await settle()
+    assert running.done()
+    result = running.result()
     assert result.failure is not None
     assert (result.failure.stage, result.failure.fault) == (Stage.MAIL, Fault.TIMEOUT)
 
