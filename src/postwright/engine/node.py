@@ -1,9 +1,9 @@
 """One shard: a whole MTA in one process, its parts joined. It owns the order of effects; the parts know nothing of one another.
 
-    in      intake commits to the spool, then `accepted` puts recipients into their queues (ours, or another shard's by reference)
-    out     the scheduler says which queue wants a connection, delivery opens it, results come to `apply`
-    apply   reports committed first, then marks (ours, or sent back to the accepting shard), then the scheduler
-    start   everything that is alive in the spool is queued again; what belongs to others is handed over when they are there
+in      intake commits to the spool, then `accepted` puts recipients into their queues (ours, or another shard's by reference)
+out     the scheduler says which queue wants a connection, delivery opens it, results come to `apply`
+apply   reports committed first, then marks (ours, or sent back to the accepting shard), then the scheduler
+start   everything that is alive in the spool is queued again; what belongs to others is handed over when they are there
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from postwright.schedule.scheduler import NEVER, Scheduler
 from postwright.store.spool import Recovered, Spool
 
 RECOVER_BATCH = 2000
+CLOCK_STEP = 2.0  # seconds between two looks that are no drift
 _ONE = (0,)
 
 
@@ -88,6 +89,7 @@ class Node:
         self._pumping = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = NEVER
+        self._ahead = clock.now() - clock.monotonic()  # of the wall clock; what changes it is somebody who sets that clock
 
     # -- settings -----------------------------------------------------------------
 
@@ -235,6 +237,19 @@ class Node:
         self._alarm_at = at
         self._alarm = self.clock.call_later(max(0.0, at - now), self._rung)  # type: ignore[assignment]
 
+    def look_at_clock(self) -> None:
+        """Call about once a second: queues go by the wall clock, alarms do not, and the former may be set (or the machine have slept)."""
+        ahead = self.clock.now() - self.clock.monotonic()
+        step, self._ahead = ahead - self._ahead, ahead
+        if abs(step) < CLOCK_STEP:
+            return
+        self.log.warning("the clock was set", seconds=round(step, 3))
+        if step < 0:
+            self.scheduler.clock_went_back(-step)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._rung()
+
     def _rung(self) -> None:
         self._alarm, self._alarm_at = None, NEVER
         self.pump_soon()
@@ -363,9 +378,7 @@ class Node:
                 break
         self._finish(queue, lease, settlement, now)
 
-    def _reports(
-        self, lease: Lease, message: Message, settlement: Settlement, session: Session, now: float
-    ) -> list[tuple[Message, bytes]]:
+    def _reports(self, lease: Lease, message: Message, settlement: Settlement, session: Session, now: float) -> list[tuple[Message, bytes]]:
         """What senders are to hear. A content that cannot be read, or that no report can be made of, is left out of it."""
         due = bounces.wanted(message, settlement.reports)
         general = self.resolved.settings.general
@@ -395,4 +408,3 @@ class Node:
 def _wanted(resolved: Resolved) -> frozenset[str]:
     """Record types that some accounting file wants: others are not even made."""
     return frozenset(kind for acct in resolved.settings.acct_files for kind in acct.records)
-

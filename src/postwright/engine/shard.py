@@ -241,6 +241,7 @@ class Shard:
         for second in count(1):
             await asyncio.sleep(1.0)
             self.node.counters.tick()
+            self.node.look_at_clock()
             self.spool.tick()
             for trouble in self.acct.tick():
                 self.log.error("accounting", trouble=trouble)

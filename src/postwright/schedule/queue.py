@@ -30,6 +30,11 @@ class QueueLimits(Struct, frozen=True):
     retry_recipients_after: float | None = None
     bounce_after: float = 388800.0
 
+    @property
+    def longest_wait(self) -> float:
+        """Seconds that a recipient may wait for its next attempt at most."""
+        return max((*self.retry_after, self.retry_recipients_after or 0.0))
+
 
 SHORT = 32  # entries: taking the first of a list this short moves 256 octets, which is nothing
 NEVER_YET = float("-inf")
@@ -159,6 +164,16 @@ class Queue:
     def backlog(self, now: float) -> int:
         """Entries that are ready; of those that have become due since they were last promoted only one is counted."""
         return len(self.ready) + (1 if self.scheduled and self.scheduled[0].due <= now else 0)
+
+    def clock_went_back(self, by: float) -> None:
+        """The wall clock was set back `by` seconds: waits go on as long as they would have. "Not before" means the new time, too."""
+        self.retry_at = max(0.0, self.retry_at - by)
+        self.last_connect -= by
+        self.wake_at -= by
+        for entry in self.scheduled:
+            if entry.attempts:
+                entry.due -= by
+        heapq.heapify(self.scheduled)
 
     # -- the end of a queue ---------------------------------------------------------
 

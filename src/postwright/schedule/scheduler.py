@@ -67,6 +67,9 @@ class Scheduler:
             if not queue.listed:
                 self._list(queue)
         else:
+            if entry.attempts:
+                # after a restart: the clock by which that time was reckoned may have been years ahead
+                entry.due = min(entry.due, now + max(queue.limits.longest_wait, DEFAULT_RETRY))
             queue.put(entry, now)
             self._wake(queue, entry.due)
         return queue
@@ -401,6 +404,12 @@ class Scheduler:
                 queue.wake_at = NEVER
                 if not queue.listed:
                     self._list(queue)
+
+    def clock_went_back(self, by: float) -> None:
+        """The wall clock was set back `by` seconds; without a word of it, all that waits would wait for that much longer."""
+        for queue in self.queues.values():
+            queue.clock_went_back(by)
+        self._timers = [(at - by, count, queue) for at, count, queue in self._timers]
 
     def _wake(self, queue: Queue, at: float) -> None:
         if at < queue.wake_at:

@@ -71,6 +71,10 @@ class SimulatedClock:
     def monotonic(self) -> float:
         return self._loop.time()
 
+    def set_wall(self, by: float) -> None:
+        """Somebody sets the wall clock `by` seconds forward."""
+        self._start += by
+
     def call_later(self, delay: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
         return self._loop.call_later(delay, callback)
 
