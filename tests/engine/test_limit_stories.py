@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from postwright.engine import intake
+from postwright.engine import deliver, intake
 from postwright.policy.settings import Rate
+from postwright.testing.sink_records import Extensions
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, pool, relay, vmta
 
@@ -223,3 +224,15 @@ def test_recipients_of_a_message_have_a_bound_where_the_configuration_has_none(m
         assert [reply.code for reply in submission.rcpt if reply is not None] == [250, 250, 250, 452]
         world.run_until_empty(within=MINUTE)
         assert mx.recipients == to(3)
+
+
+def test_a_content_too_large_to_be_converted_bounces(monkeypatch: pytest.MonkeyPatch) -> None:
+    with World(relay(domain("*"))) as world:
+        mx = world.domain("example.com", extensions=Extensions(eightbitmime=False))
+        head = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+        monkeypatch.setattr(deliver, "CONVERTED_MOST", 2000)
+        world.submit(ME, ["small@example.com"], head + "Grüße\r\n", body="8BITMIME")
+        world.submit(ME, ["large@example.com"], head + "Grüße\r\n" * 250, body="8BITMIME")
+        world.run_until_empty(within=MINUTE)
+        assert mx.recipients == ["small@example.com"]
+        assert [(record.rcpt, record.dsn_status) for record in world.of("b") if record.orig] == [("large@example.com", "5.6.3")]

@@ -37,6 +37,9 @@ from postwright.wire.client_states import Transaction
 
 AVOID_FOR = 60.0
 BOUNCE_BATCH = 100
+# Octets. A content made to be hard takes half a second for each MB, and a shard that does nothing else for a minute is taken to hang: it
+# would be ended, begun, find this message, and so on.
+CONVERTED_MOST = 48 * 1024 * 1024
 
 _EXPIRED = "x-pmta;message expired: could not be delivered within bounce-after"
 _MISFIT_STATUS = {"8BITMIME": "5.6.3", "BINARYMIME": "5.6.3", "SMTPUTF8": "5.6.7", "SIZE": "5.3.4"}
@@ -306,7 +309,7 @@ class Worker:
         if misfit is None:
             return transaction
         keyword = misfit.detail.partition(":")[0]
-        if keyword in ("8BITMIME", "BINARYMIME"):
+        if keyword in ("8BITMIME", "BINARYMIME") and sum(map(len, transaction.content)) <= CONVERTED_MOST:
             content = to_7bit(b"".join(transaction.content), transaction.facts)
             if content is not None:
                 transaction.content = (content,)
