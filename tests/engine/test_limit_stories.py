@@ -229,6 +229,7 @@ def test_recipients_of_a_message_have_a_bound_where_the_configuration_has_none(m
 def test_a_content_too_large_to_be_converted_bounces(monkeypatch: pytest.MonkeyPatch) -> None:
     with World(relay(domain("*"))) as world:
         mx = world.domain("example.com", extensions=Extensions(eightbitmime=False))
+        world.domain("sender.example")
         head = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
         monkeypatch.setattr(deliver, "CONVERTED_MOST", 2000)
         world.submit(ME, ["small@example.com"], head + "Grüße\r\n", body="8BITMIME")
