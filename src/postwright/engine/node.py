@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from random import Random
 from sys import intern
@@ -19,6 +20,7 @@ import structlog
 from msgspec.structs import replace
 
 from postwright.engine import bounces
+from postwright.engine import frames as f
 from postwright.engine.counters import Counters
 from postwright.engine.deliver import Delivery, Worker
 from postwright.engine.hub import ContentReader
@@ -131,7 +133,10 @@ class Node:
         count = 0
         for found in self.spool.recover():
             self.ids.seen(found.message.id)
-            self._requeue(found)
+            try:
+                self._requeue(found)
+            except Exception as error:  # one message must not keep all others of this shard from ever being tried again
+                self._put_off(_place(found.message, found.ref), error)
             count += 1
             if count % RECOVER_BATCH == 0:
                 await asyncio.sleep(0)
@@ -145,8 +150,20 @@ class Node:
         for recipients, due, attempts, first in found.states:
             for key, entry in self.entries(found.message, found.ref, recipients):
                 if self.sharing.mine(key):
-                    entry.due, entry.attempts, entry.first_attempt = due, attempts, first
+                    if attempts:
+                        entry.due, entry.attempts, entry.first_attempt = due, attempts, first
                     self.scheduler.submit(key, entry, now)
+
+    def _put_off(self, place: f.Place, error: Exception) -> None:
+        """A defect of ours with this message. It was promised to be delivered: so it waits, that is said, and we look at it again."""
+        self.log.error("a message waits, something is wrong here", message=format_id(place.message_id), exc_info=error)
+        self.clock.call_later(LOOK_AGAIN, partial(self._look_again, place))
+
+    def _look_again(self, place: f.Place) -> None:
+        try:
+            self.sharing.given_back(self.number, [place])
+        except Exception as error:
+            self._put_off(place, error)
 
     async def stop(self, within: float) -> None:
         """Finish what is in flight within `within` seconds, tell everybody, close the spool."""
@@ -165,6 +182,12 @@ class Node:
 
     def accepted(self, message: Message, ref: SpoolRef) -> None:
         """A message is on disk and ours: its recipients go to their queues."""
+        try:
+            self._accept(message, ref)
+        except Exception as error:
+            self._put_off(_place(message, ref), error)
+
+    def _accept(self, message: Message, ref: SpoolRef) -> None:
         recipients = message.envelope.recipients
         if len(recipients) == 1:
             key = QueueKey(recipients[0].address.domain, message.vmta)
@@ -403,6 +426,10 @@ class Node:
         reader = self._readers.pop(shard, None)
         if reader is not None:
             reader.close()
+
+
+def _place(message: Message, ref: SpoolRef) -> f.Place:
+    return f.Place(message.id, ref, tuple(range(len(message.envelope.recipients))))
 
 
 def _wanted(resolved: Resolved) -> frozenset[str]:
