@@ -370,3 +370,12 @@ def answer(event: events.Event) -> Reply:
         case events.RcptTo() if event.address.text.startswith("nobody"):
             return Reply(550, "", ("no",))
     return Reply(250, "", ("ok",))
+
+
+def test_who_has_logged_in_may_say_auth_though_it_is_offered_no_more(converse: Converse) -> None:
+    talk = converse(ServerOptions(auth=("PLAIN",)))
+    assert talk.codes(b"EHLO x\r\nAUTH PLAIN AGFubmEAc2VjcmV0\r\n") == [250, 235]
+    talk.engine.options = ServerOptions()  # as an owner does for whom a login changes what is offered
+    assert talk.codes(b"MAIL FROM:<a@example.com> AUTH=<>\r\n") == [250]
+    stranger = converse(ServerOptions())
+    assert stranger.codes(b"EHLO x\r\nMAIL FROM:<a@example.com> AUTH=<>\r\n") == [250, 555]

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from postwright.model.address import NULL_PATH, Address, parse_mailbox
 from postwright.model.envelope import Notify
 from postwright.model.errors import AddressError
@@ -117,7 +119,7 @@ _MAIL: dict[str, tuple[str, _Parser]] = {
 }
 
 
-def parse_mail(argument: str, options: ServerOptions) -> MailFrom | Reply:
+def parse_mail(argument: str, options: ServerOptions, authenticated: bool = False) -> MailFrom | Reply:
     """What follows `MAIL `: an event, or the reply that refuses it."""
     match = match_mail(argument)
     if match is None:
@@ -126,6 +128,9 @@ def parse_mail(argument: str, options: ServerOptions) -> MailFrom | Reply:
     try:
         if not rest:
             return MailFrom(parse_mailbox(mailbox) if mailbox else NULL_PATH)
+        if authenticated and not options.auth:
+            # RFC 4954 section 5 has AUTH= from whoever has logged in (Sendmail always says it), though AUTH is offered no more.
+            options = replace(options, auth=("PLAIN",))
         values = _parameters(rest, _MAIL, options)
         utf8 = bool(values.get("smtputf8"))
         address = parse_mailbox(mailbox, smtputf8=utf8) if mailbox else NULL_PATH

@@ -327,7 +327,7 @@ class SmtpServer:
         return self._reject(verb, found) if isinstance(found, Reply) else self._idle(found, verb)
 
     def _on_mail(self, verb: str, argument: str) -> Event:
-        found = commands.parse_mail(argument, self.options)
+        found = commands.parse_mail(argument, self.options, self.authenticated)
         return self._reject(verb, found) if isinstance(found, Reply) else found
 
     def _on_rcpt(self, verb: str, argument: str) -> Event:
