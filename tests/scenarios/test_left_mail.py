@@ -73,3 +73,27 @@ async def test_a_second_relay_on_the_same_state_folder_is_refused_and_harms_nobo
         assert len(relay.status().shards) == 1  # its control socket is still its own
         await relay.load(["d.example"])
         await receiver.wait_for(1)
+
+
+async def test_a_relay_whose_spool_is_anothers_says_so_and_goes_on_when_it_is_free(tmp_path: Path) -> None:
+    async with SinkServer() as receiver:
+        first, second = Alone(_folder(tmp_path / "first"), receiver), Alone(_folder(tmp_path / "second"), receiver)
+        second.write_config(second.rules.replace("<spool spool>", f"<spool {first.state_dir}/spool>"))
+        try:
+            async with first:
+                starting = asyncio.create_task(second.start())
+                await first.until(lambda: second.events("the shard cannot work"), "the second relay to say why it does not work")
+                [said, *_] = second.events("the shard cannot work")
+                assert said["error"] == f"the spool {first.state_dir}/spool/shard-0 is in use by another process"
+            await starting
+            await second.load(["d.example"])
+            await receiver.wait_for(1)
+            await second.stop()
+            second.check()  # no traceback
+        finally:
+            second.kill()
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path

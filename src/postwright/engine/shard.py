@@ -29,6 +29,7 @@ from postwright.engine.bus import Link
 from postwright.engine.node import Node
 from postwright.engine.outside import accounting, listener_tls, make_dialer, make_resolver, outside_facts, spool_dirs
 from postwright.engine.status import QueueStatus, ShardStatus
+from postwright.model.errors import PostwrightError
 from postwright.net.address_board import AddressBoard
 from postwright.net.clock import SystemClock
 from postwright.net.interfaces import local_addresses
@@ -340,7 +341,11 @@ async def serve(control: socket.socket, fds: socket.socket) -> None:
     for frame in early:
         shard.heard(frame)
     if link.is_open:
-        await shard.run()
+        try:
+            await shard.run()
+        except PostwrightError as error:  # the spool is another relay's, or of a version to come: no defect, so no traceback
+            shard.log.error("the shard cannot work", error=str(error))
+            raise SystemExit(1) from None
     link.close()
     await asyncio.sleep(0)
 
