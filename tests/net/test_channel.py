@@ -429,3 +429,21 @@ async def test_each_whole_reply_is_worth_another_wait() -> None:
     assert not channel.closed
     running.cancel()
     channel.abort()
+
+
+async def test_an_owner_that_fails_with_one_result_gets_the_next() -> None:
+    wire = Wire(ScriptedPeer(offers=PIPELINING))
+    channel = await wire.open()
+    reports: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
+    results: list[TransactionResult] = []
+
+    def broken(result: TransactionResult) -> None:
+        raise ZeroDivisionError
+
+    channel.submit(order(), broken)
+    channel.submit(order(), results.append)
+    await settle()
+    assert [code(result) for result in results] == [250]
+    assert channel.usable
+    assert [type(report["exception"]) for report in reports] == [ZeroDivisionError]

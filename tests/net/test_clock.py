@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from postwright.net.clock import NEVER, Sweep, SystemClock
 from postwright.testing.fake_clock import FakeClock
 
@@ -100,3 +102,20 @@ async def test_sweep_member_that_leaves_when_it_expires() -> None:
     assert (len(member.calls), len(sweep), clock.pending) == (1, 0, 0)
     sweep.add(member)
     assert clock.pending == 1
+
+
+async def test_a_member_that_fails_does_not_end_the_sweep() -> None:
+    class Broken(Member):
+        def expired(self, now: float) -> None:
+            super().expired(now)
+            raise ZeroDivisionError
+
+    clock = FakeClock()
+    sweep = Sweep(clock, 1.0)
+    broken, other = Broken(clock.monotonic() + 0.5), Member(clock.monotonic() + 0.5)
+    sweep.add(broken)
+    sweep.add(other)
+    with pytest.raises(ZeroDivisionError):
+        await clock.advance(1)
+    await clock.advance(1)
+    assert (len(broken.calls), len(other.calls)) == (1, 1)

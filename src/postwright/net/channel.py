@@ -365,7 +365,10 @@ def _deliver(token: Any, result: TransactionResult) -> bool:
         if not token.done():
             token.set_result(result)
         return True
-    token(result)
+    try:
+        token(result)
+    except Exception as error:  # a defect of the owner's with this transaction: the results behind it must reach it all the same
+        asyncio.get_running_loop().call_exception_handler({"message": "a result was not taken", "exception": error})
     return False
 
 

@@ -92,7 +92,9 @@ class Sweep:
     def _sweep(self) -> None:
         self._timer = None
         now = self._clock.monotonic()
-        for member in [m for m in self._members if m.deadline <= now]:
-            member.expired(now)
-        if self._members and self._timer is None:
-            self._timer = self._clock.call_later(self.period, self._sweep)
+        try:
+            for member in [m for m in self._members if m.deadline <= now]:
+                member.expired(now)
+        finally:  # a member that fails must not leave all others without a deadline
+            if self._members and self._timer is None:
+                self._timer = self._clock.call_later(self.period, self._sweep)
