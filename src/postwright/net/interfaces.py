@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from itertools import pairwise
 from pathlib import Path
 
 
@@ -20,7 +21,7 @@ def _four() -> list[str]:
         lines = Path("/proc/net/fib_trie").read_text().splitlines()
     except OSError:
         return []
-    return [before.split()[-1] for before, line in zip(lines, lines[1:], strict=False) if "/32 host LOCAL" in line]
+    return [before.split()[-1] for before, line in pairwise(lines) if "/32 host LOCAL" in line]
 
 
 def _six() -> list[str]:
