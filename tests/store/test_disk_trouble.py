@@ -74,6 +74,18 @@ async def test_what_was_refused_stays_refused_though_its_file_cannot_be_removed(
         await spool.close()
 
 
+async def test_the_writer_survives_what_nobody_foresaw(tmp_path: Path, message: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool, _ = opened(tmp_path)
+    await fill(spool, message, range(1, 3))
+    with monkeypatch.context() as patch:
+        patch.setattr(spool._files, "sync", lambda fd: (_ for _ in ()).throw(MemoryError()))
+        with pytest.raises(SpoolBroken, match="MemoryError"):
+            await asyncio.wait_for(spool.commit(message(3), (CONTENT,)), 10)
+    await fill(spool, message, range(4, 5))
+    await spool.close()
+    assert opened(tmp_path)[1] == [1, 2, 4]
+
+
 async def test_a_sync_that_failed_once_is_not_trusted_again(tmp_path: Path, message: Make) -> None:
     files = FaultyFiles()
     spool, _ = opened(tmp_path, files=files)

@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from postwright.model.errors import SpoolError
+from postwright.model.errors import SpoolBroken, SpoolError
 from postwright.store.files import Files, translated
 
 
@@ -88,6 +88,9 @@ class Writer:
             self._append(file, group.parts)
         except OSError as error:
             file.error = translated(error, file.path)
+        except Exception as error:  # no memory, or a mistake of ours: a thread that dies would leave everybody waiting for ever
+            file.error = SpoolBroken(f"cannot write the spool: {error!r} ({file.path})")
+        if file.error is not None:
             self._give_up(file)
             return file.error
         file.size += group.size

@@ -145,11 +145,13 @@ class FaultyFiles(RealFiles):
     def sync_dir(self, path: Path) -> None:
         """See `Files.sync_dir`."""
         self._count("sync_dir")
-        for file, known in self._files.items():
+        # another thread may make or remove a file meanwhile
+        for file, known in list(self._files.items()):
             if file.parent == path:
                 known.named = True
-        for file in [file for file in self._removed if file.parent == path]:
-            del self._removed[file]
+        for file in list(self._removed):
+            if file.parent == path:
+                self._removed.pop(file, None)
 
     def free(self, path: Path) -> int:
         """See `Files.free`."""
