@@ -115,11 +115,11 @@ class Writer:
         if file.fd < 0:
             return
         fd, file.fd = file.fd, -1
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):
             if file.size:
                 self._files.truncate(file.path, file.size)
                 self._files.sync(fd)
             else:
                 self._files.unlink(file.path)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):
             self._files.close(fd)
