@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postwright.content.headers import Field, find, has, without
+from postwright.content.headers import MOST_FIELDS, Field, find, has, without
 from postwright.wire.body import scan
 
 CONTENT = b"X-Job: a\r\nFrom: b\r\nx-JOB :\r\n folded\r\n  more \r\nTo: x\r\nX-Jobless: no\r\n\r\nX-Job: body\r\n"
@@ -91,3 +91,10 @@ def test_total_for_any_octets(content: bytes) -> None:
         at = one.end
     rest = b"".join(without(content, [(f.start, f.end) for f in found]))
     assert len(rest) == len(content) - sum([f.end - f.start for f in found])
+
+
+def test_a_flood_of_fields_is_looked_at_up_to_a_bound() -> None:
+    content = b"X-Job: a\r\n" * (MOST_FIELDS + 500) + b"\r\nbody\r\n"
+    fields = find(content, scan(content).header_size, frozenset((b"x-job",)))
+    assert len(fields) == MOST_FIELDS
+    assert fields[-1].end == MOST_FIELDS * len(b"X-Job: a\r\n")

@@ -12,6 +12,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
+MOST_FIELDS = 1000
+"""Fields of the wanted names that are looked at. Ten megabytes of x-job fields are no message, and kept a shard busy for three seconds."""
+
 _CR = 13
 _field_end = re.compile(rb"\r\n(?![ \t])").search
 
@@ -31,7 +34,7 @@ Finder = tuple[re.Pattern[bytes], re.Pattern[bytes]]
 def find(content: bytes, header_size: int, names: frozenset[bytes]) -> list[Field]:
     """Every field of the header section (`content[:header_size]`) whose name is among `names` (lower case), in order.
 
-    `header_size` is that of `ContentFacts`. Names are compared without regard to case.
+    `header_size` is that of `ContentFacts`. Names are compared without regard to case. Only the first `MOST_FIELDS` count.
     """
     return search(content, header_size, finder(names)) if names else []
 
@@ -46,6 +49,8 @@ def search(content: bytes, header_size: int, wanted: Finder) -> list[Field]:
         # The expression begins with LF alone because that is found by memchr; the CR is looked at where it matters.
         at = match.start()
         if at and content[at - 1] == _CR:
+            if len(found) >= MOST_FIELDS:
+                break
             found.append(_field(content, header_size, match.group(1), at + 1, match.end()))
     return found
 
