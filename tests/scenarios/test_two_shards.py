@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
+import pytest
 from tests.scenarios.alone import Alone
 from tests.scenarios.clients import client, send
 
@@ -82,3 +84,9 @@ async def test_status_where_no_relay_runs(tmp_path: Path) -> None:
         status, text = await Alone(tmp_path, receiver).command("status")
     assert status == 3
     assert str(tmp_path / "state") in text
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="this system has no SCHED_BATCH")
+async def test_shards_work_in_long_turns(tmp_path: Path) -> None:
+    async with SinkServer() as receiver, Alone(tmp_path, receiver, shards=2) as relay:
+        assert [os.sched_getscheduler(pid) for pid in relay.status().pids] == [os.SCHED_BATCH] * 2

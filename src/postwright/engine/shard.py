@@ -7,6 +7,7 @@ Reads nothing but its control socket to learn who it is; opens its spool, recove
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pickle
 import resource
@@ -356,11 +357,22 @@ def _unexpected(shard: Shard | None, context: dict[str, Any]) -> None:
         shard.log.error("unexpected", what=context.get("message", ""), exc_info=error if isinstance(error, BaseException) else False)
 
 
+def _work_in_long_turns() -> None:
+    """Scheduling policy SCHED_BATCH, where there is one: each of our writes wakes somebody, who need not interrupt us for that.
+
+    docs/decisions/shards-are-batch-processes.md has the figures. It takes no privilege; a system that refuses is as good as without.
+    """
+    if hasattr(os, "SCHED_BATCH"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 def main() -> None:
     """`python -m postwright.engine.shard CONTROL_FD SOCKETS_FD`."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.setswitchinterval(SWITCH_INTERVAL)
+    _work_in_long_turns()
     control = socket.socket(fileno=int(sys.argv[1]))
     fds = socket.socket(fileno=int(sys.argv[2]))
     control.setblocking(False)
