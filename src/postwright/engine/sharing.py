@@ -228,6 +228,8 @@ class Sharing:
 
 def _fresh(mark: Mark, spool: Spool) -> Mark | None:
     """What of a mark is news: after a crash outcomes come again that were stored and not yet acknowledged, with their records."""
+    if mark.kind != DEFERRED and spool.live_recipients(mark.message_id) == mark.recipients:
+        return mark  # nearly all: everybody who was left is settled
     states = spool.states(mark.message_id) or ()
     known = {index: attempts for live, _, attempts, _ in states for index in live}
     least = mark.attempts if mark.kind == DEFERRED else NEVER
