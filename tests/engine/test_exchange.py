@@ -194,6 +194,27 @@ async def test_whoever_is_no_shard_of_ours_is_not_heard(pair: Pair, first: f.Fra
     assert not pair.owners[1].said
 
 
+async def test_whoever_has_done_stays_until_the_others_have_told_him_all(pair: Pair) -> None:
+    one, two = pair.ends
+    one.say_farewell()
+    two.outcome(0, Mark(1, (0,), SETTLED))
+    await pair.owners[0].hears("store", 1, [1])
+    assert not one.told_all  # nobody has said that this was the last of it
+    assert not two.told_all  # nor that it is stored
+    two.say_farewell()
+    two.hand_over(0, handed(9))  # comes behind the farewell
+    await pair.owners[0].hears("take over", 1, [(9, (0,), 0)])
+    assert not one.told_all  # it has heard of it, and not yet stored it: two would wait in vain
+    pair.owners[0].waiting.pop()()
+    assert one.told_all
+    await until(lambda: two.told_all)
+
+
+async def test_nobody_waits_for_a_shard_that_is_gone(pair: Pair) -> None:
+    pair.ends[1].cut()
+    await until(lambda: pair.ends[0].told_all)
+
+
 async def test_a_polite_end_says_what_is_left(pair: Pair) -> None:
     pair.ends[0].hand_over(1, handed(3))
     await pair.ends[0].stop()

@@ -75,6 +75,17 @@ def listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+async def test_a_stop_forgets_no_delivery(tmp_path: Path) -> None:
+    """What one shard has delivered for another is written down there before both are gone; else it would be sent again."""
+    # The receiver is slow, so that much is under way when the shard that owns no queue has nothing left to do.
+    async with SinkServer(["eod delay=0.2"]) as receiver, Alone(tmp_path, receiver, shards=2) as relay:
+        await asyncio.gather(*[relay.load(["one.example"] * 10) for _ in range(10)])
+        assert await relay.stop() == 0
+        status, left = await relay.command("spool", "list", "--json")
+        assert status == 0
+        assert len(receiver.messages) + len(left.splitlines()) == 100
+
+
 async def test_what_was_deferred_is_delivered_after_a_restart(tmp_path: Path) -> None:
     async with SinkServer(["rcpt 450 4.2.0 later"]) as receiver, Alone(tmp_path, receiver, shards=2) as relay:
         await relay.load(DOMAINS)

@@ -5,6 +5,7 @@ Every shard dials every other and sends only on the link it dialled, so each ord
     hand over    the accepting shard sends (reference, recipients) to the shard that owns the queue; its spool stays the truth
     outcome      the owner sends back marks; it keeps them until they are told to be stored, and sends them again after a break
     owner dies   its memory is gone: when the link is up again, the accepting shard hands over again all that is not settled
+    stop           whoever has delivered all it will says farewell, and keeps its spool open until it has heard the others' farewells
     accepter dies  the owner forgets what it had queued from it (except what is in flight) and is handed it anew
 
 Entries leave at the end of the turn of the loop that they came in. Outcomes wait for company, at most `GATHER` seconds, as nobody waits for
@@ -85,6 +86,8 @@ class Exchange:
         self._tasks: list[asyncio.Task[None]] = []
         self._server: asyncio.Server | None = None
         self._callers: dict[Link, int] = {}
+        self._parted: set[Link] = set()  # callers that have said farewell
+        self._storing = 0  # batches of outcomes that our spool has, and that are not on disk yet
         self._closing = False
         self._flushing = False
         self._gathering: asyncio.TimerHandle | None = None
@@ -98,6 +101,19 @@ class Exchange:
         sock = listen_unix(self._folder / f"shard-{self._number}.sock")
         self._server = await loop.create_unix_server(lambda: Link(self._heard, self._caller_gone, "from"), sock=sock)
         self._tasks = [loop.create_task(self._dial(way)) for way in self._ways.values()]
+
+    @property
+    def told_all(self) -> bool:
+        """Every shard that is there has stored what we told it, and has told us all that it will, which is stored and answered."""
+        waits = any(way.unstored or way.marks for way in self._ways.values() if way.link is not None)
+        return not waits and not self._storing and self._parted >= self._callers.keys()
+
+    def say_farewell(self) -> None:
+        """We deliver no more. Call once, when the last outcome was given."""
+        self._flush()
+        for way in self._ways.values():
+            if way.link is not None:
+                way.link.send(f.Farewell())
 
     async def stop(self) -> None:
         """Send what is waiting, then close all links."""
@@ -235,7 +251,10 @@ class Exchange:
         elif isinstance(frame, f.HandOver):
             self._owner.take_over(shard, self._unsettled(self._ways[shard], frame.entries))
         elif isinstance(frame, f.Outcomes):
+            self._storing += 1
             self._owner.store_outcomes(shard, frame.marks, lambda: self._say_stored(shard, frame.batch))
+        elif isinstance(frame, f.Farewell):
+            self._parted.add(link)
         elif isinstance(frame, f.OutcomesStored):
             _stored(self._ways[shard], frame.batch)
         elif isinstance(frame, f.Stale):
@@ -259,12 +278,14 @@ class Exchange:
         return [corrected for entry in entries for corrected in _corrected(entry, news)]
 
     def _say_stored(self, shard: int, batch: int) -> None:
+        self._storing -= 1
         way = self._ways[shard]
         if way.link is not None:
             self._flush()  # what was handed over before the marks were made must arrive before they are forgotten there
             way.link.send(f.OutcomesStored(batch))
 
     def _caller_gone(self, link: Link, reason: str) -> None:
+        self._parted.discard(link)
         shard = self._callers.pop(link, None)
         if shard is not None and not self._closing:
             self._owner.forget(shard)

@@ -120,6 +120,10 @@ class OutcomesStored(Struct, tag="outcomes-stored"):
     batch: int
 
 
+class Farewell(Struct, tag="farewell"):
+    """Shard to shard, at a stop: I deliver no more, and you have heard of all that I did."""
+
+
 class Place(Struct, array_like=True):
     """Recipients of a message that were handed over, and where they were said to lie."""
 
@@ -140,4 +144,5 @@ class GivenBack(Struct, tag="given-back"):
     places: list[Place]
 
 
-Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Join | HandOver | Outcomes | OutcomesStored | Stale | GivenBack
+Talk = Join | HandOver | Outcomes | OutcomesStored | Farewell | Stale | GivenBack
+Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Talk

@@ -42,6 +42,7 @@ from postwright.store.spool import Recovered, Spool
 
 RECOVER_BATCH = 2000
 CLOCK_STEP = 2.0  # seconds between two looks that are no drift
+PARTING = 1.5  # seconds that the shards' farewells may take beyond a stop; the supervisor waits two
 _ONE = (0,)
 
 
@@ -165,14 +166,20 @@ class Node:
         except Exception as error:
             self._put_off(place, error)
 
-    async def stop(self, within: float) -> None:
-        """Finish what is in flight within `within` seconds, tell everybody, close the spool."""
+    async def stop(self, within: float, others: float = 0.0) -> None:
+        """Finish what is in flight within `within` seconds, tell everybody, close the spool.
+
+        `others`: seconds that the other shards may still need for theirs, from now, if that is longer.
+        """
+        deadline = self.clock.monotonic() + max(within, others) + PARTING
         self.stopping = self.intake.stopping = self.scheduler.stopping = True
         if self._alarm is not None:
             self._alarm.cancel()
         await self.delivery.stop(within)
-        deadline = self.clock.monotonic() + 2.0
-        while self.exchange.unstored and self.clock.monotonic() < deadline:
+        # What is settled here is another's to remember, and the other way round: whoever leaves first would be told nothing, and
+        # deliver again at the next start.
+        self.exchange.say_farewell()
+        while not self.exchange.told_all and self.clock.monotonic() < deadline:
             await self.clock.sleep(0.02)
         await self.exchange.stop()
         await self.spool.close()

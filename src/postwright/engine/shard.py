@@ -228,10 +228,10 @@ class Shard:
         for label in list(self._sockets):
             self._close_listener(label)
         self.node.stopping = self.node.intake.stopping = self.node.scheduler.stopping = True
-        half = within / 2
+        half, until = within / 2, self.clock.monotonic() + within
         cut = await self.book.drain(half)
         self.book.stop()
-        await self.node.stop(half)
+        await self.node.stop(half, until - self.clock.monotonic())
         self.acct.close()
         self.log.info("shard stopped", sessions_cut=cut)
         self.done.set()
