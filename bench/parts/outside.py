@@ -62,7 +62,7 @@ async def listening(port: int, what: str) -> None:
 class _SinkOutput(asyncio.SubprocessProtocol):
     """smtp-sink -c writes its counter again and again, each time with a CR behind it.
 
-    It is looked at every few milliseconds only: to wake for each of five thousand counts a second took a tenth of the relay's time.
+    It is looked at every few milliseconds only: waking for each of five thousand counts a second takes time from the relay.
     """
 
     def __init__(self, arrivals: Arrivals) -> None:

@@ -5,7 +5,7 @@ Every shard dials every other and sends only on the link it dialled, so each ord
     hand over    the accepting shard sends (reference, recipients) to the shard that owns the queue; its spool stays the truth
     outcome      the owner sends back marks; it keeps them until they are told to be stored, and sends them again after a break
     owner dies   its memory is gone: when the link is up again, the accepting shard hands over again all that is not settled
-    stop           whoever has delivered all it will says farewell, and keeps its spool open until it has heard the others' farewells
+    stop         whoever has delivered all it will says farewell, and keeps its spool open until it has heard the others' farewells
     accepter dies  the owner forgets what it had queued from it (except what is in flight) and is handed it anew
 
 Entries leave at the end of the turn of the loop that they came in. Outcomes wait for company, at most `GATHER` seconds, as nobody waits for
