@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from postwright.engine.intake import Visitor
+from postwright.engine.visitor import Visitor
 from postwright.model.address import parse_mailbox
 from postwright.model.reply import Reply
 from postwright.net.visit import PeerFacts
@@ -124,7 +124,7 @@ def test_a_size_that_is_too_big_is_refused_at_once(visitors: Any) -> None:
 
 def test_memory_full_of_contents_is_a_reason_to_wait(visitors: Any) -> None:
     visitor = visitors(relay())
-    visitor._intake.held = 1 << 40
+    visitor._intake.submissions.held = 1 << 40
     assert code(visitor.mail(mail())) == 452
 
 

@@ -40,7 +40,7 @@ def test_a_full_spool_says_452_and_keeps_nothing() -> None:
         assert (full.final.code, full.final.status) == (452, "4.3.1")
         assert (broken.final.code, broken.final.status) == (451, "4.3.0")
         assert not list(world.node.spool.live())
-        assert world.node.intake.held == 0
+        assert world.node.intake.submissions.held == 0
         assert not world.records
 
 

@@ -33,7 +33,7 @@ from postwright.engine import log as logs
 from postwright.engine import privileges, state_folder, systemd
 from postwright.engine.bus import Link, listen_unix
 from postwright.engine.control import ControlServer
-from postwright.engine.intake import check
+from postwright.engine.epoch import check
 from postwright.engine.listeners import ListenerSockets
 from postwright.engine.outside import spool_dirs
 from postwright.model.errors import PostwrightError

@@ -1,0 +1,81 @@
+"""What one generation of settings comes to for intake: compiled rules, shared replies, caches that live as long as the generation.
+
+Made once per reload and process, then only read; sessions keep the one that their transaction began with. Raises ValueError or OSError for
+settings that cannot be put in force (a pattern that is none, a certificate that cannot be read).
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from postwright.engine.tls_server import ServerTls
+from postwright.model.address import Address, parse_mailbox
+from postwright.model.errors import AddressError
+from postwright.model.reply import Reply
+from postwright.policy.access import AccessRules
+from postwright.policy.assign import vmta_of_address
+from postwright.policy.resolve import Resolved
+from postwright.policy.settings import Settings, SourceSettings
+from postwright.wire.options import ServerOptions
+
+
+class Epoch(Struct):
+    """Of one shard. The dictionaries are caches; their keys are ids of values that `resolved` keeps alive."""
+
+    resolved: Resolved
+    access: AccessRules
+    host: str
+    greeting: Reply
+    users_readable: bool
+    postmaster: Address | None
+    tls: ServerTls
+    options: dict[tuple[int, bool, bool, bool], ServerOptions] = {}
+    _remove: dict[int, frozenset[bytes]] = {}
+    _by_ip: dict[str, str] = {}
+
+    @property
+    def settings(self) -> Settings:
+        return self.resolved.settings
+
+    def removed(self, source: SourceSettings) -> frozenset[bytes]:
+        """`remove-header` of a source as the transformation wants it."""
+        found = self._remove.get(id(source))
+        if found is None:
+            found = self._remove[id(source)] = frozenset(name.lower().encode() for name in source.remove_header)
+        return found
+
+    def vmta_of(self, local: str) -> str:
+        """The virtual MTA whose source host is `local` (`default-virtual-mta by-smtp-source-ip`), or ""."""
+        if local not in self._by_ip:
+            self._by_ip[local] = vmta_of_address(self.resolved.settings.vmtas, local)
+        return self._by_ip[local]
+
+
+def make_epoch(resolved: Resolved) -> Epoch:
+    """Raises ValueError or OSError, naming what cannot be used."""
+    settings = resolved.settings
+    general = settings.general
+    host = general.host_name[0] if general.host_name else "localhost"
+    return Epoch(
+        resolved=resolved,
+        access=AccessRules(settings.relay_domains, settings.relay_addresses, general.host_name),
+        host=host,
+        greeting=Reply(220, "", (f"{host} (Postwright) ESMTP service ready",)),
+        users_readable=any(user.password for user in settings.users.values()),
+        postmaster=_postmaster(settings),
+        tls=ServerTls(settings),
+    )
+
+
+def check(settings: Settings) -> None:
+    """Could a shard put these in force? Raises ValueError or OSError, as it would (a certificate that cannot be read …)."""
+    make_epoch(Resolved(settings))
+
+
+def _postmaster(settings: Settings) -> Address | None:
+    if not settings.general.postmaster:
+        return None
+    try:
+        return parse_mailbox(settings.general.postmaster[0], smtputf8=True)
+    except AddressError:
+        return None

@@ -1,0 +1,150 @@
+"""Submissions: makes a stored message out of an accepted content.
+
+The order of effects is the promise of this program: content is transformed, committed to the spool, and only when the spool says that
+it is on disk is the client told 250 and the message scheduled. A spool that is full or broken means 452 or 451 and nothing is kept.
+It never asks who may send: that was decided at MAIL and RCPT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from postwright.content import trace
+from postwright.content.transform import Submission, prepare
+from postwright.engine.counters import Counters
+from postwright.engine.epoch import Epoch
+from postwright.model.envelope import Envelope
+from postwright.model.errors import SpoolFull
+from postwright.model.message import Arrival, ContentFacts, IdMaker, Message, SpoolRef, format_id
+from postwright.model.reply import Reply
+from postwright.net.clock import Clock
+from postwright.net.visit import Answer
+from postwright.policy.assign import VmtaChoice, choose_vmta
+from postwright.policy.settings import SourceSettings
+from postwright.store.spool import Spool
+
+FULL = Reply(452, "4.3.1", ("insufficient system storage, try again later",))
+BROKEN = Reply(451, "4.3.0", ("local error, try again later",))
+
+
+class Accepted(Protocol):
+    """Who is told of messages that are ours now."""
+
+    def accepted(self, message: Message, ref: SpoolRef) -> None: ...
+
+
+class Submissions:
+    """One per shard. `held` is how many octets of contents were handed to the spool and are not yet durable."""
+
+    def __init__(self, spool: Spool, target: Accepted, clock: Clock, ids: IdMaker, counters: Counters) -> None:
+        self.spool = spool
+        self.target = target
+        self.clock = clock
+        self.ids = ids
+        self.counters = counters
+        self.held = 0
+        self.loop = asyncio.get_running_loop()
+        self._turns: dict[str, int] = {}
+
+    def take(
+        self, epoch: Epoch, source: SourceSettings, envelope: Envelope, arrival: Arrival, content: bytes, facts: ContentFacts
+    ) -> Answer:
+        """250 2.6.0 with the id once the message is on disk; 550 5.5.0, 451 4.3.0 or 452 4.3.1 when it is not ours."""
+        now = self.clock.now()
+        message_id = self.ids.next(now)
+        text = format_id(message_id)
+        submission = _prepare(epoch, source, envelope, arrival, content, facts, text, now)
+        choice = _choose(epoch, source, submission.vmta_header, arrival.local)
+        if choice.error is not None:
+            self.counters.traffic.rejected += 1
+            return choice.error
+        if submission.envid is not None and not envelope.envid:
+            envelope.envid = submission.envid
+        if not envelope.ret and source.dsn_return_default != "system":
+            envelope.ret = "FULL" if source.dsn_return_default == "full" else "HDRS"
+        message = Message(
+            id=message_id,
+            received_at=now,
+            envelope=envelope,
+            facts=submission.facts,
+            arrival=arrival,
+            vmta=choice.vmta or self.member(choice.pool, choice.members),
+            pool=choice.pool,
+            job=submission.job or "",
+            suppress_dsn=source.suppress_local_dsn,
+        )
+        return self._commit(message, submission.parts, text)
+
+    def member(self, pool: str, members: tuple[str, ...]) -> str:
+        """The pool's next virtual MTA, round robin per shard."""
+        if not members:
+            return "{default}"
+        turn = self._turns.get(pool, 0)
+        self._turns[pool] = turn + 1
+        return members[turn % len(members)]
+
+    def _commit(self, message: Message, parts: tuple[bytes, ...], text: str) -> Answer:
+        size = message.facts.size
+        self.held += size
+        stored = self.spool.commit(message, parts)
+        reply: asyncio.Future[Reply] = self.loop.create_future()
+
+        def durable(done: asyncio.Future[SpoolRef]) -> None:
+            self.held -= size
+            error = asyncio.CancelledError() if done.cancelled() else done.exception()
+            if error is None:
+                answer = Reply(250, "2.6.0", (f"message received id={text}",))
+            else:
+                answer = FULL if isinstance(error, SpoolFull) else BROKEN
+            if not reply.done():  # the peer may be gone: the message is ours all the same
+                reply.set_result(answer)
+            if error is None:
+                traffic = self.counters.traffic
+                traffic.messages_in += 1
+                traffic.recipients_in += len(message.envelope.recipients)
+                traffic.bytes_in += size
+                self.target.accepted(message, done.result())
+
+        stored.add_done_callback(durable)
+        return reply
+
+
+def _choose(epoch: Epoch, source: SourceSettings, header: str | None, local: str) -> VmtaChoice:
+    settings = epoch.resolved.settings
+    by_ip = {local: epoch.vmta_of(local)} if source.default_virtual_mta == "by-smtp-source-ip" else {}
+    fallback = settings.general.invalid_virtual_mta_fallback
+    return choose_vmta(header, source, settings.vmtas, settings.pools, local, by_ip, fallback)
+
+
+def _prepare(
+    epoch: Epoch,
+    source: SourceSettings,
+    envelope: Envelope,
+    arrival: Arrival,
+    content: bytes,
+    facts: ContentFacts,
+    text: str,
+    now: float,
+) -> Submission:
+    host = epoch.host
+    received = b""
+    if source.add_received_header:
+        only = envelope.recipients[0].address.text if len(envelope.recipients) == 1 else ""
+        received = trace.received(arrival, host, text, only, now, source.hide_message_source)
+    return prepare(
+        content,
+        facts,
+        received=received,
+        add_message_id=trace.message_id_header(text, host) if source.add_message_id_header else b"",
+        add_date=trace.date_header(now) if source.add_date_header != "no" else b"",
+        date_override=source.add_date_header == "override",
+        process_vmta=source.process_x_virtual_mta,
+        retain_vmta=source.retain_x_virtual_mta,
+        process_job=source.process_x_job,
+        retain_job=source.retain_x_job,
+        jobid_header=source.jobid_header,
+        process_envid=source.process_x_envid,
+        remove=epoch.removed(source) if source.remove_header else frozenset(),
+        remove_received=source.remove_received_headers,
+    )

@@ -1,0 +1,184 @@
+"""A visitor: answers every question of one inbound session (`net.visit.Visit`).
+
+It decides by the rules of the epoch in force and never does work of its own: logins, admission and the making of a message are asked of
+those who do it. New settings count from a session's next transaction on.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Protocol
+
+from postwright.engine.counters import Counters
+from postwright.engine.epoch import Epoch
+from postwright.engine.submission import Submissions
+from postwright.model.address import Address
+from postwright.model.envelope import Envelope, Recipient
+from postwright.model.message import Arrival, ContentFacts
+from postwright.model.reply import Reply
+from postwright.net.visit import Answer, PeerFacts, SessionTimeouts
+from postwright.policy import passwords
+from postwright.policy.settings import ListenerSettings, SourceSettings
+from postwright.wire.events import MailFrom, RcptTo
+from postwright.wire.options import ServerOptions
+
+MAIL_OK = Reply(250, "2.1.0", ("MAIL ok",))
+RCPT_OK = Reply(250, "2.1.5", ("RCPT ok",))
+DATA_OK = Reply(354, "", ("send message",))
+AUTH_OK = Reply(235, "2.7.0", ("authentication succeeded",))
+AUTH_BAD = Reply(535, "5.7.8", ("authentication failed",))
+NO_TLS = Reply(454, "4.7.0", ("TLS is not available",))
+STOPPING = Reply(421, "4.3.2", ("service is stopping, try again later",))
+MEMORY = Reply(452, "4.3.2", ("server resources temporarily exhausted",))
+
+CONTENT_IN_MEMORY = 512 * 1024 * 1024
+
+
+class Host(Protocol):
+    """What a visitor needs of the shard's intake."""
+
+    epoch: Epoch
+    stopping: bool
+    counters: Counters
+    submissions: Submissions
+
+    def options(self, source: SourceSettings, listener: ListenerSettings, tls: bool, logged_in: bool) -> ServerOptions: ...
+
+
+class Visitor:
+    """One inbound session; see `net.visit.Visit` for what each method is asked."""
+
+    __slots__ = ("_arrival", "_envelope", "_epoch", "_intake", "_listener", "_name", "_peer", "_protocol", "_source", "_timeouts", "_user")
+
+    def __init__(self, intake: Host, listener: ListenerSettings, peer: PeerFacts) -> None:
+        self._intake = intake
+        self._listener = listener
+        self._peer = peer
+        self._user = ""
+        self._name = ""
+        self._protocol = "SMTP"
+        self._envelope: Envelope | None = None
+        self._arrival: Arrival | None = None
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Look up anew what holds for this session (at start, after login, after a reload)."""
+        epoch = self._epoch = self._intake.epoch
+        source = self._source = epoch.resolved.source(self._peer.peer, self._listener.source, self._user)
+        self._timeouts = SessionTimeouts(source.smtp_command_timeout, source.smtp_data_timeout)
+        self._arrival = None
+
+    # -- the session's questions -------------------------------------------------
+
+    def options(self) -> ServerOptions:
+        return self._intake.options(self._source, self._listener, bool(self._peer.tls), bool(self._user))
+
+    def timeouts(self) -> SessionTimeouts:
+        return self._timeouts
+
+    def greeting(self) -> Answer:
+        if self._intake.stopping:
+            return STOPPING
+        return self._epoch.access.greeting(self._source) or self._epoch.greeting
+
+    def ehlo(self, name: str, extended: bool) -> Answer:
+        self._name = name
+        self._protocol = "ESMTP" if extended else "SMTP"
+        self._arrival = None
+        self._envelope = None
+        return Reply(250, "", (self._epoch.host,))
+
+    def capabilities(self, offered: tuple[str, ...]) -> tuple[str, ...]:
+        return offered
+
+    def check_password(self, user: str, password: str) -> Answer:
+        known = self._epoch.resolved.settings.users.get(user.lower())
+        usable = known is not None and known.authentication_method == "password" and bool(known.password)
+        stored = known.password if known is not None and usable else None
+        return self._log_in(user) if passwords.check(stored, password) else self._refused_login(user)
+
+    def secret_for(self, user: str) -> str | None:
+        known = self._epoch.resolved.settings.users.get(user.lower())
+        if known is None or known.authentication_method != "password":
+            return None
+        return known.password or None
+
+    def authenticated(self, user: str, mechanism: str, proved: bool) -> Answer:
+        return self._log_in(user) if proved else self._refused_login(user)
+
+    def _log_in(self, user: str) -> Reply:
+        self._user = self._epoch.resolved.settings.users[user.lower()].name
+        self._refresh()
+        return AUTH_OK
+
+    def _refused_login(self, user: str) -> Reply:
+        self._intake.counters.traffic.rejected += 1
+        return AUTH_BAD
+
+    def start_tls(self) -> ssl.SSLContext | Reply:
+        return self._epoch.tls.context(self._listener) or NO_TLS
+
+    def tls_started(self, peer: PeerFacts) -> None:
+        self._peer = peer
+        self._name = ""
+        self._user = ""
+        self._envelope = None
+        self._refresh()
+
+    def mail(self, event: MailFrom) -> Answer:
+        if self._intake.stopping:
+            return STOPPING
+        if self._epoch is not self._intake.epoch:
+            self._refresh()
+        if self._intake.submissions.held > CONTENT_IN_MEMORY:
+            return MEMORY
+        refusal = self._epoch.access.on_mail(self._source, bool(self._user), bool(self._peer.tls), event.size)
+        if refusal is not None:
+            self._intake.counters.traffic.rejected += 1
+            return refusal
+        self._envelope = Envelope(event.address, [], event.ret, event.envid, event.body, event.smtputf8, event.size)
+        return MAIL_OK
+
+    def rcpt(self, event: RcptTo) -> Answer:
+        envelope = self._envelope
+        assert envelope is not None  # the wire engine lets no RCPT through without MAIL
+        address = event.address
+        refusal = self._epoch.access.on_rcpt(address, self._source, bool(self._user))
+        if refusal is not None:
+            self._intake.counters.traffic.rejected += 1
+            return refusal
+        if self._epoch.postmaster is not None and _for_postmaster(address) and self._epoch.access.is_ours(address):
+            address = self._epoch.postmaster
+        elif not address.domain:
+            address = Address(f"{address.text}@{self._epoch.host}", self._epoch.host.lower())
+        envelope.recipients.append(Recipient(address, event.notify, event.orcpt))
+        return RCPT_OK
+
+    def data(self) -> Answer:
+        return DATA_OK
+
+    def reset(self) -> None:
+        self._envelope = None
+
+    def closed(self) -> None:
+        self._envelope = None
+
+    def content(self, content: bytes, facts: ContentFacts) -> Answer:
+        envelope, self._envelope = self._envelope, None
+        assert envelope is not None
+        arrival = self._arrival or self._arrive()
+        return self._intake.submissions.take(self._epoch, self._source, envelope, arrival, content, facts)
+
+    def _arrive(self) -> Arrival:
+        peer = self._peer
+        protocol = self._protocol
+        if protocol == "ESMTP":
+            protocol += ("S" if peer.tls else "") + ("A" if self._user else "")
+        arrival = self._arrival = Arrival(
+            "smtp", peer.peer, peer.peer_port, self._name, peer.local, peer.local_port, protocol, self._user, peer.tls, peer.cipher
+        )
+        return arrival
+
+
+def _for_postmaster(address: Address) -> bool:
+    return address.local.lower() in ("postmaster", "abuse")
