@@ -200,8 +200,8 @@ async def test_refused() -> None:
         (errno.EMFILE, Fault.LOCAL),
     ],
 )
-def test_connect_failures(number: int, fault: Fault) -> None:
-    assert dialer_module._connect_failure(OSError(number, "why")) == Failure(Stage.CONNECT, None, fault, "why")
+def testconnect_failures(number: int, fault: Fault) -> None:
+    assert dialer_module.connect_failure(OSError(number, "why")) == Failure(Stage.CONNECT, None, fault, "why")
 
 
 async def test_out_of_sockets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ class Dialer:
         try:
             await task
         except OSError as error:
-            return _connect_failure(error)
+            return connect_failure(error)
         except asyncio.CancelledError:
             if late:
                 return Failure(Stage.CONNECT, None, Fault.TIMEOUT, f"no connection within {patience:g} s")
@@ -200,7 +200,7 @@ def _make_socket(route: Route) -> socket.socket | Failure:
     return sock
 
 
-def _connect_failure(error: OSError) -> Failure:
+def connect_failure(error: OSError) -> Failure:
     """ECONNREFUSED and the like, in the words of `Fault`."""
     if isinstance(error, ConnectionRefusedError):
         fault = Fault.REFUSED
