@@ -58,6 +58,7 @@ class Intake:
                 binary=source.allow_chunking,
                 smtputf8=source.allow_smtputf8,
                 starttls=can_tls,
+                bare=source.bare_line_ends,
                 auth=auth if epoch.resolved.settings.users else (),
                 limits=Limits(
                     message_size=source.max_message_size,

@@ -25,6 +25,8 @@ from postwright.policy.list_settings import (
     SubmissionResult,
     SubmissionRule,
 )
+from postwright.policy.oauth import ALGORITHMS as OAUTH_ALGORITHMS
+from postwright.policy.oauth import OauthProvider
 from postwright.policy.service_settings import (
     AcctFileSettings,
     Alias,
@@ -42,6 +44,7 @@ from postwright.policy.service_settings import (
 
 # given on to those who may import no more of policy than this module
 __all__ = [
+    "OAUTH_ALGORITHMS",
     "AcctFileSettings",
     "AddressList",
     "Alias",
@@ -54,6 +57,7 @@ __all__ = [
     "FilePassword",
     "HttpAccess",
     "HttpSettings",
+    "OauthProvider",
     "Origin",
     "ProcessorSettings",
     "ProxySettings",
@@ -209,6 +213,7 @@ class SourceSettings(Struct, frozen=True):
     retain_x_dkim_key: bool = False
     process_x_schedule: bool = False
     retain_x_schedule: bool = False
+    bare_line_ends: str = "refuse"
     smtp_command_timeout: float = 600.0
     smtp_data_timeout: float = 600.0
     allow_chunking: bool = True
@@ -449,6 +454,7 @@ class Settings(Struct, frozen=True):
     general: GeneralSettings = GeneralSettings()
     listeners: tuple[ListenerSettings, ...] = ()
     users: dict[str, UserSettings] = {}
+    oauth_providers: tuple[OauthProvider, ...] = ()
     sources: tuple[SourceBlock, ...] = ()
     relay_domains: tuple[str, ...] = ()
     relay_addresses: tuple[str, ...] = ()
