@@ -91,7 +91,10 @@ def test_bad(changed: dict[str, Any], error: str, reason: str) -> None:
     assert reason in judged.reason
 
 
-@pytest.mark.parametrize(("hint", "user"), [("", "Alice@corp.example"), ("alice@CORP.example", "Alice@corp.example"), ("bob@corp.example", "")])
+HINTS = [("", "Alice@corp.example"), ("alice@CORP.example", "Alice@corp.example"), ("bob@corp.example", "")]
+
+
+@pytest.mark.parametrize(("hint", "user"), HINTS)
 def test_the_user_that_the_client_names_must_be_the_tokens(hint: str, user: str) -> None:
     assert verdict({}, hint).user == user
 
@@ -113,7 +116,8 @@ def test_introspection_may_leave_out_issuer_and_end_but_not_contradict() -> None
     assert verdict({"aud": GONE, "iss": "https://x.example"}, provider=anybody, introspected=True).user == "Alice@corp.example"
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+JSON = st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 
 
 @given(st.dictionaries(st.sampled_from([*GOOD, "scp", "email_verified"]), JSON))

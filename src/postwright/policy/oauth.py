@@ -18,12 +18,14 @@ INVALID_TOKEN = "invalid_token"
 INSUFFICIENT_SCOPE = "insufficient_scope"
 LONGEST_NAME = 320  # octets of a user's name: the longest address there is
 
-# RFC 7518 section 3.1, RFC 8037, RFC 9864. No `none`, and no HMAC: with a public key for its secret anybody could sign (RFC 8725 section 2.1).
+# RFC 7518 section 3.1, RFC 8037, RFC 9864. No `none`, and no HMAC: whoever takes a public key for its secret lets anybody sign
+# (RFC 8725 section 2.1).
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "Ed448")
 
 
 class OauthProvider(Struct, frozen=True):
-    """`<oauth-provider NAME>` (ours). Times in seconds. `jwks` is a file or URL, `introspection_url` the endpoint of RFC 7662."""
+    """`<oauth-provider NAME>` (ours). Times in seconds. `jwks` is a file or URL, `introspection_url` the endpoint of RFC 7662;
+    no `algorithms` are all of `ALGORITHMS`."""
 
     name: str
     issuer: str = ""
@@ -34,7 +36,7 @@ class OauthProvider(Struct, frozen=True):
     client_secret: str = ""
     required_scopes: tuple[str, ...] = ()
     user_claim: tuple[str, ...] = ("email",)
-    algorithms: tuple[str, ...] = ALGORITHMS
+    algorithms: tuple[str, ...] = ()
     clock_leeway: float = 60.0
     cache_time: float = 300.0
     refresh_interval: float = 30.0

@@ -29,6 +29,7 @@ STRUCTS: dict[Scope, tuple[type[Struct], ...]] = {
     Scope.VMTA: (st.VmtaSettings,),
     Scope.POOL: (st.PoolSettings,),
     Scope.USER: (st.UserSettings,),
+    Scope.OAUTH_PROVIDER: (st.OauthProvider,),
     Scope.LISTENER: (st.ListenerSettings,),
     Scope.SPOOL: (st.SpoolSettings,),
     Scope.ACCT_FILE: (st.AcctFileSettings,),
@@ -166,9 +167,25 @@ def test_numbers() -> None:
     assert len({row.name for row in theirs}) == 388
     assert sum(len(row.scopes) for row in theirs) == 439
     assert sorted(row.name for row in TABLE if row.ours) == [
+        "accept-unknown-users",
+        "algorithms",
         "allow-open-relay",
         "allow-unsafe-spool",
+        "audience",
+        "ca-file",
+        "cache-time",
+        "client-id",
+        "client-secret",
+        "clock-leeway",
+        "introspection-url",
+        "issuer",
+        "jwks",
         "max-smtp-in-per-address",
+        "refresh-interval",
+        "request-timeout",
+        "required-scopes",
+        "source",
+        "user-claim",
         "vmta-domain-precedence",
     ]
 

@@ -29,6 +29,7 @@ _FILES: dict[str, Level] = {
     "smtp-server-tls-ca-file": "error",
     "tls-certificate": "error",
     "tls-ca-file": "error",
+    "ca-file": "error",
     "smtp-client-certificate": "error",
     "smtp-tls-ca-file": "error",
     "include-headers-from": "warning",

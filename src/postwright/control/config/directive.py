@@ -23,6 +23,7 @@ class Scope(Enum):
     VMTA = "virtual-mta"
     POOL = "virtual-mta-pool"
     USER = "smtp-user"
+    OAUTH_PROVIDER = "oauth-provider"
     LISTENER = "smtp-listener"
     SPOOL = "spool"
     ACCT_FILE = "acct-file"

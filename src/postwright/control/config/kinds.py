@@ -218,6 +218,7 @@ FILE = Kind("FILE", "the path of a file (in quotation marks if it holds blanks)"
 DIRECTORY = Kind("DIR", "the path of a folder (in quotation marks if it holds blanks)", _one(_word))
 DIRECTORIES = Kind("DIR DIR", "two folders", _pair(_word, "a folder", _one(_word)))
 FILE_PASSWORD = Kind("FILE [PASSWORD]", "a file, and the password of its key if it has one", rules.file_password)
+FILE_OR_URL = Kind("FILE|URL", "the path of a file, or a URL that begins with https://", _one(_file_or_url))
 FILE_OR_GLOB = Kind("FILE|GLOB|URL", "a file, a pattern of files such as /etc/postwright/conf.d/*.conf", _one(_file_or_url))
 URL = Kind("URL", "a URL that begins with http:// or https://", _one(_url))
 REGEX = Kind("/REGEX/", "a regular expression between slashes", _regex_only)
@@ -239,6 +240,12 @@ def CHOICE(*words: str) -> Kind:
         return found
 
     return Kind("|".join(words), f"one of {', '.join(words)}", _one(parse))
+
+
+@lru_cache
+def CHOICES(*words: str) -> Kind:
+    """A list of some of `words`."""
+    return Kind("WORD[,WORD...]", f"a list of some of {', '.join(words)}", _each(CHOICE(*words).parse))
 
 
 @lru_cache

@@ -39,6 +39,7 @@ _LEADS: dict[tuple[str, Scope], tuple[str, ...]] = {
     ("use-proxy", Scope.VMTA): ("proxy",),
     ("source", Scope.USER): ("source",),
     ("source", Scope.LISTENER): ("source",),
+    ("source", Scope.OAUTH_PROVIDER): ("source",),
     ("smtp-listener", Scope.GLOBAL): ("source",),
     ("mail-from", Scope.PATTERN_LIST): _TO_VMTA,
     ("rcpt-to", Scope.PATTERN_LIST): _TO_VMTA,

@@ -18,6 +18,7 @@ from postwright.control.config.directives import (
     http,
     inbound,
     lists,
+    oauth,
     signals,
     source,
     vmta,
@@ -27,6 +28,7 @@ from postwright.control.config.directives.blocks import BLOCKS
 TABLE: tuple[Directive, ...] = (
     *general.ROWS,
     *inbound.ROWS,
+    *oauth.ROWS,
     *source.ROWS,
     *vmta.ROWS,
     *domain_queue.ROWS,
