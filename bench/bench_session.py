@@ -23,7 +23,7 @@ import time
 from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
 from postwright.net.listener import Listener, SessionBook, bind
-from postwright.net.visit import Answer, PeerFacts, SessionTimeouts
+from postwright.net.visit import Answer, Login, PeerFacts, SessionTimeouts
 from postwright.wire.events import MailFrom, RcptTo
 from postwright.wire.options import ServerOptions
 
@@ -59,14 +59,9 @@ class AcceptAll:
     def capabilities(self, offered: tuple[str, ...]) -> tuple[str, ...]:
         return offered
 
-    def check_password(self, user: str, password: str) -> Answer:
-        return NO
-
-    def secret_for(self, user: str) -> str | asyncio.Future[str | None] | None:
-        return None
-
-    def authenticated(self, user: str, mechanism: str, proved: bool) -> Answer:
-        return NO
+    @property
+    def login(self) -> Login:
+        raise NotImplementedError("AUTH is not offered")
 
     def start_tls(self) -> Reply:
         return NO

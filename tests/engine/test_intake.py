@@ -75,16 +75,16 @@ def test_a_stopping_relay_greets_with_421_and_takes_no_more_mail(visitors: Any) 
 )
 def test_a_password_is_right_or_wrong_and_the_reply_does_not_say_why(visitors: Any, user: str, password: str, expected: int) -> None:
     visitor = visitors(login())
-    assert code(visitor.check_password(user, password)) == expected
+    assert code(visitor.login.check_password(user, password)) == expected
     visitor.mail(mail())
     assert code(visitor.rcpt(rcpt("you@example.com"))) == (250 if expected == 235 else 550)
 
 
 def test_secrets_for_mechanisms_that_prove_them(visitors: Any) -> None:
     visitor = visitors(login())
-    assert [visitor.secret_for(user) for user in ("foo", "cert", "nobody")] == ["barbaz", None, None]
-    assert code(visitor.authenticated("foo", "CRAM-MD5", False)) == 535
-    assert code(visitor.authenticated("foo", "CRAM-MD5", True)) == 235
+    assert [visitor.login.secret_for(user) for user in ("foo", "cert", "nobody")] == ["barbaz", None, None]
+    assert code(visitor.login.authenticated("foo", "CRAM-MD5", False)) == 535
+    assert code(visitor.login.authenticated("foo", "CRAM-MD5", True)) == 235
 
 
 def test_what_auth_offers(visitors: Any) -> None:
@@ -94,7 +94,7 @@ def test_what_auth_offers(visitors: Any) -> None:
     assert visitors(tight).options().auth == ()
     assert visitors(tight, tls="TLSv1.3").options().auth == ("CRAM-MD5", "PLAIN", "LOGIN")
     visitor = visitors(login())
-    visitor.check_password("foo", "barbaz")
+    visitor.login.check_password("foo", "barbaz")
     assert visitor.options().auth == ()
 
 
@@ -108,7 +108,7 @@ def test_tls_is_offered_with_a_certificate_only_and_makes_the_visitor_a_stranger
     visitor = visitors(settings)
     assert visitor.options().starttls
     assert isinstance(visitor.start_tls(), ssl.SSLContext)
-    visitor.check_password("foo", "barbaz")
+    visitor.login.check_password("foo", "barbaz")
     visitor.tls_started(replace(visitor._peer, tls="TLSv1.3"))
     visitor.mail(mail())
     assert code(visitor.rcpt(rcpt("you@example.com"))) == 550

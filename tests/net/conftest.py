@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from postwright.model.credentials import Exchanged, ScramKeys
 from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
 from postwright.net.visit import Answer, PeerFacts, SessionTimeouts
@@ -80,12 +81,33 @@ class ScriptedVisit:
     def capabilities(self, offered: tuple[str, ...]) -> tuple[str, ...]:
         return (*offered, "XTEST")
 
+    @property
+    def login(self) -> ScriptedVisit:
+        return self
+
     def check_password(self, user: str, password: str) -> Answer:
         right = self.secrets.get(user) == password
         return self._answer("check_password", user) or (WELCOME if right else WRONG)
 
     def secret_for(self, user: str) -> str | asyncio.Future[str | None] | None:
         return self._answer("secret_for", user) or self.secrets.get(user)
+
+    def scram_keys(self, user: str, hash: str) -> ScramKeys | asyncio.Future[ScramKeys]:
+        answer: ScramKeys = self._answer("scram_keys", user, hash)
+        return answer
+
+    def check_token(self, user: str, token: str) -> Answer:
+        return self._answer("check_token", user, token) or WRONG
+
+    def check_certificate(self, identity: str) -> Answer:
+        return self._answer("check_certificate", identity) or WRONG
+
+    def exchange(self, mechanism: str, context_id: str, data: bytes) -> asyncio.Future[Exchanged]:
+        answer: asyncio.Future[Exchanged] = self._answer("exchange", mechanism, context_id, data)
+        return answer
+
+    def exchange_over(self, context_id: str) -> None:
+        self._answer("exchange_over", context_id)
 
     def authenticated(self, user: str, mechanism: str, proved: bool) -> Answer:
         return self._answer("authenticated", user, mechanism, proved) or (WELCOME if proved else WRONG)

@@ -145,27 +145,6 @@ def test_greeting() -> None:
     assert nameless.text == "521 this host does not accept mail from you"
 
 
-ALL = ("CRAM-MD5", "PLAIN", "LOGIN")
-
-
-@pytest.mark.parametrize(
-    ("source", "tls", "secrets", "offered"),
-    [
-        (SourceSettings(), False, True, ("CRAM-MD5",)),
-        (SourceSettings(), False, False, ()),
-        (SourceSettings(), True, True, ALL),
-        (SourceSettings(), True, False, ("PLAIN", "LOGIN")),
-        (SourceSettings(allow_unencrypted_plain_auth=True), False, True, ALL),
-        (SourceSettings(allow_auth=False, allow_unencrypted_plain_auth=True), True, True, ()),
-        (SourceSettings(require_starttls_before_auth=True), False, True, ()),
-        (SourceSettings(require_starttls_before_auth=True, allow_unencrypted_plain_auth=True), False, True, ()),
-        (SourceSettings(require_starttls_before_auth=True), True, True, ALL),
-    ],
-)
-def test_mechanisms(source: SourceSettings, tls: bool, secrets: bool, offered: tuple[str, ...]) -> None:
-    assert RULES.mechanisms(source, tls, secrets) == offered
-
-
 @pytest.mark.parametrize("pattern", ["", "a b", "*.", "[*.]", "[10/99]", "[nonsense/8]", "x..y", "a@b.example"])
 def test_domain_patterns_that_mean_nothing(pattern: str) -> None:
     with pytest.raises(ValueError):

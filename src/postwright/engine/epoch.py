@@ -26,10 +26,9 @@ class Epoch(Struct):
     access: AccessRules
     host: str
     greeting: Reply
-    users_readable: bool
     postmaster: Address | None
     tls: ServerTls
-    options: dict[tuple[int, bool, bool, bool], ServerOptions] = {}
+    options: dict[tuple[int, bool, bool, bool, bool, bool], ServerOptions] = {}
     _remove: dict[int, frozenset[bytes]] = {}
     _by_ip: dict[str, str] = {}
 
@@ -61,7 +60,6 @@ def make_epoch(resolved: Resolved) -> Epoch:
         access=AccessRules(settings.relay_domains, settings.relay_addresses, general.host_name),
         host=host,
         greeting=Reply(220, "", (f"{host} (Postwright) ESMTP service ready",)),
-        users_readable=any(user.password for user in settings.users.values()),
         postmaster=_postmaster(settings),
         tls=ServerTls(settings),
     )

@@ -5,17 +5,24 @@ One session's questions are answered by its `Visitor`; an accepted content becom
 
 from __future__ import annotations
 
+import secrets
 import ssl
 from collections.abc import Callable
 from functools import partial
 
+from msgspec.structs import replace
+
+from postwright.engine.configured_users import ConfiguredUsers
 from postwright.engine.counters import Counters
 from postwright.engine.epoch import Epoch, make_epoch
+from postwright.engine.login import Acceptors, Credentials, Tokens
 from postwright.engine.submission import Accepted, Submissions
 from postwright.engine.visitor import Visitor
+from postwright.model.credentials import CredentialKinds
 from postwright.model.message import IdMaker
 from postwright.net.clock import Clock
 from postwright.net.visit import PeerFacts
+from postwright.policy.mechanisms import Connection, offered
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import ListenerSettings, SourceSettings
 from postwright.store.spool import Spool
@@ -32,10 +39,15 @@ class Intake:
         self.counters = counters
         self.stopping = False
         self.epoch: Epoch
+        self.credentials: Credentials
+        self.tokens: Tokens | None = None
+        self.acceptors: Acceptors | None = None
+        self.login_secret = secrets.token_bytes(32)
 
     def apply(self, resolved: Resolved) -> None:
         """Put settings in force. Raises ValueError or OSError (certificates) and then changes nothing."""
         self.epoch = make_epoch(resolved)
+        self.credentials = ConfiguredUsers(resolved.settings)
 
     def factory(self, listener: ListenerSettings) -> Callable[[PeerFacts], Visitor]:
         """What a listener's sessions are made with."""
@@ -45,21 +57,22 @@ class Intake:
         """The TLS context of a listener that speaks TLS from the first octet, else None."""
         return self.epoch.tls.context(listener) if listener.immediate_tls else None
 
-    def options(self, source: SourceSettings, listener: ListenerSettings, tls: bool, logged_in: bool) -> ServerOptions:
-        """What a session may use; shared by all sessions of the same kind."""
-        epoch = self.epoch
+    def options(self, epoch: Epoch, source: SourceSettings, listener: ListenerSettings, peer: PeerFacts, logged_in: bool) -> ServerOptions:
+        """What a session may use; shared by all sessions of the same kind. `source` is one of `epoch`, and lives as long."""
+        tls = bool(peer.tls)
         can_tls = not tls and source.allow_starttls and epoch.tls.available(listener)
-        key = (id(source), tls, logged_in, can_tls)
+        key = (id(source), logged_in, can_tls, tls, bool(peer.certificate), bool(peer.channel))
         found = epoch.options.get(key)
         if found is None:
-            auth = () if logged_in else epoch.access.mechanisms(source, tls, epoch.users_readable)
+            connection = Connection(tls, bool(peer.certificate), bool(peer.channel))
+            auth = () if logged_in else offered(source, connection, self._kinds())
             found = epoch.options[key] = ServerOptions(
                 chunking=source.allow_chunking,
                 binary=source.allow_chunking,
                 smtputf8=source.allow_smtputf8,
                 starttls=can_tls,
                 bare=source.bare_line_ends,
-                auth=auth if epoch.resolved.settings.users else (),
+                auth=auth,
                 limits=Limits(
                     message_size=source.max_message_size,
                     recipients=min(source.max_rcpt_per_message or RECIPIENTS_MOST, RECIPIENTS_MOST),
@@ -67,3 +80,17 @@ class Intake:
                 ),
             )
         return found
+
+    def credentials_changed(self) -> None:
+        """The stores may prove other things than before (a users file was read again): what AUTH offers is decided anew."""
+        self.epoch.options.clear()
+
+    def _kinds(self) -> CredentialKinds:
+        """What can be proved at all, in whatever way."""
+        accepted = self.acceptors.available if self.acceptors is not None else frozenset()
+        return replace(
+            self.credentials.kinds(),
+            tokens=self.tokens is not None and self.tokens.available,
+            ntlm="ntlm" in accepted,
+            gssapi="gssapi" in accepted,
+        )

@@ -9,24 +9,21 @@ from __future__ import annotations
 import ssl
 from typing import Protocol
 
-from postwright.engine.counters import Counters
 from postwright.engine.epoch import Epoch
+from postwright.engine.login import Login, LoginHost
 from postwright.engine.submission import Submissions
 from postwright.model.address import Address
 from postwright.model.envelope import Envelope, Recipient
 from postwright.model.message import Arrival, ContentFacts
 from postwright.model.reply import Reply
 from postwright.net.visit import Answer, PeerFacts, SessionTimeouts
-from postwright.policy import passwords
-from postwright.policy.settings import ListenerSettings, SourceSettings
+from postwright.policy.settings import ListenerSettings, SourceSettings, UserSettings
 from postwright.wire.events import MailFrom, RcptTo
 from postwright.wire.options import ServerOptions
 
 MAIL_OK = Reply(250, "2.1.0", ("MAIL ok",))
 RCPT_OK = Reply(250, "2.1.5", ("RCPT ok",))
 DATA_OK = Reply(354, "", ("send message",))
-AUTH_OK = Reply(235, "2.7.0", ("authentication succeeded",))
-AUTH_BAD = Reply(535, "5.7.8", ("authentication failed",))
 NO_TLS = Reply(454, "4.7.0", ("TLS is not available",))
 STOPPING = Reply(421, "4.3.2", ("service is stopping, try again later",))
 MEMORY = Reply(452, "4.3.2", ("server resources temporarily exhausted",))
@@ -34,27 +31,42 @@ MEMORY = Reply(452, "4.3.2", ("server resources temporarily exhausted",))
 CONTENT_IN_MEMORY = 512 * 1024 * 1024
 
 
-class Host(Protocol):
+class Host(LoginHost, Protocol):
     """What a visitor needs of the shard's intake."""
 
     epoch: Epoch
     stopping: bool
-    counters: Counters
     submissions: Submissions
 
-    def options(self, source: SourceSettings, listener: ListenerSettings, tls: bool, logged_in: bool) -> ServerOptions: ...
+    def options(
+        self, epoch: Epoch, source: SourceSettings, listener: ListenerSettings, peer: PeerFacts, logged_in: bool
+    ) -> ServerOptions: ...
 
 
 class Visitor:
     """One inbound session; see `net.visit.Visit` for what each method is asked."""
 
-    __slots__ = ("_arrival", "_envelope", "_epoch", "_intake", "_listener", "_name", "_peer", "_protocol", "_source", "_timeouts", "_user")
+    __slots__ = (
+        "_arrival",
+        "_envelope",
+        "_epoch",
+        "_intake",
+        "_listener",
+        "_name",
+        "_peer",
+        "_protocol",
+        "_source",
+        "_timeouts",
+        "_user",
+        "_user_source",
+    )
 
     def __init__(self, intake: Host, listener: ListenerSettings, peer: PeerFacts) -> None:
         self._intake = intake
         self._listener = listener
         self._peer = peer
         self._user = ""
+        self._user_source = ""
         self._name = ""
         self._protocol = "SMTP"
         self._envelope: Envelope | None = None
@@ -64,14 +76,14 @@ class Visitor:
     def _refresh(self) -> None:
         """Look up anew what holds for this session (at start, after login, after a reload)."""
         epoch = self._epoch = self._intake.epoch
-        source = self._source = epoch.resolved.source(self._peer.peer, self._listener.source, self._user)
+        source = self._source = epoch.resolved.source(self._peer.peer, self._listener.source, self._user, self._user_source)
         self._timeouts = SessionTimeouts(source.smtp_command_timeout, source.smtp_data_timeout)
         self._arrival = None
 
     # -- the session's questions -------------------------------------------------
 
     def options(self) -> ServerOptions:
-        return self._intake.options(self._source, self._listener, bool(self._peer.tls), bool(self._user))
+        return self._intake.options(self._epoch, self._source, self._listener, self._peer, bool(self._user))
 
     def timeouts(self) -> SessionTimeouts:
         return self._timeouts
@@ -91,29 +103,14 @@ class Visitor:
     def capabilities(self, offered: tuple[str, ...]) -> tuple[str, ...]:
         return offered
 
-    def check_password(self, user: str, password: str) -> Answer:
-        known = self._epoch.resolved.settings.users.get(user.lower())
-        usable = known is not None and known.authentication_method == "password" and bool(known.password)
-        stored = known.password if known is not None and usable else None
-        return self._log_in(user) if passwords.check(stored, password) else self._refused_login(user)
+    @property
+    def login(self) -> Login:
+        return Login(self._intake, self._peer, self._became)
 
-    def secret_for(self, user: str) -> str | None:
-        known = self._epoch.resolved.settings.users.get(user.lower())
-        if known is None or known.authentication_method != "password":
-            return None
-        return known.password or None
-
-    def authenticated(self, user: str, mechanism: str, proved: bool) -> Answer:
-        return self._log_in(user) if proved else self._refused_login(user)
-
-    def _log_in(self, user: str) -> Reply:
-        self._user = self._epoch.resolved.settings.users[user.lower()].name
+    def _became(self, user: UserSettings) -> None:
+        self._user = user.name
+        self._user_source = user.source
         self._refresh()
-        return AUTH_OK
-
-    def _refused_login(self, user: str) -> Reply:
-        self._intake.counters.traffic.rejected += 1
-        return AUTH_BAD
 
     def start_tls(self) -> ssl.SSLContext | Reply:
         return self._epoch.tls.context(self._listener) or NO_TLS
@@ -121,7 +118,7 @@ class Visitor:
     def tls_started(self, peer: PeerFacts) -> None:
         self._peer = peer
         self._name = ""
-        self._user = ""
+        self._user = self._user_source = ""
         self._envelope = None
         self._refresh()
 

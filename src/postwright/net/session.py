@@ -19,10 +19,10 @@ from typing import Any, Final, Protocol, cast
 import msgspec
 
 from postwright.model.reply import Reply
+from postwright.net.sasl_dialogue import AUTH_MALFORMED, Dialogue
 from postwright.net.visit import Answer, PeerFacts, Visit
 from postwright.wire import events, sasl
 from postwright.wire.events import Signal
-from postwright.wire.grammar import base64_encode
 from postwright.wire.refusals import NO_SUCH_MECHANISM
 from postwright.wire.server import SmtpServer
 from postwright.wire.server_states import State
@@ -38,8 +38,6 @@ HELP = Reply(214, "2.0.0", ("EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP S
 LOCAL_ERROR = Reply(451, "4.3.0", ("local error, try again later",))
 TIME_IS_UP = Reply(421, "4.4.2", ("waited too long, closing",))
 SHUTTING_DOWN = Reply(421, "4.3.2", ("service is stopping, try again later",))
-BAD_CREDENTIALS = Reply(535, "5.7.8", ("authentication failed",))
-AUTH_MALFORMED = Reply(501, "5.5.2", ("not what the mechanism wants",))
 
 NEVER: Final = float("inf")
 HANDSHAKE_TIMEOUT: Final = 60.0  # seconds; asyncio's own default
@@ -63,6 +61,7 @@ class ServerSession(asyncio.Protocol):
     """The asyncio protocol of one inbound connection. `deadline` is when the book gives it up, in the book's time."""
 
     __slots__ = (
+        "_auth",
         "_blocked",
         "_book",
         "_draining",
@@ -72,8 +71,6 @@ class ServerSession(asyncio.Protocol):
         "_loop",
         "_over",
         "_paused",
-        "_sasl",
-        "_sasl_name",
         "_timeouts",
         "_tls_context",
         "_transport",
@@ -100,8 +97,7 @@ class ServerSession(asyncio.Protocol):
         self._upgrade: asyncio.Task[None] | None = None
         self._held: list[bytes] = []
         self._kept = 0  # octets of content that the book counts for us
-        self._sasl: sasl.Mechanism | None = None
-        self._sasl_name = ""
+        self._auth: Dialogue | None = None
         self._draining = False
         self._over = False
 
@@ -154,6 +150,7 @@ class ServerSession(asyncio.Protocol):
         self._book.left(self)
         if self._waiting is not None:
             self._waiting.cancel()
+        self._auth_over()
         try:
             self.visit.closed()
         except Exception as broken:  # the visit is the caller's code, and the loop must go on
@@ -276,6 +273,7 @@ class ServerSession(asyncio.Protocol):
     def _failed(self, error: BaseException) -> None:
         """Somebody above raised: 451 to what was asked. Without a question open the fault is ours, and the session is not to be trusted."""
         self._report(error)
+        self._auth_over()
         if self._engine.owed is not None:
             self._engine.send_reply(LOCAL_ERROR)
         else:
@@ -339,56 +337,44 @@ class ServerSession(asyncio.Protocol):
         return self._reply(GOODBYE)
 
     def _on_rejected(self, event: events.Rejected) -> bool:
-        self._sasl = None
+        self._auth_over()
         if event.ends_transaction:
             self.visit.reset()
         return self._reply(event.reply)
 
-    # AUTH ------------------------------------------------------------------------------------------------------------
+    # AUTH: the dialogue's owner ---------------------------------------------------------------------------------------
 
     def _on_auth(self, event: events.Auth) -> bool:
-        mechanism = sasl.create(event.mechanism, sasl.SaslContext(self.peer.local, secrets.token_hex(16)))
+        mechanism = sasl.create(event.mechanism, self._sasl_context())
         if mechanism is None:
             return self._reply(NO_SUCH_MECHANISM)
-        self._sasl, self._sasl_name = mechanism, event.mechanism
-        return self._step(mechanism.start(event.initial))
+        dialogue = self._auth = Dialogue(self, self.visit.login, event.mechanism, mechanism)
+        return dialogue.start(event.initial)
+
+    def _sasl_context(self) -> sasl.SaslContext:
+        return sasl.SaslContext(self.peer.local, secrets.token_hex(16), bool(self.peer.tls))
 
     def _on_auth_response(self, event: events.AuthResponse) -> bool:
-        mechanism = self._sasl
-        return self._reply(AUTH_MALFORMED) if mechanism is None else self._step(mechanism.respond(event.data))
+        return self._reply(AUTH_MALFORMED) if self._auth is None else self._auth.respond(event.data)
 
-    def _step(self, step: sasl.Step) -> bool:
-        """Do what the mechanism asks for."""
-        visit = self.visit
-        match step:
-            case sasl.Challenge():
-                return self._reply(Reply(334, "", (base64_encode(step.data),)))
-            case sasl.CheckPassword():
-                if step.identity not in ("", step.user):
-                    return self._auth_done(BAD_CREDENTIALS)  # nobody may act as somebody else here (RFC 4616 section 2)
-                return self._auth_answer(visit.check_password(step.user, step.password))
-            case sasl.NeedSecret():
-                secret = visit.secret_for(step.user)
-                if isinstance(secret, asyncio.Future) or hasattr(secret, "add_done_callback"):
-                    return self._await(cast("asyncio.Future[str | None]", secret), self._with_secret)
-                return self._with_secret(secret)
-            case sasl.Failed(malformed=True):
-                return self._auth_done(AUTH_MALFORMED)
-            case sasl.Proved() | sasl.Failed():
-                proved = isinstance(step, sasl.Proved)
-                return self._auth_answer(visit.authenticated(step.user, self._sasl_name, proved))
+    def auth_challenge(self, reply: Reply) -> bool:
+        return self._reply(reply)
 
-    def _with_secret(self, secret: str | None) -> bool:
-        mechanism = self._sasl
-        return self._auth_done(AUTH_MALFORMED) if mechanism is None else self._step(mechanism.secret(secret))
+    def auth_await(self, future: asyncio.Future[Any], deliver: Callable[[Any], object]) -> bool:
+        return self._await(future, deliver)
 
-    def _auth_answer(self, answer: Answer) -> bool:
-        return self._auth_done(answer) if isinstance(answer, Reply) else self._await(answer, self._auth_done)
-
-    def _auth_done(self, reply: Reply) -> bool:
-        self._sasl = None
+    def auth_done(self, reply: Reply) -> bool:
+        self._auth_over()
         self._refresh()
         return self._reply(reply)
+
+    def _auth_over(self) -> None:
+        if self._auth is not None:
+            dialogue, self._auth = self._auth, None
+            try:
+                dialogue.close()
+            except Exception as error:  # it tells the visit, and whatever ends the dialogue must be done
+                self._report(error)
 
     # TLS -------------------------------------------------------------------------------------------------------------
 

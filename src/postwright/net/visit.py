@@ -3,7 +3,7 @@
 The session (`net.session`) never decides anything; it asks a `Visit`. A method answers at once with a value, or returns an
 `asyncio.Future` and the session reads no further until it is done. A method that raises, or a Future that fails, is answered
 451 4.3.0 (after `content` the transaction is over all the same). When the peer is gone, a Future awaited by the session is cancelled:
-shield what must not be.
+shield what must not be. What AUTH asks is a face of its own, `Login`: most sessions never need it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from postwright.model.credentials import Exchanged, ScramKeys
 from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
 from postwright.wire.events import MailFrom, RcptTo
@@ -24,7 +25,11 @@ Answer = Reply | asyncio.Future[Reply]
 
 
 class PeerFacts(Struct, frozen=True, gc=False):
-    """Both ends of a session as plain IP texts and ports; `tls` such as "TLSv1.3" and `cipher`, "" without TLS."""
+    """Both ends of a session as plain IP texts and ports; `tls` such as "TLSv1.3" and `cipher`, "" without TLS.
+
+    `certificate`: the verified client certificate, DER, b"" when none was shown. `channel`: the types of channel binding that this
+    connection has (RFC 5929, RFC 9266); their values are computed when somebody logs in with one.
+    """
 
     peer: str
     peer_port: int
@@ -32,6 +37,8 @@ class PeerFacts(Struct, frozen=True, gc=False):
     local_port: int
     tls: str = ""
     cipher: str = ""
+    certificate: bytes = b""
+    channel: tuple[str, ...] = ()
 
 
 class SessionTimeouts(Struct, frozen=True, gc=False):
@@ -42,6 +49,39 @@ class SessionTimeouts(Struct, frozen=True, gc=False):
 
     command: float = 600.0
     data: float = 600.0
+
+
+class Login(Protocol):
+    """What a session asks while somebody logs in: one dialogue at a time, a final answer of 235 meaning that the visit is now logged in.
+
+    For an unknown user every method takes the way, and about the time, that it takes for a wrong password.
+    """
+
+    def check_password(self, user: str, password: str) -> Answer:
+        """235 2.7.0 if that is the password (the visit is then logged in), else 535 5.7.8. For PLAIN and LOGIN."""
+
+    def secret_for(self, user: str) -> str | asyncio.Future[str | None] | None:
+        """The shared secret of `user` for mechanisms that prove it (CRAM-MD5); None if there is no such user."""
+
+    def scram_keys(self, user: str, hash: str) -> ScramKeys | asyncio.Future[ScramKeys]:
+        """What is stored of the password of `user` for SCRAM with `hash` ("SHA-1", "SHA-256"). For an unknown user keys that nobody can
+        prove, and that are the same each time."""
+
+    def check_token(self, user: str, token: str) -> Answer:
+        """235 if the bearer token is good for `user` (RFC 7628; "" when only the token says who), else 535 5.7.8."""
+
+    def check_certificate(self, identity: str) -> Answer:
+        """235 if the client certificate of this connection proves a user, and `identity` is "" or that user (EXTERNAL)."""
+
+    def exchange(self, mechanism: str, context_id: str, data: bytes) -> asyncio.Future[Exchanged]:
+        """Octets of the client for the acceptor of `mechanism` ("NTLM", "GSSAPI", "GSS-SPNEGO"); `context_id` names this dialogue."""
+
+    def exchange_over(self, context_id: str) -> None:
+        """The dialogue has ended, well or not: the acceptor's context may be forgotten."""
+
+    def authenticated(self, user: str, mechanism: str, proved: bool) -> Answer:
+        """The end of a mechanism that proves by itself (`secret_for`, `scram_keys`, `exchange`): 235 if `proved`, else 535; the visit is
+        then logged in as `user`."""
 
 
 class Visit(Protocol):
@@ -66,14 +106,9 @@ class Visit(Protocol):
     def capabilities(self, offered: tuple[str, ...]) -> tuple[str, ...]:
         """The EHLO lines to show, given those which the options make true; normally `offered` itself."""
 
-    def check_password(self, user: str, password: str) -> Answer:
-        """235 2.7.0 if that is the password (the visit is then logged in), else 535 5.7.8. For PLAIN and LOGIN."""
-
-    def secret_for(self, user: str) -> str | asyncio.Future[str | None] | None:
-        """The shared secret of `user` for mechanisms that prove it (CRAM-MD5); None if there is no such user."""
-
-    def authenticated(self, user: str, mechanism: str, proved: bool) -> Answer:
-        """The end of a mechanism that used `secret_for`: 235 if `proved`, else 535; the visit is then logged in as `user`."""
+    @property
+    def login(self) -> Login:
+        """Who answers AUTH. Asked for when a client says AUTH, not before."""
 
     def start_tls(self) -> ssl.SSLContext | Reply:
         """The context to shake hands with, or why not (454 4.7.0, 502 5.5.1)."""

@@ -1,4 +1,4 @@
-"""Who may speak to us, log in how, and have mail sent where: the answers to the greeting, MAIL and RCPT, and what AUTH offers.
+"""Who may speak to us, and have mail sent where: the answers to the greeting, MAIL and RCPT.
 
 Compiled once per settings, then asked for values; nothing is looked up, remembered or logged. A pattern that means nothing is a ValueError
 at construction; afterwards every question has an answer. None means that there is nothing against it.
@@ -44,17 +44,6 @@ class AccessRules:
         """521 where `smtp-service` is off for this source."""
         return None if source.smtp_service else self._refusal
 
-    def mechanisms(self, source: SourceSettings, tls: bool, has_plain_secrets: bool) -> tuple[str, ...]:
-        """What AUTH offers now, strongest first.
-
-        Nothing without `allow-auth`, nor before TLS with `require-starttls-before-auth`. PLAIN and LOGIN show the password, so they
-        need TLS or `allow-unencrypted-plain-auth`. CRAM-MD5 needs passwords that we can read (`has_plain_secrets`).
-        """
-        if not source.allow_auth or (source.require_starttls_before_auth and not tls):
-            return ()
-        plain = tls or source.allow_unencrypted_plain_auth
-        return _MECHANISMS[has_plain_secrets, plain]
-
     def on_mail(self, source: SourceSettings, authenticated: bool, tls: bool, declared_size: int) -> Reply | None:
         """552 5.3.4 when `declared_size` (octets, 0 if not said) is above `max-message-size` (RFC 1870 section 6.1).
 
@@ -95,12 +84,3 @@ def _is_routed(local: str) -> bool:
     `allow_untrusted_routing`); an address that `relay-address` lists is meant as it stands.
     """
     return "%" in local or "!" in local or "@" in local
-
-
-# (passwords can be read, a password may be shown) -> mechanisms
-_MECHANISMS: dict[tuple[bool, bool], tuple[str, ...]] = {
-    (False, False): (),
-    (False, True): ("PLAIN", "LOGIN"),
-    (True, False): ("CRAM-MD5",),
-    (True, True): ("CRAM-MD5", "PLAIN", "LOGIN"),
-}

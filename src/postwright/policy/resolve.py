@@ -110,15 +110,13 @@ class Resolved:
         self._vmtas = {name: _DomainIndex(vmta.domains) for name, vmta in settings.vmtas.items()}
         self._pools = {name: _DomainIndex(pool.domains) for name, pool in settings.pools.items()}
         self._queues: dict[tuple[int, ...], DomainSettings] = {}
-        self._networks = [
-            (ipaddress.ip_network(block.network), block.assignments) for block in settings.sources if block.network
-        ]
+        self._networks = [(ipaddress.ip_network(block.network), block.assignments) for block in settings.sources if block.network]
         self._networks.sort(key=lambda entry: entry[0].prefixlen)
         self._named: dict[str, Scope] = {}
         for block in settings.sources:
             if not block.network:
                 self._named.setdefault(block.name.lower(), {}).update(block.assignments)
-        self._sources: dict[tuple[str, str, str], SourceSettings] = {}
+        self._sources: dict[tuple[str, str, str, str], SourceSettings] = {}
         self._shared_sources: dict[tuple[int, ...], SourceSettings] = {}
 
     # -- names --------------------------------------------------------------------
@@ -167,12 +165,15 @@ class Resolved:
 
     # -- sources ------------------------------------------------------------------
 
-    def source(self, peer: str, named: str = "", user: str = "") -> SourceSettings:
-        """The settings for a client at `peer` on a listener with source `named`, logged in as `user` ("" if not)."""
-        key = (peer, named, user)
+    def source(self, peer: str, named: str = "", user: str = "", bound: str = "") -> SourceSettings:
+        """The settings for a client at `peer` on a listener with source `named`, logged in as `user` ("" if not).
+
+        `bound` is the named source of a user whom the configuration does not know (a file, a look-up); of one whom it knows, it says.
+        """
+        key = (peer, named, user, bound)
         found = self._sources.get(key)
         if found is None:
-            scopes = self._source_scopes(peer, named, user)
+            scopes = self._source_scopes(peer, named, user, bound)
             shared = tuple(map(id, scopes))
             found = self._shared_sources.get(shared)
             if found is None:
@@ -182,7 +183,7 @@ class Resolved:
             self._sources[key] = found
         return found
 
-    def _source_scopes(self, peer: str, named: str, user: str) -> list[Scope]:
+    def _source_scopes(self, peer: str, named: str, user: str, bound: str = "") -> list[Scope]:
         scopes: list[Scope] = []
         if peer:
             address = ipaddress.ip_address(peer)
@@ -192,7 +193,7 @@ class Resolved:
         names = [named]
         if user:
             known = self.settings.users.get(user.lower())
-            names += ["{auth}", known.source if known is not None else ""]
+            names += ["{auth}", known.source if known is not None else bound]
         scopes += [self._named[name.lower()] for name in names if name.lower() in self._named]
         return scopes
 

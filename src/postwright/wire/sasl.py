@@ -1,90 +1,56 @@
 """SASL mechanisms as a server speaks them, without I/O: responses in, steps out.
 
-A mechanism never looks anything up and never compares a password that somebody else stores: it says what it needs
-(`CheckPassword`, `NeedSecret`) and the caller asks. Randomness comes in as an argument. Malformed input is a `Failed` step, never an
-exception. What users typed is never in a repr. Further mechanisms are added with `register`.
+A mechanism never looks anything up and never compares a password that somebody else stores: it says what it needs (`sasl_steps`) and the
+caller asks. Randomness comes in as an argument. Malformed input is a `Failed` step, never an exception. What users typed is never in a
+repr. Further mechanisms are added with `register`.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from typing import Protocol
 
-from msgspec import Struct
+from postwright.wire.sasl_steps import (
+    MALFORMED,
+    Challenge,
+    CheckCertificate,
+    CheckPassword,
+    CheckToken,
+    Exchange,
+    Failed,
+    Mechanism,
+    NeedScramKeys,
+    NeedSecret,
+    Proved,
+    SaslContext,
+    Step,
+    Unasked,
+)
 
-
-class Challenge(Struct, frozen=True, gc=False):
-    """Send `data` (base64 on the wire, 334) and give the answer to `respond`."""
-
-    data: bytes
-
-
-class CheckPassword(Struct, frozen=True, gc=False):
-    """The client claims to be `user` and shows `password`: whoever stores passwords decides. `identity` is the one to act as, or ""."""
-
-    user: str
-    password: str
-    identity: str = ""
-
-    def __repr__(self) -> str:
-        return f"CheckPassword(user={self.user!r})"
-
-
-class NeedSecret(Struct, frozen=True, gc=False):
-    """The shared secret of `user` is needed to go on: give it, or None if there is none, to `secret`."""
-
-    user: str
-
-
-class Proved(Struct, frozen=True, gc=False):
-    """The client has proved to be `user`."""
-
-    user: str
-
-
-class Failed(Struct, frozen=True, gc=False):
-    """It has not. `malformed`: what came is not what the mechanism wants (501), rather than wrong (535)."""
-
-    user: str = ""
-    malformed: bool = False
-
-
-Step = Challenge | CheckPassword | NeedSecret | Proved | Failed
-MALFORMED = Failed(malformed=True)
+__all__ = [
+    "MALFORMED",
+    "Challenge",
+    "CheckCertificate",
+    "CheckPassword",
+    "CheckToken",
+    "CramMd5",
+    "Exchange",
+    "Failed",
+    "Login",
+    "Mechanism",
+    "NeedScramKeys",
+    "NeedSecret",
+    "Plain",
+    "Proved",
+    "SaslContext",
+    "Step",
+    "create",
+    "mechanisms",
+    "register",
+]
 
 
-class SaslContext(Struct, frozen=True, gc=False):
-    """What a mechanism may know: the server's `host` name, and a fresh `nonce` that nobody can foresee (16 octets or more, hex)."""
-
-    host: str
-    nonce: str
-
-    def __repr__(self) -> str:
-        return f"SaslContext(host={self.host!r})"
-
-
-class Mechanism(Protocol):
-    """One dialogue. `start` first, then `respond` after each Challenge and `secret` after NeedSecret, until another step."""
-
-    def start(self, initial: bytes | None) -> Step:
-        """`initial` is the initial response, None if the client sent none."""
-
-    def respond(self, response: bytes) -> Step:
-        """The client's answer to the last challenge."""
-
-    def secret(self, secret: str | None) -> Step:
-        """The answer to NeedSecret."""
-
-
-class _Stepwise:
-    """What mechanisms that do not ask for a secret share."""
-
-    def secret(self, secret: str | None) -> Step:
-        return Failed()
-
-
-class Plain(_Stepwise):
+class Plain(Unasked):
     """PLAIN, RFC 4616: `[authzid] NUL authcid NUL password`."""
 
     def start(self, initial: bytes | None) -> Step:
@@ -101,7 +67,7 @@ class Plain(_Stepwise):
         return CheckPassword(user, password, identity)
 
 
-class Login(_Stepwise):
+class Login(Unasked):
     """LOGIN (draft-murchison-sasl-login): user name, then password. An initial response is the user name."""
 
     def __init__(self) -> None:
@@ -123,7 +89,7 @@ class Login(_Stepwise):
         return CheckPassword(self._user, text)
 
 
-class CramMd5:
+class CramMd5(Unasked):
     """CRAM-MD5, RFC 2195: `user SP hex(HMAC-MD5(secret, challenge))`. It needs the secret itself, which one-way hashes cannot give."""
 
     def __init__(self, context: SaslContext) -> None:
