@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from postwright.engine.tickets import Tickets
 from postwright.engine.tls_server import ServerTls
 from postwright.model.address import Address, parse_mailbox
 from postwright.model.errors import AddressError
@@ -50,7 +51,7 @@ class Epoch(Struct):
         return self._by_ip[local]
 
 
-def make_epoch(resolved: Resolved) -> Epoch:
+def make_epoch(resolved: Resolved, tickets: Tickets | None = None) -> Epoch:
     """Raises ValueError or OSError, naming what cannot be used."""
     settings = resolved.settings
     general = settings.general
@@ -61,7 +62,7 @@ def make_epoch(resolved: Resolved) -> Epoch:
         host=host,
         greeting=Reply(220, "", (f"{host} (Postwright) ESMTP service ready",)),
         postmaster=_postmaster(settings),
-        tls=ServerTls(settings),
+        tls=ServerTls(settings, tickets),
     )
 
 

@@ -17,6 +17,7 @@ from postwright.engine.counters import Counters
 from postwright.engine.epoch import Epoch, make_epoch
 from postwright.engine.login import Acceptors, Credentials, Tokens
 from postwright.engine.submission import Accepted, Submissions
+from postwright.engine.tickets import Tickets
 from postwright.engine.visitor import Visitor
 from postwright.model.credentials import CredentialKinds
 from postwright.model.message import IdMaker
@@ -38,6 +39,7 @@ class Intake:
         self.submissions = Submissions(spool, accepted, clock, ids, counters)
         self.counters = counters
         self.stopping = False
+        self.tickets = Tickets()
         self.epoch: Epoch
         self.credentials: Credentials
         self.tokens: Tokens | None = None
@@ -46,7 +48,7 @@ class Intake:
 
     def apply(self, resolved: Resolved) -> None:
         """Put settings in force. Raises ValueError or OSError (certificates) and then changes nothing."""
-        self.epoch = make_epoch(resolved)
+        self.epoch = make_epoch(resolved, self.tickets)
         self.credentials = ConfiguredUsers(resolved.settings)
 
     def factory(self, listener: ListenerSettings) -> Callable[[PeerFacts], Visitor]:

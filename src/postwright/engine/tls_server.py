@@ -1,60 +1,152 @@
-"""TLS contexts for our own listeners: certificates, versions and ciphers out of the settings, each loaded once per generation.
+"""TLS of our own listeners: contexts out of the settings, chosen by the name that a client asks for, made anew when their files change.
 
-Raises OSError or ssl.SSLError, naming the file, when a certificate cannot be used; a reload then keeps the old generation.
+Listeners with the same rules share a context. Raises OSError or ValueError, naming the file, when settings cannot be put in force; a reload
+then keeps the old generation. A file that becomes unusable later keeps the contexts that there are: `refresh` says so once, and sessions
+never notice.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
+from collections.abc import Callable
+from typing import Any
 
+from msgspec import Struct
+
+from postwright.engine import certificates
+from postwright.engine.tickets import Tickets
+from postwright.engine.tls_context import make_context
+from postwright.model.errors import PostwrightError
+from postwright.policy.server_tls import ServerTlsRules, has_certificate, rules_of
 from postwright.policy.settings import ListenerSettings, Settings
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+class Refreshed(Struct, frozen=True):
+    """What came of files that have changed; `error` is "" when the new ones are in use."""
+
+    files: tuple[str, ...]
+    error: str = ""
+
+
+class _Made(Struct):
+    """A context, the octets of what it trusts, and its files as they were when it was made, and as they were at the last look."""
+
+    context: ssl.SSLContext
+    trusts: bytes
+    made: Stamp
+    seen: Stamp
 
 
 class ServerTls:
     """Contexts by listener. Without a certificate TLS is not available, and STARTTLS not offered."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._general = settings.general
-        self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
+    def __init__(self, settings: Settings, tickets: Tickets | None = None) -> None:
+        self._settings = settings
+        self._tickets = tickets or Tickets()
+        self._made: dict[ServerTlsRules, _Made] = {}
+        self._rules: dict[ListenerSettings, ServerTlsRules | None] = {}
         for listener in settings.listeners:
-            if self.available(listener):
-                self.context(listener)
+            self.context(listener)
 
     def available(self, listener: ListenerSettings) -> bool:
         """Is there a certificate for this listener?"""
-        return bool(listener.tls_certificate or self._general.smtp_server_tls_certificate)
+        return has_certificate(self._settings.general, listener)
 
     def context(self, listener: ListenerSettings) -> ssl.SSLContext | None:
-        """The listener's context, or None without a certificate."""
-        general = self._general
-        certificate = listener.tls_certificate or general.smtp_server_tls_certificate
-        if not certificate:
+        """The listener's context as of now, or None without a certificate."""
+        if listener not in self._rules:
+            self._rules[listener] = rules_of(self._settings, listener)
+        rules = self._rules[listener]
+        if rules is None:
             return None
-        own = bool(listener.tls_certificate)
-        password = listener.tls_certificate_password if own else general.smtp_server_tls_certificate_password
-        old = (
-            (listener.tls_allow_tlsv1, listener.tls_allow_tlsv1_1)
-            if own
-            else (general.smtp_server_tls_allow_tlsv1, general.smtp_server_tls_allow_tlsv1_1)
-        )
-        ciphers = listener.tls_ciphers or general.smtp_server_tls_ciphers
-        key = (certificate, password, str(old), ciphers)
-        found = self._contexts.get(key)
+        found = self._made.get(rules)
         if found is None:
-            found = self._contexts[key] = _context(certificate, password, old, ciphers)
-        return found
+            found = self._made[rules] = self._make(rules, _stamp(rules))
+        return found.context
+
+    def refresh(self) -> list[Refreshed]:
+        """Look at the files (a stat each); make anew what has changed and has rested since the last look. For a timer."""
+        told = [self._look(rules, made) for rules, made in self._made.items()]
+        return [one for one in told if one is not None]
+
+    def rekey(self) -> None:
+        """Give every context the ticket keys of the time and secret in force."""
+        for rules, made in self._made.items():
+            self._tickets.give(made.context, rules, made.trusts)
+
+    def own_files(self) -> list[tuple[str, str]]:
+        """Our own certificates in use, with the passwords of their keys."""
+        return list({one.file: (one.file, one.password) for rules in self._made for one in (rules.certificate, *rules.others)}.values())
+
+    def _make(self, rules: ServerTlsRules, stamp: Stamp) -> _Made:
+        """Raises OSError or ValueError."""
+        try:
+            context = make_context(rules, rules.certificate)
+            if rules.others:
+                context.sni_callback = _chooser(rules)
+            trusts = b"".join(_octets(file) for file in (rules.ca_file, *rules.users) if file)
+        except PostwrightError as error:
+            raise OSError(str(error)) from error
+        self._tickets.give(context, rules, trusts)
+        return _Made(context, trusts, stamp, stamp)
+
+    def _look(self, rules: ServerTlsRules, made: _Made) -> Refreshed | None:
+        now = _stamp(rules)
+        if now == made.made:
+            made.seen = now
+            return None
+        if now != made.seen:  # it may still be being written: wait for a look at which nothing moves
+            made.seen = now
+            return None
+        made.made = now  # whatever comes of it, it is tried and told once
+        changed = rules.files
+        try:
+            fresh = self._make(rules, now)
+        except (OSError, ValueError) as error:
+            return Refreshed(changed, str(error))
+        made.context, made.trusts = fresh.context, fresh.trusts
+        return Refreshed(changed)
 
 
-def _context(certificate: str, password: str, old: tuple[bool, bool], ciphers: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        # a password function, so that OpenSSL never asks a terminal that is not there
-        context.load_cert_chain(certificate, password=lambda: password)
-    except (OSError, ssl.SSLError) as error:
-        raise OSError(f"the certificate {certificate} cannot be used: {error}") from error
-    versions = ssl.TLSVersion
-    context.minimum_version = versions.TLSv1 if old[0] else versions.TLSv1_1 if old[1] else versions.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    if ciphers and ciphers != "HIGH:!ADH:@STRENGTH":
-        context.set_ciphers(ciphers)
-    return context
+def _octets(file: str) -> bytes:
+    return certificates.pem_text(certificates.read(file).certificates).encode()
+
+
+def _stamp(rules: ServerTlsRules) -> Stamp:
+    found = []
+    for file in rules.files:
+        try:
+            facts = os.stat(file)
+            found.append((file, facts.st_mtime_ns, facts.st_size, facts.st_ino))
+        except OSError:
+            found.append((file, 0, 0, 0))
+    return tuple(found)
+
+
+def _chooser(rules: ServerTlsRules) -> Callable[[Any, str | None, ssl.SSLContext], None]:
+    """What `sni_callback` is: two look-ups in a table that was made beforehand. A name that nobody has is served by the default."""
+    exact: dict[str, ssl.SSLContext] = {}
+    below: dict[str, ssl.SSLContext] = {}
+    for certificate in rules.others:
+        context = make_context(rules, certificate)
+        for name in certificates.names(certificates.read(certificate.file).certificates[0]):
+            table = below if name.startswith("*.") else exact
+            table.setdefault(name.removeprefix("*."), context)
+    for name in certificates.names(certificates.read(rules.certificate.file).certificates[0]):
+        exact.pop(name, None)  # the default goes before the others for its own names
+    return _choose(exact, below)
+
+
+def _choose(exact: dict[str, ssl.SSLContext], below: dict[str, ssl.SSLContext]) -> Callable[[Any, str | None, ssl.SSLContext], None]:
+    def choose(session: Any, name: str | None, context: ssl.SSLContext) -> None:
+        if name is None:
+            return
+        name = name.lower()
+        found = exact.get(name) or below.get(name.partition(".")[2])
+        if found is not None:
+            session.context = found
+
+    return choose

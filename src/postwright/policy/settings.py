@@ -116,6 +116,7 @@ class GeneralSettings(Struct, frozen=True):
     spool_delete_corrupted: bool = False
     smtp_server_tls_certificate: str = ""
     smtp_server_tls_certificate_password: str = ""
+    smtp_server_tls_sni_certificate: tuple[FilePassword, ...] = ()
     smtp_server_tls_ca_file: str = ""
     smtp_server_tls_allow_tlsv1: bool = False
     smtp_server_tls_allow_tlsv1_1: bool = False
@@ -142,7 +143,7 @@ class GeneralSettings(Struct, frozen=True):
 
 
 class ListenerSettings(Struct, frozen=True):
-    """`smtp-listener`, either form. Empty TLS fields inherit from the `smtp-server-tls-*` directives."""
+    """`smtp-listener`, either form. TLS fields that are empty or None inherit from the `smtp-server-tls-*` directives."""
 
     address: str
     port: int = 25
@@ -152,10 +153,11 @@ class ListenerSettings(Struct, frozen=True):
     tls_certificate: str = ""
     tls_certificate_password: str = ""
     tls_ca_file: str = ""
-    tls_allow_tlsv1: bool = False
-    tls_allow_tlsv1_1: bool = False
-    tls_allow_tlsv1_2: bool = True
-    tls_allow_tlsv1_3: bool = True
+    tls_sni_certificate: tuple[FilePassword, ...] = ()
+    tls_allow_tlsv1: bool | None = None
+    tls_allow_tlsv1_1: bool | None = None
+    tls_allow_tlsv1_2: bool | None = None
+    tls_allow_tlsv1_3: bool | None = None
     tls_ciphers: str = ""
     tls_tlsv1_3_ciphersuites: str = ""
     origin: Origin = Origin()
