@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from postwright.engine.auth_frames import AuthTalk
 from postwright.model.message import SpoolRef
 from postwright.store.spool import Mark
 
@@ -145,4 +146,4 @@ class GivenBack(Struct, tag="given-back"):
 
 
 Talk = Join | HandOver | Outcomes | OutcomesStored | Farewell | Stale | GivenBack
-Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Talk
+Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Talk | AuthTalk

@@ -31,6 +31,7 @@ from msgspec import Struct
 from postwright.engine import frames as f
 from postwright.engine import log as logs
 from postwright.engine import privileges, state_folder, systemd
+from postwright.engine.auth_process import AuthProcess
 from postwright.engine.bus import Link, listen_unix
 from postwright.engine.control import ControlServer
 from postwright.engine.epoch import check
@@ -94,6 +95,7 @@ class Supervisor:
         self._log_file = logs.LogFile(_log_path(self.settings), self.settings.general.log_file_world_readable)
         self.log: structlog.stdlib.BoundLogger = logs.configure(self._log_file, options.debug, process="supervisor")
         self._sockets = ListenerSockets()
+        self._auth = AuthProcess(options.state_dir, options.user, self.log)
         self._tasks: set[asyncio.Task[None]] = set()
         self._drainer: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Future[f.Answer]] = {}
@@ -120,11 +122,12 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn_task(self._reload_logged()))
-        helpers = [loop.create_task(self._tick()), loop.create_task(self._await_ready(announce))]
+        helpers = [loop.create_task(work) for work in (self._tick(), self._await_ready(announce), self._auth.attend())]
         # what goes wrong in keeping a shard is a defect: better no relay, which is seen, than one with fewer shards
         await asyncio.gather(*[self._keep(shard) for shard in self._shards])
         for task in helpers:
             task.cancel()
+        await self._auth.stop()
         await control.stop()
         self.log.info("stopped")
         return 0
@@ -139,6 +142,7 @@ class Supervisor:
         self._find_left_mail()
         self._sockets.update(self.settings)
         privileges.prepare(self.settings, options.state_dir, options.user)
+        self._open_auth()
         path = options.state_dir / "control.sock"
         control = ControlServer(self)
         await control.start(listen_unix(path))
@@ -150,6 +154,12 @@ class Supervisor:
         except (OSError, ValueError) as error:
             raise LoadFailed([str(error)]) from error
         return control
+
+    def _open_auth(self) -> None:
+        try:
+            self._auth.open(self.settings)
+        except ValueError as error:
+            raise LoadFailed([str(error)]) from error
 
     def _find_left_mail(self) -> None:
         """Mail of earlier runs in folders that are not configured any more, or of more shards than were asked for, is not left alone."""
@@ -295,6 +305,7 @@ class Supervisor:
             settings = await asyncio.to_thread(self._load)
             settings = state_folder.with_left_spools(settings, self._options.state_dir)
             check(settings)
+            self._auth.reload(settings)
             self._sockets.update(settings)  # the last that may fail, as it takes effect
         except LoadFailed as error:
             return error.problems

@@ -140,6 +140,7 @@ class GeneralSettings(Struct, frozen=True):
     sync_msg_create: bool = True
     sync_msg_update: bool = True
     vmta_domain_precedence: str = "virtual-mta"
+    pam_service: str = "smtp"
 
 
 class ListenerSettings(Struct, frozen=True):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from postwright.control.config.directive import Directive, Scope, State
 from postwright.control.config.directives import (
+    admission,
+    credentials,
     domain_dkim,
     domain_queue,
     domain_smtp,
@@ -28,6 +30,7 @@ from postwright.control.config.directives.blocks import BLOCKS
 TABLE: tuple[Directive, ...] = (
     *general.ROWS,
     *inbound.ROWS,
+    *credentials.ROWS,
     *oauth.ROWS,
     *source.ROWS,
     *vmta.ROWS,

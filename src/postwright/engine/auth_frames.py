@@ -1,0 +1,79 @@
+"""The words between the shards, the login helper and the supervisor. Plain values; what a person typed is in no repr.
+
+Shards ask the helper (`CheckPam`, `ExchangeStep`, `ExchangeOver`) and hear `Checked` or `ExchangeTold`, found again by `number`. The
+supervisor tells the helper what to work with (`Equip`) and hears what a person should know (`Noticed`). They are frames of the bus.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class CheckPam(Struct, tag="check-pam"):
+    """Shard to helper: may `user` log in with `password`, says the PAM service of the configuration?"""
+
+    number: int
+    user: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"CheckPam(number={self.number}, user={self.user!r})"
+
+
+class ExchangeStep(Struct, tag="exchange-step"):
+    """Shard to helper: the client's next octets in the dialogue `context` of an acceptor of that `kind` ("ntlm", "gssapi").
+
+    The first step of a context makes it. `context` is the shard's own number; contexts of two shards never meet.
+    """
+
+    number: int
+    kind: str
+    context: int
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"ExchangeStep(number={self.number}, kind={self.kind!r}, context={self.context}, {len(self.data)} octets)"
+
+
+class ExchangeOver(Struct, tag="exchange-over"):
+    """Shard to helper: nobody will ask about this context any more. No answer."""
+
+    context: int
+
+
+class Checked(Struct, tag="checked"):
+    """Helper to shard: `ok`, or refused; with an `error` nobody knows, and the login may be tried again later (454 4.7.0)."""
+
+    number: int
+    ok: bool
+    error: str = ""
+
+
+class ExchangeTold(Struct, tag="exchange-told"):
+    """Helper to shard: octets for the client; with `done` the dialogue is over, and `ok` says whether it proved to be `user`."""
+
+    number: int
+    data: bytes
+    user: str = ""
+    done: bool = False
+    ok: bool = False
+    error: str = ""
+
+    def __repr__(self) -> str:
+        return f"ExchangeTold(number={self.number}, done={self.done}, ok={self.ok}, error={self.error!r})"
+
+
+class Equip(Struct, tag="equip"):
+    """Supervisor to helper, at its start and at each reload: what it works with. Never a pickle: the helper may be root's."""
+
+    pam_service: str = "smtp"
+
+
+class Noticed(Struct, tag="noticed"):
+    """Helper to supervisor: something for the log, without secrets."""
+
+    event: str
+    detail: str = ""
+
+
+AuthTalk = CheckPam | ExchangeStep | ExchangeOver | Checked | ExchangeTold | Equip | Noticed
