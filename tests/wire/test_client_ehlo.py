@@ -41,3 +41,14 @@ def test_binarymime_without_chunking_is_of_no_use() -> None:
 def test_no_lines_at_all() -> None:
     assert read_helo(Reply(250, "", ())) == Capabilities()
     assert read_ehlo(Reply(250, "", ()), SessionOptions()) == Capabilities(extended=True)
+
+
+def test_limits_of_rfc_9422() -> None:
+    def limits(line: str) -> tuple[int | None, int | None]:
+        found = read_ehlo(Reply(250, "", ("mx.example", line)), SessionOptions())
+        return found.rcpt_max, found.mail_max
+
+    assert limits("LIMITS RCPTMAX=20 MAILMAX=5") == (20, 5)
+    assert limits("limits mailmax=7") == (None, 7)
+    for odd in ("LIMITS", "LIMITS RCPTMAX=", "LIMITS RCPTMAX=0", "LIMITS RCPTMAX=-1", "LIMITS RCPTMAX=9999999", "LIMITS RCPTMAX=²"):
+        assert limits(odd) == (None, None)

@@ -27,8 +27,39 @@ class Recipient(Struct, gc=False):
     orcpt: str = ""
 
 
+class MailExtras(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What MAIL asks of delivery by the extensions after RFC 3461, as it is said on the wire: times to come are seconds from now.
+
+    `require_tls` RFC 8689; `hold_for` seconds and `hold_until` Unix seconds (RFC 4865), None when not said; `by` seconds and "R", "N",
+    "RT" or "NT" (RFC 2852); `priority` -9 to 9 (RFC 6710).
+    """
+
+    require_tls: bool = False
+    hold_for: int | None = None
+    hold_until: float | None = None
+    by: tuple[int, str] | None = None
+    priority: int | None = None
+
+
+class Wishes(Struct, frozen=True, omit_defaults=True):
+    """The same as the envelope keeps it: in absolute time, with what we granted; and when the message may be sent (`x-schedule`).
+
+    `held` is for reports: `for;3600` or `until;2030-01-01T00:00:00Z` (RFC 4865 section 5), "" if it was not asked for. `deadline`
+    Unix seconds, 0 for none, and `deadline_mode` as in `MailExtras.by`. `windows` (start, end) in order, empty for any time.
+    """
+
+    require_tls: bool = False
+    held: str = ""
+    not_before: float = 0.0
+    deadline: float = 0.0
+    deadline_mode: str = ""
+    priority: int | None = None
+    windows: tuple[tuple[float, float], ...] = ()
+
+
 class Envelope(Struct):
-    """`ret` is "", "FULL" or "HDRS"; `body` "7BIT", "8BITMIME" or "BINARYMIME"; `declared_size` octets, 0 if not said."""
+    """`ret` is "", "FULL" or "HDRS"; `body` "7BIT", "8BITMIME" or "BINARYMIME"; `declared_size` octets, 0 if not said.
+    `wishes` None where the sender asks for nothing special, as most do."""
 
     reverse_path: Address
     recipients: list[Recipient]
@@ -37,3 +68,4 @@ class Envelope(Struct):
     body: str = "7BIT"
     smtputf8: bool = False
     declared_size: int = 0
+    wishes: Wishes | None = None

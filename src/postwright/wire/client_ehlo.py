@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from postwright.model.envelope import MailExtras
 from postwright.model.outcome import Failure, Fault, Stage
 from postwright.model.reply import Reply
 from postwright.model.route import SessionOptions
@@ -43,7 +44,18 @@ def read_ehlo(reply: Reply, options: SessionOptions) -> Capabilities:
         starttls="STARTTLS" in offers,
         enhanced_status_codes="ENHANCEDSTATUSCODES" in offers,
         auth=tuple(dict.fromkeys(offers.get("AUTH", ()))),
+        rcpt_max=_limit(offers, "RCPTMAX="),
+        mail_max=_limit(offers, "MAILMAX="),
     )
+
+
+def _limit(offers: dict[str, list[str]], name: str) -> int | None:
+    """A value of LIMITS, RFC 9422 section 3; a malformed one, or 0, is no limit that could be kept."""
+    for word in offers.get("LIMITS", ()):
+        value = word.removeprefix(name)
+        if value != word and value.isascii() and value.isdecimal() and len(value) <= 6 and int(value):
+            return int(value)
+    return None
 
 
 def read_helo(reply: Reply) -> Capabilities:
@@ -78,9 +90,20 @@ def misfit(transaction: Transaction, offered: Capabilities) -> Failure | None:
         return _lacking("8BITMIME: the content has octets above 127")
     if offered.size and facts.size > offered.size:
         return _lacking(f"SIZE: {facts.size} octets, the receiver takes {offered.size}")
+    extras = transaction.extras
+    if extras is not None and (lacking := _misfit_extras(extras, offered)):
+        return _lacking(lacking)
     if transaction.smtputf8 and not offered.smtputf8 and needs_smtputf8(transaction):
         return _lacking("SMTPUTF8: an address or header field goes beyond ASCII")
     return None
+
+
+def _misfit_extras(extras: MailExtras, offered: Capabilities) -> str:
+    if extras.require_tls and "REQUIRETLS" not in offered.keywords:
+        return "REQUIRETLS: the sender wants TLS on the whole way"  # RFC 8689 section 4.2.1
+    if extras.by is not None and extras.by[1].startswith("R") and "DELIVERBY" not in offered.keywords:
+        return "DELIVERBY: the sender wants the message back unless it arrives in time"  # RFC 2852 section 4
+    return ""
 
 
 def _lacking(detail: str) -> Failure:

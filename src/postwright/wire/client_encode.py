@@ -15,6 +15,7 @@ from postwright.wire.body import stuff
 from postwright.wire.client_ehlo import needs_smtputf8
 from postwright.wire.client_states import Capabilities, Transaction
 from postwright.wire.grammar import xtext_encode
+from postwright.wire.mail_extras import words
 
 _EVENTS = ((Notify.SUCCESS, "SUCCESS"), (Notify.FAILURE, "FAILURE"), (Notify.DELAY, "DELAY"))
 
@@ -69,6 +70,8 @@ def _mail(transaction: Transaction, offered: Capabilities, options: SessionOptio
             line += f" RET={transaction.ret}"
         if transaction.envid:
             line += f" ENVID={xtext_encode(transaction.envid)}"
+    if transaction.extras is not None:
+        line += words(transaction.extras, offered.keywords)
     return line + "\r\n"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from postwright.model.address import Address
-from postwright.model.envelope import Recipient
+from postwright.model.envelope import MailExtras, Recipient
 from postwright.model.message import ContentFacts
 from postwright.model.outcome import Failure, Stage, TransactionResult
 
@@ -42,7 +42,8 @@ class Transaction(Struct, gc=False):
     """One MAIL to end of data, as the caller wants it sent.
 
     `content` in pieces, CRLF lines, not dot-stuffed, as one pass found it to be (`facts` speaks of all pieces together); it is
-    sent as it is. `ret` "", "FULL" or "HDRS" and `envid` not xtext-encoded (RFC 3461); `body` as the submitter declared it.
+    sent as it is. `ret` "", "FULL" or "HDRS" and `envid` not xtext-encoded (RFC 3461); `body` as the submitter declared it; `extras`
+    what else MAIL is to ask, as far as it is offered.
     """
 
     reverse_path: Address
@@ -53,13 +54,15 @@ class Transaction(Struct, gc=False):
     envid: str = ""
     body: str = "7BIT"
     smtputf8: bool = False
+    extras: MailExtras | None = None
 
 
 class Capabilities(Struct, frozen=True, gc=False):
     """What the receiver offered in its last EHLO, less what the options told us to ignore.
 
     `name` what it calls itself; `keywords` the EHLO keywords as offered, upper case, nothing ignored (dlvEsmtpAvailable);
-    `size` octets, 0 when it names no limit (RFC 1870); `auth` mechanism names, upper case.
+    `size` octets, 0 when it names no limit (RFC 1870); `auth` mechanism names, upper case; `rcpt_max` recipients of a transaction and
+    `mail_max` transactions of a session (RFC 9422), None when not said.
     """
 
     name: str = ""
@@ -76,6 +79,8 @@ class Capabilities(Struct, frozen=True, gc=False):
     starttls: bool = False
     enhanced_status_codes: bool = False
     auth: tuple[str, ...] = ()
+    rcpt_max: int | None = None
+    mail_max: int | None = None
 
 
 class Ready(Struct, frozen=True, gc=False):

@@ -16,8 +16,10 @@ from postwright.model.address import NULL_PATH, Address, parse_mailbox
 from postwright.model.envelope import Notify
 from postwright.model.errors import AddressError
 from postwright.model.reply import Reply
+from postwright.wire import mail_extras
 from postwright.wire.events import Auth, Helo, MailFrom, RcptTo
 from postwright.wire.grammar import GrammarError, base64_decode, match_mail, match_rcpt, split_parameters, xtext_decode
+from postwright.wire.mail_extras import Refused, bad, unknown
 from postwright.wire.options import ServerOptions
 
 MAIL_SYNTAX = Reply(501, "5.5.4", ("Syntax: MAIL FROM:<address> [parameters]",))
@@ -31,23 +33,7 @@ NOT_UTF8_MAIL = Reply(553, "5.6.7", ("a non-ASCII address needs SMTPUTF8",))
 
 # What each extension adds to a command line: SIZE 26 (RFC 1870), BODY 17 (RFC 6152), RET and ENVID 116, NOTIFY and ORCPT 528
 # (RFC 3461 section 4), AUTH 500 (RFC 4954 section 5), SMTPUTF8 10 (RFC 6531 section 3.4).
-LINE_EXTRA = {b"MAIL": 26 + 17 + 116 + 500 + 10, b"RCPT": 528}
-
-
-class _Refused(Exception):
-    """Carries a reply from a parameter's parser to `parse_mail` or `parse_rcpt`; never leaves this module."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.text)
-        self.reply = reply
-
-
-def _bad(text: str) -> _Refused:
-    return _Refused(Reply(501, "5.5.4", (text,)))
-
-
-def _unknown(keyword: str) -> _Refused:
-    return _Refused(Reply(555, "5.5.4", (f"{keyword} is not supported here",)))
+LINE_EXTRA = {b"MAIL": 26 + 17 + 116 + 500 + 10 + mail_extras.LINE_EXTRA, b"RCPT": 528}
 
 
 # MAIL ----------------------------------------------------------------------------------------------------------------
@@ -55,53 +41,53 @@ def _unknown(keyword: str) -> _Refused:
 
 def _size(value: str | None, options: ServerOptions) -> int:
     if value is None or not value.isascii() or not value.isdigit() or len(value) > 20:
-        raise _bad("SIZE wants a number")
+        raise bad("SIZE wants a number")
     size = int(value)
     limit = options.limits.message_size
     if limit is not None and size > limit:
-        raise _Refused(TOO_BIG)
+        raise Refused(TOO_BIG)
     return size
 
 
 def _body(value: str | None, options: ServerOptions) -> str:
     if not options.eight_bit:
-        raise _unknown("BODY")
+        raise unknown("BODY")
     body = value.upper() if value else ""
     if body in ("7BIT", "8BITMIME") or (body == "BINARYMIME" and options.binary and options.chunking):
         return body
-    raise _bad("BODY is not one that is supported here")
+    raise bad("BODY is not one that is supported here")
 
 
 def _ret(value: str | None, options: ServerOptions) -> str:
     if not options.dsn:
-        raise _unknown("RET")
+        raise unknown("RET")
     ret = value.upper() if value else ""
     if ret not in ("FULL", "HDRS"):
-        raise _bad("RET wants FULL or HDRS")
+        raise bad("RET wants FULL or HDRS")
     return ret
 
 
 def _envid(value: str | None, options: ServerOptions) -> str:
     if not options.dsn:
-        raise _unknown("ENVID")
+        raise unknown("ENVID")
     if value is None or len(value) > 100:  # RFC 3461 section 4.4
-        raise _bad("ENVID wants up to 100 characters of xtext")
+        raise bad("ENVID wants up to 100 characters of xtext")
     return xtext_decode(value)
 
 
 def _smtputf8(value: str | None, options: ServerOptions) -> bool:
     if not options.smtputf8:
-        raise _unknown("SMTPUTF8")
+        raise unknown("SMTPUTF8")
     if value is not None:
-        raise _bad("SMTPUTF8 takes no value")
+        raise bad("SMTPUTF8 takes no value")
     return True
 
 
 def _auth_param(value: str | None, options: ServerOptions) -> str:
     if not options.auth:
-        raise _unknown("AUTH")
+        raise unknown("AUTH")
     if value is None:
-        raise _bad("AUTH wants a mailbox or <>")
+        raise bad("AUTH wants a mailbox or <>")
     mailbox = xtext_decode(value)
     if mailbox != "<>":
         parse_mailbox(mailbox, smtputf8=True)
@@ -116,6 +102,11 @@ _MAIL: dict[str, tuple[str, _Parser]] = {
     "ENVID": ("envid", _envid),
     "SMTPUTF8": ("smtputf8", _smtputf8),
     "AUTH": ("auth", _auth_param),
+    "REQUIRETLS": ("require_tls", mail_extras.require_tls),
+    "HOLDFOR": ("hold_for", mail_extras.hold_for),
+    "HOLDUNTIL": ("hold_until", mail_extras.hold_until),
+    "BY": ("by", mail_extras.by),
+    "MT-PRIORITY": ("priority", mail_extras.priority),
 }
 
 
@@ -132,12 +123,13 @@ def parse_mail(argument: str, options: ServerOptions, authenticated: bool = Fals
             # RFC 4954 section 5 has AUTH= from whoever has logged in (Sendmail always says it), though AUTH is offered no more.
             options = replace(options, auth=("PLAIN",))
         values = _parameters(rest, _MAIL, options)
+        extras = mail_extras.gather(values)
         utf8 = bool(values.get("smtputf8"))
         address = parse_mailbox(mailbox, smtputf8=utf8) if mailbox else NULL_PATH
-        return MailFrom(address, **values)
+        return MailFrom(address, **values, extras=extras)
     except AddressError as error:
         return _address_refusal(mailbox, "5.1.7", str(error))
-    except _Refused as refused:
+    except Refused as refused:
         return refused.reply
 
 
@@ -146,14 +138,14 @@ def parse_mail(argument: str, options: ServerOptions, authenticated: bool = Fals
 
 def _notify(value: str | None, options: ServerOptions) -> int:
     if not options.dsn:
-        raise _unknown("NOTIFY")
+        raise unknown("NOTIFY")
     flags = Notify.ABSENT
     for word in (value or "").upper().split(","):
         if word not in ("NEVER", "SUCCESS", "FAILURE", "DELAY"):
-            raise _bad("NOTIFY wants NEVER, or a list of SUCCESS, FAILURE, DELAY")
+            raise bad("NOTIFY wants NEVER, or a list of SUCCESS, FAILURE, DELAY")
         flags |= Notify[word]
     if flags & Notify.NEVER and flags != Notify.NEVER:
-        raise _bad("NOTIFY=NEVER stands alone")  # RFC 3461 section 4.1
+        raise bad("NOTIFY=NEVER stands alone")  # RFC 3461 section 4.1
     return int(flags)
 
 
@@ -163,14 +155,14 @@ _embedded = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
 
 def _orcpt(value: str | None, options: ServerOptions) -> str:
     if not options.dsn:
-        raise _unknown("ORCPT")
+        raise unknown("ORCPT")
     kind, semicolon, address = (value or "").partition(";")
     if not semicolon or not address or len(kind) + len(address) > 500 or _orcpt_type(kind) is None:
-        raise _bad("ORCPT wants type;address in xtext")
+        raise bad("ORCPT wants type;address in xtext")
     if kind.lower() != "utf-8":
         return f"{kind};{xtext_decode(address)}"
     if not address.isascii() and not options.smtputf8:
-        raise _bad("ORCPT wants type;address in xtext")
+        raise bad("ORCPT wants type;address in xtext")
     return f"{kind};{_unitext(address)}"
 
 
@@ -180,9 +172,9 @@ def _unitext(address: str) -> str:
     try:
         text = _embedded.sub(lambda point: chr(int(point[1], 16)), text)
     except (ValueError, OverflowError):
-        raise _bad("ORCPT names a character that does not exist") from None
+        raise bad("ORCPT names a character that does not exist") from None
     if not text.isprintable():  # also true of surrogates, which could never be encoded again
-        raise _bad("ORCPT holds a character that is not printable")
+        raise bad("ORCPT holds a character that is not printable")
     return text
 
 
@@ -202,7 +194,7 @@ def parse_rcpt(argument: str, options: ServerOptions, smtputf8: bool) -> RcptTo 
         return RcptTo(_forward_path(mailbox, smtputf8), **values)
     except AddressError as error:
         return _address_refusal(mailbox, "5.1.3", str(error))
-    except _Refused as refused:
+    except Refused as refused:
         return refused.reply
 
 
@@ -221,12 +213,12 @@ def _parameters(text: str, table: dict[str, tuple[str, _Parser]], options: Serve
         for keyword, value in split_parameters(text).items():
             entry = table.get(keyword)
             if entry is None:
-                raise _unknown(keyword[:40])
+                raise unknown(keyword[:40])
             values[entry[0]] = entry[1](value, options)
     except GrammarError as error:
-        raise _bad(str(error)) from None
+        raise bad(str(error)) from None
     except AddressError:
-        raise _bad("AUTH wants a mailbox or <>") from None
+        raise bad("AUTH wants a mailbox or <>") from None
     return values
 
 

@@ -11,6 +11,7 @@ from enum import Enum
 from msgspec import Struct
 
 from postwright.model.address import Address
+from postwright.model.envelope import MailExtras
 from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
 
@@ -35,7 +36,7 @@ class MailFrom(Struct, frozen=True, gc=False):
 
     `size` octets, 0 if not said (RFC 1870); `body` "7BIT", "8BITMIME" (RFC 6152) or "BINARYMIME" (RFC 3030); `ret` "",
     "FULL" or "HDRS" and `envid`, xtext decoded (RFC 3461); `smtputf8` (RFC 6531); `auth` the AUTH= mailbox decoded,
-    "<>" if the client does not know, "" if not said (RFC 4954 section 5).
+    "<>" if the client does not know, "" if not said (RFC 4954 section 5); `extras` what else was asked, None if nothing.
     """
 
     address: Address
@@ -45,6 +46,7 @@ class MailFrom(Struct, frozen=True, gc=False):
     envid: str = ""
     smtputf8: bool = False
     auth: str = ""
+    extras: MailExtras | None = None
 
 
 class RcptTo(Struct, frozen=True, gc=False):

@@ -14,7 +14,7 @@ class Limits(Struct, frozen=True):
     `command_line` is RFC 5321 section 4.5.3.1.4 (each extension adds its share); `auth_line` RFC 4954 section 4;
     `text_line` section 4.5.3.1.6, without CRLF. `errors` counts what the engine rejected, `junk` commands that bring no
     mail (NOOP, RSET, VRFY, HELP ...); both start again after each accepted message. `hops` bounds Received fields
-    (section 6.3).
+    (section 6.3); `mails` MAIL commands of a session, `rcpt_domains` different domains among the recipients asked for in one transaction.
     """
 
     command_line: int = 512
@@ -25,6 +25,23 @@ class Limits(Struct, frozen=True):
     errors: int | None = 20
     junk: int | None = 100
     hops: int | None = 100
+    mails: int | None = None
+    rcpt_domains: int | None = None
+
+
+class Offers(Struct, frozen=True):
+    """Extensions that only some clients are offered.
+
+    `requiretls` RFC 8689 (the caller offers it inside TLS only); `hold` seconds that a message may be held at most (RFC 4865), 0: not
+    offered; `deliverby` RFC 2852; `mt_priority` RFC 6710; `limits` are words such as "RCPTMAX=100"
+    (RFC 9422), which the caller takes from the limits that are worth telling.
+    """
+
+    requiretls: bool = False
+    hold: int = 0
+    deliverby: bool = False
+    mt_priority: bool = False
+    limits: tuple[str, ...] = ()
 
 
 class ServerOptions(Struct, frozen=True):
@@ -44,6 +61,7 @@ class ServerOptions(Struct, frozen=True):
     auth: tuple[str, ...] = ()
     bare: str = "refuse"
     limits: Limits = Limits()
+    offers: Offers = Offers()
 
     def capabilities(self, authenticated: bool) -> tuple[str, ...]:
         """The EHLO lines that these options make true, in PowerMTA's order (powermta.md section 6)."""
@@ -60,5 +78,16 @@ class ServerOptions(Struct, frozen=True):
             (auth, bool(self.auth) and not authenticated),
             (f"SIZE {size or 0}", True),
             ("DSN", self.dsn),
+        )
+        return tuple([line for line, on in lines if on]) + self._more()
+
+    def _more(self) -> tuple[str, ...]:
+        offers = self.offers
+        lines = (
+            ("REQUIRETLS", offers.requiretls),
+            (f"FUTURERELEASE {offers.hold}", offers.hold > 0),  # who knows the time puts the date behind it
+            ("DELIVERBY", offers.deliverby),
+            ("MT-PRIORITY", offers.mt_priority),
+            ("LIMITS " + " ".join(offers.limits), bool(offers.limits)),
         )
         return tuple([line for line, on in lines if on])

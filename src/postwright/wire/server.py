@@ -17,11 +17,12 @@ from typing import Final
 from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
 from postwright.wire import commands, events, refusals
-from postwright.wire.body import TEXT_LINE, repair, scan, unstuff
+from postwright.wire.body import scan, unstuff
 from postwright.wire.buffer import ChunkContent, DotContent, LineBuffer
 from postwright.wire.events import Content, DataStart, Event, MailFrom, RcptTo, Rejected, Signal
 from postwright.wire.grammar import GrammarError, base64_decode, encode_reply
 from postwright.wire.options import ServerOptions
+from postwright.wire.server_content import judge, wire_limit
 from postwright.wire.server_states import ALLOWED, State, out_of_order
 
 # Browsers made to speak to a mail port (Postfix: smtpd_forbidden_commands). Hanging up is what protects the others.
@@ -44,11 +45,13 @@ class SmtpServer:
         "_chunk_left",
         "_chunk_refusal",
         "_chunks",
+        "_domains",
         "_dots",
         "_errors",
         "_junk",
         "_lines",
         "_mail",
+        "_mails",
         "_out",
         "_owed",
         "_recipients",
@@ -72,6 +75,8 @@ class SmtpServer:
         self._owed: Event | None = _GREETING
         self._mail: MailFrom | None = None
         self._recipients = 0
+        self._mails = 0
+        self._domains: frozenset[str] = frozenset()
         self._errors = 0
         self._junk = 0
         self._scarce = False
@@ -132,7 +137,7 @@ class SmtpServer:
         elif isinstance(event, DataStart):
             if code == 354:
                 self.state = _S_DATA
-                self._dots = DotContent(self._wire_limit())
+                self._dots = DotContent(wire_limit(self.options.limits))
         elif isinstance(event, Content):
             self._end_transaction()
             if code < 300:
@@ -242,11 +247,6 @@ class SmtpServer:
         self._scarce = False
         self.state = _S_READY if self.greeted_as else _S_START
 
-    def _wire_limit(self) -> int | None:
-        """Octets to keep of dot-stuffed content: stuffing adds at most a third (a line of one dot), so half as much again is ample."""
-        limit = self.options.limits.message_size
-        return None if limit is None else limit + limit // 2 + 5
-
     # lines -----------------------------------------------------------------------------------------------------------
 
     def _read_line(self) -> Event | None:
@@ -327,6 +327,11 @@ class SmtpServer:
         return self._reject(verb, found) if isinstance(found, Reply) else self._idle(found, verb)
 
     def _on_mail(self, verb: str, argument: str) -> Event:
+        most = self.options.limits.mails
+        if most is not None:
+            self._mails += 1
+            if self._mails > most:
+                return Rejected(verb, refusals.TOO_MANY_MAILS, close=True)
         found = commands.parse_mail(argument, self.options, self.authenticated)
         return self._reject(verb, found) if isinstance(found, Reply) else found
 
@@ -338,6 +343,16 @@ class SmtpServer:
         limit = self.options.limits.recipients
         if limit is not None and self._recipients >= limit:
             return Rejected(verb, refusals.TOO_MANY_RECIPIENTS)  # no fault of the client's: it is told to send the rest later
+        return found if self.options.limits.rcpt_domains is None else self._count_domain(verb, found)
+
+    def _count_domain(self, verb: str, found: RcptTo) -> Event:
+        """RCPTDOMAINMAX of RFC 9422."""
+        if not self._recipients:
+            self._domains = frozenset()
+        domains = self._domains | {found.address.domain}
+        if len(domains) > (self.options.limits.rcpt_domains or 0):
+            return Rejected(verb, refusals.TOO_MANY_DOMAINS)
+        self._domains = domains
         return found
 
     def _on_data(self, verb: str, argument: str) -> Event:
@@ -463,21 +478,8 @@ class SmtpServer:
         return self._judge("BDAT", content, scan(content))
 
     def _judge(self, verb: str, content: bytes, facts: ContentFacts) -> Event:
-        limits = self.options.limits
-        if facts.binary and not self._binary():
-            longest = limits.text_line
-            if facts.longest_line > TEXT_LINE and longest is not None and facts.longest_line > longest:
-                return self._reject(verb, refusals.TEXT_TOO_LONG, ends_transaction=True)
-            fixed = repair(content)
-            if fixed != content:
-                if self.options.bare != "repair":
-                    return self._reject(verb, refusals.BARE_IN_CONTENT, ends_transaction=True)
-                content, facts = fixed, scan(fixed)
-        if limits.message_size is not None and facts.size > limits.message_size:
-            return self._reject(verb, commands.TOO_BIG, ends_transaction=True)
-        if limits.hops is not None and facts.hops > limits.hops:
-            return self._reject(verb, refusals.TOO_MANY_HOPS, ends_transaction=True)
-        return Content(content, facts)
+        found = judge(content, facts, self.options, self._binary())
+        return self._reject(verb, found, ends_transaction=True) if isinstance(found, Reply) else found
 
 
 _READERS: dict[str, Callable[[SmtpServer, str, str], Event | None]] = {
