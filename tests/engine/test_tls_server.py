@@ -17,7 +17,7 @@ from postwright.engine.tickets import PERIOD, Tickets
 from postwright.engine.tls_server import ServerTls
 from postwright.net import openssl
 from postwright.policy.list_settings import FilePassword
-from postwright.policy.settings import GeneralSettings, ListenerSettings, Settings, UserSettings
+from postwright.policy.settings import ListenerSettings, Settings, UserSettings
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,16 @@ def only(version: str) -> ssl.SSLContext:
 
 @pytest.mark.parametrize(
     "allowed",
-    [("TLSv1_2", "TLSv1_3"), ("TLSv1_3",), ("TLSv1_2",), ALL, ("TLSv1",), ("TLSv1", "TLSv1_3"), ("TLSv1_1", "TLSv1_2"), ("TLSv1", "TLSv1_2")],
+    [
+        ("TLSv1_2", "TLSv1_3"),
+        ("TLSv1_3",),
+        ("TLSv1_2",),
+        ALL,
+        ("TLSv1",),
+        ("TLSv1", "TLSv1_3"),
+        ("TLSv1_1", "TLSv1_2"),
+        ("TLSv1", "TLSv1_2"),
+    ],
     ids="+".join,
 )
 def test_what_is_allowed_is_spoken_and_nothing_else(file: str, allowed: tuple[str, ...]) -> None:
@@ -115,9 +124,7 @@ def test_all_versions_forbidden_is_a_mistake(file: str) -> None:
 def test_defaults_are_mozillas(file: str) -> None:
     names = {cipher["name"] for cipher in context(listener(tls_certificate=file)).get_ciphers()}
     assert {name for name in names if not name.startswith("TLS_")} == {
-        f"ECDHE-{key}-{cipher}"
-        for key in ("RSA", "ECDSA")
-        for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+        f"ECDHE-{key}-{cipher}" for key in ("RSA", "ECDSA") for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
     }
 
 

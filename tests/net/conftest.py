@@ -115,6 +115,9 @@ class ScriptedVisit:
     def start_tls(self) -> ssl.SSLContext | Reply:
         return self._answer("start_tls") or self.tls or Reply(454, "4.7.0", ("TLS not available",))
 
+    def plain_text_dropped(self, octets: int) -> None:
+        self._answer("plain_text_dropped", octets)
+
     def tls_started(self, peer: PeerFacts) -> None:
         self.peer = peer
         self._answer("tls_started", peer.tls)

@@ -143,6 +143,14 @@ def judge_server(file: str, password: str, now: float) -> list[Finding]:
     return [*_dates(file, pem.certificates[0], now), *_order(file, pem.certificates)]
 
 
+def judge_dates(file: str, now: float) -> list[Finding]:
+    """Whether a certificate of ours is in its time, and for how long still."""
+    try:
+        return _dates(file, read(file).certificates[0], now)
+    except CertificateError as error:
+        return [Finding("error", str(error))]
+
+
 def judge_trusted(file: str, now: float) -> list[Finding]:
     """What is wrong with a file of authorities, or a user's certificate. In a bundle of many some have always expired; nobody minds."""
     try:

@@ -11,11 +11,12 @@ from postwright.engine.status import Traffic
 class Counters:
     """`traffic` is bumped directly; `tick` once a second."""
 
-    __slots__ = ("_in", "_out", "connections_opened", "traffic")
+    __slots__ = ("_in", "_out", "connections_opened", "last_injection", "traffic")
 
     def __init__(self) -> None:
         self.traffic = Traffic()
         self.connections_opened = 0
+        self.last_injection = ""  # the address of who last sent plain text behind STARTTLS
         self._in = [0] * 61
         self._out = [0] * 61
 

@@ -51,8 +51,8 @@ class Epoch(Struct):
         return self._by_ip[local]
 
 
-def make_epoch(resolved: Resolved, tickets: Tickets | None = None) -> Epoch:
-    """Raises ValueError or OSError, naming what cannot be used."""
+def make_epoch(resolved: Resolved, tickets: Tickets | None = None, troubles: list[str] | None = None) -> Epoch:
+    """Raises ValueError or OSError, naming what cannot be used; with `troubles`, certificates are noted there instead."""
     settings = resolved.settings
     general = settings.general
     host = general.host_name[0] if general.host_name else "localhost"
@@ -62,7 +62,7 @@ def make_epoch(resolved: Resolved, tickets: Tickets | None = None) -> Epoch:
         host=host,
         greeting=Reply(220, "", (f"{host} (Postwright) ESMTP service ready",)),
         postmaster=_postmaster(settings),
-        tls=ServerTls(settings, tickets),
+        tls=ServerTls(settings, tickets, troubles),
     )
 
 

@@ -24,6 +24,7 @@ class Start(Struct, tag="start"):
     settings: bytes
     debug: bool = False
     user: str = ""
+    tickets: bytes = b""  # the secret of which all shards make the keys of TLS session tickets
 
 
 class Ready(Struct, tag="ready"):

@@ -42,13 +42,18 @@ class Intake:
         self.tickets = Tickets()
         self.epoch: Epoch
         self.credentials: Credentials
+        self.tls_troubles: list[str] = []  # certificates that could not be used when this shard began
         self.tokens: Tokens | None = None
         self.acceptors: Acceptors | None = None
         self.login_secret = secrets.token_bytes(32)
 
     def apply(self, resolved: Resolved) -> None:
-        """Put settings in force. Raises ValueError or OSError (certificates) and then changes nothing."""
-        self.epoch = make_epoch(resolved, self.tickets)
+        """Put settings in force. Raises ValueError or OSError (certificates) and then changes nothing.
+
+        The first are taken whatever their certificates are (`tls_troubles`): the supervisor has judged them, and mail must be carried.
+        """
+        begun = hasattr(self, "epoch")
+        self.epoch = make_epoch(resolved, self.tickets, None if begun else self.tls_troubles)
         self.credentials = ConfiguredUsers(resolved.settings)
 
     def factory(self, listener: ListenerSettings) -> Callable[[PeerFacts], Visitor]:

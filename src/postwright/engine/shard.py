@@ -30,6 +30,7 @@ from postwright.engine.bus import Link
 from postwright.engine.node import Node
 from postwright.engine.outside import accounting, listener_tls, make_dialer, make_resolver, outside_facts, spool_dirs
 from postwright.engine.status import QueueStatus, ShardStatus
+from postwright.engine.tls_watch import TlsWatch
 from postwright.model.errors import PostwrightError
 from postwright.net.address_board import AddressBoard
 from postwright.net.clock import SystemClock
@@ -101,6 +102,8 @@ class Shard:
         self.link.send(f.Ready(self.number, recovered, time.perf_counter() - before))
         self._serving = True
         for question in self._early:
+        self.tls_watch = TlsWatch(self.node.intake, self.log, tells=self.number == 0)
+        self.tls_watch.begin(self.start_frame.tickets)
             self._answer(question)
         await self.done.wait()
 
@@ -159,7 +162,9 @@ class Shard:
             if label in self._listeners:
                 self._listeners.pop(label).close()
             tls = listener_tls(self.node.intake, listener)
-            accepting = Listener(self._sockets[label], self.node.intake.factory(listener), self.book, tls=tls, loop=self.loop)
+            if listener.immediate_tls and tls is None:
+                continue  # who expects TLS from the first octet must not be greeted in the clear; `tls_watch` has said why
+            accepting = Listener(self._sockets[label], self.node.intake.factory(listener), self.book, tls=tls, door=self.node.intake.door(listener), loop=self.loop)
             accepting.start()
             self._listeners[label] = accepting
 
@@ -251,6 +256,8 @@ class Shard:
             if second % TRIM_EVERY == 0:
                 traffic, before = self.node.counters.traffic, moved
                 moved = traffic.messages_in + traffic.delivered
+            if self.tls_watch.tick() and not self._ending:
+                self._open_listeners()
                 if moved == before:
                     heap.trim()  # not while mail moves: pages that are needed again come back at a price
 

@@ -33,6 +33,7 @@ class Traffic(Struct):
     deferred: int = 0
     bounced: int = 0
     rejected: int = 0
+    starttls_injections: int = 0  # sessions that sent plain text behind STARTTLS; it was dropped
 
 
 class ShardStatus(Struct):

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import os
 import pickle
+import secrets
 import signal
 import socket
 import subprocess
@@ -37,6 +38,7 @@ from postwright.engine.control import ControlServer
 from postwright.engine.epoch import check
 from postwright.engine.listeners import ListenerSockets
 from postwright.engine.outside import spool_dirs
+from postwright.engine.tickets import SECRET
 from postwright.model.errors import PostwrightError
 from postwright.policy.settings import Settings
 
@@ -100,6 +102,7 @@ class Supervisor:
         self._drainer: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Future[f.Answer]] = {}
         self._next_question = 0
+        self._tickets = secrets.token_bytes(SECRET)
         self.started = time.time()
 
     async def run(self, announce: Callable[[], None] = lambda: None) -> int:
@@ -253,6 +256,7 @@ class Supervisor:
             settings=pickle.dumps(self.settings),
             debug=self._options.debug,
             user=self._options.user,
+            tickets=self._tickets,
         )
 
     def _heard_on(self, shard: _Shard, link: Link, frame: f.Frame) -> None:

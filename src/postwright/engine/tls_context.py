@@ -19,9 +19,7 @@ from postwright.policy.server_tls import VERSIONS, ServerTlsRules
 # Mozilla's intermediate profile; the post-quantum hybrid where OpenSSL has it (3.5), since recorded mail may be worth breaking later.
 _GROUPS = ("X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384")
 _FORBID = {"TLSv1.1": "OP_NO_TLSv1_1", "TLSv1.2": "OP_NO_TLSv1_2"}  # the only ones that can stand between two others
-_BOUND = dict(
-    zip(VERSIONS, (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3), strict=True)
-)
+_BOUND = dict(zip(VERSIONS, (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3), strict=True))
 
 
 def make_context(rules: ServerTlsRules, certificate: FilePassword) -> ssl.SSLContext:

@@ -32,20 +32,28 @@ class Refreshed(Struct, frozen=True):
 
 
 class _Made(Struct):
-    """A context, the octets of what it trusts, and its files as they were when it was made, and as they were at the last look."""
+    """A context, the octets of what it trusts, and its files as they were when it was made, and as they were at the last look.
 
-    context: ssl.SSLContext
+    No context: it could not be made at the start, and waits for its files to change.
+    """
+
+    context: ssl.SSLContext | None
     trusts: bytes
     made: Stamp
     seen: Stamp
 
 
 class ServerTls:
-    """Contexts by listener. Without a certificate TLS is not available, and STARTTLS not offered."""
+    """Contexts by listener. Without a certificate TLS is not available, and STARTTLS not offered.
 
-    def __init__(self, settings: Settings, tickets: Tickets | None = None) -> None:
+    `troubles` given: what cannot be used is added to it instead of being raised. A shard that is started again must carry mail whatever
+    has become of a file since; STARTTLS is then answered 454, and a listener that speaks nothing but TLS stays shut.
+    """
+
+    def __init__(self, settings: Settings, tickets: Tickets | None = None, troubles: list[str] | None = None) -> None:
         self._settings = settings
         self._tickets = tickets or Tickets()
+        self._troubles = troubles
         self._made: dict[ServerTlsRules, _Made] = {}
         self._rules: dict[ListenerSettings, ServerTlsRules | None] = {}
         for listener in settings.listeners:
@@ -64,8 +72,18 @@ class ServerTls:
             return None
         found = self._made.get(rules)
         if found is None:
-            found = self._made[rules] = self._make(rules, _stamp(rules))
+            found = self._made[rules] = self._first(rules)
         return found.context
+
+    def _first(self, rules: ServerTlsRules) -> _Made:
+        stamp = _stamp(rules)
+        try:
+            return self._make(rules, stamp)
+        except (OSError, ValueError) as error:
+            if self._troubles is None:
+                raise
+            self._troubles.append(str(error))
+            return _Made(None, b"", stamp, stamp)
 
     def refresh(self) -> list[Refreshed]:
         """Look at the files (a stat each); make anew what has changed and has rested since the last look. For a timer."""
@@ -75,11 +93,12 @@ class ServerTls:
     def rekey(self) -> None:
         """Give every context the ticket keys of the time and secret in force."""
         for rules, made in self._made.items():
-            self._tickets.give(made.context, rules, made.trusts)
+            if made.context is not None:
+                self._tickets.give(made.context, rules, made.trusts)
 
-    def own_files(self) -> list[tuple[str, str]]:
-        """Our own certificates in use, with the passwords of their keys."""
-        return list({one.file: (one.file, one.password) for rules in self._made for one in (rules.certificate, *rules.others)}.values())
+    def own_files(self) -> list[str]:
+        """Our own certificates in use."""
+        return list(dict.fromkeys(one.file for rules in self._made for one in (rules.certificate, *rules.others)))
 
     def _make(self, rules: ServerTlsRules, stamp: Stamp) -> _Made:
         """Raises OSError or ValueError."""

@@ -117,6 +117,10 @@ class Visitor:
 
     def tls_started(self, peer: PeerFacts) -> None:
         self._peer = peer
+    def plain_text_dropped(self, octets: int) -> None:
+        self._intake.counters.traffic.starttls_injections += 1
+        self._intake.counters.last_injection = self._peer.peer
+
         self._name = ""
         self._user = self._user_source = ""
         self._envelope = None

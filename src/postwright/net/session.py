@@ -384,6 +384,8 @@ class ServerSession(asyncio.Protocol):
             return self._reply(found)
         self._tls_context = found
         self._reply(GO_AHEAD_TLS)
+        if self._engine.dropped:
+            self.visit.plain_text_dropped(self._engine.dropped)
         return False  # the engine has dropped what came behind; `_flush` writes the 220 and begins the handshake
 
     def _start_tls(self, transport: asyncio.Transport) -> None:

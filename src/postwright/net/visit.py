@@ -116,6 +116,9 @@ class Visit(Protocol):
     def tls_started(self, peer: PeerFacts) -> None:
         """The handshake is done; everything said before is forgotten (RFC 3207 section 4.2). With immediate TLS: before `greeting`."""
 
+    def plain_text_dropped(self, octets: int) -> None:
+        """So much came behind STARTTLS in the clear, and was thrown away unread: somebody tries to inject commands (CVE-2011-0411)."""
+
     def mail(self, event: MailFrom) -> Answer:
         """250 begins a transaction."""
 
