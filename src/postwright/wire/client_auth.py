@@ -24,8 +24,20 @@ class Dialogue:
     def answer(self, challenge: str) -> str | None:
         return self._answers.pop(0) if self._answers else None
 
+    @property
+    def satisfied(self) -> bool:
+        """The server may say 235 now. False while it still owes a proof of its own (SCRAM): a 235 then is somebody who only pretends."""
+        return True
 
-class _CramMd5(Dialogue):
+    @property
+    def told(self) -> str:
+        """What the server said of the failure inside the dialogue (the JSON of RFC 7628 section 3.2.2, SCRAM's `e=`), or ""."""
+        return ""
+
+
+class CramMd5(Dialogue):
+    """RFC 2195: the password never goes over the line, but who listens may guess at leisure."""
+
     __slots__ = ("_password", "_user")
 
     def __init__(self, user: str, password: str) -> None:
@@ -55,5 +67,5 @@ def choose(offered: Collection[str], user: str, password: str, *, clear_text: bo
     if clear_text and "LOGIN" in offered:
         return Dialogue("AUTH LOGIN", [base64_encode(user.encode()), base64_encode(password.encode())])
     if "CRAM-MD5" in offered:
-        return _CramMd5(user, password)
+        return CramMd5(user, password)
     return None
