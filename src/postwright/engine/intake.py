@@ -40,9 +40,9 @@ class Intake:
         self.counters = counters
         self.stopping = False
         self.tickets = Tickets()
+        self.tls_troubles: list[str] = []  # certificates that could not be used when this shard began
         self.epoch: Epoch
         self.credentials: Credentials
-        self.tls_troubles: list[str] = []  # certificates that could not be used when this shard began
         self.tokens: Tokens | None = None
         self.acceptors: Acceptors | None = None
         self.login_secret = secrets.token_bytes(32)

@@ -97,13 +97,13 @@ class Shard:
         if recovered is None:
             return
         self.book.start(self.loop)
+        self.tls_watch = TlsWatch(self.node.intake, self.log, tells=self.number == 0)
+        self.tls_watch.begin(self.start_frame.tickets)
         self._open_listeners()
         self._tasks = [self.loop.create_task(self._seconds())]
         self.link.send(f.Ready(self.number, recovered, time.perf_counter() - before))
         self._serving = True
         for question in self._early:
-        self.tls_watch = TlsWatch(self.node.intake, self.log, tells=self.number == 0)
-        self.tls_watch.begin(self.start_frame.tickets)
             self._answer(question)
         await self.done.wait()
 
@@ -250,14 +250,14 @@ class Shard:
             self.node.counters.tick()
             self.node.look_at_clock()
             self.spool.tick()
+            if self.tls_watch.tick() and not self._ending:
+                self._open_listeners()
             for trouble in self.acct.tick():
                 self.log.error("accounting", trouble=trouble)
             self.link.send(f.Beat(self.number))
             if second % TRIM_EVERY == 0:
                 traffic, before = self.node.counters.traffic, moved
                 moved = traffic.messages_in + traffic.delivered
-            if self.tls_watch.tick() and not self._ending:
-                self._open_listeners()
                 if moved == before:
                     heap.trim()  # not while mail moves: pages that are needed again come back at a price
 
