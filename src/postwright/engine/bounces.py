@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from postwright.content import dsn
 from postwright.content.dsn_words import ReportKind
 from postwright.engine.settle import Due, Session
@@ -15,6 +17,7 @@ from postwright.model.address import NULL_PATH
 from postwright.model.envelope import Envelope, Recipient
 from postwright.model.message import Arrival, Message, format_id
 from postwright.policy.settings import GeneralSettings
+from postwright.policy.verp import return_path
 from postwright.wire.body import scan
 
 FULL_MOST = 1024 * 1024
@@ -48,6 +51,7 @@ def reports(
     `vmta` is the virtual MTA that they go out by, "" the message's own.
     """
     made: list[tuple[Message, bytes]] = []
+    message = _as_sent(message, dues)
     for kind in _KINDS:
         own = [due for due in dues if due.kind == kind]
         if own:
@@ -55,6 +59,17 @@ def reports(
             report.vmta = vmta or message.vmta
             made.append((report, body))
     return made
+
+
+def _as_sent(message: Message, dues: Sequence[Due]) -> Message:
+    """The message as these recipients had it: one settlement is about one queue, so about one virtual MTA, and with VERP about one of them."""
+    envelope = message.envelope
+    recipient = envelope.recipients[dues[0].recipient] if dues else None
+    if recipient is None or not (recipient.vmta or envelope.verp):
+        return message
+    path = return_path(envelope.reverse_path, recipient.address) if envelope.verp else envelope.reverse_path
+    pool = recipient.pool if recipient.vmta else message.pool
+    return replace(message, envelope=replace(envelope, reverse_path=path), vmta=recipient.vmta or message.vmta, pool=pool)
 
 
 def _report(

@@ -18,6 +18,7 @@ from typing import Any
 
 from postwright.content.downgrade import to_7bit
 from postwright.engine.hub import Hub
+from postwright.engine.outgoing import refusals, transaction_of
 from postwright.engine.queue_state import QueueState
 from postwright.engine.resting import Resting
 from postwright.engine.settle import NO_SESSION, Session
@@ -25,7 +26,7 @@ from postwright.model.errors import SpoolError
 from postwright.model.message import Message
 from postwright.model.outcome import Disposition, Failure, Judgement, Kind, Site, TransactionResult
 from postwright.model.route import MxAnswer, MxStatus, Plan
-from postwright.model.work import Lease
+from postwright.model.work import BOUNCE, Lease
 from postwright.net.channel import Channel
 from postwright.net.clock import NEVER
 from postwright.policy import mx
@@ -92,6 +93,9 @@ class Delivery:
     async def _open(self, queue: Queue) -> Worker | None:
         node = self.node
         state = node.state(queue)
+        if queue.key.domain == BOUNCE:
+            await self.bounce_queue(queue, None)
+            return None
         if not state.ways.known_vmta:
             await self.bounce_queue(queue, Disposition(Kind.PERMANENT, "5.3.5", f"x-pmta;there is no virtual MTA {queue.key.vmta}"))
             return None
@@ -169,11 +173,11 @@ class Delivery:
         gone = Disposition(Kind.EXPIRED, "4.4.7", f"{_EXPIRED}; last error: {queue.last_error}")
         await self._give_up(queue, gone, now, queue.limits.bounce_after)
 
-    async def bounce_queue(self, queue: Queue, disposition: Disposition) -> None:
-        """Everything that is due in the queue fails for good."""
+    async def bounce_queue(self, queue: Queue, disposition: Disposition | None) -> None:
+        """Everything that is due in the queue fails for good; None: each for the reason that it was taken with."""
         await self._give_up(queue, disposition, self.node.clock.now(), 0.0)
 
-    async def _give_up(self, queue: Queue, disposition: Disposition, now: float, age: float) -> None:
+    async def _give_up(self, queue: Queue, disposition: Disposition | None, now: float, age: float) -> None:
         """One fate for all that is due and at least `age` seconds old."""
         count = 0
         while (lease := self.node.scheduler.lease_for_end(queue, now, now - age)) is not None:
@@ -182,8 +186,8 @@ class Delivery:
             if count % BOUNCE_BATCH == 0:
                 await asyncio.sleep(0)
 
-    async def settle_all(self, queue: Queue, lease: Lease, disposition: Disposition) -> None:
-        """The same fate for all recipients of a lease, without a session."""
+    async def settle_all(self, queue: Queue, lease: Lease, disposition: Disposition | None) -> None:
+        """The same fate for all recipients of a lease, without a session; None: see `bounce_queue`."""
         self.node.begin(lease)
         try:
             message = self.node.read_message(lease.entry)
@@ -193,8 +197,8 @@ class Delivery:
         except SpoolError as error:
             self.node.unreadable(queue, lease, error)
             return
-        judgement = Judgement((disposition,) * len(lease.entry.recipients))
-        self.node.apply(queue, lease, message, judgement, NO_SESSION)
+        fates = (disposition,) * len(lease.entry.recipients) if disposition is not None else refusals(message, lease.entry)
+        self.node.apply(queue, lease, message, Judgement(fates), NO_SESSION)
 
     async def stop(self, within: float) -> None:
         """Let what is in flight end, at most `within` seconds, then hang up."""
@@ -300,7 +304,7 @@ class Worker:
             node.log.error("message cannot be read", message=entry.message_id, error=str(error))
             self._fail(lease, None, Disposition(Kind.TRANSIENT, "4.3.0", "x-pmta;the message cannot be read from the spool"))
             return None
-        transaction = self._fit(_transaction(message, lease, content), lease, message)
+        transaction = self._fit(transaction_of(message, lease, content, self.state.ways, node.clock.now()), lease, message)
         return None if transaction is None else (message, transaction)
 
     def _fit(self, transaction: Transaction, lease: Lease, message: Message) -> Transaction | None:
@@ -377,14 +381,3 @@ class Worker:
             self.queue.idle.remove(self)
         node.scheduler.closed(self.queue, was_open=True)
         node.pump_soon()
-
-
-def _transaction(message: Message, lease: Lease, content: bytes) -> Transaction:
-    envelope = message.envelope
-    indexes = lease.entry.recipients
-    recipients = envelope.recipients
-    if len(indexes) != len(recipients):
-        recipients = [recipients[index] for index in indexes]
-    return Transaction(
-        envelope.reverse_path, recipients, (content,), message.facts, envelope.ret, envelope.envid, envelope.body, envelope.smtputf8
-    )

@@ -31,7 +31,7 @@ from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.model.errors import SpoolError
 from postwright.model.message import IdMaker, Message, SpoolRef, format_id
 from postwright.model.outcome import Judgement, Kind
-from postwright.model.work import Entry, Lease, QueueKey
+from postwright.model.work import Entry, Lease, QueueKey, queue_of
 from postwright.net.clock import Clock, Sweep
 from postwright.net.dialer import Dialer
 from postwright.net.resolver import Resolver
@@ -197,8 +197,7 @@ class Node:
     def _accept(self, message: Message, ref: SpoolRef) -> None:
         recipients = message.envelope.recipients
         if len(recipients) == 1:
-            key = QueueKey(recipients[0].address.domain, message.vmta)
-            self._submit(key, self._entry(message, ref, _ONE))
+            self._submit(queue_of(message, recipients[0]), self._entry(message, ref, _ONE))
             return
         for key, entry in self.entries(message, ref, tuple(range(len(recipients)))):
             self._submit(key, entry)
@@ -212,6 +211,7 @@ class Node:
             self.sharing.hand_over(key, entry)
 
     def _entry(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> Entry:
+        priority = message.envelope.recipients[recipients[0]].priority
         return Entry(
             message_id=message.id,
             ref=ref,
@@ -219,19 +219,21 @@ class Node:
             received_at=message.received_at,
             due=message.not_before,
             job=intern(message.job),  # a million entries of one job, one string
-            priority=message.priority,
+            priority=message.priority if priority < 0 else priority,
         )
 
     def entries(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> list[tuple[QueueKey, Entry]]:
-        """One entry per queue among these recipients."""
+        """One entry per queue and priority among these recipients; with VERP one for each, as each has a MAIL of its own."""
+        known = message.envelope.recipients
         if len(recipients) == 1:
             # a million of them at a start: the tuple is the spool's, which all messages with one recipient share
-            domain = message.envelope.recipients[recipients[0]].address.domain
-            return [(QueueKey(domain, message.vmta), self._entry(message, ref, recipients))]
-        by_domain: dict[str, list[int]] = {}
+            return [(queue_of(message, known[recipients[0]]), self._entry(message, ref, recipients))]
+        if message.envelope.verp:
+            return [(queue_of(message, known[index]), self._entry(message, ref, (index,))) for index in recipients]
+        groups: dict[tuple[QueueKey, int], list[int]] = {}
         for index in recipients:
-            by_domain.setdefault(message.envelope.recipients[index].address.domain, []).append(index)
-        return [(QueueKey(domain, message.vmta), self._entry(message, ref, tuple(indexes))) for domain, indexes in by_domain.items()]
+            groups.setdefault((queue_of(message, known[index]), known[index].priority), []).append(index)
+        return [(key, self._entry(message, ref, tuple(indexes))) for (key, _), indexes in groups.items()]
 
     # -- the pump ---------------------------------------------------------------------
 
@@ -413,7 +415,7 @@ class Node:
         due = bounces.wanted(message, settlement.reports)
         general = self.resolved.settings.general
         ids = [self.ids.next(now) for _ in range(4)]
-        vmta = message.vmta if self.resolved.vmta(message.vmta) is not None else "{default}"
+        vmta = lease.key.vmta if self.resolved.vmta(lease.key.vmta) is not None else "{default}"
         try:
             _, content = self.read(lease.entry)
             return bounces.reports(message, content, due, session, general, now, ids, vmta)

@@ -17,6 +17,7 @@ from postwright.model.route import SessionOptions, SourceHost
 from postwright.model.work import QueueKey
 from postwright.policy import mx
 from postwright.policy.resolve import Resolved
+from postwright.policy.rewrite import Rewriting
 from postwright.policy.settings import DomainSettings, SourceHostRule
 from postwright.policy.trouble import Rules
 from postwright.schedule.queue import QueueLimits
@@ -36,6 +37,7 @@ class Ways(Struct, frozen=True):
     hosts: tuple[mx.HostSpec, ...]
     linger: float
     known_vmta: bool
+    rewriting: Rewriting | None = None
 
 
 class QueueState(Struct):
@@ -86,7 +88,19 @@ def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, loc
         hosts=mx.parse_hosts(settings.smtp_hosts, settings.default_smtp_port) if settings.smtp_hosts else (),
         linger=max(settings.connection_idle_timeout, LINGER),
         known_vmta=vmta is not None or vmta_name == "{default}",
+        rewriting=_rewriting(resolved, vmta_name),
     )
+
+
+def _rewriting(resolved: Resolved, vmta_name: str) -> Rewriting | None:
+    """`rewrite-list` of a virtual MTA, else of the first pool that it is in and that has one. It was compiled before: see `addressing`."""
+    vmta = resolved.vmta(vmta_name)
+    if vmta is None:
+        return None
+    pools = [pool for pool in map(resolved.pool, vmta.pools) if pool is not None]
+    name = next((name for name in (vmta.rewrite_list, *[pool.rewrite_list for pool in pools]) if name), "")
+    rules = resolved.settings.rewrite_lists.get(name.lower())
+    return Rewriting(rules) if rules else None
 
 
 def _ehlo_name(resolved: Resolved, vmta_name: str) -> str:

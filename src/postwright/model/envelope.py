@@ -19,12 +19,20 @@ class Notify(IntFlag):
     DELAY = 8
 
 
-class Recipient(Struct, gc=False):
-    """One forward-path with its own parameters. `orcpt` is `type;address`, xtext decoded; empty when absent."""
+class Recipient(Struct, gc=False, omit_defaults=True):
+    """One forward-path with its own parameters. `orcpt` is `type;address`, xtext decoded; empty when absent.
+
+    `vmta` (with `pool`, where it came out of one) and `priority` are what a pattern-list chose for this recipient; "" and -1: the
+    message's. `refusal`, `STATUS words`, belongs to a recipient that was taken only to be bounced (`accept-invalid-recipients`).
+    """
 
     address: Address
     notify: int = 0
     orcpt: str = ""
+    vmta: str = ""
+    pool: str = ""
+    priority: int = -1
+    refusal: str = ""
 
 
 class MailExtras(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -68,4 +76,5 @@ class Envelope(Struct):
     body: str = "7BIT"
     smtputf8: bool = False
     declared_size: int = 0
+    verp: bool = False  # each recipient is sent to from a return path of its own (`policy.verp`)
     wishes: Wishes | None = None

@@ -102,7 +102,10 @@ class Arrival(Struct, frozen=True, gc=False):
 
 
 class Message(Struct):
-    """Everything about an accepted message except its content; this is what the spool stores beside the content."""
+    """Everything about an accepted message except its content; this is what the spool stores beside the content.
+
+    `late_date`: a Date field is put before the content whenever it is sent (`date-header-time delivery`).
+    """
 
     id: int
     received_at: float
@@ -115,6 +118,7 @@ class Message(Struct):
     priority: int = 50
     not_before: float = 0.0
     suppress_dsn: bool = False
+    late_date: bool = False
 
 
 class SpoolRef(Struct, frozen=True, gc=False):

@@ -11,7 +11,11 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from postwright.model.message import SpoolRef
+from postwright.model.envelope import Recipient
+from postwright.model.message import Message, SpoolRef
+
+BOUNCE = "{bounce}"
+"""The domain of the queues in which wait those who were taken only to be bounced. PowerMTA reserves the name."""
 
 
 class QueueKey(NamedTuple):
@@ -22,6 +26,12 @@ class QueueKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.domain}/{self.vmta}"
+
+
+def queue_of(message: Message, recipient: Recipient) -> QueueKey:
+    """The queue that one of a message's recipients waits in."""
+    domain = BOUNCE if recipient.refusal else recipient.address.domain
+    return QueueKey(domain, recipient.vmta or message.vmta)
 
 
 class WaitReason(Enum):

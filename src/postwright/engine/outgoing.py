@@ -1,0 +1,59 @@
+"""A stored message as one lease sends it: the transaction for its recipients, by what its queue's virtual MTA wants.
+
+What depends on the virtual MTA, on the recipient or on the time is done here and not at the door, so that one stored message serves all:
+`rewrite-list` of the virtual MTA or pool, VERP, a Date of the day on which it is sent. Nothing of it is done twice for who asks
+for none of it. Never looks anything up and never raises for what a message may hold.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from postwright.content import trace
+from postwright.content.from_field import rewritten
+from postwright.engine.queue_state import Ways
+from postwright.model.message import ContentFacts, Message
+from postwright.model.outcome import Disposition, Kind
+from postwright.model.work import Entry, Lease
+from postwright.policy.rewrite import Rewriting
+from postwright.policy.verp import return_path
+from postwright.wire.body import scan
+from postwright.wire.client_states import Transaction
+
+
+def transaction_of(message: Message, lease: Lease, content: bytes, ways: Ways, now: float) -> Transaction:
+    """What is to be sent for a lease. `content` as the spool has it; `now` Unix seconds."""
+    envelope = message.envelope
+    indexes = lease.entry.recipients
+    recipients = envelope.recipients
+    if len(indexes) != len(recipients):
+        recipients = [recipients[index] for index in indexes]
+    sender, facts = envelope.reverse_path, message.facts
+    if ways.rewriting is not None:
+        sender = ways.rewriting.sender(sender)
+        content, facts = with_from_rewritten(content, facts, ways.rewriting)
+    if envelope.verp:
+        sender = return_path(sender, recipients[0].address)
+    parts: tuple[bytes, ...] = (content,)
+    if message.late_date:
+        date = trace.date_header(now)
+        parts = (date, content)
+        facts = replace(facts, size=facts.size + len(date), header_size=facts.header_size + len(date))
+    return Transaction(sender, recipients, parts, facts, envelope.ret, envelope.envid, envelope.body, envelope.smtputf8)
+
+
+def with_from_rewritten(content: bytes, facts: ContentFacts, rewriting: Rewriting) -> tuple[bytes, ContentFacts]:
+    """`from-domain` of a rewrite-list done to a content; what has no such domain comes back as it is."""
+    if not rewriting.changes_from:
+        return content, facts
+    changed = rewritten(content, facts.header_size, rewriting.from_domain)
+    return (content, facts) if changed is None else (changed, scan(changed))
+
+
+def refusals(message: Message, entry: Entry) -> tuple[Disposition, ...]:
+    """Why each recipient of `entry` was taken only to be bounced, as its fate."""
+    fates = []
+    for index in entry.recipients:
+        status, _, words = message.envelope.recipients[index].refusal.partition(" ")
+        fates.append(Disposition(Kind.PERMANENT, status, f"x-pmta;{words}"))
+    return tuple(fates)
