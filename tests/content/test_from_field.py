@@ -33,7 +33,9 @@ def test_the_domain_is_replaced_and_all_else_stays(before: bytes, after: bytes) 
     assert done(frame % before) == frame % after
 
 
-@pytest.mark.parametrize("head", [b"From: me@other.example\r\n", b"To: me@old.example\r\n", b"", b'From: "me@old.example\r\n', b"From: \xff@\xfe\r\n"])
+@pytest.mark.parametrize(
+    "head", [b"From: me@other.example\r\n", b"To: me@old.example\r\n", b"", b'From: "me@old.example\r\n', b"From: \xff@\xfe\r\n"]
+)
 def test_what_does_not_fit_stays_as_it_is(head: bytes) -> None:
     expected = None if b'"' not in head else b'From: "me@new.example\r\n'
     assert done(head) == expected

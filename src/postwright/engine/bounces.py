@@ -62,7 +62,7 @@ def reports(
 
 
 def _as_sent(message: Message, dues: Sequence[Due]) -> Message:
-    """The message as these recipients had it: one settlement is about one queue, so about one virtual MTA, and with VERP about one of them."""
+    """The message as these recipients had it: a settlement is about one queue, so one virtual MTA; with VERP about one of them."""
     envelope = message.envelope
     recipient = envelope.recipients[dues[0].recipient] if dues else None
     if recipient is None or not (recipient.vmta or envelope.verp):
