@@ -8,10 +8,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postwright.model.credentials import Exchanged, ScramKeys
 from postwright.wire import sasl
-from postwright.wire.sasl import MALFORMED, Challenge, CheckPassword, CramMd5, Failed, Login, NeedSecret, Plain, Proved, SaslContext
+from postwright.wire.sasl import (
+    MALFORMED,
+    Challenge,
+    CheckPassword,
+    CramMd5,
+    Exchange,
+    Failed,
+    Login,
+    NeedScramKeys,
+    NeedSecret,
+    Plain,
+    Proved,
+    SaslContext,
+)
 
 CONTEXT = SaslContext("mx.example", "00112233445566778899aabbccddeeff")
+
+
+ALL = (
+    "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", "XOAUTH2", "OAUTHBEARER",
+    "EXTERNAL", "NTLM", "GSSAPI", "GSS-SPNEGO",
+)  # fmt: skip
+KEYS = ScramKeys(b"salt", 4096, b"s" * 32, b"k" * 32)
 
 
 def test_plain() -> None:
@@ -80,7 +101,7 @@ def test_cram_md5_wants_no_initial_response() -> None:
 
 def test_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sasl, "_registry", dict(sasl._registry))
-    assert sasl.mechanisms() == ("PLAIN", "LOGIN", "CRAM-MD5")
+    assert sasl.mechanisms() == ALL
     assert isinstance(sasl.create("plain", CONTEXT), Plain)
     assert isinstance(sasl.create("LOGIN", CONTEXT), Login)
     assert isinstance(sasl.create("CRAM-MD5", CONTEXT), CramMd5)
@@ -94,14 +115,29 @@ def test_secrets_are_not_in_reprs() -> None:
     assert "0011" not in repr(CONTEXT)
 
 
-@given(st.sampled_from(["PLAIN", "LOGIN", "CRAM-MD5"]), st.none() | st.binary(max_size=50), st.lists(st.binary(max_size=50), max_size=4))
+def test_names_have_one_form_and_passwords_come_as_typed() -> None:
+    assert Plain().start("\xaa\0I\xadX\0\u2168".encode()) == CheckPassword("IX", "\u2168", "a")
+    login = Login()
+    login.start("I\xadX".encode())
+    assert login.respond("\u2168".encode()) == CheckPassword("IX", "\u2168")
+
+
+def as_wanted(mechanism: sasl.Mechanism, step: sasl.Step) -> sasl.Step:
+    """What the mechanism makes of the answer that its step asks for."""
+    if isinstance(step, NeedSecret):
+        return mechanism.secret("x")
+    if isinstance(step, NeedScramKeys):
+        return mechanism.keys(KEYS)
+    return mechanism.exchanged(Exchanged(b"x", "u")) if isinstance(step, Exchange) else step
+
+
+@given(st.sampled_from(ALL), st.none() | st.binary(max_size=50), st.lists(st.binary(max_size=50), max_size=4))
 def test_no_octets_make_a_mechanism_raise(name: str, initial: bytes | None, responses: list[bytes]) -> None:
     mechanism = sasl.create(name, CONTEXT)
     assert mechanism is not None
     step = mechanism.start(initial)
     for response in responses:
-        if isinstance(step, NeedSecret):
-            step = mechanism.secret("x")
+        step = as_wanted(mechanism, step)
         if not isinstance(step, Challenge):
             break
         step = mechanism.respond(response)

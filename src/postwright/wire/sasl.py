@@ -2,7 +2,7 @@
 
 A mechanism never looks anything up and never compares a password that somebody else stores: it says what it needs (`sasl_steps`) and the
 caller asks. Randomness comes in as an argument. Malformed input is a `Failed` step, never an exception. What users typed is never in a
-repr. Further mechanisms are added with `register`.
+repr. PLAIN, LOGIN and CRAM-MD5 stand here, the others in `sasl_scram`, `sasl_bearer` and `sasl_outside`; more are added with `register`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 
+from postwright.model.saslprep import prepared
+from postwright.wire.sasl_bearer import OAuthBearer, XOAuth2
+from postwright.wire.sasl_outside import Acceptor, External
+from postwright.wire.sasl_scram import Scram
 from postwright.wire.sasl_steps import (
     MALFORMED,
     Challenge,
@@ -64,7 +68,7 @@ class Plain(Unasked):
             identity, user, password = [part.decode() for part in parts]
         except UnicodeDecodeError:
             return MALFORMED
-        return CheckPassword(user, password, identity)
+        return CheckPassword(prepared(user), password, prepared(identity))
 
 
 class Login(Unasked):
@@ -84,7 +88,7 @@ class Login(Unasked):
         if not text or "\0" in text:
             return MALFORMED
         if self._user is None:
-            self._user = text
+            self._user = prepared(text)
             return Challenge(b"Password:")
         return CheckPassword(self._user, text)
 
@@ -103,7 +107,7 @@ class CramMd5(Unasked):
     def respond(self, response: bytes) -> Step:
         user, blank, digest = response.rpartition(b" ")
         try:
-            self._user = user.decode()
+            self._user = prepared(user.decode())
         except UnicodeDecodeError:
             return MALFORMED
         if not blank or not self._user or len(digest) != 32:
@@ -120,7 +124,21 @@ class CramMd5(Unasked):
 
 
 Maker = Callable[[SaslContext], Mechanism]
-_registry: dict[str, Maker] = {"PLAIN": lambda _: Plain(), "LOGIN": lambda _: Login(), "CRAM-MD5": CramMd5}
+_registry: dict[str, Maker] = {
+    "PLAIN": lambda _: Plain(),
+    "LOGIN": lambda _: Login(),
+    "CRAM-MD5": CramMd5,
+    "SCRAM-SHA-1": lambda context: Scram(context, "SHA-1", plus=False),
+    "SCRAM-SHA-256": lambda context: Scram(context, "SHA-256", plus=False),
+    "SCRAM-SHA-1-PLUS": lambda context: Scram(context, "SHA-1", plus=True),
+    "SCRAM-SHA-256-PLUS": lambda context: Scram(context, "SHA-256", plus=True),
+    "XOAUTH2": XOAuth2,
+    "OAUTHBEARER": OAuthBearer,
+    "EXTERNAL": lambda _: External(),
+    "NTLM": lambda _: Acceptor(),
+    "GSSAPI": lambda _: Acceptor(),
+    "GSS-SPNEGO": lambda _: Acceptor(),
+}
 
 
 def register(name: str, maker: Maker) -> None:

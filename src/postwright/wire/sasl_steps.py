@@ -20,7 +20,8 @@ class Challenge(Struct, frozen=True, gc=False):
 
 
 class CheckPassword(Struct, frozen=True, gc=False):
-    """The client claims to be `user` and shows `password`: whoever stores passwords decides. `identity` is the one to act as, or ""."""
+    """The client claims to be `user` and shows `password`, as it was typed: whoever stores passwords decides, and prepares it as the stored
+    one was (PAM's are not). `identity` is the one to act as, or ""."""
 
     user: str
     password: str
@@ -90,12 +91,14 @@ MALFORMED = Failed(malformed=True)
 
 class SaslContext(Struct, frozen=True, gc=False):
     """What a mechanism may know: the server's `host` name, a fresh `nonce` that nobody can foresee (16 octets or more, hex), and of TLS
-    if it is on and the `channel` bindings by type (RFC 5929, RFC 9266), none unless a -PLUS mechanism was offered."""
+    if it is on and the `channel` bindings by type (RFC 5929, RFC 9266), none unless a -PLUS mechanism was offered. `scope`: what a bearer
+    token should have, for clients whose token is refused."""
 
     host: str
     nonce: str
     tls: bool = False
     channel: Mapping[str, bytes] = {}
+    scope: str = ""
 
     def __repr__(self) -> str:
         return f"SaslContext(host={self.host!r}, tls={self.tls}, channel={sorted(self.channel)})"
