@@ -90,3 +90,43 @@ def test_names_and_secrets() -> None:
     assert make("NONESUCH", JOE) is None
     assert "secret" not in repr(JOE)
     assert "tok" not in repr(JOE)
+
+
+# RFC 7677 section 3, with the nonce of its example.
+SCRAM = ClientLogin("user", "pencil", nonce="rOprNGfwEbeRWgbNEkqO")
+SERVER_FIRST = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+
+
+def test_scram_of_rfc_7677() -> None:
+    made = make("SCRAM-SHA-256", SCRAM)
+    assert made is not None
+    assert base64_decode(made.first.split()[2].encode()) == b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO"
+    final = made.answer(base64_encode(SERVER_FIRST))
+    assert final is not None
+    assert base64_decode(final.encode()).endswith(b",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
+    assert not made.satisfied
+    assert made.answer(base64_encode(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")) == ""
+    assert made.satisfied
+
+
+def test_scram_with_a_server_that_only_pretends() -> None:
+    made = make("SCRAM-SHA-256", SCRAM)
+    assert made is not None
+    made.answer(base64_encode(SERVER_FIRST))
+    assert made.answer(base64_encode(b"v=" + base64_encode(bytes(32)).encode())) is None
+    assert not made.satisfied
+
+
+def test_scram_hears_the_error() -> None:
+    made = make("SCRAM-SHA-1", SCRAM)
+    assert made is not None
+    assert made.answer(base64_encode(b"e=other-error")) is None
+    assert made.told == "other-error"
+    assert make("SCRAM-SHA-1", SCRAM).answer("%%%") is None  # type: ignore[union-attr]
+
+
+def test_scram_plus_needs_a_binding() -> None:
+    assert make("SCRAM-SHA-256-PLUS", SCRAM) is None
+    made = make("SCRAM-SHA-256-PLUS", ClientLogin("user", "pencil", nonce="abc", binding=("tls-server-end-point", b"hash")))
+    assert made is not None
+    assert base64_decode(made.first.split()[2].encode()) == b"p=tls-server-end-point,,n=user,r=abc"

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from postwright.wire.client_auth import CramMd5, Dialogue
 from postwright.wire.grammar import GrammarError, base64_decode, base64_encode
+from postwright.wire.scram_client import ScramClient
 
 # RFC 4954 section 4: an initial response that would make the AUTH command longer than this waits for the server's empty challenge.
 MAX_COMMAND = 512
@@ -79,6 +80,42 @@ class _Bearer(Dialogue):
         return self._told
 
 
+class _Scram(Dialogue):
+    """RFC 5802 over RFC 4954: the server's proof comes in a last 334, which is answered by an empty line."""
+
+    __slots__ = ("_scram", "_step", "_told")
+
+    def __init__(self, mechanism: str, scram: ScramClient) -> None:
+        first, answers = _opening(mechanism, scram.first())
+        super().__init__(first, answers)
+        self._scram = scram
+        self._step = 0
+        self._told = ""
+
+    def answer(self, challenge: str) -> str | None:
+        ready = super().answer(challenge)
+        if ready is not None:
+            return ready
+        try:
+            data = base64_decode(challenge.encode("ascii", "replace"))
+        except GrammarError:
+            return None
+        if data.startswith(b"e="):
+            self._told = data[2:].decode("ascii", "replace")
+            return None
+        self._step += 1
+        said = self._scram.final(data) if self._step == 1 else self._scram.check(data) if self._step == 2 else None
+        return base64_encode(said) if said is not None else None
+
+    @property
+    def satisfied(self) -> bool:
+        return self._scram.verified
+
+    @property
+    def told(self) -> str:
+        return self._told
+
+
 def _opening(mechanism: str, response: bytes) -> tuple[str, list[str]]:
     """The first line, with the initial response if it fits; else it is the first answer. An empty one is `=` (RFC 4954 section 4)."""
     text = base64_encode(response)
@@ -111,7 +148,21 @@ def _external(login: ClientLogin) -> Dialogue:
     return Dialogue(*_opening("EXTERNAL", login.identity.encode()))
 
 
+def _scram(hash: str, *, plus: bool) -> Callable[[ClientLogin], Dialogue]:
+    mechanism = f"SCRAM-{hash}{'-PLUS' if plus else ''}"
+
+    def make_one(login: ClientLogin) -> Dialogue:
+        channel = login.binding if plus else None
+        return _Scram(mechanism, ScramClient(hash, login.user, login.password, login.nonce, channel=channel))
+
+    return make_one
+
+
 _MAKERS: dict[str, Callable[[ClientLogin], Dialogue]] = {
+    "SCRAM-SHA-256-PLUS": _scram("SHA-256", plus=True),
+    "SCRAM-SHA-256": _scram("SHA-256", plus=False),
+    "SCRAM-SHA-1-PLUS": _scram("SHA-1", plus=True),
+    "SCRAM-SHA-1": _scram("SHA-1", plus=False),
     "PLAIN": _plain,
     "LOGIN": _login,
     "CRAM-MD5": _cram_md5,
@@ -127,6 +178,8 @@ def names() -> tuple[str, ...]:
 
 
 def make(mechanism: str, login: ClientLogin) -> Dialogue | None:
-    """A new dialogue; None if the mechanism is not known."""
+    """A new dialogue; None if the mechanism is not known, or is a -PLUS one and there is no channel binding."""
     maker = _MAKERS.get(mechanism.upper())
+    if mechanism.upper().endswith("-PLUS") and login.binding is None:
+        return None
     return maker(login) if maker is not None else None
