@@ -17,11 +17,13 @@ from postwright.model.message import ContentFacts
 VMTA = b"x-virtual-mta"
 JOB = b"x-job"
 ENVID = b"x-envid"
+SCHEDULE = b"x-schedule"
 DATE = b"date"
 MESSAGE_ID = b"message-id"
 RECEIVED = b"received"
 
 _LONGEST_VALUE = 256  # characters kept of a job, envelope id or virtual MTA: they go into every record of the message
+_LONGEST_SCHEDULE = 16384  # of the windows of x-schedule, which are read once; what is too long is refused, not cut
 _TEXT_LINE = 998  # as ContentFacts has it
 # What begins a header section: a field, the empty line that ends one, or the "From " line of a mailbox file, which some clients
 # send and receivers step over.
@@ -32,7 +34,7 @@ _odd_octet = re.compile(rb"\0|\r(?!\n)|\n(?<!\r\n)").search
 class Submission(Struct, gc=False):
     """A content ready for the spool: `parts` joined are its octets, `facts` are about those.
 
-    `vmta_header`, `job` and `envid` are what the fields said, None when there was no such field or it is not to be processed.
+    `vmta_header`, `job`, `envid` and `schedule` are what the fields said, None when there was no such field or it is not to be processed.
     """
 
     vmta_header: str | None
@@ -40,6 +42,7 @@ class Submission(Struct, gc=False):
     envid: str | None
     parts: tuple[bytes, ...]
     facts: ContentFacts
+    schedule: str | None = None
 
 
 class _Plan(Struct, frozen=True):
@@ -63,6 +66,8 @@ def prepare(
     retain_job: bool = False,
     jobid_header: str = "",
     process_envid: bool = False,
+    process_schedule: bool = False,
+    retain_schedule: bool = False,
     remove: frozenset[bytes] = frozenset(),
     remove_received: bool = False,
 ) -> Submission:
@@ -70,7 +75,7 @@ def prepare(
 
     `received`, `add_message_id`, `add_date` are fields with CRLF, empty when not to be added; the last two go in only when the content
     has none (`add-message-id-header`, `add-date-header yes`), unless `date_override`, which replaces. `process_*` read x-virtual-mta,
-    x-job and x-envid and cut them out, but for `retain_*`; `jobid_header` names another field for the job, which stays
+    x-job, x-envid and x-schedule and cut them out, but for `retain_*`; `jobid_header` names another field for the job, which stays
     and counts only when there is no x-job. `remove` are names in lower case (`remove-header`), `remove_received` takes the
     trace away that was there (`remove-received-headers`). Of several fields of one name the first counts and all are cut.
     """
@@ -84,6 +89,8 @@ def prepare(
         retain_job,
         jobid_header,
         process_envid,
+        process_schedule,
+        retain_schedule,
         remove,
         remove_received,
     )
@@ -102,15 +109,15 @@ def prepare(
     if job is None and jobid_header:
         job = _text(first.get(jobid_header.lower().encode("utf-8")))
     envid = _text(first.get(ENVID)) if process_envid else None
+    rest = [content]
     cut = [field for field in fields if field.name in plan.drop]
-    if not cut:
-        return _assemble(content, facts, prefix, bool(received), vmta, job, envid)
-    parts = without(content, [(field.start, field.end) for field in cut])
-    rest, rest_facts = _after_cut(parts, facts, RECEIVED in plan.drop, sum([field.end - field.start for field in cut]))
-    if len(rest) == 1:
-        return _assemble(rest[0], rest_facts, prefix, bool(received), vmta, job, envid)
-    whole = _assemble(rest[0], rest_facts, prefix, bool(received), vmta, job, envid)
+    if cut:
+        parts = without(content, [(field.start, field.end) for field in cut])
+        rest, facts = _after_cut(parts, facts, RECEIVED in plan.drop, sum([field.end - field.start for field in cut]))
+    whole = _assemble(rest[0], facts, prefix, bool(received), vmta, job, envid)
     whole.parts += tuple(rest[1:])
+    if process_schedule:
+        whole.schedule = _text(first.get(SCHEDULE), _LONGEST_SCHEDULE)
     return whole
 
 
@@ -171,10 +178,10 @@ def _after_cut(parts: list[bytes], facts: ContentFacts, untraced: bool, removed:
     return parts, ContentFacts(size, header_size, longest, facts.dots, eight_bit, utf8_headers, binary, hops)
 
 
-def _text(field: Field | None) -> str | None:
+def _text(field: Field | None, longest: int = _LONGEST_VALUE) -> str | None:
     if field is None:
         return None
-    text = field.value[: 4 * _LONGEST_VALUE].decode("utf-8", "replace")[:_LONGEST_VALUE]
+    text = field.value[: 4 * longest].decode("utf-8", "replace")[:longest]
     return text if text.isprintable() else "".join([c if c.isprintable() else "?" for c in text])
 
 
@@ -189,6 +196,8 @@ def _plan(
     retain_job: bool,
     jobid_header: str,
     process_envid: bool,
+    process_schedule: bool,
+    retain_schedule: bool,
     remove: frozenset[bytes],
     remove_received: bool,
 ) -> _Plan:
@@ -198,6 +207,7 @@ def _plan(
         (VMTA, process_vmta, process_vmta and not retain_vmta),
         (JOB, process_job, process_job and not retain_job),
         (ENVID, process_envid, process_envid),
+        (SCHEDULE, process_schedule, process_schedule and not retain_schedule),
         (jobid_header.lower().encode("utf-8"), bool(jobid_header), False),
         (MESSAGE_ID, add_message_id, False),
         (DATE, add_date, add_date and date_override),

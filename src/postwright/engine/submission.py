@@ -12,6 +12,7 @@ from typing import Protocol
 
 from postwright.content import trace
 from postwright.content.transform import Submission, prepare
+from postwright.engine import wishes
 from postwright.engine.counters import Counters
 from postwright.engine.epoch import Epoch
 from postwright.model.envelope import Envelope
@@ -74,6 +75,11 @@ class Submissions:
             job=submission.job or "",
             suppress_dsn=source.suppress_local_dsn,
         )
+        if envelope.wishes is not None or submission.schedule is not None:
+            refusal = wishes.put_into(message, submission.schedule, now)
+            if refusal is not None:
+                self.counters.traffic.rejected += 1
+                return refusal
         return self._commit(message, submission.parts, text)
 
     def member(self, pool: str, members: tuple[str, ...]) -> str:
@@ -145,6 +151,8 @@ def _prepare(
         retain_job=source.retain_x_job,
         jobid_header=source.jobid_header,
         process_envid=source.process_x_envid,
+        process_schedule=source.process_x_schedule,
+        retain_schedule=source.retain_x_schedule,
         remove=epoch.removed(source) if source.remove_header else frozenset(),
         remove_received=source.remove_received_headers,
     )
