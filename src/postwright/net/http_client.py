@@ -1,0 +1,100 @@
+"""Short questions to an HTTP server: one answer of bounded size within a bounded time, or a reason why not.
+
+A thin layer on aiohttp's client, which is imported with the first request, since it costs a start 0.15 s. Redirections are not followed
+(a key or a verdict is read where the operator said, nowhere else), proxies of the environment and cookies are not used, and what was sent
+is in no message. Every failure is an `HttpFailed` with a text for our log.
+"""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from postwright.model.errors import PostwrightError
+
+if TYPE_CHECKING:
+    import aiohttp
+
+MOST = 1 << 20  # octets of an answer
+CONNECTIONS = 20  # to one server; who comes later waits, within the same time
+
+
+class HttpFailed(PostwrightError):
+    """No answer, or none of use."""
+
+
+class HttpAnswer(Struct, frozen=True):
+    """`body` in full. The repr keeps it to itself."""
+
+    status: int
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"HttpAnswer({self.status}, {len(self.body)} octets)"
+
+
+class HttpClient:
+    """Connections to one server, kept for the next question. `timeout` seconds for everything together; `ca_file` PEM, "" the system's."""
+
+    def __init__(self, timeout: float, ca_file: str = "") -> None:
+        self._timeout = timeout
+        self._ca_file = ca_file
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get(self, url: str) -> HttpAnswer:
+        """Raises HttpFailed."""
+        return await self._ask("GET", url, None, {})
+
+    async def post(self, url: str, form: dict[str, str], user: str = "", password: str = "") -> HttpAnswer:
+        """A form (application/x-www-form-urlencoded), with HTTP Basic when there is a `user`. Raises HttpFailed."""
+        return await self._ask("POST", url, form, {"Authorization": _basic(user, password)} if user else {})
+
+    async def close(self) -> None:
+        """Close the connections; a request under way fails."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _ask(self, method: str, url: str, form: dict[str, str] | None, headers: dict[str, str]) -> HttpAnswer:
+        import aiohttp
+
+        try:
+            session = self._open()
+            async with session.request(method, url, data=form, headers=headers, allow_redirects=False) as response:
+                body = await response.content.read(MOST + 1)
+                while len(body) <= MOST and not response.content.at_eof():
+                    body += await response.content.read(MOST + 1 - len(body))
+        except TimeoutError:
+            raise HttpFailed(f"no answer within {self._timeout:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise HttpFailed(_told(error)) from None
+        if len(body) > MOST:
+            raise HttpFailed(f"the answer is longer than {MOST} octets")
+        return HttpAnswer(response.status, body)
+
+    def _open(self) -> aiohttp.ClientSession:
+        """The session. Raises OSError for certification authorities that cannot be read."""
+        if self._session is None:
+            import aiohttp
+
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=self._timeout),
+                connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=self._ca_file or None), limit=CONNECTIONS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"Accept": "application/json"},
+            )
+        return self._session
+
+
+def _basic(user: str, password: str) -> str:
+    """RFC 7617."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _told(error: Exception) -> str:
+    """What went wrong in words of ours or the library's; never more than a line, since a server may be in it."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in str(error))
+    return f"{type(error).__name__}: {text}"[:200]
