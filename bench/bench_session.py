@@ -22,7 +22,8 @@ import time
 
 from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
-from postwright.net.listener import Listener, SessionBook, bind
+from postwright.net.listener import Listener, bind
+from postwright.net.session_book import SessionBook
 from postwright.net.visit import Answer, Login, PeerFacts, SessionTimeouts
 from postwright.wire.events import MailFrom, RcptTo
 from postwright.wire.options import ServerOptions

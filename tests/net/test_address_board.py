@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from postwright.net.address_board import AddressBoard
-from postwright.net.listener import SessionBook, SessionLimits
+from postwright.net.session_book import Room, SessionBook, SessionLimits
 
 
 def boards(path: Path, count: int = 2) -> list[AddressBoard]:
@@ -64,15 +64,15 @@ async def test_two_books_share_the_limit_of_an_address(tmp_path: Path) -> None:
     sessions: list[tuple[SessionBook, FakeSession]] = []
     for at in range(3):
         book = books[at % 2]
-        assert book.admits("192.0.2.1")
+        assert book.enter("192.0.2.1") is Room.YES
         session = FakeSession()
         book.joined(session)  # type: ignore[arg-type]
         sessions.append((book, session))
-    assert not books[0].admits("192.0.2.1")
-    assert not books[1].admits("192.0.2.1")
-    assert books[0].admits("192.0.2.2")
+    assert books[0].enter("192.0.2.1") is Room.CROWDED
+    assert books[1].enter("192.0.2.1") is Room.CROWDED
+    assert books[0].enter("192.0.2.2") is Room.YES
     books[0].withdrawn("192.0.2.2")
     book, session = sessions[0]
     book.left(session)  # type: ignore[arg-type]
-    assert books[1].admits("192.0.2.1")
-    assert [book.refused for book in books] == [1, 1]
+    assert books[1].enter("192.0.2.1") is Room.YES
+    assert [book.refusals.crowded for book in books] == [1, 1]

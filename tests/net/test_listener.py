@@ -15,8 +15,9 @@ import pytest
 import trustme
 
 from postwright.model.reply import Reply
-from postwright.net.listener import Listener, SessionBook, SessionLimits, _plain, bind
+from postwright.net.listener import Listener, _plain, bind
 from postwright.net.load_board import LoadBoard
+from postwright.net.session_book import SessionBook, SessionLimits
 from postwright.net.visit import PeerFacts
 from postwright.wire.options import ServerOptions
 
@@ -332,7 +333,7 @@ async def test_sessions_in_total_and_per_address(serve: Callable[..., Server]) -
         assert (await reader.readline()).startswith(b"220")
     third, _ = await server.talk()
     assert await third.read() == b"421 4.7.0 too many sessions, try again later\r\n"
-    assert (len(server.book), server.book.refused) == (2, 1)
+    assert (len(server.book), server.book.refusals.crowded) == (2, 1)
     first[1].close()
     await server.visits[0].over.wait()
     fourth, _ = await server.talk()
@@ -366,7 +367,7 @@ async def test_the_sweep_gives_up_silent_peers(serve: Callable[..., Server]) -> 
 
 
 async def test_the_book_sweeps_by_itself(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("postwright.net.listener.SWEEP_INTERVAL", 0.001)
+    monkeypatch.setattr("postwright.net.session_book.SWEEP_INTERVAL", 0.001)
     server = serve()
     reader, _ = await server.talk()
     await reader.readline()
@@ -455,7 +456,7 @@ class BrokenSocket:
 
 
 async def test_out_of_descriptors_is_waited_out(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("postwright.net.listener.SWEEP_INTERVAL", 0.01)
+    monkeypatch.setattr("postwright.net.listener.REST", 0.01)
     server = serve()
     server.listener._sock = BrokenSocket(server.sock, errno.EMFILE)  # type: ignore[assignment]  # a stand-in
     reader, _ = await server.talk()

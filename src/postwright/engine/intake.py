@@ -12,6 +12,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from postwright.engine.admission import Admission, ListenerDoor
 from postwright.engine.configured_users import ConfiguredUsers
 from postwright.engine.counters import Counters
 from postwright.engine.epoch import Epoch, make_epoch
@@ -39,6 +40,7 @@ class Intake:
         self.submissions = Submissions(spool, accepted, clock, ids, counters)
         self.counters = counters
         self.stopping = False
+        self.admission = Admission(clock.monotonic)
         self.tickets = Tickets()
         self.tls_troubles: list[str] = []  # certificates that could not be used when this shard began
         self.epoch: Epoch
@@ -61,6 +63,10 @@ class Intake:
         return partial(Visitor, self, listener)
 
     def implicit_tls(self, listener: ListenerSettings) -> ssl.SSLContext | None:
+    def door(self, listener: ListenerSettings) -> ListenerDoor:
+        """What a listener asks about who knocks."""
+        return ListenerDoor(self, listener)
+
         """The TLS context of a listener that speaks TLS from the first octet, else None."""
         return self.epoch.tls.context(listener) if listener.immediate_tls else None
 

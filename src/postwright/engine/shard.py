@@ -23,8 +23,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from postwright.engine import admission, heap, privileges
 from postwright.engine import frames as f
-from postwright.engine import heap, privileges
 from postwright.engine import log as logs
 from postwright.engine.bus import Link
 from postwright.engine.node import Node
@@ -35,8 +35,11 @@ from postwright.model.errors import PostwrightError
 from postwright.net.address_board import AddressBoard
 from postwright.net.clock import SystemClock
 from postwright.net.interfaces import local_addresses
-from postwright.net.listener import Listener, SessionBook, SessionLimits
+from postwright.net.listener import Listener
 from postwright.net.load_board import LoadBoard
+from postwright.net.rate_board import RateBoard
+from postwright.net.session_book import SessionBook
+from postwright.net.slot_board import SlotBoard
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import ListenerSettings, Settings
 from postwright.store.accounting import AcctFiles
@@ -71,21 +74,21 @@ class Shard:
         self._log_file = logs.LogFile(path, self.settings.general.log_file_world_readable)
         self.log: structlog.stdlib.BoundLogger = logs.configure(self._log_file, start.debug, shard=start.shard)
         self.clock = SystemClock()
-        self.book = SessionBook(time.monotonic, self._session_limits(self.settings), *self._boards())
+        self.book = SessionBook(time.monotonic, admission.limits(self.settings), *self._boards())
         self.acct = AcctFiles(accounting(self.settings))
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _boards(self) -> tuple[LoadBoard | None, AddressBoard | None]:
+    def _boards(self) -> tuple[LoadBoard | None, AddressBoard | None, SlotBoard | None]:
         """What shards tell each other of their sessions; one alone knows all."""
         folder, shards = Path(self.start_frame.state_dir), self.start_frame.shards
         if shards == 1:
-            return None, None
-        return LoadBoard.open(folder / "load.board", self.number, shards), AddressBoard.open(folder / "address.board", self.number, shards)
-
-    def _session_limits(self, settings: Settings) -> SessionLimits:
-        total, shards = settings.general.total_max_smtp_in, self.start_frame.shards
-        share = None if total is None else max(1, total // shards + (1 if self.number < total % shards else 0))
-        return SessionLimits(share, settings.general.max_smtp_in_per_address)
+            return None, None, None
+        number = self.number
+        return (
+            LoadBoard.open(folder / "load.board", number, shards),
+            AddressBoard.open(folder / "address.board", number, shards),
+            SlotBoard.open(folder / "slot.board", number, shards),
+        )
 
     async def run(self) -> None:
         """Recover, open, serve until told to leave."""
@@ -93,6 +96,8 @@ class Shard:
         before = time.perf_counter()
         self.spool = LogSpool(spool_dirs(self.settings, Path(self.start_frame.state_dir)), self.number, sink=self.acct, report=self._report)
         self.node = self._make_node(self.spool)
+        if self.start_frame.shards > 1:
+            self.node.intake.admission.rates = RateBoard.open(Path(self.start_frame.state_dir) / "rate.board")
         recovered = await self._recover()
         if recovered is None:
             return
@@ -164,7 +169,10 @@ class Shard:
             tls = listener_tls(self.node.intake, listener)
             if listener.immediate_tls and tls is None:
                 continue  # who expects TLS from the first octet must not be greeted in the clear; `tls_watch` has said why
-            accepting = Listener(self._sockets[label], self.node.intake.factory(listener), self.book, tls=tls, door=self.node.intake.door(listener), loop=self.loop)
+            intake = self.node.intake
+            accepting = Listener(
+                self._sockets[label], intake.factory(listener), self.book, tls=tls, door=intake.door(listener), loop=self.loop
+            )
             accepting.start()
             self._listeners[label] = accepting
 
@@ -210,7 +218,7 @@ class Shard:
             self.node.dialer = make_dialer(settings)
             self.loop.call_later(OLD_RESOLVER, lambda: self._tasks.append(self.loop.create_task(before.close())))
         self.settings = settings
-        self.book.limits = self._session_limits(settings)
+        self.book.limits = admission.limits(settings)
         self.acct.reconfigure(accounting(settings))
         self.spool.reconfigure(spool_dirs(settings, Path(self.start_frame.state_dir)))
         self._open_listeners()
@@ -249,6 +257,7 @@ class Shard:
             await asyncio.sleep(1.0)
             self.node.counters.tick()
             self.node.look_at_clock()
+            self.node.intake.admission.memory.look(self.settings.general.max_memory_usage_percent)
             self.spool.tick()
             if self.tls_watch.tick() and not self._ending:
                 self._open_listeners()

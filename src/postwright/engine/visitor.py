@@ -37,6 +37,7 @@ class Host(LoginHost, Protocol):
     epoch: Epoch
     stopping: bool
     submissions: Submissions
+    admission: Admission
 
     def options(
         self, epoch: Epoch, source: SourceSettings, listener: ListenerSettings, peer: PeerFacts, logged_in: bool
@@ -77,7 +78,7 @@ class Visitor:
         """Look up anew what holds for this session (at start, after login, after a reload)."""
         epoch = self._epoch = self._intake.epoch
         source = self._source = epoch.resolved.source(self._peer.peer, self._listener.source, self._user, self._user_source)
-        self._timeouts = SessionTimeouts(source.smtp_command_timeout, source.smtp_data_timeout)
+        self._timeouts = patience(source)
         self._arrival = None
 
     # -- the session's questions -------------------------------------------------
@@ -131,9 +132,13 @@ class Visitor:
             return STOPPING
         if self._epoch is not self._intake.epoch:
             self._refresh()
-        if self._intake.submissions.held > CONTENT_IN_MEMORY:
+        admission = self._intake.admission
+        if self._intake.submissions.held > CONTENT_IN_MEMORY or admission.memory.exhausted:
             return MEMORY
-        refusal = self._epoch.access.on_mail(self._source, bool(self._user), bool(self._peer.tls), event.size)
+        source = self._source
+        if source.max_message_rate_in is not None and (hurried := admission.message(source, self._peer.peer)) is not None:
+            return hurried
+        refusal = self._epoch.access.on_mail(source, bool(self._user), bool(self._peer.tls), event.size)
         if refusal is not None:
             self._intake.counters.traffic.rejected += 1
             return refusal
@@ -154,6 +159,9 @@ class Visitor:
             address = Address(f"{address.text}@{self._epoch.host}", self._epoch.host.lower())
         envelope.recipients.append(Recipient(address, event.notify, event.orcpt))
         return RCPT_OK
+        source = self._source
+        if source.max_rcpt_rate_in is not None and (hurried := self._intake.admission.recipient(source, self._peer.peer)) is not None:
+            return hurried
 
     def data(self) -> Answer:
         return DATA_OK

@@ -1,8 +1,8 @@
-"""Accepting inbound connections: listeners on bound sockets, and the book that lists the sessions of this process.
+"""Accepting inbound connections: listeners on bound sockets.
 
-A `Listener` accepts and joins each connection to a new `ServerSession`; the `SessionBook`, shared by all listeners of a process, keeps
-the limits on sessions and gives up those whose deadline has passed: one sweep a second instead of a timer per command.
-Neither decides about mail. Errors of one connection end that connection; being out of file descriptors pauses accepting.
+A `Listener` accepts, asks its `Door` and the `SessionBook` whether there is room, and joins the connection to a new `ServerSession`; what
+must wait before that is kept in the book's `Antechamber`. It decides nothing about mail. Errors of one connection end that connection;
+being out of file descriptors pauses accepting.
 
 Why our own accept loop: asyncio's and uvloop's accept until the backlog is empty, so that of several processes on one socket the first
 to wake takes everything. We accept a few per wake-up, and a process that the `LoadBoard` shows to be ahead hesitates for a millisecond.
@@ -11,153 +11,31 @@ to wake takes everything. We accept a few per wake-up, and a process that the `L
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import Callable
 from functools import partial
 
-from msgspec import Struct
-
 from postwright.model.reply import Reply
-from postwright.net.address_board import AddressBoard
-from postwright.net.load_board import LoadBoard
-from postwright.net.session import HANDSHAKE_TIMEOUT, ServerSession
+from postwright.net.door import Door, OpenDoor, Terms
+from postwright.net.session import HANDSHAKE_TIMEOUT, SHUTTING_DOWN, ServerSession
+from postwright.net.session_book import Room, SessionBook
 from postwright.net.visit import PeerFacts, VisitFactory
 from postwright.wire.grammar import encode_reply
+from postwright.wire.proxy_line import ProxyHeader
 
 BACKLOG = 1024
 ACCEPT_BATCH = 2
 HESITATION = 0.001  # seconds: ample for another process that is awake, unnoticed by a peer when there is none
-SWEEP_INTERVAL = 1.0  # seconds
+REST = 1.0  # seconds without accepting when there are no descriptors left
 
-TOO_MANY_SESSIONS = encode_reply(Reply(421, "4.7.0", ("too many sessions, try again later",)))
+TOO_MANY_SESSIONS = Reply(421, "4.7.0", ("too many sessions, try again later",))
+TOO_FAST = Reply(421, "4.7.0", ("too many connections in a short time, try again later",))
+SPOKE_EARLY = Reply(554, "5.5.1", ("wait for the greeting before you speak",))
 
 # The peer went away before we took it; nothing is wrong with the listener.
 _PEER_GONE = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPERM})
-
-
-class SessionLimits(Struct, frozen=True):
-    """Simultaneous sessions in this process (`total-max-smtp-in`), and from one address; None is unlimited."""
-
-    total: int | None = None
-    per_address: int | None = None
-
-
-class SessionBook:
-    """All sessions of this process. `clock` gives seconds that only grow; `limits` may be replaced at a reload.
-
-    `board` and `addresses` are shared with the other processes that accept on the same sockets, where there are any.
-    """
-
-    def __init__(
-        self,
-        clock: Callable[[], float],
-        limits: SessionLimits | None = None,
-        board: LoadBoard | None = None,
-        addresses: AddressBoard | None = None,
-    ) -> None:
-        self.limits = limits or SessionLimits()
-        self.refused = 0
-        self.now = clock()
-        self.content = 0  # octets of contents that are still coming in, in all sessions
-        self._clock = clock
-        self._board = board
-        self._addresses = addresses
-        self._sessions: set[ServerSession] = set()
-        self._by_address: dict[str, int] = {}
-        self._sweeper: asyncio.TimerHandle | None = None
-        self._empty: asyncio.Event = asyncio.Event()
-        self._empty.set()
-
-    def __len__(self) -> int:
-        return len(self._sessions)
-
-    def admits(self, address: str) -> bool:
-        """Is there room for one more session from `address`? Then a place is taken: `joined` or `withdrawn` must follow."""
-        limits = self.limits
-        if limits.total is not None and len(self._sessions) >= limits.total:
-            self.refused += 1
-            return False
-        # counted before it is compared: of two processes that ask at the same time both may refuse, but never both admit
-        if self._addresses is not None:
-            self._addresses.joined(address)
-        if limits.per_address is None or self._from(address) <= limits.per_address:
-            return True
-        self.refused += 1
-        self.withdrawn(address)
-        return False
-
-    def _from(self, address: str) -> int:
-        """Sessions from `address`, with the one that asks."""
-        if self._addresses is not None:
-            return self._addresses.count(address)
-        return self._by_address.get(address, 0) + 1
-
-    def withdrawn(self, address: str) -> None:
-        """What was admitted has not become a session."""
-        if self._addresses is not None:
-            self._addresses.left(address)
-
-    def ahead(self) -> bool:
-        """Have we clearly more sessions than some other process that could take the next?"""
-        return self._board is not None and self._board.ahead(len(self._sessions))
-
-    def joined(self, session: ServerSession) -> None:
-        """A session begins."""
-        self._sessions.add(session)
-        address = session.peer.peer
-        self._by_address[address] = self._by_address.get(address, 0) + 1
-        self._empty.clear()
-        if self._board is not None:
-            self._board.publish(len(self._sessions))
-
-    def left(self, session: ServerSession) -> None:
-        """A session is over; saying it twice is no harm."""
-        if session not in self._sessions:
-            return
-        self._sessions.remove(session)
-        address = session.peer.peer
-        self.withdrawn(address)
-        count = self._by_address[address] - 1
-        if count:
-            self._by_address[address] = count
-        else:
-            del self._by_address[address]
-        if not self._sessions:
-            self._empty.set()
-        if self._board is not None:
-            self._board.publish(len(self._sessions))
-
-    def sweep(self) -> None:
-        """Move `now` on and give up the sessions whose time is over."""
-        now = self.now = self._clock()
-        for session in [session for session in self._sessions if session.deadline < now]:
-            session.timed_out()
-
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Sweep once a second from now on."""
-        self._sweeper = loop.call_later(SWEEP_INTERVAL, self.start, loop)  # first: a sweep that fails must not be the last
-        self.sweep()
-
-    def stop(self) -> None:
-        """Sweep no more."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            self._sweeper = None
-
-    async def drain(self, within: float) -> int:
-        """Let transactions end, for `within` seconds at most, then hang up. Returns how many were cut off."""
-        for session in list(self._sessions):
-            session.drain()
-        try:
-            await asyncio.wait_for(self._empty.wait(), within)
-        except TimeoutError:
-            rest = list(self._sessions)
-            for session in rest:
-                session.abort()
-            return len(rest)
-        return 0
 
 
 class Listener:
@@ -173,12 +51,14 @@ class Listener:
         book: SessionBook,
         *,
         tls: ssl.SSLContext | None = None,
+        door: Door | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._sock = sock
         self._visit_factory = visit_factory
         self._book = book
         self._tls = tls
+        self._door: Door = door or OpenDoor()
         self._loop = loop or asyncio.get_running_loop()
         self._joining: set[asyncio.Task[None]] = set()
         self._retry: asyncio.TimerHandle | None = None
@@ -230,36 +110,102 @@ class Listener:
     def _rest(self, error: OSError) -> None:
         """No descriptors or memory left: the socket stays readable, and without a rest we would spin on it."""
         self.close()
-        self._retry = self._loop.call_later(SWEEP_INTERVAL, self.start)
+        self._retry = self._loop.call_later(REST, self.start)
         self._loop.call_exception_handler({"message": "cannot accept connections", "exception": error})
+
+    # from an accepted connection to a session: each step has the connection, and passes it on or closes it ---------------
 
     def _open(self, connection: socket.socket, address: tuple[str, int]) -> None:
         connection.setblocking(False)
-        peer = _plain(address[0])
-        if not self._book.admits(peer):
-            self._turn_away(connection)
-            return
         try:
             local = connection.getsockname()
-            facts = PeerFacts(peer, address[1], _plain(local[0]), local[1])
-            session = ServerSession(self._visit_factory(facts), facts, self._book, self._loop)
-        except Exception as error:  # the factory is the caller's code, and the other connections must live
-            self._book.withdrawn(peer)
+            facts = PeerFacts(_plain(address[0]), address[1], _plain(local[0]), local[1])
+            if self._door.proxied(facts.peer):
+                self._book.antechamber.introduce(connection, partial(self._introduced, connection, facts))
+            else:
+                self._consider(connection, facts)
+        except Exception as error:  # door and factory are the caller's code, and the other connections must live
+            self._drop(connection, error)
+
+    def _introduced(self, connection: socket.socket, facts: PeerFacts, header: ProxyHeader | None) -> None:
+        """The proxy has said who speaks through it. One that says nothing sensible gets no answer: it is no SMTP client."""
+        if header is None:
+            self._book.refusals.bad_header += 1
             connection.close()
-            self._loop.call_exception_handler({"message": "a connection was dropped", "exception": error})
             return
-        self._book.joined(session)
+        if not header.local:
+            facts = PeerFacts(header.source, header.source_port, header.destination, header.destination_port)
+        try:
+            self._consider(connection, facts)
+        except Exception as error:  # see `_open`
+            self._drop(connection, error)
+
+    def _consider(self, connection: socket.socket, facts: PeerFacts) -> None:
+        """Whether it comes too fast, and whether there is room. Who comes while others wait does not overtake them."""
+        terms = self._door.terms(facts.peer)
+        book = self._book
+        if terms.rated and self._door.hurried(facts.peer):
+            book.refusals.too_fast += 1
+            self._turn_away(connection, TOO_FAST)
+        elif not (terms.waits and book.antechamber.waiting) and self._attempt(connection, facts, terms):
+            pass
+        elif terms.waits and self._wait(connection, facts, terms):
+            book.antechamber.look()
+        else:
+            self._no_slot(connection)
+
+    def _wait(self, connection: socket.socket, facts: PeerFacts, terms: Terms) -> bool:
+        attempt = partial(self._attempt, connection, facts, terms)
+        return self._book.antechamber.wait(connection, terms.group, attempt, partial(self._no_slot, connection))
+
+    def _attempt(self, connection: socket.socket, facts: PeerFacts, terms: Terms) -> bool:
+        """Let it in if there is room. False: there is no slot, and it may wait for one."""
+        room = self._book.enter(facts.peer, terms.group)
+        if room is Room.NO_SLOT:
+            return False
+        if room is Room.CROWDED:
+            self._turn_away(connection, TOO_MANY_SESSIONS)
+        elif terms.pause and self._tls is None:
+            enter = partial(self._seat, connection, facts, terms)
+            self._book.antechamber.pause(connection, terms.pause, enter, partial(self._spoke_early, connection, facts, terms))
+        else:
+            self._seat(connection, facts, terms)
+        return True
+
+    def _seat(self, connection: socket.socket, facts: PeerFacts, terms: Terms) -> None:
+        """There is a place for it: begin the session."""
+        try:
+            session = ServerSession(self._visit_factory(facts), facts, self._book, self._loop)
+        except Exception as error:  # see `_open`
+            self._book.withdrawn(facts.peer, terms.group)
+            self._drop(connection, error)
+            return
+        self._book.joined(session, terms.group)
         task = self._loop.create_task(self._join(connection, session))
         self._joining.add(task)
         task.add_done_callback(self._joining.discard)
 
-    def _turn_away(self, connection: socket.socket) -> None:
-        try:
+    def _spoke_early(self, connection: socket.socket, facts: PeerFacts, terms: Terms, there: bool) -> None:
+        self._book.withdrawn(facts.peer, terms.group)
+        if there:
+            self._book.refusals.spoke_early += 1
+        self._turn_away(connection, SPOKE_EARLY if there else SHUTTING_DOWN)
+
+    def _no_slot(self, connection: socket.socket) -> None:
+        self._book.refusals.no_slot += 1
+        self._turn_away(connection, TOO_MANY_SESSIONS)
+
+    def _turn_away(self, connection: socket.socket, reply: Reply) -> None:
+        """Say why, if it can hear us, and close. It need not hear us."""
+        with contextlib.suppress(OSError):
             if self._tls is None:
-                connection.send(TOO_MANY_SESSIONS)
-        except OSError:
-            pass  # it need not hear us
+                connection.send(encode_reply(reply))
+            connection.recv(65536)  # closed with octets unread, the kernel would send a reset that overtakes our words
         connection.close()
+
+    def _drop(self, connection: socket.socket, error: Exception) -> None:
+        connection.close()
+        self._loop.call_exception_handler({"message": "a connection was dropped", "exception": error})
 
     async def _join(self, connection: socket.socket, session: ServerSession) -> None:
         timeout = HANDSHAKE_TIMEOUT if self._tls is not None else None

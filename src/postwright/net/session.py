@@ -48,7 +48,7 @@ LINGER: Final = 10.0  # seconds that a closing connection may take to drain its 
 
 
 class Book(Protocol):
-    """What a session needs of the book that lists it (`net.listener.SessionBook`)."""
+    """What a session needs of the book that lists it (`net.session_book.SessionBook`)."""
 
     now: float  # seconds as of the last sweep: good to a second, and costs nothing to read
     content: int  # octets of contents that are still coming in, in all sessions
@@ -66,11 +66,13 @@ class ServerSession(asyncio.Protocol):
         "_book",
         "_draining",
         "_engine",
+        "_content_since",
         "_held",
         "_kept",
         "_loop",
         "_over",
         "_paused",
+        "_message_by",
         "_timeouts",
         "_tls_context",
         "_transport",
@@ -91,6 +93,8 @@ class ServerSession(asyncio.Protocol):
         self.deadline = book.now + self._timeouts.command
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[Any] | None = None  # the Visit's: no event is taken before it is done
+        self._message_by = book.now + self._timeouts.message  # a session that brings nothing until then is over
+        self._content_since = NEVER
         self._blocked = False  # the peer does not take what we write
         self._paused = False
         self._tls_context: ssl.SSLContext | None = None
@@ -222,7 +226,7 @@ class ServerSession(asyncio.Protocol):
         if self._waiting is not None:
             self.deadline = NEVER  # the time is ours now, not the peer's
         elif engine.in_content:
-            self.deadline = self._book.now + self._timeouts.data
+            self.deadline = self._content_deadline()
         elif state is State.CLOSED:
             self.deadline = self._book.now + LINGER
             transport.close()
@@ -232,13 +236,24 @@ class ServerSession(asyncio.Protocol):
             self._say_goodbye(SHUTTING_DOWN)
         elif data or self.deadline == NEVER:
             # Part of a command is none: a peer that says one octet a minute has no more time than one that says nothing.
-            self.deadline = self._book.now + self._timeouts.command
+            by = self._book.now + self._timeouts.command
+            self.deadline = by if by < self._message_by else self._message_by
         if self._paused and self._waiting is None and not self._blocked and self._upgrade is None and not transport.is_closing():
             self._paused = False
             transport.resume_reading()
 
     def _say_goodbye(self, reply: Reply) -> None:
         self._engine.say_goodbye(reply)
+    def _content_deadline(self) -> float:
+        """Silence ends a content after `data` seconds; so does a peer that says something now and then, but too little of it in all."""
+        now, wait = self._book.now, self._timeouts
+        if self._content_since == NEVER:
+            self._content_since = now
+        by = now + wait.data
+        if not wait.least_rate:
+            return by
+        return min(by, self._content_since + wait.data + self._engine.taken / wait.least_rate)
+
         self._flush()
 
     def _reply(self, reply: Reply) -> bool:
@@ -319,9 +334,14 @@ class ServerSession(asyncio.Protocol):
 
     def _on_content(self, event: events.Content) -> bool:
         return self._give(self.visit.content(event.content, event.facts))
+        if self._content_since != NEVER:
+            self._message_by += self._book.now - self._content_since  # what came at a fair rate is no idling
+            self._content_since = NEVER
 
     def _on_rset(self, event: events.Rset) -> bool:
         self.visit.reset()
+        self._message_by = self._book.now + self._timeouts.message
+        self._content_since = NEVER
         return self._reply(RESET)
 
     def _on_noop(self, event: events.Noop) -> bool:
@@ -343,6 +363,7 @@ class ServerSession(asyncio.Protocol):
         return self._reply(event.reply)
 
     # AUTH: the dialogue's owner ---------------------------------------------------------------------------------------
+            self._content_since = NEVER
 
     def _on_auth(self, event: events.Auth) -> bool:
         mechanism = sasl.create(event.mechanism, self._sasl_context())

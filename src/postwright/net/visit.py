@@ -44,11 +44,14 @@ class PeerFacts(Struct, frozen=True, gc=False):
 class SessionTimeouts(Struct, frozen=True, gc=False):
     """Seconds to wait for a command (`smtp-command-timeout`) and for more of a content (`smtp-data-timeout`), both 10 min.
 
-    RFC 5321 section 4.5.3.2.7 asks for five at least.
+    RFC 5321 section 4.5.3.2.7 asks for five at least. Those two a peer begins anew with each octet; these two it does not: `least_rate`
+    octets a second, on average, after the first `data` seconds of a content (0: any), and `message` seconds without a whole message.
     """
 
     command: float = 600.0
     data: float = 600.0
+    least_rate: float = 0.0
+    message: float = float("inf")
 
 
 class Login(Protocol):

@@ -32,7 +32,7 @@ from postwright.model.record import Record
 from postwright.model.route import Route, SessionOptions, SourceHost
 from postwright.net.channel import Channel
 from postwright.net.clock import Sweep
-from postwright.net.listener import SessionBook
+from postwright.net.session_book import SessionBook
 from postwright.net.session import ServerSession
 from postwright.net.visit import PeerFacts
 from postwright.policy.resolve import Resolved

@@ -79,11 +79,11 @@ class DotContent:
     dot, doubled or not, once the end has come: the search for the end meets the first of them anyway.
     """
 
-    __slots__ = ("_most", "_parts", "_size", "_tail", "dots", "too_big")
+    __slots__ = ("_most", "_parts", "_tail", "dots", "size", "too_big")
 
     def __init__(self, most: int | None) -> None:
         self._parts: list[bytes] = []
-        self._size = 0
+        self.size = 0
         self._tail = b"\r\n"  # the CRLF of the DATA command: ".CRLF" at once is an empty message
         self._most = most
         self.dots = False
@@ -130,8 +130,8 @@ class DotContent:
         return end + 5 if end >= 0 else -1
 
     def _keep(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._most is not None and self._size > self._most:
+        self.size += len(data)
+        if self._most is not None and self.size > self._most:
             self.too_big = True
             self._parts.clear()
         else:
@@ -140,7 +140,7 @@ class DotContent:
     @property
     def held(self) -> int:
         """Octets kept so far."""
-        return 0 if self.too_big else self._size
+        return 0 if self.too_big else self.size
 
     def drop(self) -> None:
         """Keep nothing, whatever comes; `too_big` from now on."""

@@ -23,10 +23,8 @@ from postwright.wire.events import Content, DataStart, Event, MailFrom, RcptTo, 
 from postwright.wire.grammar import GrammarError, base64_decode, encode_reply
 from postwright.wire.options import ServerOptions
 from postwright.wire.server_content import judge, wire_limit
+from postwright.wire.server_lines import NOT_MAIL_VERBS, mechanism_refusal, too_long
 from postwright.wire.server_states import ALLOWED, State, out_of_order
-
-# Browsers made to speak to a mail port (Postfix: smtpd_forbidden_commands). Hanging up is what protects the others.
-_NOT_MAIL_VERBS = frozenset({"GET", "POST", "PUT", "CONNECT", "HEAD", "OPTIONS"})
 
 _GREETING: Final = events.Noop()  # stands for the greeting that is owed at first
 _DATA_START = DataStart()
@@ -200,6 +198,13 @@ class SmtpServer:
             return self._dots.held
         return self._chunks.held if self._chunks is not None else 0
 
+    @property
+    def taken(self) -> int:
+        """Octets of that content that have come, kept or not."""
+        if self.state is _S_DATA:
+            return self._dots.size
+        return self._chunks.size if self._chunks is not None else 0
+
     def drop_content(self) -> None:
         """No more of the content under way is kept, and its end is answered 452: the caller has too much in memory."""
         self._scarce = True
@@ -253,8 +258,9 @@ class SmtpServer:
         line = self._lines.line()
         if line is None:
             return None
-        if len(line) > self.options.limits.command_line and self._too_long(line):
-            return self._reject("", refusals.AUTH_TOO_LONG if self._in_auth(line) else refusals.LINE_TOO_LONG)
+        limits = self.options.limits
+        if len(line) > limits.command_line and (refusal := too_long(line, limits, self.state is _S_AUTH)) is not None:
+            return self._reject("", refusal)
         if line.endswith(b"\r\n"):
             line = line[:-2]
         elif self.options.bare == "repair":
@@ -264,15 +270,6 @@ class SmtpServer:
         if b"\r" in line:
             return self._reject("", refusals.BARE_LINE_END)
         return self._command(line) if self.state is not _S_AUTH else self._response(line)
-
-    def _too_long(self, line: bytes) -> bool:
-        limits = self.options.limits
-        if self._in_auth(line):
-            return len(line) > limits.auth_line
-        return len(line) > limits.command_line + commands.LINE_EXTRA.get(line[:4].upper(), 0)
-
-    def _in_auth(self, line: bytes) -> bool:
-        return self.state is _S_AUTH or line[:4].upper() == b"AUTH"
 
     def _command(self, line: bytes) -> Event | None:
         try:
@@ -299,7 +296,7 @@ class SmtpServer:
             return self._reject("AUTH", commands.AUTH_BASE64)
 
     def _unknown(self, verb: str) -> Event:
-        if verb in _NOT_MAIL_VERBS:
+        if verb in NOT_MAIL_VERBS:
             return Rejected(verb, refusals.NOT_MAIL, close=True)
         return self._reject("", refusals.UNKNOWN)
 
@@ -410,13 +407,8 @@ class SmtpServer:
         if isinstance(found, Reply):
             return self._reject(verb, found)
         if found.mechanism not in self.options.auth:
-            return self._reject(verb, self._mechanism_refusal(found.mechanism))
+            return self._reject(verb, mechanism_refusal(self.options, found.mechanism))
         return found
-
-    def _mechanism_refusal(self, mechanism: str) -> Reply:
-        if self.options.starttls and mechanism in ("PLAIN", "LOGIN"):
-            return refusals.TLS_FIRST
-        return refusals.NO_SUCH_MECHANISM if self.options.auth else refusals.NOT_OFFERED
 
     # content ---------------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,9 @@ from postwright.policy.settings import Rate
 
 MAX_STEPS = 30  # of a TIME list
 _MIB = 1 << 20
+# RFC 8446 appendix B.4
+_SUITES = frozenset(f"TLS_{name}" for name in ("AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256",
+                                               "AES_128_CCM_SHA256", "AES_128_CCM_8_SHA256"))  # fmt: skip
 
 
 def _one(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -284,6 +287,7 @@ MX_PATTERN_COUNT = Kind(
 
 
 @lru_cache
+CIDR_LIST = Kind("CIDR[,CIDR...]", "a list of networks such as 10/8,192.0.2.1", _each(values.network))
 def CIDR_AND(kind: Kind) -> Kind:
     """A network and behind it a value of another kind: a pair."""
     return Kind(f"CIDR {kind.notation}", f"a network and {kind.expected}", _pair(values.network, "a network", kind.parse))

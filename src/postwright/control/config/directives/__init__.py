@@ -33,6 +33,7 @@ TABLE: tuple[Directive, ...] = (
     *credentials.ROWS,
     *oauth.ROWS,
     *source.ROWS,
+    *admission.ROWS,
     *vmta.ROWS,
     *domain_queue.ROWS,
     *domain_smtp.ROWS,

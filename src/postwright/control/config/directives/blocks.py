@@ -22,7 +22,7 @@ BLOCKS: tuple[Directive, ...] = (
     works("smtp-listener", G, k.LISTENER_ADDRESS, "An address and port that mail is taken on"),
     works("spool", G, k.DIRECTORY, "A folder in which accepted mail is kept"),
     works("acct-file", G, k.TEXT, "A file (or |program: not yet) that gets accounting records"),
-    protection("source-group", G, k.NAME, "Inbound slots that sources share"),
+    works("source-group", G, k.NAME, "Inbound slots that sources share"),
     protection("pattern-list", (G, Scope.PATTERN_LIST), k.TEXT, "Chooses virtual MTA and priority; below a pattern: without a name"),
     protection("rewrite-list", G, k.NAME, "Rewrites senders"),
     protection("aliases", G, k.TEXT, "Many alias lines in one block"),

@@ -29,14 +29,14 @@ PROCESS: tuple[Directive, ...] = (
     no_effect("volume-audit-api-key", G, k.TEXT, "Key for reporting the volume to the licensor", reason="there is no licence to report to"),
     no_effect("pmc-acct-min-free-space", G, k.SIZE_OR_UNLIMITED, "Room kept free beside the vendor's console's own accounting", "unlimited",
               reason="there is no vendor console, and no accounting kept for it"),
-    protection("max-memory-usage-percent", G, k.INTEGER_RANGE(1, 100), "Above this share of memory MAIL is answered 452", "90"),
+    works("max-memory-usage-percent", G, k.INTEGER_RANGE(1, 100), "Above this share of memory (machine or control group) MAIL gets 452",
+          "90"),
 )  # fmt: skip
 
 LIMITS: tuple[Directive, ...] = (
     works("total-max-smtp-out", G, k.COUNT_OR_UNLIMITED, "Outbound connections of the whole relay at a time", "1200"),
     works("total-max-smtp-in", G, k.COUNT_OR_UNLIMITED, "Inbound sessions of the whole relay at a time", "100"),
     works("max-smtp-in-per-address", G, k.COUNT_OR_UNLIMITED, "Inbound sessions of one client address at a time", "unlimited", ours=True),
-    protection("smtp-await-slot", G, k.BOOL, "yes: a session too many waits; no: it gets 421", "no"),
     delivery("mx-connection-limit", G, k.MX_PATTERN_COUNT, "Connections to MX hosts of that name, per source address", repeat=True),
     delivery("ip-connection-limit", G, k.CIDR_AND(k.COUNT), "Connections to MX addresses of that network", repeat=True),
     no_effect("total-max-file", G, k.COUNT, "Workers that deliver into files", confirmed=False,

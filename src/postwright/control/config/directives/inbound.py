@@ -1,15 +1,14 @@
-"""Where mail comes in: listeners (`smtp-listener`, one line or a block), their TLS, users, source groups, the black-hole listener."""
+"""Where mail comes in: listeners (`smtp-listener`, one line or a block), their TLS, users, the black-hole listener."""
 
 from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import G, no_effect, protection, steering, works
+from postwright.control.config.directives.rows import G, no_effect, steering, works
 
 LISTENER = Scope.LISTENER
 API = Scope.TRANSMISSIONS_API_LISTENER
 USER = Scope.USER
-GROUP = Scope.SOURCE_GROUP
 
 _SSL3 = "SSL 3 is broken (RFC 7568) and no TLS library has it any more"
 _DH = "a Diffie-Hellman group is chosen by OpenSSL to fit the certificate; the 1024 bits of old are no more allowed"
@@ -21,7 +20,6 @@ LISTENERS: tuple[Directive, ...] = (
     works("smtp-ip", G, k.IP, "Address that mail is taken on; ignored beside an smtp-listener", deprecated="smtp-listener"),
     works("smtp-port", G, k.PORT, "Port that mail is taken on; ignored beside an smtp-listener", "25", deprecated="smtp-listener"),
     works("source", (LISTENER, USER), k.NAME, "Named source that holds for who connects there, or for this user"),
-    protection("await-slot", LISTENER, k.BOOL, "smtp-await-slot of this listener", "no"),
     works("immediate-tls", LISTENER, k.BOOL, "TLS from the first octet (port 465)", "no"),
 )  # fmt: skip
 
@@ -62,11 +60,6 @@ USERS: tuple[Directive, ...] = (
           "How the user logs in (system and certificate: refused for now)", "password"),
 )  # fmt: skip
 
-GROUPS: tuple[Directive, ...] = (
-    protection("max-smtp-in", GROUP, k.COUNT_OR_UNLIMITED, "Inbound sessions of the group at a time", "unlimited"),
-    protection("reserved-smtp-in", GROUP, k.COUNT, "Inbound sessions kept free for the group", "0"),
-)  # fmt: skip
-
 DUMMY: tuple[Directive, ...] = (
     no_effect("dummy-smtp-ip", G, k.IP, "Address of the black-hole listener", reason=_SINK),
     no_effect("dummy-smtp-port", G, k.PORT_OR_OFF, "Port of the black-hole listener; 0: none", "0", reason=_SINK),
@@ -83,4 +76,4 @@ DUMMY: tuple[Directive, ...] = (
     no_effect("dummy-smtp-blacklist-bounce-percent", G, k.COUNT, "How often it refuses", confirmed=False, reason=_SINK),
 )  # fmt: skip
 
-ROWS: tuple[Directive, ...] = LISTENERS + TLS + USERS + GROUPS + DUMMY
+ROWS: tuple[Directive, ...] = LISTENERS + TLS + USERS + DUMMY
