@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from postwright.content.authres import is_from
 from postwright.content.headers import Field, Finder, finder, search, without
 from postwright.model.message import ContentFacts
 
@@ -21,6 +22,7 @@ SCHEDULE = b"x-schedule"
 DATE = b"date"
 MESSAGE_ID = b"message-id"
 RECEIVED = b"received"
+AUTHRES = b"authentication-results"
 
 _LONGEST_VALUE = 256  # characters kept of a job, envelope id or virtual MTA: they go into every record of the message
 _LONGEST_SCHEDULE = 16384  # of the windows of x-schedule, which are read once; what is too long is refused, not cut
@@ -35,6 +37,7 @@ class Submission(Struct, gc=False):
     """A content ready for the spool: `parts` joined are its octets, `facts` are about those.
 
     `vmta_header`, `job`, `envid` and `schedule` are what the fields said, None when there was no such field or it is not to be processed.
+    `late_date`: there is no Date yet, and one is to be added whenever it is sent.
     """
 
     vmta_header: str | None
@@ -43,6 +46,7 @@ class Submission(Struct, gc=False):
     parts: tuple[bytes, ...]
     facts: ContentFacts
     schedule: str | None = None
+    late_date: bool = False
 
 
 class _Plan(Struct, frozen=True):
@@ -70,6 +74,9 @@ def prepare(
     retain_schedule: bool = False,
     remove: frozenset[bytes] = frozenset(),
     remove_received: bool = False,
+    late_date: bool = False,
+    authres: bytes = b"",
+    authres_id: str = "",
 ) -> Submission:
     """Do to a content what its source asks for (powermta.md sections 2 and 6).
 
@@ -78,6 +85,10 @@ def prepare(
     x-job, x-envid and x-schedule and cut them out, but for `retain_*`; `jobid_header` names another field for the job, which stays
     and counts only when there is no x-job. `remove` are names in lower case (`remove-header`), `remove_received` takes the
     trace away that was there (`remove-received-headers`). Of several fields of one name the first counts and all are cut.
+
+    With `late_date` (`date-header-time delivery`) the Date is left for who sends the message, unless there is no header section that it
+    could stand before. `authres` is an Authentication-Results field of ours, `authres_id` our name in it: fields that others wrote in
+    our name go (RFC 8601 section 5).
     """
     plan = _plan(
         bool(add_message_id),
@@ -93,32 +104,46 @@ def prepare(
         retain_schedule,
         remove,
         remove_received,
+        bool(authres),
     )
     fields = search(content, facts.header_size, plan.wanted) if plan.wanted is not None else ()
-    prefix = received
+    prefix = authres + received
+    if late_date:
+        late_date = bool(add_date) and (bool(prefix or add_message_id) or _begins_header(content) is not None)
+        add_date = b"" if late_date else add_date
     if not fields:
         prefix += add_message_id + add_date
-        return _assemble(content, facts, prefix, bool(received), None, None, None)
+        whole = _assemble(content, facts, prefix, bool(received), None, None, None)
+        whole.late_date = late_date
+        return whole
     first = {field.name: field for field in reversed(fields)}
     if MESSAGE_ID not in first or MESSAGE_ID in plan.drop:
         prefix += add_message_id
     if DATE not in first or DATE in plan.drop:
         prefix += add_date
+    else:
+        late_date = False
     vmta = _text(first.get(VMTA)) if process_vmta else None
     job = _text(first.get(JOB)) if process_job else None
     if job is None and jobid_header:
         job = _text(first.get(jobid_header.lower().encode("utf-8")))
     envid = _text(first.get(ENVID)) if process_envid else None
     rest = [content]
-    cut = [field for field in fields if field.name in plan.drop]
+    cut = [field for field in fields if field.name in plan.drop or (authres and _forged(field, authres_id))]
     if cut:
         parts = without(content, [(field.start, field.end) for field in cut])
         rest, facts = _after_cut(parts, facts, RECEIVED in plan.drop, sum([field.end - field.start for field in cut]))
     whole = _assemble(rest[0], facts, prefix, bool(received), vmta, job, envid)
     whole.parts += tuple(rest[1:])
+    whole.late_date = late_date
     if process_schedule:
         whole.schedule = _text(first.get(SCHEDULE), _LONGEST_SCHEDULE)
     return whole
+
+
+def _forged(field: Field, ours: str) -> bool:
+    """Somebody else's Authentication-Results in our name."""
+    return field.name == AUTHRES and is_from(field.value, ours)
 
 
 def _assemble(
@@ -200,6 +225,7 @@ def _plan(
     retain_schedule: bool,
     remove: frozenset[bytes],
     remove_received: bool,
+    add_authres: bool,
 ) -> _Plan:
     drop = {name.lower() for name in remove if name}
     look = set(drop)
@@ -212,6 +238,7 @@ def _plan(
         (MESSAGE_ID, add_message_id, False),
         (DATE, add_date, add_date and date_override),
         (RECEIVED, remove_received, remove_received),
+        (AUTHRES, add_authres, False),
     ):
         if read:
             look.add(name)

@@ -45,16 +45,17 @@ def choose_vmta(
     local_ip: str,
     by_ip: Mapping[str, str],
     fallback: str,
+    pattern: str = "",
 ) -> VmtaChoice:
-    """High to low: the x-virtual-mta field (where `process-x-virtual-mta`), `default-virtual-mta`, `{default}`.
+    """High to low: the x-virtual-mta field (where `process-x-virtual-mta`), the `pattern-list`, `default-virtual-mta`, `{default}`.
 
-    `header` is what the field said, None without one; `vmtas` and `pools` by name in lower case; `local_ip` the address that
-    was connected to, `by_ip` the virtual MTA of each for `default-virtual-mta by-smtp-source-ip`; `fallback` is
-    `invalid-virtual-mta-fallback` or "".
+    `header` is what the field said, None without one; `pattern` what the list said, or ""; `vmtas` and `pools` by name in lower
+    case; `local_ip` the address that was connected to, `by_ip` the virtual MTA of each for `default-virtual-mta by-smtp-source-ip`;
+    `fallback` is `invalid-virtual-mta-fallback` or "".
     """
     wanted = header.strip() if header is not None and source.process_x_virtual_mta else None
     if wanted is None:
-        wanted = source.default_virtual_mta
+        wanted = pattern or source.default_virtual_mta
         if wanted.lower() == BY_SOURCE_IP:
             wanted = by_ip.get(local_ip, "")
         if not wanted:
