@@ -39,8 +39,8 @@ class Intake:
     def __init__(self, spool: Spool, accepted: Accepted, clock: Clock, ids: IdMaker, counters: Counters) -> None:
         self.submissions = Submissions(spool, accepted, clock, ids, counters)
         self.counters = counters
-        self.stopping = False
         self.admission = Admission(clock.monotonic)
+        self.stopping = False
         self.tickets = Tickets()
         self.tls_troubles: list[str] = []  # certificates that could not be used when this shard began
         self.epoch: Epoch
@@ -62,11 +62,11 @@ class Intake:
         """What a listener's sessions are made with."""
         return partial(Visitor, self, listener)
 
-    def implicit_tls(self, listener: ListenerSettings) -> ssl.SSLContext | None:
     def door(self, listener: ListenerSettings) -> ListenerDoor:
         """What a listener asks about who knocks."""
         return ListenerDoor(self, listener)
 
+    def implicit_tls(self, listener: ListenerSettings) -> ssl.SSLContext | None:
         """The TLS context of a listener that speaks TLS from the first octet, else None."""
         return self.epoch.tls.context(listener) if listener.immediate_tls else None
 
@@ -90,6 +90,10 @@ class Intake:
                     message_size=source.max_message_size,
                     recipients=min(source.max_rcpt_per_message or RECIPIENTS_MOST, RECIPIENTS_MOST),
                     hops=source.max_message_hops,
+                    mails=source.max_msg_per_session,
+                    rcpt_domains=source.max_rcpt_domains_per_message,
+                    errors=source.max_smtp_errors,
+                    junk=source.max_junk_commands,
                 ),
             )
         return found

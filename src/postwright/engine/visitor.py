@@ -36,8 +36,8 @@ class Host(LoginHost, Protocol):
 
     epoch: Epoch
     stopping: bool
-    submissions: Submissions
     admission: Admission
+    submissions: Submissions
 
     def options(
         self, epoch: Epoch, source: SourceSettings, listener: ListenerSettings, peer: PeerFacts, logged_in: bool
@@ -149,6 +149,9 @@ class Visitor:
         envelope = self._envelope
         assert envelope is not None  # the wire engine lets no RCPT through without MAIL
         address = event.address
+        source = self._source
+        if source.max_rcpt_rate_in is not None and (hurried := self._intake.admission.recipient(source, self._peer.peer)) is not None:
+            return hurried
         refusal = self._epoch.access.on_rcpt(address, self._source, bool(self._user))
         if refusal is not None:
             self._intake.counters.traffic.rejected += 1
@@ -159,9 +162,6 @@ class Visitor:
             address = Address(f"{address.text}@{self._epoch.host}", self._epoch.host.lower())
         envelope.recipients.append(Recipient(address, event.notify, event.orcpt))
         return RCPT_OK
-        source = self._source
-        if source.max_rcpt_rate_in is not None and (hurried := self._intake.admission.recipient(source, self._peer.peer)) is not None:
-            return hurried
 
     def data(self) -> Answer:
         return DATA_OK

@@ -64,15 +64,15 @@ class ServerSession(asyncio.Protocol):
         "_auth",
         "_blocked",
         "_book",
+        "_content_since",
         "_draining",
         "_engine",
-        "_content_since",
         "_held",
         "_kept",
         "_loop",
+        "_message_by",
         "_over",
         "_paused",
-        "_message_by",
         "_timeouts",
         "_tls_context",
         "_transport",
@@ -91,10 +91,10 @@ class ServerSession(asyncio.Protocol):
         self._engine = SmtpServer(visit.options())
         self._timeouts = visit.timeouts()
         self.deadline = book.now + self._timeouts.command
-        self._transport: asyncio.Transport | None = None
-        self._waiting: asyncio.Future[Any] | None = None  # the Visit's: no event is taken before it is done
         self._message_by = book.now + self._timeouts.message  # a session that brings nothing until then is over
         self._content_since = NEVER
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[Any] | None = None  # the Visit's: no event is taken before it is done
         self._blocked = False  # the peer does not take what we write
         self._paused = False
         self._tls_context: ssl.SSLContext | None = None
@@ -242,8 +242,6 @@ class ServerSession(asyncio.Protocol):
             self._paused = False
             transport.resume_reading()
 
-    def _say_goodbye(self, reply: Reply) -> None:
-        self._engine.say_goodbye(reply)
     def _content_deadline(self) -> float:
         """Silence ends a content after `data` seconds; so does a peer that says something now and then, but too little of it in all."""
         now, wait = self._book.now, self._timeouts
@@ -254,6 +252,8 @@ class ServerSession(asyncio.Protocol):
             return by
         return min(by, self._content_since + wait.data + self._engine.taken / wait.least_rate)
 
+    def _say_goodbye(self, reply: Reply) -> None:
+        self._engine.say_goodbye(reply)
         self._flush()
 
     def _reply(self, reply: Reply) -> bool:
@@ -330,18 +330,18 @@ class ServerSession(asyncio.Protocol):
         return self._give(self.visit.data())
 
     def _on_chunk(self, event: events.Chunk) -> bool:
-        return self._reply(CHUNK_TAKEN)
-
-    def _on_content(self, event: events.Content) -> bool:
-        return self._give(self.visit.content(event.content, event.facts))
         if self._content_since != NEVER:
             self._message_by += self._book.now - self._content_since  # what came at a fair rate is no idling
             self._content_since = NEVER
+        return self._reply(CHUNK_TAKEN)
+
+    def _on_content(self, event: events.Content) -> bool:
+        self._message_by = self._book.now + self._timeouts.message
+        self._content_since = NEVER
+        return self._give(self.visit.content(event.content, event.facts))
 
     def _on_rset(self, event: events.Rset) -> bool:
         self.visit.reset()
-        self._message_by = self._book.now + self._timeouts.message
-        self._content_since = NEVER
         return self._reply(RESET)
 
     def _on_noop(self, event: events.Noop) -> bool:
@@ -359,11 +359,11 @@ class ServerSession(asyncio.Protocol):
     def _on_rejected(self, event: events.Rejected) -> bool:
         self._auth_over()
         if event.ends_transaction:
+            self._content_since = NEVER
             self.visit.reset()
         return self._reply(event.reply)
 
     # AUTH: the dialogue's owner ---------------------------------------------------------------------------------------
-            self._content_since = NEVER
 
     def _on_auth(self, event: events.Auth) -> bool:
         mechanism = sasl.create(event.mechanism, self._sasl_context())

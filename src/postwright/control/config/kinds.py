@@ -19,9 +19,6 @@ from postwright.policy.settings import Rate
 
 MAX_STEPS = 30  # of a TIME list
 _MIB = 1 << 20
-# RFC 8446 appendix B.4
-_SUITES = frozenset(f"TLS_{name}" for name in ("AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256",
-                                               "AES_128_CCM_SHA256", "AES_128_CCM_8_SHA256"))  # fmt: skip
 
 
 def _one(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -276,6 +273,7 @@ HOST_NAME = Kind("HOSTNAME", "a host name such as mail.example.com", _one(values
 DOMAIN_PATTERN = Kind("DOMAIN", "a pattern of domains: *, a.b, *.a.b, [*.]a.b or [10/8]", _one(rules.domain_or_macro))
 IP = Kind("IP", "an address such as 192.0.2.1 or 2001:db8::1", _one(values.address))
 IP_AND_PORT = Kind("IP[:PORT]", "an address such as 192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353", rules.name_server)
+CIDR_LIST = Kind("CIDR[,CIDR...]", "a list of networks such as 10/8,192.0.2.1", _each(values.network))
 CIDR = Kind("CIDR", "a network such as 192.0.2.0/24, 10/8 or ::1", _one(values.network))
 HOST_PORT = Kind("HOST:PORT", "a host and a port, such as proxy.example.com:3128", _one(rules.host_port))
 HOST_LIST = Kind("HOST[,HOST...][;HOST...]", "hosts such as mx.example.com, [192.0.2.1]:25 or lookup-mx:example.com", rules.host_list)
@@ -287,7 +285,6 @@ MX_PATTERN_COUNT = Kind(
 
 
 @lru_cache
-CIDR_LIST = Kind("CIDR[,CIDR...]", "a list of networks such as 10/8,192.0.2.1", _each(values.network))
 def CIDR_AND(kind: Kind) -> Kind:
     """A network and behind it a value of another kind: a pair."""
     return Kind(f"CIDR {kind.notation}", f"a network and {kind.expected}", _pair(values.network, "a network", kind.parse))
