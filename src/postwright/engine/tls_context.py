@@ -22,6 +22,11 @@ _FORBID = {"TLSv1.1": "OP_NO_TLSv1_1", "TLSv1.2": "OP_NO_TLSv1_2"}  # the only o
 _BOUND = dict(zip(VERSIONS, (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3), strict=True))
 
 
+def suites_fixed() -> str:
+    """Why the suites of TLS 1.3 cannot be chosen with this Python; "" when they can."""
+    return openssl.missing()
+
+
 def make_context(rules: ServerTlsRules, certificate: FilePassword) -> ssl.SSLContext:
     """A context that shows `certificate` (one of the rules')."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

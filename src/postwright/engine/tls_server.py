@@ -130,6 +130,14 @@ class ServerTls:
         return Refreshed(changed)
 
 
+def lacking(settings: Settings, listener: ListenerSettings) -> str:
+    """What the listener lacks of the TLS that it is to speak: "certificate", "version", or nothing."""
+    rules = rules_of(settings, listener)
+    if rules is None:
+        return "certificate" if listener.immediate_tls else ""
+    return "" if rules.versions else "version"
+
+
 def _octets(file: str) -> bytes:
     return certificates.pem_text(certificates.read(file).certificates).encode()
 

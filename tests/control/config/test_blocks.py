@@ -142,7 +142,7 @@ def test_processors_lists_and_services(good: Good) -> None:
 
 def test_listener_blocks_and_lines(good: Good) -> None:
     settings = good(
-        "smtp-listener 0/0:25 source={in}\nsmtp-listener [::]:25\n<smtp-listener 192.0.2.1:465>\n"
+        "smtp-listener 0/0:25 source={in}\nsmtp-listener [::]:25\n<smtp-listener 192.0.2.1:465>\ntls-certificate x.pem\n"
         "immediate-tls yes\nsource {in}\n</smtp-listener>\n"
         "smtp-listener 10/8:587\n<source {in}>\n</source>\n"
     )
@@ -156,6 +156,7 @@ def test_listener_blocks_and_lines(good: Good) -> None:
 
 def test_a_listener_s_line_and_block_are_one(good: Good) -> None:
     text = "smtp-listener 192.0.2.1:25 source={in}\n<smtp-listener 192.0.2.1:25>\nimmediate-tls yes\n</smtp-listener>\n"
+    text += "smtp-server-tls-certificate x.pem\n"
     text += "<source {in}>\n</source>\n"
     [listener] = good(text).listeners
     assert (listener.source, listener.immediate_tls) == ("{in}", True)

@@ -184,7 +184,9 @@ def test_numbers() -> None:
         "refresh-interval",
         "request-timeout",
         "required-scopes",
+        "smtp-server-tls-sni-certificate",
         "source",
+        "tls-sni-certificate",
         "user-claim",
         "vmta-domain-precedence",
     ]

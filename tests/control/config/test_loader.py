@@ -12,6 +12,7 @@ import pytest
 from postwright.control.config import LoadResult, Problem, load, loads
 from postwright.control.config.report import MOST
 from postwright.policy.settings import Settings
+from postwright.testing.certificate import self_signed_pem
 
 Good = Callable[..., Settings]
 
@@ -55,8 +56,8 @@ def test_what_is_missing_on_the_machine_is_another_class(tmp_path: Path) -> None
     offline = loads(text, "config", folder=tmp_path, offline=True)
     assert of_machine(offline) == []
     assert offline.settings is not None
-    for name in ("none.pem", "none.key"):
-        (tmp_path / name).write_text("x")
+    (tmp_path / "none.pem").write_bytes(b"".join(self_signed_pem()))
+    (tmp_path / "none.key").write_text("x")
     assert of_machine(loads(text, "config", folder=tmp_path)) == [("warning", 1), ("warning", 4), ("warning", 6)]
 
 

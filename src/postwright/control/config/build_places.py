@@ -26,6 +26,8 @@ from postwright.policy.settings import AcctFileSettings, Alias, ListenerSettings
 # Files of the operator: which directives name one that must be there, and how bad it is if it is not.
 _FILES: dict[str, Level] = {
     "smtp-server-tls-certificate": "error",
+    "smtp-server-tls-sni-certificate": "error",
+    "tls-sni-certificate": "error",
     "smtp-server-tls-ca-file": "error",
     "tls-certificate": "error",
     "tls-ca-file": "error",

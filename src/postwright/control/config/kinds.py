@@ -19,6 +19,9 @@ from postwright.policy.settings import Rate
 
 MAX_STEPS = 30  # of a TIME list
 _MIB = 1 << 20
+# RFC 8446 appendix B.4
+_SUITES = frozenset(f"TLS_{name}" for name in ("AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256",
+                                               "AES_128_CCM_SHA256", "AES_128_CCM_8_SHA256"))  # fmt: skip
 
 
 def _one(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -165,6 +168,16 @@ def _ciphers(text: str) -> str:
     return value
 
 
+def _tls13_suites(text: str) -> str:
+    suites = _text(text).upper()
+    at = 0
+    for suite in suites.split(":"):
+        if suite not in _SUITES:
+            raise ValueProblem(f"`{suite}` is no cipher suite of TLS 1.3", at, "such as TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384")
+        at += len(suite) + 1
+    return suites
+
+
 # -- numbers ------------------------------------------------------------------------------
 
 BOOL = Kind("yes|no", "yes or no (or true, false)", _one(values.boolean))
@@ -210,6 +223,7 @@ DATA_RATE = Kind("SIZE/[N]unit", "a data rate such as 10m/h, or unlimited", _one
 
 TEXT = Kind("TEXT", "a text, in quotation marks or up to the end of the line", _text)
 CIPHERS = Kind("LIST", "a list of ciphers, as OpenSSL writes it", _ciphers)
+TLS13_SUITES = Kind("SUITE[:SUITE...]", "suites of TLS 1.3 such as TLS_AES_128_GCM_SHA256, with colons between them", _tls13_suites)
 WORDS = Kind("...", "anything", _words)
 NAME = Kind("NAME", "one name", _loose)
 NAME_LIST = Kind("NAME[,NAME...]", "a list of names", _each(_word))

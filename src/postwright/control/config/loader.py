@@ -6,11 +6,12 @@ A configuration with an error gives no settings: half a configuration is never r
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from msgspec import Struct, structs
 
-from postwright.control.config import checks
+from postwright.control.config import checks, tls_checks
 from postwright.control.config.build import Builder
 from postwright.control.config.build_places import Places
 from postwright.control.config.directive import Scope, State
@@ -83,6 +84,7 @@ def _load(report: Report, files: Files, sources: list[Included], places: Places,
     References(report, items).check()
     builder = Builder(report, places, items)
     settings = checks.check(builder.build(), builder, items, report)
+    tls_checks.check(items, settings, report, time.time())
     _tell_states(reader, report)
     if not settings.general.log_file:
         report.add(Problem("warning", name, 0, 0, "no log-file: the log goes to standard error"))
