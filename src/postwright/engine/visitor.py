@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 from typing import Protocol
 
+from postwright.engine.admission import Admission, patience
 from postwright.engine.epoch import Epoch
 from postwright.engine.login import Login, LoginHost
 from postwright.engine.submission import Submissions
