@@ -56,6 +56,14 @@ def unfolded(octets: bytes) -> str:
         (Arrival(kind="a b", protocol="\r\n"), "", False, f"Received: by mail.example id {ID}; {WHEN}"),
         (Arrival(protocol="x y"), "", False, f"Received: by mail.example id {ID}; {WHEN}"),
         (Arrival(tls="TLSv1.2", cipher="()"), "", False, f"Received: by mail.example with SMTP (version=TLSv1.2) id {ID}; {WHEN}"),
+        (
+            Arrival(tls="TLSv1.3", cipher="TLS_X", tls_client="Anna Smith"),
+            "",
+            False,
+            f"Received: by mail.example with SMTP (version=TLSv1.3, cipher=TLS_X) (client certificate Anna_Smith) id {ID}; {WHEN}",
+        ),
+        (Arrival(tls_client="anna"), "", True, f"Received: by mail.example with SMTP id {ID}; {WHEN}"),
+        (Arrival(tls_client="a) by b ("), "", False, f"Received: by mail.example with SMTP id {ID}; {WHEN}"),
         (Arrival(peer="nonsense"), "", False, f"Received: by mail.example with SMTP id {ID}; {WHEN}"),
         (Arrival(), '"quoted one"@example.com', False, f"Received: by mail.example with SMTP id {ID}; {WHEN}"),
         (Arrival(), "d\u00f6ner@example.com", False, f"Received: by mail.example with SMTP id {ID}; {WHEN}"),
@@ -75,9 +83,9 @@ def test_lines_are_short() -> None:
 HOSTILE = st.text(st.characters(codec="utf-8"), max_size=40) | st.text('a.\r\n\t ;()<>\\"@:[]\0', max_size=40)
 
 
-@given(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, st.booleans())
-def test_no_peer_injects(name: str, peer: str, protocol: str, tls: str, cipher: str, rcpt: str, hide: bool) -> None:
-    made = field(Arrival(peer=peer, peer_name=name, protocol=protocol, tls=tls, cipher=cipher), rcpt, hide)
+@given(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, st.booleans())
+def test_no_peer_injects(name: str, peer: str, protocol: str, tls: str, cipher: str, client: str, rcpt: str, hide: bool) -> None:
+    made = field(Arrival(peer=peer, peer_name=name, protocol=protocol, tls=tls, cipher=cipher, tls_client=client), rcpt, hide)
     assert made.endswith(b"\r\n")
     assert made.isascii()
     lines = made.removesuffix(b"\r\n").split(b"\r\n")

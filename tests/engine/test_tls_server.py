@@ -272,6 +272,17 @@ def test_what_cannot_be_used_at_the_start_is_told_with_its_file(tmp_path: Path) 
         context(listener(tls_certificate=str(tmp_path / "missing.pem")))
 
 
+def test_whom_a_clients_certificate_names(ca: trustme.CA, tmp_path: Path) -> None:
+    for names, options, wanted in (
+        (("anna@customer.example",), {}, "anna@customer.example"),
+        (("host.example",), {}, "host.example"),
+        (("anna@customer.example",), {"common_name": "Anna"}, "Anna"),
+    ):
+        ours = certificates.read(server(ca, tmp_path / "c.pem", *names, **options)).certificates[0]
+        assert certificates.client_name(ssl.PEM_cert_to_DER_cert(certificates.pem_text([ours]))) == wanted
+    assert certificates.client_name(b"\x30\x00") == ""
+
+
 def test_names_of_a_certificate(ca: trustme.CA, tmp_path: Path) -> None:
     found = certificates.read(server(ca, tmp_path / "x.pem", "B.example", "*.a.example"))
     assert certificates.names(found.certificates[0]) == ("b.example", "*.a.example")

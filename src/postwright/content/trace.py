@@ -22,6 +22,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _name = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?").fullmatch
 _literal = re.compile(r"\[(?:[0-9.]{7,15}|IPv6:[0-9A-Fa-f:.]{2,45})\]", re.IGNORECASE).fullmatch
 _word = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+/-]*").fullmatch
+_client = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@/-]*").fullmatch
 _path = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.:\[\]_-]+").fullmatch
 
 _LAST_YEAR = 253_402_300_799  # the last second that datetime can write
@@ -78,6 +79,8 @@ def _head(arrival: Arrival, host: str, hide_source: bool) -> tuple[str, str]:
     elif _word(arrival.kind) is not None:
         tokens.append(f"({arrival.kind})")
     tokens += _tls(arrival)
+    if arrival.tls_client and not hide_source:
+        tokens += _certified(arrival.tls_client.replace(" ", "_"))
     return _fold(tokens)
 
 
@@ -105,6 +108,11 @@ def _tls(arrival: Arrival) -> list[str]:
     if _word(arrival.cipher) is None:
         return [f"(version={arrival.tls})"]
     return [f"(version={arrival.tls}, cipher={arrival.cipher})"]
+
+
+def _certified(name: str) -> list[str]:
+    """Whose certificate the client has shown; we have verified it, but the name in it is still what somebody chose."""
+    return [f"(client certificate {name})"] if len(name) <= _MOST and _client(name) is not None else []
 
 
 def _fold(tokens: list[str]) -> tuple[str, str]:

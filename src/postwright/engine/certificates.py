@@ -101,6 +101,23 @@ def common_name(certificate: x509.Certificate) -> str:
     return str(attributes[0].value) if attributes else ""
 
 
+def client_name(der: bytes) -> str:
+    """Whom a client's certificate (DER) names: its common name, else the first mail address or DNS name in it, else ""."""
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        return common_name(certificate) or next(iter(_other_names(certificate)), "")
+    except ValueError:
+        return ""
+
+
+def _other_names(certificate: x509.Certificate) -> list[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [str(name) for kind in (x509.RFC822Name, x509.DNSName) for name in names.get_values_for_type(kind)]
+
+
 def load_key(context: ssl.SSLContext, file: str, password: str) -> None:
     """Certificate, chain and key into a context. Raises CertificateError, which says what of them is wrong."""
     try:

@@ -10,6 +10,7 @@ import ssl
 from typing import Protocol
 
 from postwright.engine.admission import Admission, patience
+from postwright.engine.certificates import client_name
 from postwright.engine.epoch import Epoch
 from postwright.engine.login import Login, LoginHost
 from postwright.engine.submission import Submissions
@@ -117,12 +118,12 @@ class Visitor:
     def start_tls(self) -> ssl.SSLContext | Reply:
         return self._epoch.tls.context(self._listener) or NO_TLS
 
-    def tls_started(self, peer: PeerFacts) -> None:
-        self._peer = peer
     def plain_text_dropped(self, octets: int) -> None:
         self._intake.counters.traffic.starttls_injections += 1
         self._intake.counters.last_injection = self._peer.peer
 
+    def tls_started(self, peer: PeerFacts) -> None:
+        self._peer = peer
         self._name = ""
         self._user = self._user_source = ""
         self._envelope = None
@@ -185,8 +186,9 @@ class Visitor:
         if protocol == "ESMTP":
             protocol += ("S" if peer.tls else "") + ("A" if self._user else "")
         arrival = self._arrival = Arrival(
-            "smtp", peer.peer, peer.peer_port, self._name, peer.local, peer.local_port, protocol, self._user, peer.tls, peer.cipher
-        )
+            "smtp", peer.peer, peer.peer_port, self._name, peer.local, peer.local_port, protocol, self._user, peer.tls, peer.cipher,
+            client_name(peer.certificate) if peer.certificate else "",
+        )  # fmt: skip
         return arrival
 
 

@@ -86,7 +86,8 @@ class Arrival(Struct, frozen=True, gc=False):
     """How a message came in: facts for Received, accounting and policy. Addresses are plain IP texts.
 
     `kind` is "smtp", "pickup", "http" or "dsn"; `peer_name` what the client called itself in HELO/EHLO;
-    `protocol` the RFC 3848 keyword (SMTP, ESMTP, ESMTPS, ESMTPSA …); `tls` a version such as "TLSv1.3" or "".
+    `protocol` the RFC 3848 keyword (SMTP, ESMTP, ESMTPS, ESMTPSA …); `tls` a version such as "TLSv1.3" or "";
+    `tls_client` whom the client's verified certificate names.
     """
 
     kind: str = "smtp"
@@ -99,6 +100,7 @@ class Arrival(Struct, frozen=True, gc=False):
     user: str = ""
     tls: str = ""
     cipher: str = ""
+    tls_client: str = ""
 
 
 class Message(Struct):

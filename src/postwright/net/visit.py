@@ -116,11 +116,11 @@ class Visit(Protocol):
     def start_tls(self) -> ssl.SSLContext | Reply:
         """The context to shake hands with, or why not (454 4.7.0, 502 5.5.1)."""
 
-    def tls_started(self, peer: PeerFacts) -> None:
-        """The handshake is done; everything said before is forgotten (RFC 3207 section 4.2). With immediate TLS: before `greeting`."""
-
     def plain_text_dropped(self, octets: int) -> None:
         """So much came behind STARTTLS in the clear, and was thrown away unread: somebody tries to inject commands (CVE-2011-0411)."""
+
+    def tls_started(self, peer: PeerFacts) -> None:
+        """The handshake is done; everything said before is forgotten (RFC 3207 section 4.2). With immediate TLS: before `greeting`."""
 
     def mail(self, event: MailFrom) -> Answer:
         """250 begins a transaction."""

@@ -34,8 +34,11 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     }.items()
 }
 
-# on request only, not part of `*`
-OPTIONAL = ("dlvTlsProtocol", "dlvTlsCipher", "rcvSmtpUser", "totalSecondsQueued", "timeFirstAttempt", "userString")
+# on request only, not part of `*`; PowerMTA has no rcvTls* columns
+OPTIONAL = (
+    "dlvTlsProtocol", "dlvTlsCipher", "rcvTlsProtocol", "rcvTlsCipher", "rcvTlsClient",
+    "rcvSmtpUser", "totalSecondsQueued", "timeFirstAttempt", "userString",
+)  # fmt: skip
 
 # the order in which the types' columns are joined when several share a file
 UNION_ORDER = ("d", "b", "t", "tq", "f", "r", "rb", "rs")
@@ -118,6 +121,9 @@ _FIELDS = {
     "rcvSourceIp": "rcv_source_ip",
     "rcvDestinationIp": "rcv_destination_ip",
     "rcvSmtpUser": "rcv_smtp_user",
+    "rcvTlsProtocol": "rcv_tls_protocol",
+    "rcvTlsCipher": "rcv_tls_cipher",
+    "rcvTlsClient": "rcv_tls_client",
     "dlvTlsProtocol": "dlv_tls_protocol",
     "dlvTlsCipher": "dlv_tls_cipher",
 }

@@ -181,6 +181,9 @@ def receipt_records(message: Message) -> list[Record]:
             rcv_source_ip=arrival.peer,
             rcv_destination_ip=arrival.local,
             rcv_smtp_user=arrival.user,
+            rcv_tls_protocol=arrival.tls,
+            rcv_tls_cipher=arrival.cipher,
+            rcv_tls_client=arrival.tls_client,
         )
         for index, recipient in enumerate(envelope.recipients)
     ]
