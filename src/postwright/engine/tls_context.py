@@ -10,9 +10,12 @@ import ssl
 import warnings
 from collections.abc import Sequence
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from postwright.engine import certificates
 from postwright.engine.certificates import CertificateError
 from postwright.net import openssl
+from postwright.net.channel_binding import ServerContext, end_point
 from postwright.policy.list_settings import FilePassword
 from postwright.policy.server_tls import VERSIONS, ServerTlsRules
 
@@ -29,7 +32,7 @@ def suites_fixed() -> str:
 
 def make_context(rules: ServerTlsRules, certificate: FilePassword) -> ssl.SSLContext:
     """A context that shows `certificate` (one of the rules')."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     _set_versions(context, rules.versions)
     try:
         context.set_ciphers(rules.ciphers)
@@ -38,6 +41,7 @@ def make_context(rules: ServerTlsRules, certificate: FilePassword) -> ssl.SSLCon
     # RFC 5746 renegotiation is a way to make a server work without end, and no mail client asks for it
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     certificates.load_key(context, certificate.file, certificate.password)
+    context.end_point = end_point(certificates.read(certificate.file).certificates[0].public_bytes(Encoding.DER))
     if rules.suites:
         openssl.set_ciphersuites(context, rules.suites)
     any(openssl.set_groups(context, groups) for groups in _GROUPS)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from postwright.model.credentials import Exchanged, ScramKeys
 from postwright.model.reply import Reply
+from postwright.net import channel_binding
 from postwright.net.visit import Answer, Login
 from postwright.wire import sasl
 from postwright.wire.grammar import base64_encode
@@ -20,6 +22,15 @@ from postwright.wire.grammar import base64_encode
 BAD_CREDENTIALS = Reply(535, "5.7.8", ("authentication failed",))
 AUTH_MALFORMED = Reply(501, "5.5.2", ("not what the mechanism wants",))
 ROUNDS_MOST: Final = 12  # challenges of one dialogue; GSSAPI with SPNEGO and a security layer needs six at most
+
+
+def sasl_context(host: str, mechanism: str, offered: tuple[str, ...], connection: ssl.SSLObject | None) -> sasl.SaslContext:
+    """What a new dialogue may know. Channel bindings are computed only for who can use them, and count only if a -PLUS form was offered:
+    a client that then says that we have none has been lied to (RFC 5802 section 6)."""
+    channel: Mapping[str, bytes] = {}
+    if connection is not None and mechanism.startswith("SCRAM-") and any(name.endswith("-PLUS") for name in offered):
+        channel = channel_binding.values(connection)
+    return sasl.SaslContext(host, secrets.token_hex(16), connection is not None, channel)
 
 
 class Owner(Protocol):

@@ -11,15 +11,13 @@ calls for every message of a client that waits for its answer anyway.)
 from __future__ import annotations
 
 import asyncio
-import secrets
 import ssl
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
-import msgspec
-
 from postwright.model.reply import Reply
-from postwright.net.sasl_dialogue import AUTH_MALFORMED, Dialogue
+from postwright.net.sasl_dialogue import AUTH_MALFORMED, Dialogue, sasl_context
+from postwright.net.tls_facts import secured
 from postwright.net.visit import Answer, PeerFacts, Visit
 from postwright.wire import events, sasl
 from postwright.wire.events import Signal
@@ -366,14 +364,14 @@ class ServerSession(asyncio.Protocol):
     # AUTH: the dialogue's owner ---------------------------------------------------------------------------------------
 
     def _on_auth(self, event: events.Auth) -> bool:
-        mechanism = sasl.create(event.mechanism, self._sasl_context())
+        login = self.visit.login
+        connection = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        context = sasl_context(self.peer.local, event.mechanism, self._engine.options.auth, connection)
+        mechanism = sasl.create(event.mechanism, context)
         if mechanism is None:
             return self._reply(NO_SUCH_MECHANISM)
-        dialogue = self._auth = Dialogue(self, self.visit.login, event.mechanism, mechanism)
+        dialogue = self._auth = Dialogue(self, login, event.mechanism, mechanism)
         return dialogue.start(event.initial)
-
-    def _sasl_context(self) -> sasl.SaslContext:
-        return sasl.SaslContext(self.peer.local, secrets.token_hex(16), bool(self.peer.tls))
 
     def _on_auth_response(self, event: events.AuthResponse) -> bool:
         return self._reply(AUTH_MALFORMED) if self._auth is None else self._auth.respond(event.data)
@@ -448,10 +446,7 @@ class ServerSession(asyncio.Protocol):
     def _secured(self) -> None:
         """The transport is a TLS one now: tell the visit with what."""
         transport = cast(asyncio.Transport, self._transport)
-        tls = transport.get_extra_info("ssl_object")
-        cipher = tls.cipher() if tls is not None else None
-        version = tls.version() if tls is not None else None
-        self.peer = msgspec.structs.replace(self.peer, tls=version or "", cipher=cipher[0] if cipher else "")
+        self.peer = secured(self.peer, transport.get_extra_info("ssl_object"))
         self.visit.tls_started(self.peer)
 
 
