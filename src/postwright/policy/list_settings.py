@@ -98,11 +98,15 @@ class DomainKey(Struct, frozen=True):
 
 
 class AddressList(Struct, frozen=True):
-    """An `<address-list>`: `addresses` are mailboxes, local parts or `/…/`; `files` hold one address or local part a line."""
+    """An `<address-list>`: `addresses` are mailboxes, local parts or `/…/`; `files` hold one address or local part a line.
+
+    `name` as it was written, "" for those without one.
+    """
 
     addresses: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    name: str = ""
 
 
 class HttpAccess(Struct, frozen=True):

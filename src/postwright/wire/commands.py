@@ -12,13 +12,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from postwright.model.address import NULL_PATH, Address, parse_mailbox
+from postwright.model.address import MAX_MAILBOX, NULL_PATH, Address, parse_mailbox
 from postwright.model.envelope import Notify
 from postwright.model.errors import AddressError
 from postwright.model.reply import Reply
 from postwright.wire import mail_extras
 from postwright.wire.events import Auth, Helo, MailFrom, RcptTo
-from postwright.wire.grammar import GrammarError, base64_decode, match_mail, match_rcpt, split_parameters, xtext_decode
+from postwright.wire.grammar import GrammarError, base64_decode, match_any_rcpt, match_mail, match_rcpt, split_parameters, xtext_decode
 from postwright.wire.mail_extras import Refused, bad, unknown
 from postwright.wire.options import ServerOptions
 
@@ -128,6 +128,9 @@ def parse_mail(argument: str, options: ServerOptions, authenticated: bool = Fals
         address = parse_mailbox(mailbox, smtputf8=utf8) if mailbox else NULL_PATH
         return MailFrom(address, **values, extras=extras)
     except AddressError as error:
+        if options.unqualified and _is_bare(mailbox):
+            found = parse_mail(f"FROM:<{mailbox}{_SOMEWHERE}> {rest or ''}", options, authenticated)
+            return replace(found, address=Address(mailbox, "")) if isinstance(found, MailFrom) else found
         return _address_refusal(mailbox, "5.1.7", str(error))
     except Refused as refused:
         return refused.reply
@@ -183,7 +186,7 @@ _RCPT: dict[str, tuple[str, _Parser]] = {"NOTIFY": ("notify", _notify), "ORCPT":
 
 def parse_rcpt(argument: str, options: ServerOptions, smtputf8: bool) -> RcptTo | Reply:
     """What follows `RCPT `, in a transaction that did or did not ask for SMTPUTF8: an event, or the reply that refuses it."""
-    match = match_rcpt(argument)
+    match = match_rcpt(argument) or (match_any_rcpt(argument) if options.bad_recipients else None)
     if match is None:
         return RCPT_SYNTAX
     mailbox, rest = match[1] or match[2] or "", match[3]
@@ -193,9 +196,33 @@ def parse_rcpt(argument: str, options: ServerOptions, smtputf8: bool) -> RcptTo 
         values = _parameters(rest, _RCPT, options)
         return RcptTo(_forward_path(mailbox, smtputf8), **values)
     except AddressError as error:
-        return _address_refusal(mailbox, "5.1.3", str(error))
+        return _imperfect(mailbox, rest or "", options, smtputf8, _address_refusal(mailbox, "5.1.3", str(error)))
     except Refused as refused:
         return refused.reply
+
+
+def _imperfect(mailbox: str, rest: str, options: ServerOptions, smtputf8: bool, refusal: Reply) -> RcptTo | Reply:
+    """A recipient that is no address: without a domain, or to be bounced later, or refused. What is taken is short, and printable."""
+    address = Address(mailbox, "")
+    if options.unqualified and _is_bare(mailbox):
+        found = parse_rcpt(f"TO:<{mailbox}{_SOMEWHERE}> {rest}", options, smtputf8)
+        if isinstance(found, RcptTo) and found.invalid is None:
+            return replace(found, address=address)
+    if not options.bad_recipients or not 0 < len(mailbox) <= MAX_MAILBOX or not mailbox.isprintable():
+        return refusal
+    if not (mailbox.isascii() or smtputf8):
+        return refusal
+    try:
+        return RcptTo(address, **_parameters(rest, _RCPT, options), invalid=refusal)
+    except Refused as refused:
+        return refused.reply
+
+
+_SOMEWHERE = "@a.example"  # a domain that lets the rest of the line be judged as that of any other address
+
+
+def _is_bare(mailbox: str) -> bool:
+    return bool(mailbox) and "@" not in mailbox
 
 
 def _forward_path(mailbox: str, smtputf8: bool) -> Address:

@@ -50,11 +50,16 @@ class MailFrom(Struct, frozen=True, gc=False):
 
 
 class RcptTo(Struct, frozen=True, gc=False):
-    """RCPT TO, RFC 5321 section 4.1.1.3. `notify` is `model.envelope.Notify`; `orcpt` is `type;address`, xtext decoded (RFC 3461)."""
+    """RCPT TO, RFC 5321 section 4.1.1.3. `notify` is `model.envelope.Notify`; `orcpt` is `type;address`, xtext decoded (RFC 3461).
+
+    `invalid` is the reply that refuses what is no address; then `address.text` is what was said, without a domain. Only with
+    `ServerOptions.bad_recipients`.
+    """
 
     address: Address
     notify: int = 0
     orcpt: str = ""
+    invalid: Reply | None = None
 
 
 class DataStart(Struct, frozen=True, gc=False):

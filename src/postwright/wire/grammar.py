@@ -71,6 +71,8 @@ _WORDS = r'[^<>"\s\x00-\x1f]*+(?:"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*+"[^<>"\s\x
 _PATH = rf"[ \t]*+(?:<(?:@[^:<>\"\s]*+:)?({_WORDS})>|(?=[^<\s])({_WORDS}))(?:[ \t]++(.*))?"
 match_mail = re.compile(r"FROM:" + _PATH, re.IGNORECASE).fullmatch
 match_rcpt = re.compile(r"TO:" + _PATH, re.IGNORECASE).fullmatch
+# The same three groups for what only stands between brackets, whatever it is; for those who want it bounced and not refused.
+match_any_rcpt = re.compile(r"TO:[ \t]*+<([^<>\x00-\x1f\x7f]++)>()(?:[ \t]++(.*))?", re.IGNORECASE).fullmatch
 
 _parameter = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^=\x00-\x20\x7f]+))?").fullmatch
 

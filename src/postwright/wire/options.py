@@ -49,6 +49,9 @@ class ServerOptions(Struct, frozen=True):
 
     `starttls` and `auth` (mechanism names, may be empty) are offered as they stand: the caller clears `starttls` once TLS is
     on. `bare` says what happens to bare CR, bare LF and NUL: "refuse" (5xx) or "repair" (never passed on either way).
+
+    `unqualified`: an address without a domain is taken, and the caller completes it. `bad_recipients`: a recipient that is no address is
+    an event (`RcptTo.invalid`) and not refused here. `hang_up`: where a 4xx would be said the connection ends without a word.
     """
 
     pipelining: bool = True
@@ -62,6 +65,9 @@ class ServerOptions(Struct, frozen=True):
     bare: str = "refuse"
     limits: Limits = Limits()
     offers: Offers = Offers()
+    unqualified: bool = False
+    bad_recipients: bool = False
+    hang_up: bool = False
 
     def capabilities(self, authenticated: bool) -> tuple[str, ...]:
         """The EHLO lines that these options make true, in PowerMTA's order (powermta.md section 6)."""

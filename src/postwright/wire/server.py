@@ -118,9 +118,12 @@ class SmtpServer:
         if event is None:
             raise RuntimeError("no reply is owed")
         self._owed = None
+        code = reply.code
+        if code >= 400 and code < 500 and self.options.hang_up:
+            self.close()
+            return
         # the reply to a content has an id of its own, most others are the same again and again
         self._out.append(encode_reply(reply) if isinstance(event, Content) else _encode_again(reply))
-        code = reply.code
         if code == 421:
             self.close()
         elif isinstance(event, RcptTo):

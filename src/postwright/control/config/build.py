@@ -220,7 +220,7 @@ class Builder:
         lists: dict[str, AddressList] = {}
         for block in self._of("address-list"):
             key = block.head.lower()
-            lists[key] = build_lists.joined(lists.get(key, AddressList()), self._address_list([block]))
+            lists[key] = build_lists.joined(lists.get(key, AddressList(name=block.head)), self._address_list([block]))
         return lists
 
     def _address_list(self, blocks: Iterable[Block]) -> AddressList:

@@ -78,7 +78,7 @@ def address_list(block: Block, domains: tuple[str, ...]) -> AddressList:
 
 def joined(first: AddressList, second: AddressList) -> AddressList:
     """Two blocks of one name."""
-    return AddressList(first.addresses + second.addresses, first.domains + second.domains, first.files + second.files)
+    return AddressList(first.addresses + second.addresses, first.domains + second.domains, first.files + second.files, first.name)
 
 
 def processor(block: Block, addresses: AddressList) -> ProcessorSettings:
