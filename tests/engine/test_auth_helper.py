@@ -235,25 +235,25 @@ async def helper_here(folder: Path, patience: float = BOUND) -> AsyncIterator[tu
 
 async def test_a_dialogue_has_its_own_acceptor_until_it_is_done(tmp_path: Path) -> None:
     async with helper_here(tmp_path) as (helper, client, _, _):
-        assert await client.step("say", 1, b"a") == a.ExchangeTold(1, b"<a>", "alice")
-        assert (await client.step("say", 2, b"b")).data == b"<b>"
+        assert await client.step("say", "1", b"a") == a.ExchangeTold(1, b"<a>", "alice")
+        assert (await client.step("say", "2", b"b")).data == b"<b>"
         (contexts,) = helper._links.values()
-        assert sorted(contexts) == [1, 2]
-        ended = await client.step("say", 1, b"end")
+        assert sorted(contexts) == ["1", "2"]
+        ended = await client.step("say", "1", b"end")
         assert (ended.done, ended.ok, ended.user) == (True, True, "alice")
-        client.over(2)
-        await client.step("say", 3, b"c")
-        assert sorted(contexts) == [3]
+        client.over("2")
+        await client.step("say", "3", b"c")
+        assert sorted(contexts) == ["3"]
 
 
 async def test_dialogues_end_with_their_shard_and_with_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with helper_here(tmp_path) as (helper, client, _, _):
-        await client.step("say", 1, b"a")
+        await client.step("say", "1", b"a")
         client.close()
         await until(lambda: not helper._links)
         monkeypatch.setattr(auth_helper, "FORGET", 0.01)
         again = AuthClient(tmp_path / "auth.sock")
-        await again.step("say", 1, b"a")
+        await again.step("say", "1", b"a")
         await until(lambda: list(helper._links.values()) == [{}])
         again.close()
 
@@ -261,9 +261,9 @@ async def test_dialogues_end_with_their_shard_and_with_time(tmp_path: Path, monk
 async def test_what_an_acceptor_raises_is_a_temporary_failure_and_no_text_of_a_client(tmp_path: Path) -> None:
     async with helper_here(tmp_path) as (helper, client, noticed, _):
         with pytest.raises(HelperUnavailable, match="say failed: RuntimeError"):
-            await client.step("say", 1, b"fail")
+            await client.step("say", "1", b"fail")
         with pytest.raises(HelperUnavailable, match="no acceptor for 'ntlm'"):
-            await client.step("ntlm", 2, b"x")
+            await client.step("ntlm", "2", b"x")
         assert [n.event for n in noticed] == ["a login cannot be judged"] * 2
         assert "secret" not in repr(noticed)
         assert list(helper._links.values()) == [{}]
@@ -272,36 +272,36 @@ async def test_what_an_acceptor_raises_is_a_temporary_failure_and_no_text_of_a_c
 async def test_equipment_counts_from_the_next_dialogue_on(tmp_path: Path) -> None:
     async with helper_here(tmp_path) as (helper, client, _, _):
         Say.equipped.clear()
-        await client.step("say", 1, b"a")
-        await client.step("say", 2, b"a")
+        await client.step("say", "1", b"a")
+        await client.step("say", "2", b"a")
         helper.equip(a.Equip("other"))
-        await client.step("say", 3, b"a")
+        await client.step("say", "3", b"a")
         assert Say.equipped == ["smtp", "other"]
 
 
 async def test_too_much_to_do_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth_helper, "QUEUE", 1)
     async with helper_here(tmp_path) as (helper, client, _, _):
-        held = asyncio.create_task(client.step("say", 1, b"wait"))
+        held = asyncio.create_task(client.step("say", "1", b"wait"))
         await until(lambda: helper._jobs)
         with pytest.raises(HelperUnavailable, match="too much to do"):
-            await client.step("say", 2, b"a")
+            await client.step("say", "2", b"a")
         Say.gate.set()
         assert (await held).data == b"<wait>"
         monkeypatch.setattr(auth_helper, "CONTEXTS", 1)
         with pytest.raises(HelperUnavailable, match="too much to do"):
-            await client.step("say", 3, b"a")
+            await client.step("say", "3", b"a")
         monkeypatch.setattr(auth_client, "WAITING", 0)
         with pytest.raises(HelperUnavailable, match="too many logins"):
-            await client.step("say", 1, b"a")
+            await client.step("say", "1", b"a")
 
 
 async def test_one_step_at_a_time(tmp_path: Path) -> None:
     async with helper_here(tmp_path) as (helper, client, _, _):
-        held = asyncio.create_task(client.step("say", 1, b"wait"))
+        held = asyncio.create_task(client.step("say", "1", b"wait"))
         await until(lambda: helper._jobs)
         with pytest.raises(HelperUnavailable, match="before the last one"):
-            await client.step("say", 1, b"a")
+            await client.step("say", "1", b"a")
         Say.gate.set()
         assert (await held).data == b"<wait>"
 
@@ -309,14 +309,14 @@ async def test_one_step_at_a_time(tmp_path: Path) -> None:
 async def test_no_answer_in_time_is_no_hang(tmp_path: Path) -> None:
     async with helper_here(tmp_path, patience=0.05) as (_, client, _, _):
         with pytest.raises(HelperUnavailable, match=r"within 0\.05 s"):
-            await client.step("say", 1, b"wait")
+            await client.step("say", "1", b"wait")
         assert not client._waiting
 
 
 async def test_a_job_that_hangs_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth_helper, "STUCK", 0.02)
     async with helper_here(tmp_path) as (_, client, noticed, gave_up):
-        held = asyncio.create_task(client.step("say", 1, b"wait"))
+        held = asyncio.create_task(client.step("say", "1", b"wait"))
         await until(lambda: gave_up)
         assert noticed[0].event == "the login helper starts anew"
         Say.gate.set()
@@ -327,12 +327,12 @@ async def test_a_job_that_waited_longer_than_its_shard_is_not_begun(tmp_path: Pa
     monkeypatch.setattr(auth_helper, "PATIENCE", -1.0)
     async with helper_here(tmp_path) as (_, client, _, _):
         with pytest.raises(HelperUnavailable, match="too much to do"):
-            await client.step("say", 1, b"a")
+            await client.step("say", "1", b"a")
 
 
 async def test_what_waits_when_the_helper_goes_fails(tmp_path: Path) -> None:
     async with helper_here(tmp_path) as (helper, client, _, _):
-        held = asyncio.create_task(client.step("say", 1, b"wait"))
+        held = asyncio.create_task(client.step("say", "1", b"wait"))
         await until(lambda: helper._jobs)
         for link in list(helper._links):
             link.abort()
@@ -341,7 +341,7 @@ async def test_what_waits_when_the_helper_goes_fails(tmp_path: Path) -> None:
 
 
 def test_no_frame_shows_what_was_typed() -> None:
-    shown = repr([a.CheckPam(1, "alice", "wonderland"), a.ExchangeStep(1, "ntlm", 2, b"wonderland"), a.ExchangeTold(1, b"wonderland")])
+    shown = repr([a.CheckPam(1, "alice", "wonderland"), a.ExchangeStep(1, "ntlm", "2", b"wonderland"), a.ExchangeTold(1, b"wonderland")])
     assert "wonderland" not in shown
     assert "alice" in shown
 

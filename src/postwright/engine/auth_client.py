@@ -17,7 +17,7 @@ from typing import TypeVar
 from postwright.engine import auth_frames as a
 from postwright.engine.bus import Link, short_path
 from postwright.engine.frames import Frame
-from postwright.model.errors import PostwrightError
+from postwright.model.errors import LoginUnavailable
 
 PATIENCE = 20.0
 CONNECT = 5.0
@@ -26,7 +26,7 @@ WAITING = 512  # questions of one shard under way
 T = TypeVar("T", a.Checked, a.ExchangeTold)
 
 
-class HelperUnavailable(PostwrightError):
+class HelperUnavailable(LoginUnavailable):
     """The login helper cannot tell, now."""
 
 
@@ -49,14 +49,14 @@ class AuthClient:
             raise HelperUnavailable(answer.error)
         return answer.ok
 
-    async def step(self, kind: str, context: int, data: bytes) -> a.ExchangeTold:
+    async def step(self, kind: str, context: str, data: bytes) -> a.ExchangeTold:
         """The client's next octets to the acceptor of `kind` in `context`. Raises HelperUnavailable."""
         answer = await self._ask(lambda number: a.ExchangeStep(number, kind, context, data), a.ExchangeTold)
         if answer.error:
             raise HelperUnavailable(answer.error)
         return answer
 
-    def over(self, context: int) -> None:
+    def over(self, context: str) -> None:
         """Forget a context (its session has ended, or the client has cancelled)."""
         if self._link is not None:
             self._link.send(a.ExchangeOver(context))

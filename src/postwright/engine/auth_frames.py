@@ -23,22 +23,22 @@ class CheckPam(Struct, tag="check-pam"):
 class ExchangeStep(Struct, tag="exchange-step"):
     """Shard to helper: the client's next octets in the dialogue `context` of an acceptor of that `kind` ("ntlm", "gssapi").
 
-    The first step of a context makes it. `context` is the shard's own number; contexts of two shards never meet.
+    The first step of a context makes it. `context` is the shard's own name for it; contexts of two shards never meet.
     """
 
     number: int
     kind: str
-    context: int
+    context: str
     data: bytes
 
     def __repr__(self) -> str:
-        return f"ExchangeStep(number={self.number}, kind={self.kind!r}, context={self.context}, {len(self.data)} octets)"
+        return f"ExchangeStep(number={self.number}, kind={self.kind!r}, {len(self.data)} octets)"
 
 
 class ExchangeOver(Struct, tag="exchange-over"):
     """Shard to helper: nobody will ask about this context any more. No answer."""
 
-    context: int
+    context: str
 
 
 class Checked(Struct, tag="checked"):

@@ -73,7 +73,7 @@ class Helper:
         self._makers: dict[str, AcceptorMaker] = {}
         self._pool = ThreadPoolExecutor(THREADS, "login")
         self._jobs = 0
-        self._links: dict[Link, dict[int, _Context]] = {}
+        self._links: dict[Link, dict[str, _Context]] = {}
         self._told: set[str] = set()
 
     def equip(self, equipment: a.Equip) -> None:
@@ -145,8 +145,8 @@ class Helper:
             make = self._makers[step.kind] = _maker_of(self._names, step.kind)(self.equipment)
         return _Context(make(), self.loop.call_later(FORGET, self._forget, link, step.context))
 
-    def _forget(self, link: Link, number: int) -> None:
-        context = self._links.get(link, {}).pop(number, None)
+    def _forget(self, link: Link, name: str) -> None:
+        context = self._links.get(link, {}).pop(name, None)
         if context is not None:
             context.alarm.cancel()
 

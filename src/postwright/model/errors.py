@@ -9,6 +9,10 @@ class AddressError(PostwrightError, ValueError):
     """A mailbox or domain is not valid; the text says why, in words fit for a peer."""
 
 
+class LoginUnavailable(PostwrightError):
+    """Whether a login is right cannot be told now (a store does not answer): 454 4.7.0 (RFC 4954 section 6), never 535. The text is ours."""
+
+
 class SpoolError(PostwrightError):
     """The spool could not do what was asked; nothing was promised."""
 

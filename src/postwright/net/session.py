@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
+from postwright.model.errors import LoginUnavailable
 from postwright.model.reply import Reply
 from postwright.net.sasl_dialogue import AUTH_MALFORMED, Dialogue, sasl_context
 from postwright.net.tls_facts import secured
@@ -34,6 +35,7 @@ VRFY = Reply(252, "2.5.2", ("cannot verify, but will take mail for delivery",))
 EXPN = Reply(502, "5.5.1", ("lists are not expanded here",))
 HELP = Reply(214, "2.0.0", ("EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS AUTH QUIT", "see RFC 5321"))
 LOCAL_ERROR = Reply(451, "4.3.0", ("local error, try again later",))
+LOGIN_LATER = Reply(454, "4.7.0", ("temporary authentication failure",))
 TIME_IS_UP = Reply(421, "4.4.2", ("waited too long, closing",))
 SHUTTING_DOWN = Reply(421, "4.3.2", ("service is stopping, try again later",))
 
@@ -285,10 +287,12 @@ class ServerSession(asyncio.Protocol):
 
     def _failed(self, error: BaseException) -> None:
         """Somebody above raised: 451 to what was asked. Without a question open the fault is ours, and the session is not to be trusted."""
-        self._report(error)
+        unknown = isinstance(error, LoginUnavailable)
+        if not unknown:
+            self._report(error)
         self._auth_over()
         if self._engine.owed is not None:
-            self._engine.send_reply(LOCAL_ERROR)
+            self._engine.send_reply(LOGIN_LATER if unknown else LOCAL_ERROR)
         else:
             self._engine.close()
 
