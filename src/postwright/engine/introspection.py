@@ -15,7 +15,7 @@ from urllib.parse import quote_plus
 import msgspec
 import structlog
 
-from postwright.model.errors import PostwrightError
+from postwright.model.errors import LoginUnavailable
 from postwright.net.clock import Clock
 from postwright.net.http_client import HttpClient, HttpFailed
 from postwright.policy.settings import OauthProvider
@@ -27,7 +27,7 @@ ASKING = 200  # questions under way; more would only wait longer
 Claims = dict[str, Any]
 
 
-class AskFailed(PostwrightError):
+class AskFailed(LoginUnavailable):
     """The authorisation server has not said."""
 
 

@@ -17,7 +17,7 @@ import structlog
 
 from postwright.engine import jwt
 from postwright.engine.jwt import PublicKey
-from postwright.model.errors import PostwrightError
+from postwright.model.errors import LoginUnavailable
 from postwright.net.clock import NEVER, Clock
 from postwright.net.http_client import HttpClient, HttpFailed
 from postwright.policy.settings import OauthProvider
@@ -29,7 +29,7 @@ Log = structlog.stdlib.BoundLogger
 Keys = tuple[PublicKey, ...]
 
 
-class KeysUnavailable(PostwrightError):
+class KeysUnavailable(LoginUnavailable):
     """No keys to judge a token by, now."""
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from postwright.engine.counters import Counters
-from postwright.model.credentials import CredentialKinds, Exchanged, ScramKeys
+from postwright.engine.tokens import TokenResult
+from postwright.model.credentials import CredentialKinds, Exchanged, ScramKeys, TokenRefused
 from postwright.model.reply import Reply
 from postwright.net.visit import Answer, PeerFacts
+from postwright.policy.oauth import INVALID_TOKEN
 from postwright.policy.settings import UserSettings
 from postwright.wire.scram import made_up_keys
 
@@ -50,13 +52,13 @@ class Credentials(Protocol):
 
 
 class Tokens(Protocol):
-    """Judges OAuth bearer tokens."""
+    """Judges OAuth bearer tokens: `engine.tokens`."""
 
     @property
     def available(self) -> bool: ...
 
-    def check(self, user_hint: str, token: str) -> asyncio.Future[Any]:
-        """A Future of what has `user`, the name that the token proves, "" for none."""
+    def check(self, user_hint: str, token: str) -> asyncio.Future[TokenResult]:
+        """Whom the token lets in. The Future raises LoginUnavailable when nobody can tell."""
 
 
 class Acceptors(Protocol):
@@ -105,8 +107,8 @@ class Login:
     def check_token(self, user: str, token: str) -> Answer:
         tokens = self._host.tokens
         if tokens is None:
-            return self._verdict(user, None)
-        return _then(tokens.check(user, token), lambda result: self._by_token(user, result))
+            return self._by_token(user, TokenResult(None, INVALID_TOKEN))
+        return asyncio.ensure_future(_later(tokens.check(user, token), lambda result: self._by_token(user, result)))
 
     def check_certificate(self, identity: str) -> Answer:
         certificate = self._peer.certificate
@@ -131,8 +133,11 @@ class Login:
         """Somebody has proved to be `user`: is that one of ours?"""
         return _then(self._host.credentials.find(user), lambda found: self._verdict(user, found))
 
-    def _by_token(self, user: str, result: Any) -> Answer:
-        return self._named(result.user) if result.user else self._verdict(user, None)
+    def _by_token(self, user: str, result: TokenResult) -> Reply:
+        verdict = self._verdict(user, result.user)
+        if verdict.code != 535:
+            return verdict
+        return TokenRefused(verdict.code, verdict.status, verdict.lines, result.error, result.scope)
 
     def _by_certificate(self, identity: str, found: UserSettings | None) -> Reply:
         if found is not None and identity and identity.lower() != found.name.lower():

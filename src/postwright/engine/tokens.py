@@ -5,7 +5,7 @@
 
 A token is judged by the one provider that its `iss` names; an opaque one is shown to the providers with an `introspection-url`, in their
 order, until one knows it. A user whom nothing else knows is let in only by `accept-unknown-users`. Never raises for what a client sent;
-trouble on our side is a result of its own (`temporary`), since the token may well be good. The token is in no log and no result.
+trouble on our side is LoginUnavailable, since the token may well be good. The token is in no log and no result.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import structlog
 from msgspec import Struct, structs
 
 from postwright.engine import jwt
-from postwright.engine.introspection import AskFailed, Introspection
-from postwright.engine.key_source import KeyFile, KeySource, KeysUnavailable, KeyUrl
+from postwright.engine.introspection import Introspection
+from postwright.engine.key_source import KeyFile, KeySource, KeyUrl
 from postwright.net.clock import Clock
 from postwright.net.http_client import HttpClient
 from postwright.policy.oauth import ALGORITHMS, INVALID_TOKEN, Judgement, judge
@@ -28,15 +28,13 @@ Finder = Callable[[str], UserSettings | asyncio.Future[UserSettings | None] | No
 
 
 class TokenResult(Struct, frozen=True):
-    """`user` whom the token lets in, or None and an `error` of RFC 6750 section 3.1; `reason` is for our record.
-
-    With `temporary` nobody could tell, and the login may be tried again (454 4.7.0).
-    """
+    """`user` whom the token lets in, or None and an `error` of RFC 6750 section 3.1, with the `scope` that is wanted for the client to
+    know; `reason` is for our record."""
 
     user: UserSettings | None
     error: str = ""
     reason: str = ""
-    temporary: bool = False
+    scope: str = ""
 
 
 class _Provider:
@@ -53,7 +51,7 @@ class _Provider:
         self._introspection = Introspection(settings, self._client, clock, log) if settings.introspection_url else None
 
     async def signed(self, token: str, claimed: jwt.Unverified, hint: str) -> Judgement:
-        """The judgement on a JWT of this issuer. Raises KeysUnavailable or AskFailed."""
+        """The judgement on a JWT of this issuer. Raises LoginUnavailable."""
         if self._keys is None:
             return await self.asked(token, hint) or _bad("the token is not active")
         if claimed.algorithm not in (self.settings.algorithms or ALGORITHMS):
@@ -66,7 +64,7 @@ class _Provider:
         return _bad("the signature of the token is wrong" if keys else "the token is signed by a key that its issuer does not publish")
 
     async def asked(self, token: str, hint: str) -> Judgement | None:
-        """The server's judgement on an opaque token; None when it knows none such, or we have nobody to ask. Raises AskFailed."""
+        """The server's judgement on an opaque token; None when it knows none such, or we have nobody to ask. Raises LoginUnavailable."""
         claims = await self._introspection.claims(token) if self._introspection is not None else None
         return None if claims is None else judge(self.settings, claims, hint, self._clock.now(), introspected=True)
 
@@ -104,7 +102,10 @@ class Tokens:
             self._close_soon(gone)
 
     def check(self, user_hint: str, token: str) -> asyncio.Future[TokenResult]:
-        """Whom `token` lets in. `user_hint` is whom the client says that it is, "" if it leaves that to the token."""
+        """Whom `token` lets in. `user_hint` is whom the client says that it is, "" if it leaves that to the token.
+
+        The Future raises LoginUnavailable when keys or a server that we need are not to be had.
+        """
         return asyncio.get_running_loop().create_task(self._check(user_hint, token))
 
     async def close(self) -> None:
@@ -120,13 +121,11 @@ class Tokens:
         task.add_done_callback(self._closing.discard)
 
     async def _check(self, hint: str, token: str) -> TokenResult:
-        try:
-            provider, judged = await self._judge(hint, token)
-        except (KeysUnavailable, AskFailed) as error:
-            return TokenResult(None, reason=str(error), temporary=True)
+        provider, judged = await self._judge(hint, token)
         if provider is None or not judged.user:
             self._log.info("a token was refused", error=judged.error, reason=judged.reason, provider=_name(provider))
-            return TokenResult(None, judged.error, judged.reason)
+            scope = " ".join(provider.settings.required_scopes) if provider is not None else ""
+            return TokenResult(None, judged.error, judged.reason, scope)
         return await self._let_in(provider.settings, judged.user)
 
     async def _judge(self, hint: str, token: str) -> tuple[_Provider | None, Judgement]:

@@ -9,6 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from postwright.model.reply import Reply
+
 SCRAM_ITERATIONS: Final = 10_000  # rounds of keys that we make; those of made-up users must be alike (RFC 7677 section 4: 4096 at least)
 
 
@@ -35,6 +37,14 @@ class Exchanged(Struct, frozen=True, gc=False):
 
     def __repr__(self) -> str:
         return f"Exchanged({len(self.data)} octets, user={self.user!r}, done={self.done}, ok={self.ok})"
+
+
+class TokenRefused(Reply, frozen=True, gc=False):
+    """The reply to a bearer token that is no good, with what a client may know of the reason (RFC 7628 section 3.2.2, RFC 6750 section 3.1):
+    `error` "invalid_token" or "insufficient_scope", and the `scope` that is wanted, "" for none."""
+
+    error: str = "invalid_token"
+    scope: str = ""
 
 
 class CredentialKinds(Struct, frozen=True):

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from postwright.model.credentials import Exchanged, ScramKeys
+from postwright.model.credentials import Exchanged, ScramKeys, TokenRefused
 from postwright.model.reply import Reply
 from postwright.net import channel_binding
 from postwright.net.visit import Answer, Login
@@ -89,8 +89,7 @@ class Dialogue:
             case sasl.NeedScramKeys():
                 return self._ask(login.scram_keys(step.user, step.hash), self._with_keys)
             case sasl.CheckToken():
-                refusal = step.refusal
-                return self._ask(login.check_token(step.user, step.token), lambda reply: self._token_answered(reply, refusal))
+                return self._ask(login.check_token(step.user, step.token), self._token_answered)
             case sasl.CheckCertificate():
                 return self._answer(login.check_certificate(step.identity))
             case sasl.Exchange():
@@ -128,11 +127,11 @@ class Dialogue:
     def _with_exchanged(self, exchanged: Exchanged) -> bool:
         return self._step(self._mechanism.exchanged(exchanged))
 
-    def _token_answered(self, reply: Reply, refusal: bytes) -> bool:
-        if reply.code != 535:
+    def _token_answered(self, reply: Reply) -> bool:
+        if not isinstance(reply, TokenRefused):
             return self._done(reply)
         self._refusal = reply
-        return self._challenge(refusal)
+        return self._challenge(self._mechanism.refused(reply.error, reply.scope))
 
     def _done(self, reply: Reply) -> bool:
         return self._owner.auth_done(reply)

@@ -10,7 +10,7 @@ import json
 import re
 
 from postwright.model.saslprep import prepared
-from postwright.wire.sasl_steps import MALFORMED, Challenge, CheckToken, SaslContext, Step, Unasked
+from postwright.wire.sasl_steps import MALFORMED, Challenge, CheckToken, Step, Unasked
 
 _SEPARATOR = "\x01"
 # RFC 7628 section 3.1: a GS2 header without channel binding, then pairs; RFC 6750 section 2.1: what a token is made of
@@ -22,10 +22,7 @@ _key = re.compile(r"[A-Za-z]+").fullmatch
 class _Bearer(Unasked):
     """What both share: one message, then a verdict."""
 
-    status = "invalid_token"
-
-    def __init__(self, context: SaslContext) -> None:
-        self._scope = context.scope
+    status = ""  # the error itself
 
     def start(self, initial: bytes | None) -> Step:
         return Challenge(b"") if initial is None else self.respond(initial)
@@ -39,13 +36,13 @@ class _Bearer(Unasked):
         if found is None:
             return MALFORMED
         user, token = found
-        return CheckToken(prepared(user), token, self._refusal())
+        return CheckToken(prepared(user), token)
 
     def _read(self, text: str) -> tuple[str, str] | None:
         raise NotImplementedError
 
-    def _refusal(self) -> bytes:
-        said = {"status": self.status, "schemes": "bearer"} | ({"scope": self._scope} if self._scope else {})
+    def refused(self, error: str, scope: str) -> bytes:
+        said = {"status": self.status or error, "schemes": "bearer"} | ({"scope": scope} if scope else {})
         return json.dumps(said, separators=(",", ":")).encode()
 
 

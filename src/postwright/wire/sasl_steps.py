@@ -46,12 +46,11 @@ class NeedScramKeys(Struct, frozen=True, gc=False):
 
 
 class CheckToken(Struct, frozen=True, gc=False):
-    """The client shows a bearer `token`, and claims to be `user` ("" when it leaves that to the token). If it is refused, send `refusal` as
-    a challenge first (RFC 7628 section 3.2.2), and the reply after the client's answer, whatever it is."""
+    """The client shows a bearer `token`, and claims to be `user` ("" when it leaves that to the token). If it is refused, what `refused`
+    gives is sent as a challenge first (RFC 7628 section 3.2.2), and the reply after the client's answer, whatever it is."""
 
     user: str
     token: str
-    refusal: bytes
 
     def __repr__(self) -> str:
         return f"CheckToken(user={self.user!r})"
@@ -91,14 +90,12 @@ MALFORMED = Failed(malformed=True)
 
 class SaslContext(Struct, frozen=True, gc=False):
     """What a mechanism may know: the server's `host` name, a fresh `nonce` that nobody can foresee (16 octets or more, hex), and of TLS
-    if it is on and the `channel` bindings by type (RFC 5929, RFC 9266), none unless a -PLUS mechanism was offered. `scope`: what a bearer
-    token should have, for clients whose token is refused."""
+    if it is on and the `channel` bindings by type (RFC 5929, RFC 9266), none unless a -PLUS mechanism was offered."""
 
     host: str
     nonce: str
     tls: bool = False
     channel: Mapping[str, bytes] = {}
-    scope: str = ""
 
     def __repr__(self) -> str:
         return f"SaslContext(host={self.host!r}, tls={self.tls}, channel={sorted(self.channel)})"
@@ -123,6 +120,9 @@ class Mechanism(Protocol):
     def exchanged(self, step: Exchanged) -> Step:
         """The answer to Exchange."""
 
+    def refused(self, error: str, scope: str) -> bytes:
+        """What the client is told of a token that was refused, after CheckToken: see `model.credentials.TokenRefused`."""
+
 
 class Unasked:
     """What mechanisms share that do not ask for one thing or another."""
@@ -135,3 +135,6 @@ class Unasked:
 
     def exchanged(self, step: Exchanged) -> Step:
         return Failed()
+
+    def refused(self, error: str, scope: str) -> bytes:
+        return b""
