@@ -16,9 +16,10 @@ from postwright.engine.admission import Admission, ListenerDoor
 from postwright.engine.configured_users import ConfiguredUsers
 from postwright.engine.counters import Counters
 from postwright.engine.epoch import Epoch, make_epoch
-from postwright.engine.login import Acceptors, Credentials, Tokens
+from postwright.engine.login import Acceptors, Credentials
 from postwright.engine.submission import Accepted, Submissions
 from postwright.engine.tickets import Tickets
+from postwright.engine.tokens import Tokens
 from postwright.engine.visitor import Visitor
 from postwright.model.credentials import CredentialKinds
 from postwright.model.message import IdMaker
@@ -57,6 +58,8 @@ class Intake:
         begun = hasattr(self, "epoch")
         self.epoch = make_epoch(resolved, self.tickets, None if begun else self.tls_troubles)
         self.credentials = ConfiguredUsers(resolved.settings)
+        if self.tokens is not None:
+            self.tokens.apply(resolved.settings)
 
     def factory(self, listener: ListenerSettings) -> Callable[[PeerFacts], Visitor]:
         """What a listener's sessions are made with."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar, cast
 
 from postwright.engine.counters import Counters
-from postwright.engine.tokens import TokenResult
+from postwright.engine.tokens import TokenResult, Tokens
 from postwright.model.credentials import CredentialKinds, Exchanged, ScramKeys, TokenRefused
 from postwright.model.reply import Reply
 from postwright.net.visit import Answer, PeerFacts
@@ -49,16 +49,6 @@ class Credentials(Protocol):
 
     def certificate_user(self, certificate: bytes) -> Found:
         """The user who logs in with this client certificate (DER)."""
-
-
-class Tokens(Protocol):
-    """Judges OAuth bearer tokens: `engine.tokens`."""
-
-    @property
-    def available(self) -> bool: ...
-
-    def check(self, user_hint: str, token: str) -> asyncio.Future[TokenResult]:
-        """Whom the token lets in. The Future raises LoginUnavailable when nobody can tell."""
 
 
 class Acceptors(Protocol):

@@ -28,6 +28,7 @@ from postwright.engine.intake import Intake
 from postwright.engine.queue_state import QueueState, limits, make
 from postwright.engine.settle import Session, Settlement, settle
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
+from postwright.engine.tokens import Tokens
 from postwright.model.errors import SpoolError
 from postwright.model.message import IdMaker, Message, SpoolRef, format_id
 from postwright.model.outcome import Judgement, Kind
@@ -88,6 +89,7 @@ class Node:
         self.exchange = self.sharing.exchange
         self.delivery = Delivery(self)
         self.intake = Intake(spool, self, clock, self.ids, self.counters)
+        self.intake.tokens = Tokens(clock, log, lambda name: self.intake.credentials.find(name))
         self.intake.apply(resolved)
         self._pumping = False
         self._alarm: asyncio.TimerHandle | None = None
@@ -184,6 +186,8 @@ class Node:
         await self.exchange.stop()
         await self.spool.close()
         await self.resolver.close()
+        if self.intake.tokens is not None:
+            await self.intake.tokens.close()
 
     # -- in -------------------------------------------------------------------------
 
