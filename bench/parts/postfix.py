@@ -24,6 +24,7 @@ SERVICES = (  # name, type, wake-up, most processes, program and arguments
     "cleanup unix - 0 cleanup",
     "qmgr unix 300 1 qmgr",
     "tlsmgr unix 1000? 1 tlsmgr",
+    "tlsproxy unix - 0 tlsproxy",
     "rewrite unix - - trivial-rewrite",
     "bounce unix - 0 bounce",
     "defer unix - 0 bounce",
@@ -59,8 +60,8 @@ def version() -> str:
     return subprocess.run([program, "-dh", "mail_version"], capture_output=True, text=True, check=False).stdout.strip()
 
 
-def main_cf(folder: Path, sink_port: int) -> str:
-    """The settings; see the module."""
+def main_cf(folder: Path, sink_port: int, more: str = "") -> str:
+    """The settings, see the module, and `more` lines (of two the later counts)."""
     return f"""\
 compatibility_level = 3.6
 queue_directory = {folder}/queue
@@ -88,7 +89,7 @@ smtp_connection_cache_destinations = [127.0.0.1]:{sink_port}
 initial_destination_concurrency = 20
 default_destination_concurrency_limit = 20
 smtp_destination_concurrency_limit = 20
-"""
+{more}"""
 
 
 def master_cf(port: int) -> str:
@@ -103,7 +104,7 @@ def master_cf(port: int) -> str:
 
 
 @asynccontextmanager
-async def running_postfix(bench: Bench, sink_port: int) -> AsyncIterator[int]:
+async def running_postfix(bench: Bench, sink_port: int, more: str = "") -> AsyncIterator[int]:
     """Its port, while it runs."""
     with bench.place("postfix") as folder:
         _enterable(folder)
@@ -111,7 +112,7 @@ async def running_postfix(bench: Bench, sink_port: int) -> AsyncIterator[int]:
         for name, owner in (("etc", "root"), ("queue", "root"), ("data", "postfix")):
             (folder / name).mkdir(mode=0o755)
             shutil.chown(folder / name, owner)
-        (etc / "main.cf").write_text(main_cf(folder, sink_port), "utf-8")
+        (etc / "main.cf").write_text(main_cf(folder, sink_port, more), "utf-8")
         (etc / "master.cf").write_text(master_cf(port), "utf-8")
         try:
             await asyncio.to_thread(_postfix, etc, "start")

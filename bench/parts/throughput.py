@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 
 from parts import postfix
@@ -23,10 +23,13 @@ US, PEER = "postwright", "Postfix"
 SMALL, LARGE = 4096, 102_400
 
 
-async def once(port: int, sink: Sink | Receiver, count: int, size: int) -> float:
+Inject = Callable[[int, int, int], Awaitable[None]]  # port, count, size
+
+
+async def once(send: Inject, port: int, sink: Sink | Receiver, count: int, size: int) -> float:
     """Messages a second of one run."""
     target, began = sink.seen + count, time.perf_counter()
-    await inject(port, count, size)
+    await send(port, count, size)
     return count / (await sink.reach(target) - began)
 
 
@@ -36,11 +39,18 @@ def warm_up(count: int) -> int:
 
 
 async def in_turns(bench: Bench, relays: Mapping[str, int], sink: Sink | Receiver, count: int, size: int) -> dict[str, float]:
+    """The median of each relay, mail sent by `inject`."""
+    return await in_turns_with(inject, bench, relays, sink, count, size)
+
+
+async def in_turns_with(
+    send: Inject, bench: Bench, relays: Mapping[str, int], sink: Sink | Receiver, count: int, size: int
+) -> dict[str, float]:
     """The median of each relay. The first run of all warms up and is not counted."""
     found: dict[str, list[float]] = {name: [] for name in relays}
     for number in range(bench.rounds + 1):
         for name, port in relays.items():
-            rate = await once(port, sink, count if number else warm_up(count), size)
+            rate = await once(send, port, sink, count if number else warm_up(count), size)
             if number:
                 bench.say(f"{name}, {size} octets, round {number}: {rate:.0f}/s")
                 found[name].append(rate)
