@@ -104,7 +104,7 @@ def bind(address: str, port: int) -> socket.socket:
 def _cure(number: int | None, port: int) -> str:
     """What a person may do about a port that cannot be had."""
     if number == errno.EADDRINUSE:
-        return f"; see who has it: ss -ltnp 'sport = :{port}', or choose another (smtp-listener; for the sandbox --port)"
+        return f"; see who has it: ss -ltnp 'sport = :{port}', or choose another (smtp-listener; for the sandbox --port, --smtps-port)"
     if number == errno.EACCES:
         return "; ports below 1024 want root (see run-as-root, --user) or CAP_NET_BIND_SERVICE"
     if number == errno.EADDRNOTAVAIL:

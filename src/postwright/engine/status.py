@@ -81,6 +81,10 @@ def _size(octets: int) -> str:
     return ""
 
 
+def _injections(sessions: int) -> list[str]:
+    return [f"  plain text behind STARTTLS (dropped): {sessions} sessions"] if sessions else []
+
+
 def status_lines(status: RelayStatus) -> list[str]:
     """The status as text, in the order a person asks: is it up, does mail move, what waits and why."""
     shards = status.shards
@@ -98,6 +102,7 @@ def status_lines(status: RelayStatus) -> list[str]:
         f"{'  deferred':<14}{'':>12}{sum(t.deferred for t in traffic):>12}",
         f"{'  bounced':<14}{'':>12}{sum(t.bounced for t in traffic):>12}",
         f"{'  rejected':<14}{sum(t.rejected for t in traffic):>12}",
+        *_injections(sum(t.starttls_injections for t in traffic)),
         "",
         f"{'Shard':<8}{'pid':>8}{'recipients':>12}{'queues':>9}{'in':>7}{'out':>7}{'spool':>12}{'memory':>12}",
     ]

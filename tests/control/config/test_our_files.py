@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from postwright.control.cli.sandbox import CONFIG
+from postwright.control.cli.sandbox import config_text
 from postwright.control.config import LoadResult, load, loads
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,7 +24,7 @@ def test_shipped_files(file: Path) -> None:
 
 
 def test_the_sandbox(tmp_path: Path) -> None:
-    result = loads(CONFIG.format(port=2525, sink=2526), "sandbox", state_dir=tmp_path)
+    result = loads(config_text(2525, 2465, 2526, tmp_path / "x.pem"), "sandbox", state_dir=tmp_path, offline=True)
     assert [text for text in complaints(result) if "no log-file" not in text] == []
     assert result.settings is not None
     assert result.settings.acct_files[0].path == str(tmp_path / "acct.csv")

@@ -60,6 +60,9 @@ class _Loader:
 @click.option("--drain", type=click.FloatRange(0.0), default=10.0, show_default=True, help="Longest time of a polite stop, seconds.")
 @click.option("--user", default="", help="User to run as once the ports are open (with root only).")
 @click.option("--port", type=click.IntRange(1, 65535), default=2525, show_default=True, help="Sandbox only: the port to listen on.")
+@click.option(
+    "--smtps-port", type=click.IntRange(0, 65535), default=2465, show_default=True, help="Sandbox only: the port with TLS at once; 0: none."
+)
 @click.option("--debug", is_flag=True, help="Log more.")
 def command(
     config: Path | None,
@@ -69,6 +72,7 @@ def command(
     drain: float,
     user: str,
     port: int,
+    smtps_port: int,
     debug: bool,
 ) -> None:
     """Run the relay in the foreground until SIGTERM.
@@ -78,7 +82,7 @@ def command(
     Exit status: 0 stopped as asked, 1 could not start, 2 the configuration has errors.
     """
     if config is None:
-        sandbox = Sandbox((state_dir or Path("postwright-data")).absolute(), port)
+        sandbox = Sandbox((state_dir or Path("postwright-data")).absolute(), port, smtps_port)
         with _started(sandbox):
             _serve(sandbox.load, Options(sandbox.state_dir, shards or 1, drain, user, debug), sandbox.announce)
         return

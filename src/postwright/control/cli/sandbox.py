@@ -10,21 +10,30 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import click
 
 from postwright.control.config import loads
+from postwright.engine.self_signed import keep_certificate
 from postwright.engine.supervisor import LoadFailed
 from postwright.policy.settings import Settings
 
+SMTPS = """\
+<smtp-listener 127.0.0.1:{port}>
+    immediate-tls yes
+</smtp-listener>
+"""
 CONFIG = """\
 # The sandbox of `postwright run`: takes mail from this machine, delivers all of it to a receiver of its own.
 host-name localhost
 run-as-root yes
 smtp-listener 127.0.0.1:{port}
+smtp-server-tls-certificate {certificate}
 <source 127.0.0.1/32>
     always-allow-relaying yes
+    allow-starttls yes
     add-message-id-header yes
     add-date-header yes
     process-x-virtual-mta yes
@@ -41,11 +50,13 @@ smtp-listener 127.0.0.1:{port}
 
 
 class Sandbox:
-    """A context manager: the receiver runs inside it. It wants its folder `inbox` to be there."""
+    """A context manager: the receiver runs inside it. It wants its folder `inbox` to be there. `smtps_port` 0: no TLS from the start."""
 
-    def __init__(self, state_dir: Path, port: int) -> None:
+    def __init__(self, state_dir: Path, port: int, smtps_port: int) -> None:
         self.state_dir = state_dir
         self.port = port
+        self.smtps_port = smtps_port
+        self.certificate = state_dir / "sandbox.pem"
         self.inbox = state_dir / "inbox"
         self._sink: subprocess.Popen[str] | None = None
         self._sink_port = 0
@@ -77,18 +88,24 @@ class Sandbox:
                 self._sink.kill()
 
     def load(self) -> Settings:
-        """The embedded configuration."""
-        result = loads(CONFIG.format(port=self.port, sink=self._sink_port), "sandbox", state_dir=self.state_dir)
+        """The embedded configuration, and the certificate that it names. Raises OSError when that cannot be written."""
+        keep_certificate(self.certificate, ("localhost",), time.time())
+        text = config_text(self.port, self.smtps_port, self._sink_port, self.certificate)
+        result = loads(text, "sandbox", state_dir=self.state_dir)
         errors = [problem.render() for problem in result.problems if problem.level == "error"]
         if errors or result.settings is None:
             raise LoadFailed(errors)
         return result.settings
 
+    def _also(self) -> str:
+        smtps = f", and TLS from the start on 127.0.0.1:{self.smtps_port}" if self.smtps_port else ""
+        return f" (STARTTLS with a certificate of its own){smtps}"
+
     def announce(self) -> None:
         """What a newcomer types next."""
         click.echo(
             f"""\
-Postwright takes mail on 127.0.0.1:{self.port}. This is the sandbox: nothing leaves this machine.
+Postwright takes mail on 127.0.0.1:{self.port}{self._also()}. This is the sandbox: nothing leaves this machine.
 State is in {self.state_dir}; what arrives is saved in {self.inbox}.
 
 Send a first message from another terminal, with any of these:
@@ -101,6 +118,12 @@ Send a first message from another terminal, with any of these:
 and see it arrive here. Ctrl-C stops. With a configuration of your own: postwright run --config FILE
 """
         )
+
+
+def config_text(port: int, smtps_port: int, sink: int, certificate: Path) -> str:
+    """What the sandbox runs with: our ports (0 for no SMTPS) and the receiver's."""
+    text = CONFIG.format(port=port, sink=sink, certificate=f'"{certificate}"')
+    return text + (SMTPS.format(port=smtps_port) if smtps_port else "")
 
 
 def _free_port() -> int:
