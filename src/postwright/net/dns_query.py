@@ -31,7 +31,7 @@ class DnsStatus(Enum):
 
 
 class DnsAnswer(Struct, frozen=True, gc=False):
-    """`records` as (preference, exchange) for MX, exchange "" for the root; for A and AAAA (0, address). `ttl` seconds,
+    """`records` as (preference, exchange) for MX, exchange "" for the root; (0, address) for A and AAAA, (0, name) for PTR. `ttl` seconds,
     the least of the records and aliases on the way; meaningless when nothing was found."""
 
     status: DnsStatus
@@ -44,7 +44,7 @@ class DnsSource(Protocol):
     """Who answers."""
 
     async def query(self, name: str, kind: str) -> DnsAnswer:
-        """`kind` is "MX", "A" or "AAAA"; `name` in A-labels without the last dot."""
+        """`kind` is "MX", "A", "AAAA" or "PTR"; `name` in A-labels without the last dot."""
 
     async def close(self) -> None: ...
 
@@ -122,6 +122,8 @@ def _read(result: pycares.DNSResult, kind: str) -> DnsAnswer:
             records.append((data.priority, data.exchange.rstrip(".").lower()))
         elif (kind == "A" and isinstance(data, pycares.ARecordData)) or (kind == "AAAA" and isinstance(data, pycares.AAAARecordData)):
             records.append((0, data.addr))
+        elif kind == "PTR" and isinstance(data, pycares.PTRRecordData):
+            records.append((0, data.dname.rstrip(".").lower()))
         elif not isinstance(data, pycares.CNAMERecordData):
             continue
         ttl = min(ttl, record.ttl)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from ipaddress import ip_address
 from random import Random
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from postwright.net.dns_query import DnsAnswer, DnsSource, DnsStatus
 
 LOOP_TO_SELF = "loop to self"
 MAX_HOSTS = 100  # of one domain; the rest, worst preference first, is forgotten
+MAX_NAMES = 10  # of one address that we look further at (RFC 7208 section 4.6.4 has the same bound)
 MAX_FILLED = 50  # hosts whose addresses are looked up before we say that none has any
 
 _FOREVER = float("inf")
@@ -36,6 +38,15 @@ class AddressAnswer(Struct, frozen=True, gc=False):
     detail: str = ""
 
 
+class NamesAnswer(Struct, frozen=True, gc=False):
+    """The names of one address, by its PTR records. `status` FOUND, NO_DOMAIN, NO_HOSTS (no PTR) or TEMPORARY."""
+
+    status: MxStatus
+    names: tuple[str, ...] = ()
+    expires: float = 0.0
+    detail: str = ""
+
+
 class Resolver(Protocol):
     """What the engine asks. Domains are A-labels in lower case or address literals (`Address.domain`)."""
 
@@ -45,6 +56,9 @@ class Resolver(Protocol):
 
     async def addresses(self, host: str) -> AddressAnswer:
         """A and then AAAA records of a host, each in the order given by the server. A literal is its own answer."""
+
+    async def names(self, address: str) -> NamesAnswer:
+        """What the owner of an address (plain text of an IP) says that it is called, at most `MAX_NAMES`, in lower case."""
 
     async def fill(self, answer: MxAnswer, limit: int = 10) -> MxAnswer:
         """The same answer with the addresses of its first `limit` hosts that have any; the others are dropped.
@@ -84,6 +98,7 @@ class CachingResolver:
         self._limits = limits if limits is not None else CacheLimits()
         self._mx = AnswerCache(self._look_up_mx, self._clock, self._limits)
         self._hosts = AnswerCache(self._look_up_addresses, self._clock, self._limits)
+        self._reverse = AnswerCache(self._look_up_names, self._clock, self._limits)
         self._turn = asyncio.Semaphore(parallel)
 
     # questions -------------------------------------------------------------------------------------------------------
@@ -99,6 +114,9 @@ class CachingResolver:
         if literal:
             return AddressAnswer(MxStatus.FOUND, (literal,), _FOREVER)
         return await self._hosts.get(host)
+
+    async def names(self, address: str) -> NamesAnswer:
+        return await self._reverse.get(ip_address(address).reverse_pointer)
 
     async def fill(self, answer: MxAnswer, limit: int = 10) -> MxAnswer:
         if answer.status not in (MxStatus.FOUND, MxStatus.IMPLICIT):
@@ -138,7 +156,7 @@ class CachingResolver:
 
     def clear(self, domain: str = "") -> int:
         """Forget what is known of a domain or host, or everything (`clear dnscache`); how many answers that were."""
-        return self._mx.clear(domain) + self._hosts.clear(domain)
+        return self._mx.clear(domain) + self._hosts.clear(domain) + self._reverse.clear(domain)
 
     async def close(self) -> None:
         await self._source.close()
@@ -198,6 +216,14 @@ class CachingResolver:
         status = MxStatus.NO_DOMAIN if gone else MxStatus.NO_HOSTS
         return AddressAnswer(status, (), self._until(four), "no such host" if gone else "no address records")
 
+    async def _look_up_names(self, pointer: str) -> NamesAnswer:
+        answer = await self._query(pointer, "PTR")
+        status = _STATUS[answer.status]
+        names = tuple([name for _, name in answer.records if name][:MAX_NAMES])
+        if status is MxStatus.FOUND and not names:
+            status = MxStatus.NO_HOSTS
+        return NamesAnswer(status, names, self._until(answer), answer.detail)
+
     # order -----------------------------------------------------------------------------------------------------------
 
     def _shuffled(self, answer: MxAnswer) -> MxAnswer:
@@ -219,6 +245,14 @@ class CachingResolver:
         if nearer:
             return replace(answer, hosts=nearer)
         return MxAnswer(MxStatus.NO_HOSTS, (), answer.expires, LOOP_TO_SELF)
+
+
+_STATUS = {
+    DnsStatus.FOUND: MxStatus.FOUND,
+    DnsStatus.NO_DATA: MxStatus.NO_HOSTS,
+    DnsStatus.NO_NAME: MxStatus.NO_DOMAIN,
+    DnsStatus.FAILED: MxStatus.TEMPORARY,
+}
 
 
 def _literal(domain: str) -> str:

@@ -50,7 +50,7 @@ class MemorySource:
 
 def _record(kind: str, text: str) -> tuple[int, str]:
     if kind != "MX":
-        return 0, text
+        return 0, text.rstrip(".")
     preference, exchange = text.split()
     return int(preference), exchange.rstrip(".").lower()
 
