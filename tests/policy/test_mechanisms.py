@@ -34,6 +34,12 @@ def test_passwords(source: SourceSettings, connection: Connection, kinds: Creden
     assert offered(source, connection, kinds) == names
 
 
+def test_a_source_may_narrow_the_list_and_never_widens_it() -> None:
+    source = SourceSettings(auth_mechanisms=("LOGIN", "PLAIN", "NTLM"))
+    assert offered(source, TLS, PLAIN_TEXTS) == ("PLAIN", "LOGIN")
+    assert offered(source, OPEN, PLAIN_TEXTS) == ()
+
+
 SCRAM = CredentialKinds(passwords=True, scram=("SHA-1", "SHA-256"))
 
 

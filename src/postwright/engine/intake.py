@@ -25,7 +25,7 @@ from postwright.model.credentials import CredentialKinds
 from postwright.model.message import IdMaker
 from postwright.net.clock import Clock
 from postwright.net.visit import PeerFacts
-from postwright.policy.mechanisms import Connection, offered
+from postwright.policy.mechanisms import TLS_AT_BEST, Connection, offered
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import ListenerSettings, SourceSettings
 from postwright.store.spool import Spool
@@ -82,6 +82,7 @@ class Intake:
         if found is None:
             connection = Connection(tls, bool(peer.certificate), bool(peer.channel))
             auth = () if logged_in else offered(source, connection, self._kinds())
+            with_tls = () if logged_in else offered(source, TLS_AT_BEST, self._kinds())
             found = epoch.options[key] = ServerOptions(
                 chunking=source.allow_chunking,
                 binary=source.allow_chunking,
@@ -89,6 +90,7 @@ class Intake:
                 starttls=can_tls,
                 bare=source.bare_line_ends,
                 auth=auth,
+                auth_by_tls=tuple([name for name in with_tls if name not in auth]),
                 limits=Limits(
                     message_size=source.max_message_size,
                     recipients=min(source.max_rcpt_per_message or RECIPIENTS_MOST, RECIPIENTS_MOST),

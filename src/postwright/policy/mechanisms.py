@@ -20,8 +20,11 @@ class Connection(Struct, frozen=True):
     channel: bool = False
 
 
+TLS_AT_BEST = Connection(tls=True, certificate=True, channel=True)
+
+
 def offered(source: SourceSettings, connection: Connection, kinds: CredentialKinds) -> tuple[str, ...]:
-    """Mechanism names, strongest first; () when AUTH is not offered at all.
+    """Mechanism names, strongest first; () when AUTH is not offered at all. `auth-mechanisms` narrows them, and never adds one.
 
     Nothing without `allow-auth`, nor before TLS with `require-starttls-before-auth`. What shows a password or token needs TLS or
     `allow-unencrypted-plain-auth`.
@@ -45,4 +48,5 @@ def offered(source: SourceSettings, connection: Connection, kinds: CredentialKin
         ("PLAIN", shown and kinds.passwords),
         ("LOGIN", shown and kinds.passwords),
     )
-    return tuple([name for name, can in possible if can])
+    wanted = source.auth_mechanisms
+    return tuple([name for name, can in possible if can and (not wanted or name in wanted)])

@@ -184,6 +184,7 @@ class SourceSettings(Struct, frozen=True):
     allow_unencrypted_plain_auth: bool = False
     allow_starttls: bool = False
     require_starttls_before_auth: bool = False
+    auth_mechanisms: tuple[str, ...] = ()
     smtp_service: bool = True
     max_message_size: int | None = None
     max_message_hops: int = 100

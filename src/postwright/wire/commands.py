@@ -20,7 +20,7 @@ from postwright.wire import mail_extras
 from postwright.wire.events import Auth, Helo, MailFrom, RcptTo
 from postwright.wire.grammar import GrammarError, base64_decode, match_any_rcpt, match_mail, match_rcpt, split_parameters, xtext_decode
 from postwright.wire.mail_extras import Refused, bad, unknown
-from postwright.wire.options import ServerOptions
+from postwright.wire.options import EXPS, ServerOptions
 
 MAIL_SYNTAX = Reply(501, "5.5.4", ("Syntax: MAIL FROM:<address> [parameters]",))
 RCPT_SYNTAX = Reply(501, "5.5.4", ("Syntax: RCPT TO:<address> [parameters]",))
@@ -279,15 +279,16 @@ def parse_bdat(argument: str) -> tuple[int, bool] | None:
 _mechanism = re.compile(r"([A-Za-z0-9_-]{1,20})(?:[ \t]+([^\s]+))?").fullmatch
 
 
-def parse_auth(argument: str) -> Auth | Reply:
-    """RFC 4954 section 4; an initial response of `=` is an empty one."""
+def parse_auth(argument: str, verb: str = "AUTH") -> Auth | Reply:
+    """RFC 4954 section 4; an initial response of `=` is an empty one. X-EXPS has its own names for mechanisms."""
     match = _mechanism(argument)
     if match is None or not argument.isascii():
         return AUTH_SYNTAX
-    mechanism, initial = match.groups()
+    name, initial = match.groups()
+    mechanism = name.upper() if verb == "AUTH" else EXPS.get(name.upper(), "")
     if initial is None:
-        return Auth(mechanism.upper())
+        return Auth(mechanism)
     try:
-        return Auth(mechanism.upper(), b"" if initial == "=" else base64_decode(initial.encode("ascii")))
+        return Auth(mechanism, b"" if initial == "=" else base64_decode(initial.encode("ascii")))
     except GrammarError:
         return AUTH_BASE64

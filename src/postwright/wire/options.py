@@ -5,7 +5,12 @@ Pure data with defaults that are safe; it decides nothing.
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
+
+# The names behind X-EXPS, Exchange's verb for AUTH -> SASL's. Its GSSAPI is Windows' Negotiate: SPNEGO, and no security layer after it.
+EXPS: Final = {"GSSAPI": "GSS-SPNEGO", "NTLM": "NTLM"}
 
 
 class Limits(Struct, frozen=True):
@@ -48,7 +53,9 @@ class ServerOptions(Struct, frozen=True):
     """What the server engine offers.
 
     `starttls` and `auth` (mechanism names, may be empty) are offered as they stand: the caller clears `starttls` once TLS is
-    on. `bare` says what happens to bare CR, bare LF and NUL: "refuse" (5xx) or "repair" (never passed on either way).
+    on. `auth_by_tls` are the mechanisms that TLS would add, for the words of a refusal.
+
+    `bare` says what happens to bare CR, bare LF and NUL: "refuse" (5xx) or "repair" (never passed on either way).
 
     `unqualified`: an address without a domain is taken, and the caller completes it. `bad_recipients`: a recipient that is no address is
     an event (`RcptTo.invalid`) and not refused here. `hang_up`: where a 4xx would be said the connection ends without a word.
@@ -62,12 +69,18 @@ class ServerOptions(Struct, frozen=True):
     smtputf8: bool = True
     starttls: bool = False
     auth: tuple[str, ...] = ()
+    auth_by_tls: tuple[str, ...] = ()
     bare: str = "refuse"
     limits: Limits = Limits()
     offers: Offers = Offers()
     unqualified: bool = False
     bad_recipients: bool = False
     hang_up: bool = False
+
+    @property
+    def exps(self) -> tuple[str, ...]:
+        """What Exchange calls the mechanisms that its own servers and clients use among themselves, as far as they are offered."""
+        return tuple([name for name, mechanism in EXPS.items() if mechanism in self.auth])
 
     def capabilities(self, authenticated: bool) -> tuple[str, ...]:
         """The EHLO lines that these options make true, in PowerMTA's order (powermta.md section 6)."""
@@ -82,6 +95,7 @@ class ServerOptions(Struct, frozen=True):
             ("SMTPUTF8", self.smtputf8),
             ("STARTTLS", self.starttls),
             (auth, bool(self.auth) and not authenticated),
+            ("X-EXPS " + " ".join(self.exps), bool(self.exps) and not authenticated),
             (f"SIZE {size or 0}", True),
             ("DSN", self.dsn),
         )

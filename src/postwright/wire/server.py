@@ -404,9 +404,11 @@ class SmtpServer:
         return events.StartTls()
 
     def _on_auth(self, verb: str, argument: str) -> Event:
+        if verb != "AUTH" and not self.options.exps:
+            return self._unknown(verb)
         if self.authenticated:
             return self._reject(verb, refusals.ALREADY_AUTHENTICATED)
-        found = commands.parse_auth(argument)
+        found = commands.parse_auth(argument, verb)
         if isinstance(found, Reply):
             return self._reject(verb, found)
         if found.mechanism not in self.options.auth:
@@ -492,4 +494,5 @@ _READERS: dict[str, Callable[[SmtpServer, str, str], Event | None]] = {
     "QUIT": SmtpServer._on_quit,
     "STARTTLS": SmtpServer._on_starttls,
     "AUTH": SmtpServer._on_auth,
+    "X-EXPS": SmtpServer._on_auth,
 }

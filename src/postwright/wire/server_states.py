@@ -45,6 +45,7 @@ _OUTSIDE = {
     "AUTH": {State.START: HELO_FIRST, State.MAIL: _NESTED, State.RCPT: _NESTED, State.CHUNKS: _IN_CHUNKS},
     "STARTTLS": {State.MAIL: _NESTED, State.RCPT: _NESTED, State.CHUNKS: _IN_CHUNKS},
 }
+_OUTSIDE["X-EXPS"] = _OUTSIDE["AUTH"]
 
 ALLOWED: dict[str, frozenset[State]] = {
     "HELO": _GREETED,
@@ -54,6 +55,7 @@ ALLOWED: dict[str, frozenset[State]] = {
     "DATA": frozenset({State.RCPT}),
     "BDAT": frozenset({State.RCPT, State.CHUNKS}),
     "AUTH": frozenset({State.READY}),
+    "X-EXPS": frozenset({State.READY}),
     "STARTTLS": frozenset({State.START, State.READY}),
     "RSET": _GREETED,
     "NOOP": _GREETED,

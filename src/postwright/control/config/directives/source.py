@@ -6,6 +6,11 @@ from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive
 from postwright.control.config.directives.rows import P, S, V, delivery, feedback, no_effect, protection, works
 
+MECHANISMS = (
+    "EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "GSSAPI", "GSS-SPNEGO", "OAUTHBEARER", "XOAUTH2",
+    "CRAM-MD5", "NTLM", "PLAIN", "LOGIN",
+)  # fmt: skip
+
 ACCESS: tuple[Directive, ...] = (
     works("smtp-service", S, k.BOOL, "no: greet this client with 521", "yes"),
     works("always-allow-relaying", S, k.BOOL, "This client may send to any domain; no: not even when logged in", "(logins only)"),
@@ -14,6 +19,8 @@ ACCESS: tuple[Directive, ...] = (
     works("allow-unencrypted-plain-auth", S, k.BOOL, "Offer PLAIN and LOGIN without TLS", "no"),
     works("allow-starttls", S, k.BOOL, "Offer STARTTLS (wants a certificate)", "no"),
     works("require-starttls-before-auth", S, k.BOOL, "Offer AUTH inside TLS only", "no"),
+    works("auth-mechanisms", S, k.CHOICES(*MECHANISMS), "Offer these only, as far as they can succeed", "(all that can)",
+          ours=True),
     no_effect("broken-auth-clients", S, k.BOOL, "Offer AUTH= for old clients too", deprecated="nothing",
               reason="clients that want the old AUTH= form have been gone for years"),
     protection("smtp-max-auth-failure-rate", S, k.RATE, "Failed logins after which a client is locked out", "unlimited"),
