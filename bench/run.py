@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from parts import domains, latency, machine, memory, micro, postfix, secure, throughput
+from parts import domains, latency, machine, memory, micro, postfix, secure, siege, throughput
 from parts.bench import Bench, BenchError
 from parts.report import Report, Section, facts, table
 
@@ -29,6 +29,7 @@ from postwright.testing.relay_process import RelayError
 PARTS: dict[str, Callable[[Bench], Awaitable[Section]]] = {
     "throughput": throughput.against_postfix,
     "tls": secure.measure,
+    "siege": siege.measure,
     "shards": throughput.by_shards,
     "latency": latency.measure,
     "memory": memory.measure,

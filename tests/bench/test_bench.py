@@ -62,8 +62,9 @@ def test_rates_are_compared_with_the_smallest_case(folder: Path, name: str) -> N
     assert found[other]["ratio"] == pytest.approx(found[other]["value"] / found[first]["value"])
 
 
-def test_throughput_without_postfix_says_so_and_with_it_is_a_ratio(folder: Path) -> None:
-    report = bench(folder, "--only", "throughput")
+@pytest.mark.parametrize("part", ["throughput", "tls"])
+def test_throughput_without_postfix_says_so_and_with_it_is_a_ratio(folder: Path, part: str) -> None:
+    report = bench(folder, "--only", part)
     found = rows(report)
     for size in (4096, 102400):
         ours, peer = found[f"{size} octets, postwright"], found.get(f"{size} octets, Postfix")
@@ -74,6 +75,15 @@ def test_throughput_without_postfix_says_so_and_with_it_is_a_ratio(folder: Path)
             assert ours["ratio"] == pytest.approx(ours["value"] / peer["value"])
     assert {"processor", "python", "disk", "revision", "load at the start", "load at the end"} <= report["machine"].keys()
     assert report["machine"]["cores"] == f"{len(os.sched_getaffinity(0))} of {os.cpu_count()}"
+
+
+def test_a_siege_is_told_with_what_the_besiegers_got(folder: Path) -> None:
+    report = bench(folder, "--only", "siege")
+    found = rows(report)
+    assert found["besieged"]["ratio"] == pytest.approx(found["besieged"]["value"] / found["calm"]["value"])
+    [told] = [remark for remark in report["sections"][0]["remarks"] if "idle greeted" in remark]
+    assert "idle greeted: 200" in told
+    assert "slow greeted: 20" in told
 
 
 def test_latency_is_that_of_half_the_load(folder: Path) -> None:
