@@ -13,6 +13,7 @@ import trustme
 from tests.engine.tls_files import client, server, shake
 
 from postwright.engine import certificates
+from postwright.engine.epoch import check
 from postwright.engine.tickets import PERIOD, Tickets
 from postwright.engine.tls_server import ServerTls
 from postwright.net import openssl
@@ -281,6 +282,19 @@ def test_whom_a_clients_certificate_names(ca: trustme.CA, tmp_path: Path) -> Non
         ours = certificates.read(server(ca, tmp_path / "c.pem", *names, **options)).certificates[0]
         assert certificates.client_name(ssl.PEM_cert_to_DER_cert(certificates.pem_text([ours]))) == wanted
     assert certificates.client_name(b"\x30\x00") == ""
+
+
+@pytest.mark.needs("root")
+def test_what_the_relays_user_cannot_read_is_told_at_the_start(file: str) -> None:
+    """The supervisor looks again once it has given up root (`epoch.check`): found before the first client is."""
+    settings = Settings(listeners=(listener(tls_certificate=file),))
+    check(settings)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(OSError, match=r"relay\.pem cannot be read: permission denied to user 65534, as whom the relay runs"):
+            check(settings)
+    finally:
+        os.seteuid(0)
 
 
 def test_names_of_a_certificate(ca: trustme.CA, tmp_path: Path) -> None:
