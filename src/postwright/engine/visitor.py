@@ -28,7 +28,7 @@ RCPT_OK = Reply(250, "2.1.5", ("RCPT ok",))
 DATA_OK = Reply(354, "", ("send message",))
 NO_TLS = Reply(454, "4.7.0", ("TLS is not available",))
 STOPPING = Reply(421, "4.3.2", ("service is stopping, try again later",))
-MEMORY = Reply(452, "4.3.2", ("server resources temporarily exhausted",))
+MEMORY = Reply(452, "4.3.2", ("Server resources temporarily exhausted",))
 
 CONTENT_IN_MEMORY = 512 * 1024 * 1024
 
