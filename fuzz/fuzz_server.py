@@ -10,23 +10,27 @@ from typing import Final
 
 import common
 
+from postwright.model.credentials import Exchanged
 from postwright.model.reply import Reply
 from postwright.wire import events, sasl
 from postwright.wire.body import scan, stuff
 from postwright.wire.events import Signal
 from postwright.wire.grammar import base64_encode
 from postwright.wire.options import Limits, ServerOptions
+from postwright.wire.sasl_scram import Scram
+from postwright.wire.scram import made_up_keys
 from postwright.wire.server import SmtpServer
 
 ALLOWED: Final[tuple[type[Exception], ...]] = ()
 
 OPTIONS = [
-    ServerOptions(auth=("PLAIN", "LOGIN", "CRAM-MD5"), starttls=True),
+    ServerOptions(auth=sasl.mechanisms(), starttls=True),
     ServerOptions(bare="repair", limits=Limits(message_size=100, errors=None, junk=None, text_line=None)),
     ServerOptions(chunking=False, dsn=False, smtputf8=False, limits=Limits(message_size=2000, recipients=2)),
     ServerOptions(auth=("CRAM-MD5",), limits=Limits(message_size=50, hops=1, errors=None)),
 ]
-CONTEXT = sasl.SaslContext("mx.example", "0" * 32)
+CONTEXT = sasl.SaslContext("mx.example", "0" * 32, True, {"tls-exporter": b"x" * 32})
+KEYS = made_up_keys(b"k" * 32, "anna", "SHA-256")
 OK = Reply(250, "2.0.0", ("ok",))
 _odd = re.compile(rb"(?<!\r)\n|\r(?!\n)|\0")
 _reply = re.compile(rb"(?:[2-5][0-9][0-9]-[ -~]*\r\n)*[2-5][0-9][0-9] [ -~]*\r\n").fullmatch
@@ -65,8 +69,20 @@ class _Answers:
         return OK
 
     def step(self, step: sasl.Step) -> Reply:
-        if isinstance(step, sasl.NeedSecret) and self.mechanism is not None:
-            step = self.mechanism.secret("secret")
+        mechanism = self.mechanism
+        assert mechanism is not None
+        match step:
+            case sasl.NeedSecret():
+                step = mechanism.secret("secret")
+            case sasl.NeedScramKeys():
+                assert "\0" not in step.user
+                step = mechanism.keys(KEYS)
+            case sasl.Exchange():
+                done = step.data.startswith(b"done")
+                step = mechanism.exchanged(Exchanged(step.data[:9], "anna", done, done))
+            case sasl.CheckToken():
+                return Reply(334, "", (base64_encode(mechanism.refused("invalid_token", "mail")),))
+        assert not (isinstance(step, sasl.Proved) and isinstance(mechanism, Scram)), "made up keys were proved"
         if isinstance(step, sasl.Challenge):
             return Reply(334, "", (base64_encode(step.data),))
         return Reply(235 if isinstance(step, sasl.Proved) else 535, "", ("x",))
@@ -118,6 +134,10 @@ SEEDS = [
     b"\x0b" + b"EHLO x\r\nMAIL FROM:<> BODY=BINARYMIME SIZE=5 RET=HDRS ENVID=a+2Bb\r\n"
     b"RCPT TO:<b@example.org> NOTIFY=NEVER\r\nBDAT 2 LAST\r\n\0\n",
     b"\x04" + b"EHLO x\r\nAUTH LOGIN\r\nYW5uYQ==\r\nc2VjcmV0\r\nAUTH PLAIN AGEAYg==\r\nAUTH CRAM-MD5\r\n*\r\nSTARTTLS\r\nNOOP\r\n",
+    b"\0" + b"EHLO x\r\nAUTH SCRAM-SHA-256\r\nbiwsbj1hbm5hLHI9Yw==\r\nYz1iaXdzLHI9YzAscD1BQUFB\r\nX-EXPS NTLM ZG9uZQ==\r\n\r\n",
+    b"\x04" + b"EHLO x\r\nAUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHgBAQ==\r\nAQ==\r\nAUTH SCRAM-SHA-1-PLUS\r\n"
+    b"cD10bHMtZXhwb3J0ZXIsLG49YW5uYSxyPWM=\r\n*\r\nAUTH EXTERNAL =\r\n"
+    b"AUTH GSSAPI eA==\r\neA==\r\nAUTH OAUTHBEARER biwsAWF1dGg9QmVhcmVyIHgBAQ==\r\n",
     b"\x08" + "MAIL FROM:<ü@bücher.example> SMTPUTF8\r\nRCPT TO:<x@[IPv6:::1]> ORCPT=utf-8;\\x{20AC}\r\n".encode(),
     b"\x0c" + b"NOOP\r\nHELP\r\nVRFY x\r\nRSET\r\n" + b"x" * 600 + b"\r\n",
 ]
