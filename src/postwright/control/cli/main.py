@@ -31,6 +31,7 @@ COMMANDS: dict[str, Lazy] = {
     "status": Lazy("postwright.control.cli.status", "Queues, connections, rates and shards of a running relay."),
     "reload": Lazy("postwright.control.cli.reload", "Have a running relay read its configuration again."),
     "spool": Lazy("postwright.control.cli.spool", "List, show, verify, export, import and repair a spool, offline."),
+    "send": Lazy("postwright.control.cli.send", "Send a test message, and be told what is wrong and what to change."),
     "auth": Lazy("postwright.control.cli.auth", "Encode and decode the Base64 of SMTP logins."),
     "sink": Lazy("postwright.testing.cli_sink", "A scriptable receiver that delivers nothing: for tests and trials."),
     "load": Lazy("postwright.testing.cli_load", "A load generator that speaks SMTP and reports latencies."),

@@ -79,21 +79,26 @@ Line = tuple[str, str, str]  # mark, label, text
 
 def show_sections(sections: Sequence[tuple[str, Sequence[Line]]]) -> None:
     """Sections with a title and lines; in colour and folded to the window on a terminal, plain and whole in a pipe."""
-    width = max((len(label) for _, lines in sections for _, label, _ in lines), default=0)
     if not sys.stdout.isatty():
         for title, lines in sections:
+            width = _width(lines)
             click.echo(title)
             for mark, label, text in lines:
                 click.echo(f"  {_MARKS[mark][0]} {label:<{width}}  {escaped(text)}".rstrip())
         return
     console = Console(highlight=False)
     for title, lines in sections:
+        width = _width(lines)
         console.print(Text(title, style="bold"))
         for mark, label, text in lines:
             sign, style = _MARKS[mark]
             row = Text.assemble(("  " + sign + " ", style), (f"{label:<{width}}  ", "cyan"), (escaped(text), style if mark == BAD else ""))
             row.no_wrap = False
             _fold(console, row, width + 6)
+
+
+def _width(lines: Sequence[Line]) -> int:
+    return max((len(label) for _, label, _ in lines), default=0)
 
 
 def _fold(console: Console, row: Text, indent: int) -> None:

@@ -1,0 +1,89 @@
+"""The login of a test message: which mechanism, and the dialogue.
+
+Raises Broken (AUTH) with the reply that refused, or NOT_OFFERED with a detail that says what is missing. A password never goes in the clear
+to another machine unless the person said so. What the transcript shows of the dialogue has no secret in it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import cast
+
+from postwright.model.outcome import Failure, Fault, Stage
+from postwright.model.reply import Reply
+from postwright.net import channel_binding
+from postwright.net.talk import Broken, Talk
+from postwright.wire.client_auth import Dialogue
+from postwright.wire.client_mechanisms import ClientLogin, make, names
+
+CLEAR = frozenset({"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"})  # what goes over the line is the secret itself
+BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
+# Receivers that keep hashed passwords fail CRAM-MD5, which they may offer all the same: it comes last.
+BY_PASSWORD = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5")
+
+NO_AUTH, NO_MECHANISM, CLEAR_PASSWORD, UNPROVED = "no-auth", "no-mechanism", "clear-password", "unproved"
+
+
+def choose(offered: Sequence[str], wanted: str, login: ClientLogin, *, certificate: bool, may_be_clear: bool) -> str:
+    """The mechanism to use. Raises Broken (NOT_OFFERED) with NO_AUTH, NO_MECHANISM or CLEAR_PASSWORD as its detail."""
+    if not offered:
+        raise _missing(NO_AUTH)
+    wishes = (wanted,) if wanted else BY_TOKEN if login.token else ("EXTERNAL",) if certificate and not login.password else BY_PASSWORD
+    usable = [name for name in wishes if name in offered and name in names() and (login.binding or not name.endswith("-PLUS"))]
+    if not usable:
+        raise _missing(NO_MECHANISM)
+    safe = [name for name in usable if may_be_clear or name not in CLEAR]
+    if not safe:
+        raise _missing(CLEAR_PASSWORD)
+    return safe[0]
+
+
+def run(talk: Talk, mechanism: str, login: ClientLogin) -> str:
+    """The whole dialogue; the text of the 235. Raises Broken; in its failure `detail` is what the server said inside the dialogue."""
+    dialogue = make(mechanism, login)
+    if dialogue is None:
+        raise _missing(NO_MECHANISM)
+    verb, _, response = dialogue.first.partition(f" {mechanism}")
+    reply = talk.say(dialogue.first, Stage.AUTH, f"{verb} {mechanism}{' ****' if response else ''}")
+    while reply.code == 334:
+        answer = dialogue.answer(reply.lines[0])
+        if answer is None:
+            refusal = talk.say("*", Stage.AUTH)
+            raise Broken(Failure(Stage.AUTH, refusal, Fault.PROTOCOL, dialogue.told or "a challenge that makes no sense"))
+        reply = talk.say(answer, Stage.AUTH, "****" if answer else "")
+    return _judged(reply, dialogue)
+
+
+def _judged(reply: Reply, dialogue: Dialogue) -> str:
+    if reply.code != 235:
+        raise Broken(Failure(Stage.AUTH, reply, Fault.NONE, dialogue.told))
+    if not dialogue.satisfied:
+        raise Broken(Failure(Stage.AUTH, reply, Fault.PROTOCOL, UNPROVED))
+    return reply.text
+
+
+def nonce() -> str:
+    """For SCRAM: printable, never used before."""
+    return secrets.token_urlsafe(24)
+
+
+def may_be_clear(talk: Talk, insecure: bool) -> bool:
+    """TLS, or a line that does not leave this machine, or the person's word."""
+    return talk.tls is not None or insecure or ip_address(talk.peer.partition("%")[0]).is_loopback
+
+
+def binding(talk: Talk) -> tuple[str, bytes] | None:
+    """The channel binding that both sides take for granted where nothing is agreed: tls-exporter on TLS 1.3 (RFC 9266), tls-unique before
+    (RFC 5802 section 6.1), else the server's certificate. None without TLS."""
+    if talk.tls is None:
+        return None
+    # An SSLSocket has what is asked of an SSLObject.
+    found = channel_binding.values_of_client(cast(ssl.SSLObject, talk.tls))
+    return next(iter(found.items()), None)
+
+
+def _missing(what: str) -> Broken:
+    return Broken(Failure(Stage.AUTH, None, Fault.NOT_OFFERED, what))
