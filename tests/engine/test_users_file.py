@@ -50,7 +50,7 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cf", "Zl", "Zp", 
 def test_any_name_survives_its_line(name: str, source: str | None, disabled: bool) -> None:
     user = UserEntry(name, HASH, KEYS, source or "", disabled)
     (line,) = parse(f"{users_file.HEAD}\n{render(user)}\n".encode()).values()
-    assert users_file._entry(line) == user
+    assert users_file.entry(line) == user
 
 
 @pytest.mark.parametrize(

@@ -1,43 +1,97 @@
-"""The users of the configuration (`<smtp-user>`) as a store of credentials: names and passwords that can be read.
+"""The users of the configuration (`<smtp-user>`) as a store of credentials: passwords that can be read, certificates, names for PAM.
 
-Nothing waits and nothing is cached. A user without a password, or whose `authentication-method` is another, has none to show.
+Nothing waits. SCRAM's keys are derived from the passwords once (milliseconds each, so in a thread) and kept as long as the password; their
+salts come from the shards' common secret, so that neither a restart nor another shard shows another salt. Certificate files are read when
+settings are put in force; one that cannot be read, or that two users have, is a ValueError then.
 """
 
 from __future__ import annotations
 
-from postwright.model.credentials import CredentialKinds, ScramKeys
-from postwright.policy import passwords
+import hashlib
+from functools import partial
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from postwright.engine import certificates
+from postwright.engine.known_user import KnownUser
+from postwright.engine.users_file import canonical
+from postwright.engine.workers import Workers, started
+from postwright.model.credentials import SCRAM_ITERATIONS, ScramKeys
+from postwright.model.saslprep import prepared
 from postwright.policy.settings import Settings, UserSettings
+from postwright.wire.scram import HASHES, derive_keys, steady_salt
+
+Derived = dict[tuple[str, str, str], ScramKeys]  # (canonical name, prepared password, hash)
 
 
 class ConfiguredUsers:
-    """See the module; the face is `engine.login.Credentials`."""
+    """See the module. `before` is the generation whose derived keys are still good. Raises ValueError for a certificate."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._users = settings.users
+    def __init__(self, settings: Settings, before: ConfiguredUsers | None = None) -> None:
+        self._users = {canonical(user.name): user for user in settings.users.values()}
+        self.certificates = _certificates(settings)
+        self._derived: Derived = dict(before._derived) if before is not None else {}
+        wanted = {(name, prepared(user.password)) for name, user in self._users.items()}
+        self._derived = {key: keys for key, keys in self._derived.items() if key[:2] in wanted}
 
-    def kinds(self) -> CredentialKinds:
-        readable = any(self._readable(user) is not None for user in self._users)
-        return CredentialKinds(passwords=bool(self._users), secrets=readable)
+    def find(self, user: str) -> KnownUser | None:
+        """The user of that name."""
+        name = canonical(user)
+        known = self._users.get(name)
+        if known is None:
+            return None
+        method = known.authentication_method
+        plain = prepared(known.password) if method == "password" else ""
+        keys = {hash: self._derived[name, plain, hash] for hash in HASHES if (name, plain, hash) in self._derived} if plain else {}
+        return KnownUser(known, plain, scram=keys, system=method == "system")
 
-    def check_password(self, user: str, password: str) -> UserSettings | None:
-        stored = self.secret(user)
-        return self._users[user.lower()] if passwords.check(stored, password) else None
+    def passwords(self) -> int:
+        """How many have a password that can be read."""
+        return sum(bool(user.password) and user.authentication_method == "password" for user in self._users.values())
 
-    def secret(self, user: str) -> str | None:
-        known = self._readable(user)
-        return known.password if known is not None else None
+    def systems(self) -> int:
+        """How many are judged by PAM."""
+        return sum(user.authentication_method == "system" for user in self._users.values())
 
-    def scram_keys(self, user: str, hash: str) -> ScramKeys | None:
-        return None
+    def derive(self, secret: bytes, workers: Workers) -> None:
+        """Begin to derive the keys that are not there yet; a login that comes before them waits for its own (`derived`)."""
+        readable = [(name, prepared(user.password)) for name, user in self._users.items() if user.authentication_method == "password"]
+        missing = [(*one, hash) for one in readable for hash in HASHES if one[1] and (*one, hash) not in self._derived]
+        if missing:
+            started(partial(_derive_all, secret, missing), workers, self._derived.update)
 
-    def find(self, user: str) -> UserSettings | None:
-        return self._users.get(user.lower())
+    def derived(self, secret: bytes, user: str, hash: str) -> ScramKeys:
+        """The keys of a user with a readable password. Takes milliseconds: in a thread."""
+        known = self.find(user)
+        assert known is not None
+        return known.scram.get(hash) or _derive(secret, canonical(user), known.plain, hash)
 
-    def certificate_user(self, certificate: bytes) -> UserSettings | None:
-        return None
 
-    def _readable(self, user: str) -> UserSettings | None:
-        known = self._users.get(user.lower())
-        usable = known is not None and known.authentication_method == "password" and bool(known.password)
-        return known if usable else None
+def _derive_all(secret: bytes, missing: list[tuple[str, str, str]]) -> Derived:
+    return {key: _derive(secret, *key) for key in missing}
+
+
+def _derive(secret: bytes, name: str, password: str, hash: str) -> ScramKeys:
+    return derive_keys(password, steady_salt(secret, name, hash), SCRAM_ITERATIONS, hash)
+
+
+def public_key(certificate: x509.Certificate) -> bytes:
+    """What a certificate is recognised by: the SHA-256 of its public key, which stays when the certificate is renewed for the same key."""
+    return hashlib.sha256(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+
+
+def _certificates(settings: Settings) -> dict[bytes, UserSettings]:
+    """Users by the public keys of their `tls-certificate` files; only those with `authentication-method certificate`."""
+    found: dict[bytes, UserSettings] = {}
+    for user in settings.users.values():
+        if user.authentication_method != "certificate" or not user.tls_certificate:
+            continue
+        try:
+            (certificate, *_) = certificates.read(user.tls_certificate).certificates
+        except certificates.CertificateError as error:
+            raise ValueError(f"smtp-user {user.name}: {error}") from None
+        other = found.setdefault(public_key(certificate), user)
+        if other is not user:
+            raise ValueError(f"smtp-user {user.name} has the same tls-certificate as {other.name}; a certificate has to tell who it is")
+    return found

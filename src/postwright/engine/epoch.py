@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from postwright.engine import credentials
+from postwright.engine.addressing import Addressing
 from postwright.engine.tickets import Tickets
 from postwright.engine.tls_server import ServerTls
 from postwright.model.address import Address, parse_mailbox
@@ -69,12 +71,4 @@ def make_epoch(resolved: Resolved, tickets: Tickets | None = None, troubles: lis
 def check(settings: Settings) -> None:
     """Could a shard put these in force? Raises ValueError or OSError, as it would (a certificate that cannot be read …)."""
     make_epoch(Resolved(settings))
-
-
-def _postmaster(settings: Settings) -> Address | None:
-    if not settings.general.postmaster:
-        return None
-    try:
-        return parse_mailbox(settings.general.postmaster[0], smtputf8=True)
-    except AddressError:
-        return None
+    credentials.check(settings)

@@ -5,7 +5,6 @@ One session's questions are answered by its `Visitor`; an accepted content becom
 
 from __future__ import annotations
 
-import secrets
 import ssl
 from collections.abc import Callable
 from functools import partial
@@ -13,8 +12,8 @@ from functools import partial
 from msgspec.structs import replace
 
 from postwright.engine.admission import Admission, ListenerDoor
-from postwright.engine.configured_users import ConfiguredUsers
 from postwright.engine.counters import Counters
+from postwright.engine.credentials import Credentials
 from postwright.engine.epoch import Epoch, make_epoch
 from postwright.engine.login import Acceptors, Credentials
 from postwright.engine.submission import Accepted, Submissions
@@ -45,10 +44,9 @@ class Intake:
         self.tickets = Tickets()
         self.tls_troubles: list[str] = []  # certificates that could not be used when this shard began
         self.epoch: Epoch
-        self.credentials: Credentials
+        self.credentials: Credentials  # of the node, as `tokens` and `acceptors`
         self.tokens: Tokens | None = None
         self.acceptors: Acceptors | None = None
-        self.login_secret = secrets.token_bytes(32)
 
     def apply(self, resolved: Resolved) -> None:
         """Put settings in force. Raises ValueError or OSError (certificates) and then changes nothing.
@@ -56,8 +54,10 @@ class Intake:
         The first are taken whatever their certificates are (`tls_troubles`): the supervisor has judged them, and mail must be carried.
         """
         begun = hasattr(self, "epoch")
-        self.epoch = make_epoch(resolved, self.tickets, None if begun else self.tls_troubles)
-        self.credentials = ConfiguredUsers(resolved.settings)
+        epoch = make_epoch(resolved, self.tickets, None if begun else self.tls_troubles)
+        self.credentials.apply(resolved.settings)
+        self.epoch = epoch
+        self.room.limit = limit_of(resolved.settings.general.spool_max_recipients)
         if self.tokens is not None:
             self.tokens.apply(resolved.settings)
 
@@ -111,6 +111,11 @@ class Intake:
         """What can be proved at all, in whatever way."""
         accepted = self.acceptors.available if self.acceptors is not None else frozenset()
         return replace(
+    @property
+    def login_secret(self) -> bytes:
+        """What is made up for users who do not exist comes out of this."""
+        return self.credentials.secret_octets
+
             self.credentials.kinds(),
             tokens=self.tokens is not None and self.tokens.available,
             ntlm="ntlm" in accepted,

@@ -67,11 +67,16 @@ class Acceptors(Protocol):
 class LoginHost(Protocol):
     """What a login needs of the shard's intake."""
 
-    credentials: Credentials
+    @property
+    def credentials(self) -> Credentials: ...
+
+    @property
+    def login_secret(self) -> bytes:
+        """What the keys of unknown users are made up from."""
+
     tokens: Tokens | None
     acceptors: Acceptors | None
     counters: Counters
-    login_secret: bytes  # what the keys of unknown users are made up from
 
 
 class Login:

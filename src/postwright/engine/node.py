@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from postwright.engine import bounces
 from postwright.engine import frames as f
 from postwright.engine.counters import Counters
+from postwright.engine.credentials import Credentials, PamHelper
 from postwright.engine.deliver import Delivery, Worker
 from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
@@ -29,6 +30,7 @@ from postwright.engine.queue_state import QueueState, limits, make
 from postwright.engine.settle import Session, Settlement, settle
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.engine.tokens import Tokens
+from postwright.engine.workers import Threads, Workers
 from postwright.model.errors import SpoolError
 from postwright.model.message import IdMaker, Message, SpoolRef, format_id
 from postwright.model.outcome import Judgement, Kind
@@ -65,6 +67,8 @@ class Node:
         readers: Callable[[int], ContentReader],
         local_addresses: tuple[str, ...] = (),
         random: Random | None = None,
+        workers: Workers | None = None,
+        helper: PamHelper | None = None,
     ) -> None:
         self.number = number
         self.shards = shards
@@ -89,12 +93,18 @@ class Node:
         self.exchange = self.sharing.exchange
         self.delivery = Delivery(self)
         self.intake = Intake(spool, self, clock, self.ids, self.counters)
+        self.intake.names = resolver
+        changed = self.intake.credentials_changed
+        self.intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)
         self.intake.tokens = Tokens(clock, log, lambda name: self.intake.credentials.find(name))
         self.intake.apply(resolved)
         self._pumping = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = NEVER
         self._ahead = clock.now() - clock.monotonic()  # of the wall clock; what changes it is somebody who sets that clock
+
+    def _told_of_logins(self, event: str, detail: str) -> None:
+        self.log.warning(event, detail=detail)
 
     # -- settings -----------------------------------------------------------------
 
@@ -184,6 +194,7 @@ class Node:
         while not self.exchange.told_all and self.clock.monotonic() < deadline:
             await self.clock.sleep(0.02)
         await self.exchange.stop()
+        self.intake.credentials.close()
         await self.spool.close()
         await self.resolver.close()
         if self.intake.tokens is not None:

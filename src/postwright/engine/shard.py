@@ -23,9 +23,10 @@ from typing import Any
 import msgspec
 import structlog
 
-from postwright.engine import admission, heap, privileges
+from postwright.engine import admission, auth_process, heap, privileges
 from postwright.engine import frames as f
 from postwright.engine import log as logs
+from postwright.engine.auth_client import AuthClient
 from postwright.engine.bus import Link
 from postwright.engine.node import Node
 from postwright.engine.outside import accounting, listener_tls, make_dialer, make_resolver, outside_facts, spool_dirs
@@ -76,6 +77,7 @@ class Shard:
         self.clock = SystemClock()
         self.book = SessionBook(time.monotonic, admission.limits(self.settings), *self._boards())
         self.acct = AcctFiles(accounting(self.settings))
+        self.helper = AuthClient(auth_process.socket_path(Path(start.state_dir)))
         self._tasks: list[asyncio.Task[None]] = []
 
     def _boards(self) -> tuple[LoadBoard | None, AddressBoard | None, SlotBoard | None]:
@@ -139,6 +141,7 @@ class Shard:
             run_dir=state_dir / "run",
             readers=lambda shard: SegmentReader(tuple(shard_folder(d.path, shard) for d in dirs)),
             local_addresses=local_addresses(),
+            helper=self.helper,
         )
 
     def _report(self, event: str, detail: str) -> None:
@@ -245,6 +248,7 @@ class Shard:
         cut = await self.book.drain(half)
         self.book.stop()
         await self.node.stop(half, until - self.clock.monotonic())
+        self.helper.close()
         self.acct.close()
         self.log.info("shard stopped", sessions_cut=cut)
         self.done.set()

@@ -78,11 +78,11 @@ class UsersTable(Struct):
     def find(self, name: str) -> UserEntry | None:
         """The user of that name, disabled or not."""
         line = self.lines.get(canonical(name))
-        return _entry(line) if line is not None else None
+        return entry(line) if line is not None else None
 
     def entries(self) -> Iterator[UserEntry]:
         """All users, in the order of the file."""
-        return map(_entry, self.lines.values())
+        return map(entry, self.lines.values())
 
 
 def canonical(name: str) -> str:
@@ -173,7 +173,7 @@ def _add(found: dict[str, bytes], line: bytes) -> None:
     seen: set[bytes] = set()
     for field in words[1:]:
         _check_field(field, seen)
-    found[key] = line
+    found[key] = b" ".join(words)
 
 
 def _check_field(field: bytes, seen: set[bytes]) -> None:
@@ -205,8 +205,8 @@ def _shown(word: bytes) -> str:
     return word[:64].decode("ascii", "backslashreplace")
 
 
-def _entry(line: bytes) -> UserEntry:
-    """A line that `parse` has let pass."""
+def entry(line: bytes) -> UserEntry:
+    """The user of a line that `parse` has let pass."""
     word, *fields = line.split()
     given = dict([field.decode().partition("=")[::2] for field in fields])
     scram = {hash: _scram(given[field]) for hash, field in SCRAM_FIELDS.items() if field in given}
@@ -277,8 +277,7 @@ class Draft:
         line = self.table.lines.get(canonical(name))
         if line is None:
             return None
-        text = line.decode()
-        return next(at for at, found in enumerate(self._lines) if found.strip() == text)
+        return next(at for at, found in enumerate(self._lines) if b" ".join(found.encode().split()) == line)
 
     def text(self) -> str:
         """The whole file."""

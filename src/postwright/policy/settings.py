@@ -137,6 +137,7 @@ class GeneralSettings(Struct, frozen=True):
     sync_msg_update: bool = True
     vmta_domain_precedence: str = "virtual-mta"
     pam_service: str = "smtp"
+    users_file: tuple[str, ...] = ()
 
 
 class ListenerSettings(Struct, frozen=True):

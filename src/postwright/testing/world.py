@@ -27,6 +27,7 @@ import structlog
 from msgspec import Struct
 
 from postwright.engine.node import Node
+from postwright.engine.workers import Inline
 from postwright.model.message import Message, SpoolRef
 from postwright.model.record import Record
 from postwright.model.route import Route, SessionOptions, SourceHost
@@ -242,6 +243,7 @@ class World:
             run_dir=Path(self._folder.name),
             readers=lambda other: _Reader(self.spools, other),
             random=self.random,
+            workers=Inline(),
         )
         self.spools[shard : shard + 1] = [spool]
         self.nodes[shard : shard + 1] = [node]

@@ -114,6 +114,8 @@ class Builder:
             user = users[first.head.lower()] = UserSettings(**{**values, "name": first.head, "origin": first.origin})
             if user.authentication_method == "password" and not user.password:
                 self._report.at(first.text, first.line, f"smtp-user `{first.head}` has no password")
+            if user.authentication_method == "certificate" and not user.tls_certificate:
+                self._report.at(first.text, first.line, f"smtp-user `{first.head}` has no tls-certificate")
         return users
 
     # -- where it goes ------------------------------------------------------------------

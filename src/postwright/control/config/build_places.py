@@ -34,6 +34,7 @@ _FILES: dict[str, Level] = {
     "ca-file": "error",
     "smtp-client-certificate": "error",
     "smtp-tls-ca-file": "error",
+    "users-file": "warning",
     "include-headers-from": "warning",
     "http-tls-ca-file": "warning",
     "http-delivery-extra-headers": "warning",
@@ -91,8 +92,24 @@ class Places:
         value = item.value
         path = self.beside(value.file if hasattr(value, "file") else value)
         self.must_exist(item, path, level)
+        if name == "users-file":
+            self._users_file(item, path)
         value = structs.replace(value, file=path) if hasattr(value, "file") else path
         return structs.replace(item, value=value)
+
+    def _users_file(self, entry: Entry, path: str) -> None:
+        """What is wrong with the users in it, and with who may read it."""
+        if self._report.offline:
+            return
+        from postwright.engine import users_file  # it brings `cryptography`: see `tls_checks`
+
+        try:
+            users_file.read(Path(path))
+        except users_file.UsersFileError as error:
+            self._report.at(entry.text, entry.line, f"users-file: {error}", offset=0, kind="environment")
+        mode = users_file.too_open(Path(path))
+        if mode:
+            self._report.at(entry.text, entry.line, f"users-file: {mode}", offset=0, level="warning", kind="environment")
 
     def _folder_there(self, text: Text, line: Line, name: str, path: str) -> None:
         """Tells of a folder that is not there. Relative ones are ours to make, below the state folder."""

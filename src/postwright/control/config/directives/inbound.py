@@ -66,7 +66,7 @@ TLS: tuple[Directive, ...] = (
 USERS: tuple[Directive, ...] = (
     works("password", USER, k.SECRET, "The user's password"),
     works("authentication-method", USER, k.CHOICE("password", "system", "certificate"),
-          "How the user logs in (system and certificate: refused for now)", "password"),
+          "How the user logs in: by this password, by one that PAM judges (pam-service), or by tls-certificate", "password"),
 )  # fmt: skip
 
 DUMMY: tuple[Directive, ...] = (

@@ -1,0 +1,268 @@
+"""The stores of users as one: the configuration first, then the users files, then the look-up over HTTP; what a login is told by them.
+
+    password      readable: compared in constant time · hash: a thread, unless it was right a short while ago · system: PAM, in the helper
+    refusal       the same for a wrong password, an unknown user and a disabled one, and as late: see `_refuse`
+    SCRAM         keys as stored, or derived from a readable password; the caller makes keys up for everybody else
+    no answer     a store that cannot tell raises `LoginUnavailable` (454 4.7.0), and is never taken for "no"
+
+What can be proved is offered only where it works for every user with a password: which one will log in is not known when AUTH is announced,
+a client takes the strongest that it knows, and few try another one after a failure. Nothing here logs what was typed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from cryptography import x509
+
+from postwright.engine import auth_process, login_secret, users_file
+from postwright.engine.configured_users import ConfiguredUsers, public_key
+from postwright.engine.file_users import FileUsers
+from postwright.engine.known_user import KnownUser
+from postwright.engine.verifier import Verifier
+from postwright.engine.workers import Workers
+from postwright.model.credentials import CredentialKinds, ScramKeys
+from postwright.model.errors import LoginUnavailable
+from postwright.model.saslprep import prepared
+from postwright.net.clock import Clock, Timer
+from postwright.policy import passwords
+from postwright.policy.settings import Settings, UserSettings
+from postwright.wire.scram import HASHES
+
+LOOK = 2.0  # seconds between two looks at the users files
+# PAM answers "no" two seconds late, give or take a quarter (pam_fail_delay); where it judges some users, nobody is refused sooner.
+PAM_REFUSAL = 3.0
+
+T = TypeVar("T")
+Found = UserSettings | None | asyncio.Future[UserSettings | None]
+
+
+class PamHelper(Protocol):
+    """Asks PAM elsewhere; see `auth_client.AuthClient`."""
+
+    async def check_pam(self, user: str, password: str) -> bool: ...
+
+
+class Directory(Protocol):
+    """A store that has to be asked over the network; see `user_lookup`."""
+
+    def kinds(self) -> CredentialKinds: ...
+
+    async def find(self, user: str, password: str = "") -> KnownUser | None:
+        """Raises LoginUnavailable."""
+
+    def close(self) -> None: ...
+
+
+class Credentials:
+    """One per shard, made on its loop; the face is `engine.login.Credentials`. `folder` is the run folder, for the common secret.
+
+    `told` gets (event, detail) for the log; `changed` is called when what can be proved may have changed without new settings.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        workers: Workers,
+        clock: Clock,
+        told: Callable[[str, str], None],
+        changed: Callable[[], None],
+        helper: PamHelper | None = None,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.secret_octets = login_secret.load(folder)
+        self._loop = asyncio.get_running_loop()
+        self._workers = workers
+        self._clock = clock
+        self._told = told
+        self._helper = helper
+        self._verifier = Verifier(workers, clock.monotonic)
+        self._files = FileUsers(workers, told, changed)
+        self._configured = ConfiguredUsers(Settings())
+        self._directory: Directory | None = None
+        self._timer: Timer | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def apply(self, settings: Settings) -> None:
+        """Put settings in force. Raises ValueError (a users file or certificate that cannot be used) and then changes nothing."""
+        configured = ConfiguredUsers(settings, self._configured)
+        put_files = self._files.apply(settings.general.users_file)
+        put_files()
+        self._configured = configured
+        configured.derive(self.secret_octets, self._workers)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._clock.call_later(LOOK, self._look) if settings.general.users_file else None
+
+    def _look(self) -> None:
+        self._timer = self._clock.call_later(LOOK, self._look)
+        self._files.look()
+
+    def close(self) -> None:
+        """The shard ends: nothing is looked at any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._directory is not None:
+            self._directory.close()
+        for task in list(self._tasks):
+            task.cancel()
+        self._workers.close()
+
+    # -- see `engine.login.Credentials` --------------------------------------------------------
+
+    def kinds(self) -> CredentialKinds:
+        """What can be proved by every user who has a password."""
+        there = self._directory.kinds() if self._directory is not None else None
+        readable, hashed = self._configured.passwords(), self._files.census.passwords
+        every = readable + self._configured.systems() + hashed
+        directory_reads = there is None or there.secrets
+        scram = [
+            hash
+            for hash in HASHES
+            if readable + self._files.census.scram.get(hash, 0) == every
+            and (every or there)
+            and (there is None or there.secrets or hash in there.scram)
+        ]
+        return CredentialKinds(
+            passwords=bool(every) or there is not None,
+            secrets=readable == every and directory_reads and bool(every or there),
+            scram=tuple(scram),
+            certificates=bool(self._configured.certificates),
+        )
+
+    def check_password(self, user: str, password: str) -> Found:
+        """The user whose password this is. At once for a readable password that is right and for a hash that was just verified."""
+        began = self._clock.monotonic()
+        known = self._here(user)
+        if known is None and self._directory is not None:
+            return self._task(self._check_there(user, password, began))
+        if known is not None and not known.disabled:
+            if known.plain and passwords.check(known.plain, prepared(password)):
+                return known.settings
+            if known.hash and self._verifier.remembers(known.settings.name, password, known.hash):
+                return known.settings
+        if not self._waits_to_refuse():
+            passwords.check(None, password)
+            return None
+        return self._task(self._check(known, user, password, began))
+
+    def secret(self, user: str) -> str | asyncio.Future[str | None] | None:
+        """The password itself, where it can be read."""
+        known = self._here(user)
+        if known is None and self._directory is not None:
+            return self._task(self._plain_there(user))
+        return _plain(known)
+
+    def scram_keys(self, user: str, hash: str) -> ScramKeys | asyncio.Future[ScramKeys | None] | None:
+        """Stored or derived keys; None for whoever has none."""
+        known = self._here(user)
+        if known is None and self._directory is not None:
+            return self._task(self._keys_there(user, hash))
+        if known is None or known.disabled:
+            return None
+        if known.plain and hash not in known.scram:
+            return self._workers.run(partial(self._configured.derived, self.secret_octets, user, hash))
+        return known.scram.get(hash)
+
+    def find(self, user: str) -> Found:
+        """What a name that something else has proved is bound to; None for nobody of ours, or a disabled user."""
+        known = self._here(user)
+        if known is None and self._directory is not None:
+            return self._task(self._bound_there(user))
+        return _bound(known)
+
+    def certificate_user(self, certificate: bytes) -> UserSettings | None:
+        """The user whose `tls-certificate` has the public key of this one (DER)."""
+        try:
+            return self._configured.certificates.get(public_key(x509.load_der_x509_certificate(certificate)))
+        except ValueError:  # OpenSSL has taken it, but for a kind of key that the library does not know
+            return None
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def _here(self, user: str) -> KnownUser | None:
+        return self._configured.find(user) or self._files.find(user)
+
+    async def _there(self, user: str, password: str = "") -> KnownUser | None:
+        assert self._directory is not None
+        return await self._directory.find(user, password)
+
+    async def _plain_there(self, user: str) -> str | None:
+        return _plain(await self._there(user))
+
+    async def _bound_there(self, user: str) -> UserSettings | None:
+        return _bound(await self._there(user))
+
+    async def _keys_there(self, user: str, hash: str) -> ScramKeys | None:
+        known = await self._there(user)
+        return known.scram.get(hash) if known is not None and not known.disabled else None
+
+    # -- judging a password -----------------------------------------------------------------------
+
+    async def _check_there(self, user: str, password: str, began: float) -> UserSettings | None:
+        return await self._check(await self._there(user, password), user, password, began, asked=True)
+
+    async def _check(self, known: KnownUser | None, user: str, password: str, began: float, asked: bool = False) -> UserSettings | None:
+        """Judge, and let a refusal be like any other."""
+        hashed = False
+        if known is not None and not known.disabled:
+            if known.system:
+                right = await self._by_pam(known, password)
+            elif known.hash:
+                hashed = True
+                right = self._verifier.remembers(known.settings.name, password, known.hash) or await self._verifier.verify(
+                    known.settings.name, password, known.hash
+                )
+            else:
+                right = known.vouched is True or bool(known.plain and passwords.check(known.plain, prepared(password)))
+            if right:
+                return known.settings
+        await self._refuse(user, password, began, hashed, asked)
+        return None
+
+    async def _by_pam(self, known: KnownUser, password: str) -> bool:
+        if self._helper is None:
+            raise LoginUnavailable("there is no login helper")
+        return await self._helper.check_pam(known.settings.name, password)
+
+    def _waits_to_refuse(self) -> bool:
+        return bool(self._files.census.passwords or self._configured.systems() or self._directory is not None)
+
+    async def _refuse(self, user: str, password: str, began: float, hashed: bool, asked: bool) -> None:
+        """Be as late as any refusal is: after a hash if some users have one, after a question to the directory if there is one, and
+        after PAM's time if it judges some users. Who does not exist is so like who has mistyped."""
+        if not hashed and (self._files.census.passwords or self._directory is not None):
+            await self._verifier.pretend(password, self._files.like(user, self.secret_octets))
+        if not asked and self._directory is not None:
+            try:
+                await self._directory.find(user)
+            except LoginUnavailable:
+                pass
+        if self._configured.systems():
+            await self._clock.sleep(max(0.0, began + PAM_REFUSAL - self._clock.monotonic()))
+
+    def _task(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def check(settings: Settings) -> None:
+    """Could a shard use these? Raises ValueError: a users file with a wrong line, a user's certificate, PAM without python-pam."""
+    auth_process.check(settings)
+    ConfiguredUsers(settings)
+    for path in settings.general.users_file:
+        users_file.read(Path(path))
+
+
+def _bound(known: KnownUser | None) -> UserSettings | None:
+    return known.settings if known is not None and not known.disabled else None
+
+
+def _plain(known: KnownUser | None) -> str | None:
+    return known.plain or None if known is not None and not known.disabled else None
