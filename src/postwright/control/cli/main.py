@@ -26,6 +26,7 @@ class Lazy(NamedTuple):
 
 COMMANDS: dict[str, Lazy] = {
     "run": Lazy("postwright.control.cli.run", "Run the relay in the foreground until SIGTERM."),
+    "init": Lazy("postwright.control.cli.init", "Write a first configuration: safe, commented, ready to run."),
     "check": Lazy("postwright.control.cli.check", "Read a configuration and tell every error in it."),
     "config": Lazy("postwright.control.cli.config", "Explain effective settings; write the reference of directives."),
     "status": Lazy("postwright.control.cli.status", "Queues, connections, rates and shards of a running relay."),
