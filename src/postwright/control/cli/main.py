@@ -31,6 +31,7 @@ COMMANDS: dict[str, Lazy] = {
     "config": Lazy("postwright.control.cli.config", "Explain effective settings; write the reference of directives."),
     "status": Lazy("postwright.control.cli.status", "Queues, connections, rates and shards of a running relay."),
     "reload": Lazy("postwright.control.cli.reload", "Have a running relay read its configuration again."),
+    "user": Lazy("postwright.control.cli.user", "Add, change, list, remove and try the users who may log in."),
     "spool": Lazy("postwright.control.cli.spool", "List, show, verify, export, import and repair a spool, offline."),
     "send": Lazy("postwright.control.cli.send", "Send a test message, and be told what is wrong and what to change."),
     "auth": Lazy("postwright.control.cli.auth", "Encode and decode the Base64 of SMTP logins."),
