@@ -67,6 +67,9 @@ class Equip(Struct, tag="equip"):
     """Supervisor to helper, at its start and at each reload: what it works with. Never a pickle: the helper may be root's."""
 
     pam_service: str = "smtp"
+    keytab: str = ""
+    kerberos_service: str = "smtp"
+    kerberos_realms: tuple[str, ...] = ()
 
 
 class Noticed(Struct, tag="noticed"):

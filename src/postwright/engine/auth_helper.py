@@ -38,7 +38,7 @@ TRY_LATER = "the login helper has too much to do"
 
 # kind -> "module:function" of a maker: `Equip` in, a function out that makes an `Acceptor` for each dialogue. It may raise OSError
 # or ValueError, which is told to the operator, and to the client as a temporary failure.
-ACCEPTORS: dict[str, str] = {}
+ACCEPTORS: dict[str, str] = {"gssapi": "postwright.engine.kerberos:make"}
 
 
 class Acceptor(Protocol):

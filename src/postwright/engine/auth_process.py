@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from postwright.engine import auth_frames as a
-from postwright.engine import pam, privileges
+from postwright.engine import gssapi, pam, privileges
 from postwright.engine.bus import Link, listen_unix
 from postwright.engine.frames import Frame
 from postwright.policy.settings import Settings
@@ -39,7 +39,7 @@ def socket_path(state_dir: Path) -> Path:
 
 def needed(settings: Settings) -> bool:
     """Does anything in these settings ask the helper?"""
-    return uses_pam(settings)
+    return uses_pam(settings) or bool(settings.general.kerberos_keytab)
 
 
 def uses_pam(settings: Settings) -> bool:
@@ -48,9 +48,11 @@ def uses_pam(settings: Settings) -> bool:
 
 
 def check(settings: Settings) -> None:
-    """Raises ValueError, naming the extra, when the helper could not do what these settings ask of it."""
+    """Raises ValueError or OSError, naming what is missing, when the helper could not do what these settings ask of it."""
     if uses_pam(settings) and not pam.available():
         raise ValueError(pam.MISSING)
+    if settings.general.kerberos_keytab:
+        gssapi.library()
 
 
 class AuthProcess:
@@ -165,4 +167,5 @@ class AuthProcess:
 
 def equipment(settings: Settings) -> a.Equip:
     """What the helper is told of the settings."""
-    return a.Equip(pam_service=settings.general.pam_service)
+    general = settings.general
+    return a.Equip(general.pam_service, general.kerberos_keytab, general.kerberos_service, general.kerberos_realms)

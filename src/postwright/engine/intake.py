@@ -11,11 +11,12 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from postwright.engine.acceptors import Acceptors
 from postwright.engine.admission import Admission, ListenerDoor
 from postwright.engine.counters import Counters
 from postwright.engine.credentials import Credentials
 from postwright.engine.epoch import Epoch, make_epoch
-from postwright.engine.login import Acceptors, Credentials
+from postwright.engine.login import Credentials
 from postwright.engine.submission import Accepted, Submissions
 from postwright.engine.tickets import Tickets
 from postwright.engine.tokens import Tokens
@@ -60,6 +61,8 @@ class Intake:
         self.room.limit = limit_of(resolved.settings.general.spool_max_recipients)
         if self.tokens is not None:
             self.tokens.apply(resolved.settings)
+        if self.acceptors is not None:
+            self.acceptors.apply(resolved.settings)
 
     def factory(self, listener: ListenerSettings) -> Callable[[PeerFacts], Visitor]:
         """What a listener's sessions are made with."""

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, TypeVar, cast
 
+from postwright.engine.acceptors import Acceptors
 from postwright.engine.counters import Counters
 from postwright.engine.tokens import TokenResult, Tokens
 from postwright.model.credentials import CredentialKinds, Exchanged, ScramKeys, TokenRefused
@@ -49,19 +50,6 @@ class Credentials(Protocol):
 
     def certificate_user(self, certificate: bytes) -> Found:
         """The user who logs in with this client certificate (DER)."""
-
-
-class Acceptors(Protocol):
-    """NTLM and GSSAPI in the helper process. `available` holds "ntlm", "gssapi"."""
-
-    @property
-    def available(self) -> frozenset[str]: ...
-
-    def exchange(self, mechanism: str, context_id: str, data: bytes) -> asyncio.Future[Exchanged]:
-        """The next step of the dialogue `context_id` of "NTLM", "GSSAPI" or "GSS-SPNEGO"."""
-
-    def over(self, context_id: str) -> None:
-        """That dialogue has ended."""
 
 
 class LoginHost(Protocol):

@@ -21,8 +21,9 @@ from msgspec.structs import replace
 
 from postwright.engine import bounces
 from postwright.engine import frames as f
+from postwright.engine.acceptors import Acceptors, LoginHelper
 from postwright.engine.counters import Counters
-from postwright.engine.credentials import Credentials, PamHelper
+from postwright.engine.credentials import Credentials
 from postwright.engine.deliver import Delivery, Worker
 from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
@@ -68,7 +69,7 @@ class Node:
         local_addresses: tuple[str, ...] = (),
         random: Random | None = None,
         workers: Workers | None = None,
-        helper: PamHelper | None = None,
+        helper: LoginHelper | None = None,
     ) -> None:
         self.number = number
         self.shards = shards
@@ -97,6 +98,7 @@ class Node:
         changed = self.intake.credentials_changed
         self.intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)
         self.intake.tokens = Tokens(clock, log, lambda name: self.intake.credentials.find(name))
+        self.intake.acceptors = Acceptors(clock, log, lambda name: self.intake.credentials.secret(name), helper)
         self.intake.apply(resolved)
         self._pumping = False
         self._alarm: asyncio.TimerHandle | None = None

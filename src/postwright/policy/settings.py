@@ -138,6 +138,10 @@ class GeneralSettings(Struct, frozen=True):
     vmta_domain_precedence: str = "virtual-mta"
     pam_service: str = "smtp"
     users_file: tuple[str, ...] = ()
+    ntlm_domain: str = ""
+    kerberos_keytab: str = ""
+    kerberos_service: str = "smtp"
+    kerberos_realms: tuple[str, ...] = ()
 
 
 class ListenerSettings(Struct, frozen=True):

@@ -157,6 +157,12 @@ def _file_or_url(text: str) -> str:
     return _url(text) if re.match(r"https?://", text, re.IGNORECASE) else _word(text)
 
 
+def _kerberos_service(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9-]+(@[A-Za-z0-9.-]+)?", text) is None:
+        raise ValueProblem("this is no service of Kerberos", hint="smtp/HOST in the keytab is written smtp@HOST")
+    return text
+
+
 def _ciphers(text: str) -> str:
     value = _text(text)
     try:
@@ -226,6 +232,7 @@ CIPHERS = Kind("LIST", "a list of ciphers, as OpenSSL writes it", _ciphers)
 TLS13_SUITES = Kind("SUITE[:SUITE...]", "suites of TLS 1.3 such as TLS_AES_128_GCM_SHA256, with colons between them", _tls13_suites)
 WORDS = Kind("...", "anything", _words)
 NAME = Kind("NAME", "one name", _loose)
+KERBEROS_SERVICE = Kind("SERVICE[@HOST]", "a service such as smtp, or smtp@mail.example.com", _one(_kerberos_service))
 NAME_LIST = Kind("NAME[,NAME...]", "a list of names", _each(_word))
 LIST = Kind("WORD[,WORD...]", "a list of words, with commas between them", _each(_word))
 FILE = Kind("FILE", "the path of a file (in quotation marks if it holds blanks)", _loose)

@@ -24,6 +24,7 @@ from postwright.control.config.directives import (
     signals,
     source,
     vmta,
+    windows,
 )
 from postwright.control.config.directives.blocks import BLOCKS
 
@@ -32,6 +33,7 @@ TABLE: tuple[Directive, ...] = (
     *inbound.ROWS,
     *credentials.ROWS,
     *oauth.ROWS,
+    *windows.ROWS,
     *source.ROWS,
     *admission.ROWS,
     *vmta.ROWS,
