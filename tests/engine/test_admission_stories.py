@@ -10,7 +10,7 @@ from postwright.net.door import Terms
 from postwright.net.session import ServerSession
 from postwright.net.session_book import SessionBook
 from postwright.net.visit import PeerFacts
-from postwright.policy.settings import ListenerSettings, Rate, SourceGroup
+from postwright.policy.settings import ListenerSettings, Rate, SourceGroup, UserSettings
 from postwright.testing.memory_transport import join
 from postwright.testing.world import World
 from postwright.testing.world_settings import ANYBODY, relay, source
@@ -253,3 +253,62 @@ def test_a_message_begins_the_time_anew() -> None:
         talk.say(b".\r\n", 590.0)
         drip(talk, b"NOOP\r\n", 500.0, 20)
         assert 590 + 3600 <= talk.lasted <= 590 + 3610
+
+
+# XCLIENT -------------------------------------------------------------------------------------------------------------
+
+PROXY = "192.0.2.200"
+
+
+def behind_proxy(**more: Any) -> World:
+    sources = (
+        source(f"{PROXY}/32", allow_xclient=True, always_allow_relaying=True),
+        source("203.0.113.0/25", always_allow_relaying=True, **more),
+        source("203.0.113.128/25", smtp_service=False),
+    )
+    return World(relay(source(ANYBODY), *sources, users={"anna": UserSettings("anna", "secret")}))
+
+
+def test_rules_and_records_are_those_of_whom_a_proxy_speaks_for() -> None:
+    with behind_proxy() as world:
+        world.domain("example.com")
+        talk = Talk(world, PROXY)
+        assert b"250-XCLIENT NAME ADDR PORT" in talk.say(b"EHLO proxy.example\r\n")
+        assert talk.say(b"XCLIENT ADDR=203.0.113.9 PORT=4711 NAME=client.example\r\n").startswith(b"220 relay.example ")
+        talk.say(b"EHLO client.example\r\n")
+        talk.begin()
+        assert talk.say(b"Subject: x\r\n\r\nx\r\n.\r\n", 1.0).startswith(b"250 2.6.0")
+        world.run_until_empty()
+        assert [record.rcv_source_ip for record in world.of("r")] == ["203.0.113.9"]
+
+
+def test_a_proxy_gains_nothing_for_a_stranger_and_may_speak_again() -> None:
+    with behind_proxy() as world:
+        talk = Talk(world, PROXY)
+        talk.say(b"XCLIENT ADDR=198.51.100.9\r\n")
+        said = talk.say(b"EHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<you@example.com>\r\nRSET\r\n")
+        assert b"550 5.7.1" in said
+        assert talk.say(b"XCLIENT ADDR=203.0.113.200\r\n").startswith(b"521 ")
+        assert talk.over
+
+
+def test_a_login_at_the_proxy_counts_if_we_know_the_user() -> None:
+    for name, answer in ((b"anna", b"250 2.1.5"), (b"berta", b"550 5.7.1")):
+        with behind_proxy() as world:
+            talk = Talk(world, PROXY)
+            talk.say(b"XCLIENT ADDR=198.51.100.9 LOGIN=" + name + b"\r\n")
+            assert answer in talk.say(b"EHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<you@example.com>\r\n")
+
+
+def test_connections_that_a_proxy_brings_have_their_rate() -> None:
+    with behind_proxy(max_connect_rate_in=Rate(1, 60.0)) as world:
+        talk = Talk(world, PROXY)
+        assert talk.say(b"XCLIENT ADDR=203.0.113.9\r\n").startswith(b"220 ")
+        assert talk.say(b"XCLIENT ADDR=203.0.113.9\r\n").startswith(b"421 4.7.0 too many connections")
+
+
+def test_who_is_not_trusted_is_heard_as_if_there_were_no_such_command() -> None:
+    with behind_proxy() as world:
+        said = Talk(world, "203.0.113.9").say(b"EHLO client.example\r\nXCLIENT ADDR=192.0.2.200\r\n")
+        assert b"XCLIENT" not in said
+        assert said.endswith(b"500 5.5.2 command not recognized\r\n")

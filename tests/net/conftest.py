@@ -14,7 +14,7 @@ from postwright.model.credentials import Exchanged, ScramKeys
 from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
 from postwright.net.visit import Answer, PeerFacts, SessionTimeouts
-from postwright.wire.events import MailFrom, RcptTo
+from postwright.wire.events import MailFrom, RcptTo, XClient
 from postwright.wire.options import ServerOptions
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -121,6 +121,11 @@ class ScriptedVisit:
     def tls_started(self, peer: PeerFacts) -> None:
         self.peer = peer
         self._answer("tls_started", peer.tls)
+
+    def introduced(self, peer: PeerFacts, claim: XClient) -> Answer:
+        self.peer = peer
+        answer: Answer = self._answer("introduced", claim) or DEFAULTS["greeting"]
+        return answer
 
     def mail(self, event: MailFrom) -> Answer:
         answer: Answer = self._answer("mail", event)

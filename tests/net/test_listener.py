@@ -214,7 +214,7 @@ async def test_commands_injected_behind_starttls_are_never_heard(
     heard = await asyncio.to_thread(client)
     assert heard == b"503 5.5.1 send HELO or EHLO first\r\n221 2.0.0 goodbye\r\n"
     await server.closed()
-    assert server.visits[0].names() == ["greeting", "start_tls", "tls_started", "closed"]
+    assert server.visits[0].names() == ["greeting", "start_tls", "plain_text_dropped", "tls_started", "closed"]
 
 
 async def test_a_client_that_speaks_with_its_last_handshake_flight(

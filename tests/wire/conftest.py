@@ -18,6 +18,11 @@ BANNER = Reply(220, "", ("mx.example ESMTP",))
 PASSWORDS = {"anna": "secret"}
 
 
+def offered(server: SmtpServer) -> tuple[str, ...]:
+    """The lines of its EHLO."""
+    return server.options.capabilities(server.authenticated)
+
+
 class Conversation:
     """Answers every event: 550 to recipients `no…`, 451 to `later…`, 421 to `bye…`, yes to the rest; users are anna/secret."""
 
@@ -55,7 +60,7 @@ class Conversation:
             case events.Rejected():
                 return event.reply
             case events.Helo():
-                return Reply(250, "", ("mx.example", *(self.engine.capabilities() if event.extended else ())))
+                return Reply(250, "", ("mx.example", *(offered(self.engine) if event.extended else ())))
             case events.RcptTo():
                 return self._rcpt(event.address.text)
             case events.DataStart():

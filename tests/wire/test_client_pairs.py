@@ -23,6 +23,11 @@ from postwright.wire.server import SmtpServer
 OK = Reply(250, "2.0.0", ("ok",))
 
 
+def offered(server: SmtpServer) -> tuple[str, ...]:
+    """The lines of its EHLO."""
+    return server.options.capabilities(server.authenticated)
+
+
 class Pair:
     """Both engines and somebody who answers for the server: 550 to recipients `no...`, yes to the rest."""
 
@@ -73,7 +78,7 @@ class Pair:
                 case events.Rejected():
                     reply = event.reply
                 case events.Helo():
-                    reply = Reply(250, "", ("server.example", *(self.server.capabilities() if event.extended else ())))
+                    reply = Reply(250, "", ("server.example", *(offered(self.server) if event.extended else ())))
                 case events.MailFrom():
                     self.mails.append(event)
                 case events.RcptTo():

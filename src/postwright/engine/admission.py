@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
+
+from msgspec import structs
 
 from postwright.engine.epoch import Epoch
 from postwright.engine.memory_guard import MemoryGuard
@@ -20,6 +23,7 @@ from postwright.net.session_book import SessionLimits
 from postwright.net.visit import SessionTimeouts
 from postwright.policy.admission import SlotRules, rate_network
 from postwright.policy.settings import ListenerSettings, Rate, Settings, SourceSettings
+from postwright.wire.options import ServerOptions
 
 TOO_MANY_MESSAGES = Reply(421, "4.7.0", ("too many messages in a short time, try again later",))
 TOO_MANY_RECIPIENTS = Reply(421, "4.7.0", ("too many recipients in a short time, try again later",))
@@ -99,6 +103,12 @@ def patience(source: SourceSettings) -> SessionTimeouts:
     return SessionTimeouts(
         source.smtp_command_timeout, source.smtp_data_timeout, float(source.min_data_rate or 0), source.smtp_message_timeout or NEVER
     )
+
+
+@lru_cache(maxsize=256)
+def with_xclient(options: ServerOptions) -> ServerOptions:
+    """What is offered to a client that may say for whom it speaks (`allow-xclient`)."""
+    return structs.replace(options, xclient=True)
 
 
 def limits(settings: Settings) -> SessionLimits:

@@ -112,6 +112,15 @@ class Login:
     def authenticated(self, user: str, mechanism: str, proved: bool) -> Answer:
         return self._named(user) if proved else self._verdict(user, None)
 
+    def claimed(self, user: str, then: Callable[[], Answer]) -> Answer:
+        """A client that we trust says that this user has logged in at it (XCLIENT); unknown users have not."""
+        return _then(self._host.credentials.find(user), lambda found: self._admitted(found, then))
+
+    def _admitted(self, found: UserSettings | None, then: Callable[[], Answer]) -> Answer:
+        if found is not None:
+            self._became(found)
+        return then()
+
     def _named(self, user: str) -> Answer:
         """Somebody has proved to be `user`: is that one of ours?"""
         return _then(self._host.credentials.find(user), lambda found: self._verdict(user, found))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from typing import Protocol
 
-from postwright.engine.admission import Admission, patience
+from postwright.engine.admission import Admission, patience, with_xclient
 from postwright.engine.certificates import client_name
 from postwright.engine.epoch import Epoch
 from postwright.engine.login import Login, LoginHost
@@ -18,9 +18,10 @@ from postwright.model.address import Address
 from postwright.model.envelope import Envelope, Recipient
 from postwright.model.message import Arrival, ContentFacts
 from postwright.model.reply import Reply
+from postwright.net.listener import TOO_FAST
 from postwright.net.visit import Answer, PeerFacts, SessionTimeouts
 from postwright.policy.settings import ListenerSettings, SourceSettings, UserSettings
-from postwright.wire.events import MailFrom, RcptTo
+from postwright.wire.events import MailFrom, RcptTo, XClient
 from postwright.wire.options import ServerOptions
 
 MAIL_OK = Reply(250, "2.1.0", ("MAIL ok",))
@@ -62,6 +63,7 @@ class Visitor:
         "_timeouts",
         "_user",
         "_user_source",
+        "_xclient",
     )
 
     def __init__(self, intake: Host, listener: ListenerSettings, peer: PeerFacts) -> None:
@@ -75,6 +77,7 @@ class Visitor:
         self._envelope: Envelope | None = None
         self._arrival: Arrival | None = None
         self._refresh()
+        self._xclient = self._source.allow_xclient  # by where it comes from, and not by where it says that it does
 
     def _refresh(self) -> None:
         """Look up anew what holds for this session (at start, after login, after a reload)."""
@@ -86,7 +89,8 @@ class Visitor:
     # -- the session's questions -------------------------------------------------
 
     def options(self) -> ServerOptions:
-        return self._intake.options(self._epoch, self._source, self._listener, self._peer, bool(self._user))
+        options = self._intake.options(self._epoch, self._source, self._listener, self._peer, bool(self._user))
+        return with_xclient(options) if self._xclient else options
 
     def timeouts(self) -> SessionTimeouts:
         return self._timeouts
@@ -128,6 +132,17 @@ class Visitor:
         self._user = self._user_source = ""
         self._envelope = None
         self._refresh()
+
+    def introduced(self, peer: PeerFacts, claim: XClient) -> Answer:
+        self._peer = peer
+        self._name = claim.helo
+        self._user = self._user_source = ""
+        self._envelope = None
+        self._refresh()
+        source = self._source
+        if source.max_connect_rate_in is not None and self._intake.admission.too_fast("c", peer.peer, source.max_connect_rate_in):
+            return TOO_FAST
+        return self.login.claimed(claim.login, self.greeting) if claim.login else self.greeting()
 
     def mail(self, event: MailFrom) -> Answer:
         if self._intake.stopping:

@@ -19,7 +19,7 @@ from postwright.model.errors import LoginUnavailable
 from postwright.model.reply import Reply
 from postwright.net.sasl_dialogue import AUTH_MALFORMED, Dialogue, sasl_context
 from postwright.net.tls_facts import secured
-from postwright.net.visit import Answer, PeerFacts, Visit
+from postwright.net.visit import Answer, PeerFacts, Visit, spoken_for
 from postwright.wire import events, sasl
 from postwright.wire.events import Signal
 from postwright.wire.refusals import NO_SUCH_MECHANISM
@@ -215,8 +215,10 @@ class ServerSession(asyncio.Protocol):
 
     def _flush(self) -> None:
         engine, transport = self._engine, self._transport
-        if engine.held != self._kept:
-            self._account(engine.held)
+        content = engine.under_way
+        held = content.held if content is not None else 0
+        if held != self._kept:
+            self._account(held)
         data = engine.data_to_send()
         if transport is None or transport.is_closing():
             return
@@ -250,7 +252,8 @@ class ServerSession(asyncio.Protocol):
         by = now + wait.data
         if not wait.least_rate:
             return by
-        return min(by, self._content_since + wait.data + self._engine.taken / wait.least_rate)
+        content = self._engine.under_way
+        return min(by, self._content_since + wait.data + (content.size if content is not None else 0) / wait.least_rate)
 
     def _say_goodbye(self, reply: Reply) -> None:
         self._engine.say_goodbye(reply)
@@ -319,7 +322,7 @@ class ServerSession(asyncio.Protocol):
     def _welcome(self, extended: bool, reply: Reply) -> bool:
         self._refresh()
         if extended and reply.code == 250:
-            reply = Reply(250, "", reply.lines[:1] + self.visit.capabilities(self._engine.capabilities()))
+            reply = Reply(250, "", reply.lines[:1] + self.visit.capabilities(self._engine.options.capabilities(self._engine.authenticated)))
         return self._reply(reply)
 
     def _on_mail(self, event: events.MailFrom) -> bool:
@@ -354,6 +357,16 @@ class ServerSession(asyncio.Protocol):
 
     def _on_vrfy(self, event: events.Vrfy) -> bool:
         return self._reply(VRFY if event.verb == "VRFY" else EXPN)
+
+    def _on_xclient(self, event: events.XClient) -> bool:
+        """For us it is somebody else from now on."""
+        self.peer = spoken_for(self.peer, event)
+        answer = self.visit.introduced(self.peer, event)
+        return self._introduced(answer) if isinstance(answer, Reply) else self._await(answer, self._introduced)
+
+    def _introduced(self, greeting: Reply) -> bool:
+        self._refresh()
+        return self._reply(greeting)
 
     def _on_quit(self, event: events.Quit) -> bool:
         return self._reply(GOODBYE)
@@ -468,6 +481,7 @@ _HANDLERS: dict[type, Callable[[ServerSession, Any], bool]] = {
     events.StartTls: ServerSession._on_starttls,
     events.Auth: ServerSession._on_auth,
     events.AuthResponse: ServerSession._on_auth_response,
+    events.XClient: ServerSession._on_xclient,
     events.Quit: ServerSession._on_quit,
     events.Rejected: ServerSession._on_rejected,
 }

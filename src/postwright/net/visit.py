@@ -14,11 +14,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from postwright.model.credentials import Exchanged, ScramKeys
 from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
-from postwright.wire.events import MailFrom, RcptTo
+from postwright.wire.events import MailFrom, RcptTo, XClient
 from postwright.wire.options import ServerOptions
 
 Answer = Reply | asyncio.Future[Reply]
@@ -39,6 +40,17 @@ class PeerFacts(Struct, frozen=True, gc=False):
     cipher: str = ""
     certificate: bytes = b""
     channel: tuple[str, ...] = ()
+
+
+def spoken_for(peer: PeerFacts, claim: XClient) -> PeerFacts:
+    """Whom a client that we trust speaks for; what it does not say or know stays."""
+    return replace(
+        peer,
+        peer=claim.address or peer.peer,
+        peer_port=claim.port or peer.peer_port,
+        local=claim.local or peer.local,
+        local_port=claim.local_port or peer.local_port,
+    )
 
 
 class SessionTimeouts(Struct, frozen=True, gc=False):
@@ -121,6 +133,9 @@ class Visit(Protocol):
 
     def tls_started(self, peer: PeerFacts) -> None:
         """The handshake is done; everything said before is forgotten (RFC 3207 section 4.2). With immediate TLS: before `greeting`."""
+
+    def introduced(self, peer: PeerFacts, claim: XClient) -> Answer:
+        """A client that we trust speaks for somebody else (`options` offered XCLIENT): a greeting. All said before is forgotten."""
 
     def mail(self, event: MailFrom) -> Answer:
         """250 begins a transaction."""

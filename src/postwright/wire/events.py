@@ -123,6 +123,20 @@ class AuthResponse(Struct, frozen=True, gc=False):
         return f"AuthResponse({len(self.data)} octets)"
 
 
+class XClient(Struct, frozen=True, gc=False):
+    """XCLIENT (Postfix): whom the client speaks for; "" and 0 where it does not say or know. The reply is a greeting: all begins anew.
+
+    The claimed name of the client's host and its protocol are checked and not used: what we do with them we find out ourselves.
+    """
+
+    address: str = ""
+    port: int = 0
+    local: str = ""
+    local_port: int = 0
+    helo: str = ""
+    login: str = ""
+
+
 class Quit(Struct, frozen=True, gc=False):
     """QUIT: after the reply the engine is closed."""
 
@@ -141,5 +155,6 @@ class Rejected(Struct, frozen=True, gc=False):
 
 
 Event = (
-    Helo | MailFrom | RcptTo | DataStart | Chunk | Content | Rset | Noop | Help | Vrfy | StartTls | Auth | AuthResponse | Quit | Rejected
+    Helo | MailFrom | RcptTo | DataStart | Chunk | Content | Rset | Noop | Help | Vrfy
+    | StartTls | Auth | AuthResponse | XClient | Quit | Rejected
 )

@@ -13,6 +13,9 @@ from msgspec import Struct
 EXPS: Final = {"GSSAPI": "GSS-SPNEGO", "NTLM": "NTLM"}
 
 
+XCLIENT: Final = "XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
+
+
 class Limits(Struct, frozen=True):
     """Bounds of one session; octets and counts; None is unlimited.
 
@@ -59,6 +62,8 @@ class ServerOptions(Struct, frozen=True):
 
     `unqualified`: an address without a domain is taken, and the caller completes it. `bad_recipients`: a recipient that is no address is
     an event (`RcptTo.invalid`) and not refused here. `hang_up`: where a 4xx would be said the connection ends without a word.
+
+    `xclient`: the client may say for whom it speaks.
     """
 
     pipelining: bool = True
@@ -76,6 +81,7 @@ class ServerOptions(Struct, frozen=True):
     unqualified: bool = False
     bad_recipients: bool = False
     hang_up: bool = False
+    xclient: bool = False
 
     @property
     def exps(self) -> tuple[str, ...]:
@@ -98,6 +104,7 @@ class ServerOptions(Struct, frozen=True):
             ("X-EXPS " + " ".join(self.exps), bool(self.exps) and not authenticated),
             (f"SIZE {size or 0}", True),
             ("DSN", self.dsn),
+            (XCLIENT, self.xclient),
         )
         return tuple([line for line, on in lines if on]) + self._more()
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
-from postwright.wire import commands, events, refusals
+from postwright.wire import commands, events, refusals, xclient
 from postwright.wire.body import scan, unstuff
 from postwright.wire.buffer import ChunkContent, DotContent, LineBuffer
 from postwright.wire.events import Content, DataStart, Event, MailFrom, RcptTo, Rejected, Signal
@@ -161,6 +161,9 @@ class SmtpServer:
         """The handshake is done: all that was said before is forgotten (RFC 3207 section 4.2)."""
         if self.state is not _S_TLS:
             raise RuntimeError("STARTTLS was not agreed")
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self.state = _S_START
         self.greeted_as = ""
         self.authenticated = False
@@ -195,27 +198,14 @@ class SmtpServer:
         return self.state is _S_DATA or self._chunk_left >= 0
 
     @property
-    def held(self) -> int:
-        """Octets of a content that has not come whole."""
-        if self.state is _S_DATA:
-            return self._dots.held
-        return self._chunks.held if self._chunks is not None else 0
-
-    @property
-    def taken(self) -> int:
-        """Octets of that content that have come, kept or not."""
-        if self.state is _S_DATA:
-            return self._dots.size
-        return self._chunks.size if self._chunks is not None else 0
+    def under_way(self) -> DotContent | ChunkContent | None:
+        """The content that has not come whole: `size` octets have, and `held` of them are kept."""
+        return self._dots if self.state is _S_DATA else self._chunks
 
     def drop_content(self) -> None:
         """No more of the content under way is kept, and its end is answered 452: the caller has too much in memory."""
         self._scarce = True
         (self._chunks or self._dots).drop()
-
-    def capabilities(self) -> tuple[str, ...]:
-        """The EHLO lines that the options make true, in PowerMTA's order (powermta.md section 6)."""
-        return self.options.capabilities(self.authenticated)
 
     # replies ---------------------------------------------------------------------------------------------------------
 
@@ -238,6 +228,9 @@ class SmtpServer:
                 self.close()
             case events.Rset() | events.Rejected(ends_transaction=True):
                 self._end_transaction()
+            case events.XClient():
+                self._begin_anew()
+                self._greeted(code)
             case events.Noop() if event is _GREETING:
                 self._greeted(code)
 
@@ -283,7 +276,7 @@ class SmtpServer:
         verb = verb.upper()
         allowed = ALLOWED.get(verb)
         if allowed is None:
-            return self._unknown(verb)
+            return self._unknown(verb, argument)
         if self.state not in allowed:
             if verb == "BDAT":
                 return self._swallow(argument, out_of_order(verb, self.state))
@@ -298,7 +291,10 @@ class SmtpServer:
         except GrammarError:
             return self._reject("AUTH", commands.AUTH_BASE64)
 
-    def _unknown(self, verb: str) -> Event:
+    def _unknown(self, verb: str, argument: str) -> Event:
+        if verb == "XCLIENT" and self.options.xclient:
+            found = xclient.read(argument, self.state)
+            return self._reject(verb, found) if isinstance(found, Reply) else found
         if verb in NOT_MAIL_VERBS:
             return Rejected(verb, refusals.NOT_MAIL, close=True)
         return self._reject("", refusals.UNKNOWN)
@@ -405,7 +401,7 @@ class SmtpServer:
 
     def _on_auth(self, verb: str, argument: str) -> Event:
         if verb != "AUTH" and not self.options.exps:
-            return self._unknown(verb)
+            return self._unknown(verb, argument)
         if self.authenticated:
             return self._reject(verb, refusals.ALREADY_AUTHENTICATED)
         found = commands.parse_auth(argument, verb)
