@@ -14,7 +14,7 @@ from postwright.wire.sasl_steps import MALFORMED, Challenge, CheckToken, Step, U
 
 _SEPARATOR = "\x01"
 # RFC 7628 section 3.1: a GS2 header without channel binding, then pairs; RFC 6750 section 2.1: what a token is made of
-_gs2 = re.compile(r"([ny]),(?:a=((?:[^,=\0]|=2C|=3D)+))?,").fullmatch
+_gs2 = re.compile(r"([ny]),(?:a=((?:[^,=\0]|=2C|=3D)*))?,").fullmatch
 _bearer = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE).fullmatch
 _key = re.compile(r"[A-Za-z]+").fullmatch
 

@@ -126,7 +126,8 @@ _Matcher = Callable[[str], "re.Match[str] | None"]
 
 _NONCE = r"([!-+\--~]+)"
 _EXTENSIONS = r"(?:,[A-Za-z]=[^,\0]+)*"  # optional ones; a mandatory one ("m=") stands in front, where no pattern lets it through
-_client_first = re.compile(rf"((?:(y|n)|p=([A-Za-z0-9.-]+)),(?:a=([^,\0]+))?,)(n=([^,\0]+),r={_NONCE}{_EXTENSIONS})").fullmatch
+# "a=" with nothing behind is no saslname, but what GNU SASL sends
+_client_first = re.compile(rf"((?:(y|n)|p=([A-Za-z0-9.-]+)),(?:a=([^,\0]*))?,)(n=([^,\0]+),r={_NONCE}{_EXTENSIONS})").fullmatch
 _server_first = re.compile(rf"r={_NONCE},s=([A-Za-z0-9/+=]+),i=([1-9][0-9]{{0,9}}){_EXTENSIONS}").fullmatch
 _client_final = re.compile(rf"(c=([A-Za-z0-9/+=]+),r={_NONCE}{_EXTENSIONS}),p=([A-Za-z0-9/+=]+)").fullmatch
 _escape = re.compile("=(?:2C|3D|(.?))")
