@@ -86,6 +86,13 @@ def test_no_name_but_the_domain_is_in_our_challenge() -> None:
     assert ours[at:] == b"\x02\0" + domain + b"\x01\0" + domain + time + bytes(4)
 
 
+def test_who_asks_for_no_unicode_gets_none() -> None:
+    ours = ntlm.challenge(Negotiate(0x00088206), NONCE, "Domain", 0.0)  # what curl asks
+    size, _, at = struct.unpack_from("<HHI", ours, 12)
+    assert ours[at : at + size] == b"Domain"
+    assert ours[20] & 3 == 2
+
+
 # -- a client that is not ours -----------------------------------------------------------------
 
 
@@ -169,7 +176,8 @@ BAD_NEGOTIATES = [
     GOOD_NEGOTIATE[:15],
     b"X" + GOOD_NEGOTIATE[1:],
     ntlm.SIGNATURE + struct.pack("<II", 3, 0xE2088297),
-    ntlm.SIGNATURE + struct.pack("<II", 1, 0xE2088296),  # no Unicode
+    ntlm.SIGNATURE + struct.pack("<II", 1, 0xE2088294),  # neither Unicode nor OEM
+    ntlm.SIGNATURE + struct.pack("<II", 1, 0xE2088097),  # no NTLM
     GOOD_NEGOTIATE + bytes(ntlm.LONGEST),
 ]
 

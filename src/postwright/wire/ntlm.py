@@ -21,6 +21,7 @@ LONGEST = 8192  # octets of a message; a response with a long target info has so
 
 # MS-NLMP section 2.2.2.5
 UNICODE = 0x00000001
+OEM = 0x00000002
 REQUEST_TARGET = 0x00000004
 NTLM = 0x00000200
 ALWAYS_SIGN = 0x00008000
@@ -70,23 +71,25 @@ class Authenticate(Struct, frozen=True):
 
 
 def read_negotiate(data: bytes) -> Negotiate | None:
-    """The first message; None if it is not that, or does not speak Unicode and NTLM."""
+    """The first message; None if it is not that, or from one who does not speak NTLM."""
     if len(data) > LONGEST or len(data) < 16 or data[:12] != SIGNATURE + b"\1\0\0\0":
         return None
     flags = _number(data, 12)
-    return Negotiate(flags) if flags & UNICODE and flags & NTLM else None
+    return Negotiate(flags) if flags & (UNICODE | OEM) and flags & NTLM else None
 
 
 def challenge(asked: Negotiate, nonce: bytes, domain: str, now: float) -> bytes:
     """The second message (section 2.2.1.2): `nonce` 8 octets that nobody can foresee, `now` Unix time.
 
     The only name in it is `domain`, as the operator wrote it: that of this machine is nobody's business. With a time in it clients know
-    that they may send a MIC.
+    that they may send a MIC. Who does not ask for Unicode (curl) gets the name in ASCII, and has to give its own so.
     """
-    flags = UNICODE | NTLM | REQUEST_TARGET | TARGET_TYPE_DOMAIN | EXTENDED_SESSIONSECURITY | TARGET_INFO | asked.flags & ONLY_IF_ASKED
-    target = domain.encode("utf-16-le")
+    letters = UNICODE if asked.flags & UNICODE else OEM
+    flags = letters | NTLM | REQUEST_TARGET | TARGET_TYPE_DOMAIN | EXTENDED_SESSIONSECURITY | TARGET_INFO | asked.flags & ONLY_IF_ASKED
+    name = domain.encode("utf-16-le")
+    target = name if letters is UNICODE else domain.encode("ascii", "replace")
     time = struct.pack("<Q", int((now + 11_644_473_600) * 10_000_000))  # 100 ns since 1601
-    info = b"".join(_pair(*pair) for pair in ((_DOMAIN, target), (_COMPUTER, target), (_TIMESTAMP, time), (_END, b"")))
+    info = b"".join(_pair(*pair) for pair in ((_DOMAIN, name), (_COMPUTER, name), (_TIMESTAMP, time), (_END, b"")))
     head = SIGNATURE + struct.pack("<IHHII8s8xHHI", 2, len(target), len(target), 56, flags, nonce, len(info), len(info), 56 + len(target))
     return head + b"\0" * 8 + target + info
 
