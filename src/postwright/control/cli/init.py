@@ -23,7 +23,7 @@ from postwright.control.cli.run import default_state_dir
 from postwright.control.config import load, values
 from postwright.control.config.build_places import own_name
 from postwright.control.config.directive import ValueProblem
-from postwright.engine import password_hash, users_file
+from postwright.engine import user_admin, users_file
 from postwright.engine.self_signed import keep_certificate
 
 ERRORS = 2
@@ -173,7 +173,7 @@ def _write(answers: Answers, password: str, output: Path, folder: Path) -> None:
         _give(certificate)
     if answers.users_file:
         with users_file.editing(Path(answers.users_file)) as draft:
-            draft.put(users_file.UserEntry(answers.user, password_hash.make(password, secrets.token_bytes(password_hash.SALT))))
+            draft.put(user_admin.with_password(users_file.UserEntry(answers.user), password, True))
         _give(Path(answers.users_file))
     mode = stat.S_IRUSR | stat.S_IWUSR if answers.password else 0o644
     fresh = output.with_name(f".{output.name}.new")
