@@ -29,7 +29,7 @@ def mail(extras: MailExtras | None, *keywords: str) -> tuple[Transaction, str]:
         (MailExtras(by=(-5, "N")), " BY=-5;N"),
         (MailExtras(by=(10**12, "N")), " BY=999999999;N"),
         (MailExtras(priority=-3), " MT-PRIORITY=-3"),
-        (MailExtras(hold_for=60), ""),
+        (MailExtras(hold_for=60), " HOLDFOR=60"),
         (MailExtras(True, by=(7, "R"), priority=0), " REQUIRETLS BY=7;R MT-PRIORITY=0"),
     ],
 )

@@ -153,6 +153,11 @@ def _status_part(kind: ReportKind, original: Message, recipients: Sequence[Recip
         lines.append(_field("Original-Envelope-Id", original.envelope.envid, wide))
     lines.append(_field("Reporting-MTA", f"dns;{host}", wide))
     lines.append(f"Arrival-Date: {trace.date(original.received_at)}")
+    wishes = original.envelope.wishes
+    if wishes is not None and wishes.deadline:
+        lines.append(f"Deliver-By-Date: {trace.date(wishes.deadline)}")  # RFC 2852 section 5
+    if wishes is not None and wishes.held:
+        lines.append(_field("Future-Release-Request", wishes.held, wide))  # RFC 4865 section 5
     lines.append(_field("X-PowerMTA-VirtualMTA", original.vmta, wide))
     for recipient in recipients:
         lines.append("")

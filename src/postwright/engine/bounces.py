@@ -14,7 +14,7 @@ from postwright.content import dsn
 from postwright.content.dsn_words import ReportKind
 from postwright.engine.settle import Due, Session
 from postwright.model.address import NULL_PATH
-from postwright.model.envelope import Envelope, Recipient
+from postwright.model.envelope import Envelope, Notify, Recipient, Wishes
 from postwright.model.message import Arrival, Message, format_id
 from postwright.policy.settings import GeneralSettings
 from postwright.policy.verp import return_path
@@ -29,7 +29,14 @@ def wanted(message: Message, dues: Sequence[Due]) -> list[Due]:
     if message.suppress_dsn or not message.envelope.reverse_path.text:
         return []
     recipients = message.envelope.recipients
-    return [due for due in dues if dsn.due(_kind(due), recipients[due.recipient].notify, False)]
+    timed = message.envelope.wishes is not None and bool(message.envelope.wishes.deadline_mode)
+    return [due for due in dues if _wanted(due, recipients[due.recipient].notify, timed)]
+
+
+def _wanted(due: Due, notify: int, timed: bool) -> bool:
+    if timed and due.kind in ("delayed", "relayed"):
+        return not notify & Notify.NEVER  # who names a time asks for these by it (RFC 2852 section 4)
+    return dsn.due(_kind(due), notify, False)
 
 
 def _kind(due: Due) -> ReportKind:
@@ -96,7 +103,8 @@ def _report(
         )
         for due in dues
     ]
-    full = kind == "failed" and envelope.ret == "FULL" and len(content) <= FULL_MOST
+    secret = envelope.wishes is not None and envelope.wishes.require_tls  # RFC 8689 section 5: as if RET=HDRS, and protected as it was
+    full = kind == "failed" and envelope.ret == "FULL" and len(content) <= FULL_MOST and not secret
     body = dsn.build(
         kind,
         message,
@@ -118,6 +126,7 @@ def _report(
             [Recipient(envelope.reverse_path)],
             body="8BITMIME" if facts.eight_bit else "7BIT",
             smtputf8=facts.utf8_headers or not envelope.reverse_path.text.isascii(),
+            wishes=Wishes(require_tls=True) if secret else None,
         ),
         facts=facts,
         arrival=Arrival(kind="dsn", peer_name=host),

@@ -16,12 +16,16 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
+from postwright.content import schedule
 from postwright.content.downgrade import to_7bit
+from postwright.engine import secured
+from postwright.engine.deadlines import TOO_LATE
 from postwright.engine.hub import Hub
 from postwright.engine.outgoing import refusals, transaction_of
 from postwright.engine.queue_state import QueueState
 from postwright.engine.resting import Resting
-from postwright.engine.settle import NO_SESSION, Session
+from postwright.engine.settle import NO_SESSION
+from postwright.model.envelope import MailExtras, Wishes
 from postwright.model.errors import SpoolError
 from postwright.model.message import Message
 from postwright.model.outcome import Disposition, Failure, Judgement, Kind, Site, TransactionResult
@@ -42,8 +46,16 @@ BOUNCE_BATCH = 100
 # would be ended, begun, find this message, and so on.
 CONVERTED_MOST = 48 * 1024 * 1024
 
+_OVER = "x-pmta;message expired: the last time in its x-schedule has passed"
 _EXPIRED = "x-pmta;message expired: could not be delivered within bounce-after"
-_MISFIT_STATUS = {"8BITMIME": "5.6.3", "BINARYMIME": "5.6.3", "SMTPUTF8": "5.6.7", "SIZE": "5.3.4"}
+_MISFIT_STATUS = {
+    "8BITMIME": "5.6.3",
+    "BINARYMIME": "5.6.3",
+    "SMTPUTF8": "5.6.7",
+    "SIZE": "5.3.4",
+    "REQUIRETLS": "5.7.30",
+    "DELIVERBY": "5.3.3",
+}
 
 
 class Delivery:
@@ -216,26 +228,19 @@ class Delivery:
 class Worker:
     """One open channel of one queue. `deadline` (monotonic) is when an idle one is closed; the node's sweep watches it."""
 
-    __slots__ = ("_given", "_idle", "_others", "channel", "deadline", "delivery", "queue", "session", "state")
+    __slots__ = ("_given", "_idle", "_others", "channel", "deadline", "delivery", "plan", "queue", "session", "state")
 
     def __init__(self, delivery: Delivery, queue: Queue, channel: Channel, state: QueueState, plan: Plan) -> None:
         self.delivery = delivery
         self.queue = queue
         self.channel = channel
         self.state = state
+        self.plan = plan
         self.deadline = NEVER
         self._idle = False
         self._given = 0
         self._others = frozenset([route.address for route in plan.routes]) - {channel.route.address}
-        self.session = Session(
-            mta=f"{channel.route.host} ({channel.route.address})",
-            source_ip=channel.local_address,
-            destination_ip=channel.route.address,
-            esmtp=",".join(channel.capabilities.keywords),
-            tls=channel.tls,
-            cipher=channel.cipher,
-            knows_dsn=channel.capabilities.dsn,
-        )
+        self.session = secured.describe(channel)
         channel.on_close = self._closed
         delivery.workers[self] = None
         delivery.node.sweep.add(self)
@@ -248,13 +253,12 @@ class Worker:
         self.deadline = NEVER
         channel, queue = self.channel, self.queue
         node = self.delivery.node
-        most = queue.limits.max_msg_per_connection
-        depth = channel.depth
+        most, depth = self._most, channel.depth
         while channel.usable and channel.outstanding < depth:
             if most is not None and self._given >= most:
                 channel.close()
                 return
-            lease = node.scheduler.lease(queue, node.clock.now())
+            lease = node.scheduler.lease(queue, node.clock.now(), channel.capabilities.rcpt_max)
             if lease is None:
                 break
             self._send(lease)
@@ -262,6 +266,12 @@ class Worker:
             channel.close()
         elif not channel.outstanding:
             self._rest()
+
+    @property
+    def _most(self) -> int | None:
+        """Transactions of this session: ours to choose, and the receiver's (MAILMAX, RFC 9422)."""
+        ours, theirs = self.queue.limits.max_msg_per_connection, self.channel.capabilities.mail_max
+        return theirs if ours is None or (theirs is not None and theirs < ours) else ours
 
     def _rest(self) -> None:
         node = self.delivery.node
@@ -304,8 +314,32 @@ class Worker:
             node.log.error("message cannot be read", message=entry.message_id, error=str(error))
             self._fail(lease, None, Disposition(Kind.TRANSIENT, "4.3.0", "x-pmta;the message cannot be read from the spool"))
             return None
-        transaction = self._fit(transaction_of(message, lease, content, self.state.ways, node.clock.now()), lease, message)
-        return None if transaction is None else (message, transaction)
+        transaction = transaction_of(message, lease, content, self.state.ways, node.clock.now())
+        wishes = message.envelope.wishes
+        if wishes is not None and not self._may_go(lease, message, wishes, transaction):
+            return None
+        fitting = self._fit(transaction, lease, message)
+        return None if fitting is None else (message, fitting)
+
+    def _may_go(self, lease: Lease, message: Message, wishes: Wishes, transaction: Transaction) -> bool:
+        """May this message leave by this session now? Else the lease has ended, or goes on in a session that is safe."""
+        node = self.delivery.node
+        now = node.clock.now()
+        opens = schedule.opens(wishes.windows, now)
+        if opens is None:
+            self._fail(lease, message, Disposition(Kind.EXPIRED, "4.4.7", _OVER))
+        elif opens > now:
+            node.later(self.queue, lease, opens)
+        elif wishes.deadline_mode.startswith("R") and wishes.deadline <= now:
+            self._fail(lease, message, TOO_LATE)
+        else:
+            by = (round(wishes.deadline - now), wishes.deadline_mode) if wishes.deadline_mode else None
+            transaction.extras = MailExtras(wishes.require_tls, by=by, priority=wishes.priority)
+            if not wishes.require_tls or secured.is_verified(self.channel):
+                return True
+            rules = self.state.ways.rules
+            self.delivery.spawn(secured.send(node, self.queue, lease, message, transaction, self.plan, rules))
+        return False
 
     def _fit(self, transaction: Transaction, lease: Lease, message: Message) -> Transaction | None:
         """The transaction as this receiver can take it, or None and the recipients have failed."""

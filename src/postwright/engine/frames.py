@@ -101,6 +101,8 @@ class Handed(Struct, array_like=True):
     received_at: float
     job: str
     priority: int
+    deadline: float = 0.0  # of `model.work.TimedEntry`; 0 for an entry without
+    returns: bool = False
 
 
 class HandOver(Struct, tag="hand-over"):

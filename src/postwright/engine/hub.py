@@ -65,5 +65,8 @@ class Hub(Protocol):
     def unreadable(self, queue: Queue, lease: Lease, error: Exception) -> None:
         """Nothing can be done for the entry now: it waits, and is never forgotten."""
 
+    def later(self, queue: Queue, lease: Lease, at: float) -> None:
+        """The lease ends without an attempt; its entry waits until `at`."""
+
     def apply(self, queue: Queue, lease: Lease, message: Message, judgement: Judgement, session: Session) -> None:
         """Settle an attempt: reports, marks, scheduler, in that order."""

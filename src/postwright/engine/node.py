@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 from msgspec.structs import replace
 
-from postwright.engine import bounces
+from postwright.engine import bounces, deadlines
 from postwright.engine import frames as f
 from postwright.engine.acceptors import Acceptors, LoginHelper
 from postwright.engine.counters import Counters
@@ -28,14 +28,14 @@ from postwright.engine.deliver import Delivery, Worker
 from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
 from postwright.engine.queue_state import QueueState, limits, make
-from postwright.engine.settle import Session, Settlement, settle
+from postwright.engine.settle import Due, Session, Settlement, settle
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.engine.tokens import Tokens
 from postwright.engine.workers import Threads, Workers
 from postwright.model.errors import SpoolError
 from postwright.model.message import IdMaker, Message, SpoolRef, format_id
 from postwright.model.outcome import Judgement, Kind
-from postwright.model.work import Entry, Lease, QueueKey, queue_of
+from postwright.model.work import Entry, Lease, QueueKey, TimedEntry, queue_of
 from postwright.net.clock import Clock, Sweep
 from postwright.net.dialer import Dialer
 from postwright.net.resolver import Resolver
@@ -228,16 +228,16 @@ class Node:
             self.sharing.hand_over(key, entry)
 
     def _entry(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> Entry:
-        priority = message.envelope.recipients[recipients[0]].priority
-        return Entry(
-            message_id=message.id,
-            ref=ref,
-            recipients=recipients,
-            received_at=message.received_at,
-            due=message.not_before,
-            job=intern(message.job),  # a million entries of one job, one string
-            priority=message.priority if priority < 0 else priority,
-        )
+        own = message.envelope.recipients[recipients[0]].priority
+        priority = message.priority if own < 0 else own
+        not_before, job = message.not_before, intern(message.job)  # a million entries of one job, one string
+        # who had it held meant the time for trying to begin then
+        since = message.received_at if not not_before else max(message.received_at, not_before)
+        plain = (message.id, ref, recipients, since, not_before, 0, 0.0, job, priority)
+        wishes = message.envelope.wishes
+        if wishes is None or not wishes.deadline_mode:
+            return Entry(*plain)
+        return TimedEntry(*plain, wishes.deadline, wishes.deadline_mode.startswith("R"))
 
     def entries(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> list[tuple[QueueKey, Entry]]:
         """One entry per queue and priority among these recipients; with VERP one for each, as each has a MAIL of its own."""
@@ -266,6 +266,8 @@ class Node:
         if self.stopping:
             return
         scheduler, now = self.scheduler, self.clock.now()
+        if scheduler.deadlines.next <= now:
+            deadlines.look(self, now)
         while (queue := scheduler.next_queue(now)) is not None:
             if queue.idle:
                 worker = queue.idle.pop()
@@ -364,6 +366,10 @@ class Node:
         self.log.error("a message waits, something is wrong here", message=which, queue=str(queue.key), exc_info=error)
         self._end(queue, lease, [replace(entry, due=self.clock.now() + LOOK_AGAIN)])
 
+    def later(self, queue: Queue, lease: Lease, at: float) -> None:
+        """See `Hub.later`."""
+        self._end(queue, lease, [replace(lease.entry, due=at)])
+
     # -- out ----------------------------------------------------------------------------
 
     def apply(self, queue: Queue, lease: Lease, message: Message, judgement: Judgement, session: Session) -> None:
@@ -415,7 +421,16 @@ class Node:
         self, queue: Queue, lease: Lease, message: Message, settlement: Settlement, session: Session, now: float
     ) -> None:
         """A report is on disk before the failure that it tells of is forgotten."""
-        for report, body in self._reports(lease, message, settlement, session, now):
+        await self._send_reports(lease, message, settlement.reports, session, now)
+        self._finish(queue, lease, settlement, now)
+
+    def tell(self, lease: Lease, message: Message, dues: list[Due], session: Session) -> None:
+        """See `deadlines.Teller.tell`."""
+        if bounces.wanted(message, dues):
+            self.delivery.spawn(self._send_reports(lease, message, dues, session, self.clock.now()))
+
+    async def _send_reports(self, lease: Lease, message: Message, dues: list[Due], session: Session, now: float) -> None:
+        for report, body in self._reports(lease, message, dues, session, now):
             while True:
                 try:
                     ref = await self.spool.commit(report, (body,))
@@ -425,11 +440,10 @@ class Node:
                     continue
                 self.accepted(report, ref)
                 break
-        self._finish(queue, lease, settlement, now)
 
-    def _reports(self, lease: Lease, message: Message, settlement: Settlement, session: Session, now: float) -> list[tuple[Message, bytes]]:
+    def _reports(self, lease: Lease, message: Message, dues: list[Due], session: Session, now: float) -> list[tuple[Message, bytes]]:
         """What senders are to hear. A content that cannot be read, or that no report can be made of, is left out of it."""
-        due = bounces.wanted(message, settlement.reports)
+        due = bounces.wanted(message, dues)
         general = self.resolved.settings.general
         ids = [self.ids.next(now) for _ in range(4)]
         vmta = lease.key.vmta if self.resolved.vmta(lease.key.vmta) is not None else "{default}"

@@ -13,7 +13,7 @@ from postwright.model.envelope import Notify
 from postwright.model.message import Message
 from postwright.model.outcome import Disposition, Judgement, Kind
 from postwright.model.record import Record
-from postwright.model.work import Entry
+from postwright.model.work import Entry, TimedEntry
 from postwright.policy.bounce import category
 from postwright.policy.retry import recipient_due
 from postwright.schedule.queue import QueueLimits
@@ -115,7 +115,11 @@ def _defer(
 ) -> None:
     limits = context.limits
     attempts = entry.attempts + 1
-    due = recipient_due(now, attempts, limits.retry_after, limits.retry_recipients_after, message.received_at + limits.bounce_after)
+    # `received_at` of the entry: a message that was held has its time from when it was let go
+    expires = entry.received_at + limits.bounce_after
+    if isinstance(entry, TimedEntry) and entry.returns:
+        expires = min(expires, entry.deadline)
+    due = recipient_due(now, attempts, limits.retry_after, limits.retry_recipients_after, expires)
     # the same tuple where it says the same: most messages have one recipient, and share theirs
     indexes = entry.recipients if len(again) == len(entry.recipients) else tuple(again)
     settlement.marks.append(Mark(message.id, indexes, DEFERRED, due, attempts, first, tuple(records)))
@@ -125,9 +129,17 @@ def _defer(
 def _maybe_success(settlement: Settlement, message: Message, index: int, disposition: Disposition, session: Session) -> None:
     """RFC 3461 section 5.2.2: who asked for SUCCESS hears `relayed` from us when the receiver cannot tell it himself."""
     notify = message.envelope.recipients[index].notify
-    if notify and notify & Notify.SUCCESS and not session.knows_dsn:  # flags are slow, and mostly nobody asked for anything
+    wishes = message.envelope.wishes
+    if wishes is not None and wishes.deadline_mode and _traced(wishes.deadline_mode, session):
+        settlement.reports.append(Due("relayed", index, disposition))
+    elif notify and notify & Notify.SUCCESS and not session.knows_dsn:  # flags are slow, and mostly nobody asked for anything
         kind = "relayed" if session.dlv_type == "smtp" else "delivered"
         settlement.reports.append(Due(kind, index, disposition))
+
+
+def _traced(mode: str, session: Session) -> bool:
+    """RFC 2852 section 4: who asked for a trace hears of each hop, and of the hop at which nobody will keep the time any more."""
+    return mode.endswith("T") or (mode == "N" and "DELIVERBY" not in session.esmtp.split(","))
 
 
 def _record(

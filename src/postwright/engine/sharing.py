@@ -23,7 +23,7 @@ from postwright.engine.borrowed import Borrowed
 from postwright.engine.exchange import Exchange
 from postwright.model.errors import SpoolError
 from postwright.model.message import Message, SpoolRef, format_id
-from postwright.model.work import Entry, Lease, QueueKey
+from postwright.model.work import Entry, Lease, QueueKey, TimedEntry
 from postwright.net.clock import Clock
 from postwright.schedule.scheduler import NEVER, Scheduler
 from postwright.store.spool import DEFERRED, Mark, Spool
@@ -245,7 +245,8 @@ def _entry(e: f.Handed) -> Entry:
     """What the queue keeps. Off the wire each has values of its own; a million that say the same share one."""
     recipients = _ONE if e.recipients == _ONE else e.recipients
     ref = SpoolRef(e.ref.spool, _same(e.ref.segment), e.ref.offset, _same(e.ref.meta_size), _same(e.ref.content_size))
-    return Entry(e.message_id, ref, recipients, e.received_at, e.due, e.attempts, e.first_attempt, intern(e.job), e.priority)
+    plain = (e.message_id, ref, recipients, e.received_at, e.due, e.attempts, e.first_attempt, intern(e.job), e.priority)
+    return Entry(*plain) if not e.deadline else TimedEntry(*plain, e.deadline, e.returns)
 
 
 def _same(number: int, known: dict[int, int] = {}) -> int:  # noqa: B006  # one for the process, as `intern` has
@@ -272,4 +273,5 @@ def _handed(key: QueueKey, e: Entry) -> f.Handed:
         e.received_at,
         e.job,
         e.priority,
+        *((e.deadline, e.returns) if isinstance(e, TimedEntry) else ()),
     )

@@ -54,8 +54,9 @@ class WaitReason(Enum):
 
 
 class Entry(Struct, gc=False):
-    """Live recipients of one message for one queue. `due`, `first_attempt`, `received_at` Unix seconds; `recipients` indexes
-    into the envelope; `attempts` so far (all recipients of an entry share their history). Entries are ordered by the time they are due."""
+    """Live recipients of one message for one queue. `due`, `first_attempt`, `received_at` Unix seconds (the last is when it might first be
+    sent, if the sender had it held); `recipients` indexes into the envelope; `attempts` so far (all recipients of an entry share their
+    history). Entries are ordered by the time they are due."""
 
     message_id: int
     ref: SpoolRef
@@ -74,6 +75,15 @@ class Entry(Struct, gc=False):
 
     def __lt__(self, other: Entry) -> bool:
         return self.due < other.due or (self.due == other.due and self.message_id < other.message_id)
+
+
+class TimedEntry(Entry, gc=False):
+    """An entry whose sender named a time (DELIVERBY, RFC 2852): at `deadline` what is left of it goes back if it `returns`, else the
+    sender is told once that it is late, and `told` is set."""
+
+    deadline: float = 0.0
+    returns: bool = False
+    told: bool = False
 
 
 class Lease(Struct):

@@ -1,13 +1,15 @@
 """One queue: the recipients of one destination under one virtual MTA, in this process, with its limits and what they have used.
 
-Holds and orders; never looks at another queue and never waits. Due entries leave in the order in which they became due; an entry
-that was not touched goes back to the front. There may be a hundred thousand queues with a handful of entries each, so an empty one is
-kept small: short lines of entries are lists (a deque costs 600 octets before the first), and what is seldom needed is made when it is.
+Holds and orders; never looks at another queue and never waits. Due entries leave by priority, and of one priority in the order in which
+they became due; an entry that was not touched goes back to the front. There may be a hundred thousand queues with a handful of entries
+each, so an empty one is kept small: short lines of entries are lists (a deque costs 600 octets before the first), and what is seldom
+needed is made when it is.
 """
 
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections import deque
 
 from msgspec import Struct
@@ -128,15 +130,25 @@ class Queue:
             heapq.heappush(self.scheduled, entry)
 
     def append(self, entry: Entry) -> None:
-        """An entry that is due, behind all others."""
+        """An entry that is due, behind all others of its priority."""
         ready = self.ready
-        ready.append(entry)
+        if ready and entry.priority > ready[-1].priority:
+            ready.insert(bisect_right(ready, -entry.priority, key=_urgency), entry)
+        else:
+            ready.append(entry)
         if len(ready) == SHORT and type(ready) is list:
             self.ready = deque(ready)
 
     def put_back(self, entry: Entry) -> None:
         """An entry that was taken, in front of all others."""
         self.ready.insert(0, entry)
+
+    def take_out(self, entry: Entry) -> None:
+        """This one, from wherever it waits; by identity, as equal ones are others."""
+        self.scheduled = [other for other in self.scheduled if other is not entry]
+        heapq.heapify(self.scheduled)
+        left = [other for other in self.ready if other is not entry]
+        self.ready = left if len(left) < SHORT else deque(left)
 
     def promote(self, now: float) -> None:
         """Move scheduled entries that are due to those that are ready, a bounded number at a time."""
@@ -199,6 +211,10 @@ class Queue:
     @property
     def empty(self) -> bool:
         return not self.recipients and not self.connections and not self.opening
+
+
+def _urgency(entry: Entry) -> int:
+    return -entry.priority
 
 
 def _sliding(rate: Rate | None) -> SlidingRate | None:

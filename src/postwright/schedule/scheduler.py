@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from postwright.model.work import Entry, Lease, QueueKey, WaitReason
+from postwright.model.work import Entry, Lease, QueueKey, TimedEntry, WaitReason
+from postwright.schedule.deadlines import Deadlines
 from postwright.schedule.queue import Budget, Queue, QueueLimits
 
 NEVER = float("inf")
@@ -49,6 +50,7 @@ class Scheduler:
         self._timers: list[tuple[float, int, Queue]] = []
         self._count = 0
         self._crowd = 0  # queues that wait in some budget
+        self.deadlines = Deadlines()
         self.recipients = 0
         self.stopping = False
 
@@ -59,6 +61,8 @@ class Scheduler:
         queue = self.queues.get(key)
         if queue is None:
             queue = self._new_queue(key)
+        if type(entry) is TimedEntry:
+            self.deadlines.add(key, entry)
         count = len(entry.recipients)
         self.recipients += count
         queue.recipients += count
@@ -227,12 +231,17 @@ class Scheduler:
 
     # -- leases -------------------------------------------------------------------
 
-    def lease(self, queue: Queue, now: float) -> Lease | None:
-        """The next due entry of the queue for one transaction, or None (nothing due, rate used up, paused, in retry)."""
+    def lease(self, queue: Queue, now: float, at_most: int | None = None) -> Lease | None:
+        """The next due entry of the queue for one transaction, or None (nothing due, rate used up, paused, in retry).
+
+        `at_most`: recipients that the receiver takes in one, None if it does not say.
+        """
         if queue.paused or self.stopping or queue.retry_at > now:
             return None
         limits = queue.limits
         most = limits.max_rcpt_per_message
+        if at_most is not None and (most is None or at_most < most):
+            most = at_most
         rate = queue.rate
         if rate is not None:
             free = rate.free(now)
@@ -253,6 +262,15 @@ class Scheduler:
             rate.take(now, count)
         queue.in_flight += count
         return Lease(queue.key, entry, now)
+
+    def lease_message(self, queue: Queue, message_id: int) -> Lease | None:
+        """What waits of one message, for a fate that needs no session; None when nothing does (any more). A pass over the queue."""
+        entry = next((entry for entry in self.entries(queue) if entry.message_id == message_id), None)
+        if entry is None:
+            return None
+        queue.take_out(entry)
+        queue.in_flight += len(entry.recipients)
+        return Lease(queue.key, entry)
 
     def lease_for_end(self, queue: Queue, now: float, received_before: float = NEVER) -> Lease | None:
         """The next due entry for a fate that needs no session (expired, no such domain): whole, whatever rate, pause or retry say.
@@ -293,6 +311,8 @@ class Scheduler:
         for entry in again:
             left += len(entry.recipients)
             queue.put(entry, now)
+            if type(entry) is TimedEntry and entry.deadline <= now:
+                self.deadlines.add(queue.key, entry)  # its time passed while it was in flight
             if entry.due <= now:
                 if not queue.listed:
                     self._list(queue)
@@ -384,7 +404,7 @@ class Scheduler:
 
     def next_wake(self) -> float:
         """The earliest time at which a queue that waits for a time should be looked at; NEVER if none does."""
-        return self._timers[0][0] if self._timers else NEVER
+        return min(self._timers[0][0] if self._timers else NEVER, self.deadlines.next)
 
     @property
     def wants(self) -> bool:

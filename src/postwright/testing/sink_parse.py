@@ -23,6 +23,9 @@ _MAIL_PARAMS = {
     "ENVID": "dsn",
 }
 
+# The same for extensions that a sink is told to offer by name.
+_MORE_PARAMS = {"REQUIRETLS": "REQUIRETLS", "BY": "DELIVERBY", "MT-PRIORITY": "MT-PRIORITY"}
+
 # Yields challenges, is sent the answers, returns the user's name, or None when the credentials are wrong.
 Exchange = Generator[bytes, bytes, str | None]
 
@@ -68,6 +71,8 @@ def not_offered(params: str, offered: Extensions, auth: bool) -> str:
         elif name == "SIZE":
             if offered.size is None:
                 return word
+        elif _MORE_PARAMS.get(name) in offered.more:
+            continue
         elif not getattr(offered, _MAIL_PARAMS.get(f"BODY={value}" if name == "BODY" else name, "_"), False):
             return word
     return ""

@@ -21,7 +21,8 @@ _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 class Extensions(Struct, frozen=True, kw_only=True):
     """What EHLO offers. STARTTLS follows from a TLS context, AUTH from users.
 
-    `size` in octets; None: SIZE is not offered, 0: offered without a limit (RFC 1870 section 4).
+    `more` are further lines as they stand ("DELIVERBY", "LIMITS RCPTMAX=2"); of REQUIRETLS, DELIVERBY and MT-PRIORITY the parameters are
+    taken, too. `size` in octets; None: SIZE is not offered, 0: offered without a limit (RFC 1870 section 4).
     """
 
     pipelining: bool = True
@@ -32,6 +33,7 @@ class Extensions(Struct, frozen=True, kw_only=True):
     smtputf8: bool = True
     enhanced_status_codes: bool = True
     size: int | None = 0
+    more: tuple[str, ...] = ()
     ehlo: bool = True  # off: EHLO itself is not known (a server of RFC 821)
 
 

@@ -141,7 +141,7 @@ class SinkSession(Talk):
             "STARTTLS": self._host.tls is not None and not self._connection.tls,
             "AUTH PLAIN LOGIN CRAM-MD5": bool(self._host.users),
         }
-        return [name for name, offered in named.items() if offered]
+        return [*[name for name, offered in named.items() if offered], *has.more]
 
     def _mail(self, rest: bytes) -> None:
         host = self._host

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from postwright.model.address import NULL_PATH, parse_mailbox
-from postwright.model.envelope import Recipient
+from postwright.model.envelope import MailExtras, Recipient
 from postwright.model.message import parse_id
 from postwright.model.outcome import TransactionResult
 from postwright.model.reply import Reply
@@ -41,6 +41,7 @@ def transaction(
     envid: str = "",
     body: str = "7BIT",
     smtputf8: bool = False,
+    extras: MailExtras | None = None,
 ) -> Transaction:
     """What a client would send. `content` is the whole message or, without an empty line in it, its body; `headers` are put before it."""
     octets = content.encode() if isinstance(content, str) else content
@@ -49,7 +50,7 @@ def transaction(
     octets = b"".join([f"{name}: {value}\r\n".encode() for name, value in (headers or {}).items()]) + octets
     reverse_path = parse_mailbox(sender, smtputf8=True) if sender else NULL_PATH
     to = [r if isinstance(r, Recipient) else Recipient(parse_mailbox(r, smtputf8=True)) for r in recipients]
-    return Transaction(reverse_path, to, (octets,), scan(octets), ret, envid, body, smtputf8)
+    return Transaction(reverse_path, to, (octets,), scan(octets), ret, envid, body, smtputf8, extras)
 
 
 def submission(result: TransactionResult) -> Submission:

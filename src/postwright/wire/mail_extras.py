@@ -115,9 +115,11 @@ def gather(values: dict[str, Any]) -> MailExtras | None:
 def words(extras: MailExtras, offered: Collection[str]) -> str:
     """The parameters for a MAIL line, each with a blank before it; without those whose extension is not among the EHLO keywords `offered`.
 
-    HOLDFOR and HOLDUNTIL are never passed on: a message is held once, by whom it was submitted to.
+    HOLDFOR is for who submits: delivery never asks for it, as a message is held once, by whom it was submitted to. HOLDUNTIL is not said.
     """
     line = ""
+    if extras.hold_for is not None and "FUTURERELEASE" in offered:
+        line += f" HOLDFOR={extras.hold_for}"
     if extras.require_tls and "REQUIRETLS" in offered:
         line += " REQUIRETLS"
     if extras.by is not None and "DELIVERBY" in offered:

@@ -37,7 +37,7 @@ LIMITS: tuple[Directive, ...] = (
           ours=True),
     works("max-rcpt-per-message", S, k.COUNT_OR_UNLIMITED, "Recipients taken for one message", "unlimited"),
     protection("too-many-rcpts-fails-message", S, k.BOOL, "Refuse the message, not only the recipients too many", "no"),
-    works("bare-line-ends", S, k.CHOICE("refuse", "repair"), "Bare CR, LF or NUL in a message: refuse it or mend them", "refuse", ours=True),
+    works("bare-line-ends", S, k.CHOICE("refuse", "repair"), "Bare CR, LF, NUL in a message: refuse it or mend them", "refuse", ours=True),
     works("smtp-command-timeout", S, k.TIME, "How long a client may take to send a command", "10m"),
     works("smtp-data-timeout", S, k.TIME, "How long a client may be silent while it sends a message", "10m"),
 )  # fmt: skip

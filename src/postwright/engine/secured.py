@@ -1,0 +1,99 @@
+"""Mail that must have TLS on the whole way (REQUIRETLS, RFC 8689): a session of its own, verified, or none.
+
+The ordinary session of a queue may be in the clear, or with whoever answers; what such a sender wrote must never see it. So a worker that
+meets such a message leaves it to us: each route of its plan is dialled with the certificate checked against the host's name, and the host
+must offer REQUIRETLS in turn. If no host can, the message goes back with 5.7.30. A host that is merely not there is tried again later.
+DNSSEC and MTA-STS, which the RFC wants for the host's name too, are not looked at yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from postwright.engine.hub import Hub
+from postwright.engine.settle import NO_SESSION, Session
+from postwright.model.message import Message
+from postwright.model.outcome import Disposition, Failure, Fault, Judgement, Kind, Stage, TransactionResult
+from postwright.model.route import Plan, TlsLevel
+from postwright.model.work import Lease
+from postwright.net.channel import Channel
+from postwright.policy.trouble import Rules, judge, of_failure
+from postwright.schedule.queue import Queue
+from postwright.wire.client_states import Transaction
+
+STATUS = "5.7.30"
+
+
+def is_verified(channel: Channel) -> bool:
+    """Has this session TLS with a host whose certificate was checked?"""
+    return bool(channel.tls) and channel.options.tls is TlsLevel.VERIFIED
+
+
+def describe(channel: Channel) -> Session:
+    """What records say of a session."""
+    return Session(
+        mta=f"{channel.route.host} ({channel.route.address})",
+        source_ip=channel.local_address,
+        destination_ip=channel.route.address,
+        esmtp=",".join(channel.capabilities.keywords),
+        tls=channel.tls,
+        cipher=channel.cipher,
+        knows_dsn=channel.capabilities.dsn,
+    )
+
+
+async def send(
+    node: Hub,
+    queue: Queue,
+    lease: Lease,
+    message: Message,
+    transaction: Transaction,
+    plan: Plan,
+    rules: Rules,
+) -> None:
+    """One transaction over a verified session, from the dial to `node.apply`. Its connection counts against the queue's limits."""
+    node.scheduler.opening(queue, node.clock.now())
+    session, judgement = NO_SESSION, None
+    failures: list[Failure] = []
+    try:
+        for route in plan.routes:
+            channel = await node.dialer.open(route, replace(plan.options, tls=TlsLevel.VERIFIED))
+            if not isinstance(channel, Channel):
+                failures.append(channel)
+                continue
+            misfit = channel.misfit(transaction)
+            if misfit is not None:
+                failures.append(misfit)
+                channel.close()
+                continue
+            session = describe(channel)
+            result: TransactionResult = await channel.run(transaction)
+            channel.close()
+            judgement = judge(result, rules)
+            break
+    finally:
+        node.scheduler.closed(queue, was_open=False)
+        node.apply(queue, lease, message, judgement or _no_way(failures, len(lease.entry.recipients)), session)
+        node.pump_soon()
+
+
+def _no_way(failures: Sequence[Failure], count: int) -> Judgement:
+    """No host took it: transient while one of them may yet."""
+    hopeful = next((failure for failure in failures if not _lacks_tls(failure)), None)
+    if hopeful is not None or not failures:
+        failure = hopeful or Failure(Stage.CONNECT, None, Fault.LOCAL, "interrupted")
+        found = of_failure(failure)
+        fate = found if found.kind is Kind.TRANSIENT else replace(found, kind=Kind.TRANSIENT, status="4" + found.status[1:])
+    else:
+        last = failures[-1]
+        why = last.reply.text if last.reply is not None else f"{last.fault.value}: {last.detail}"
+        fate = Disposition(Kind.PERMANENT, STATUS, f"x-pmta;the sender requires TLS on the whole way: {why}"[:1000])
+    return Judgement((fate,) * count, keep_session=False)
+
+
+def _lacks_tls(failure: Failure) -> bool:
+    if failure.fault in (Fault.TLS, Fault.NOT_OFFERED):
+        return True
+    return failure.stage is Stage.STARTTLS and failure.reply is not None and failure.reply.permanent
