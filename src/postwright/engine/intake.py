@@ -110,15 +110,15 @@ class Intake:
         """The stores may prove other things than before (a users file was read again): what AUTH offers is decided anew."""
         self.epoch.options.clear()
 
-    def _kinds(self) -> CredentialKinds:
-        """What can be proved at all, in whatever way."""
-        accepted = self.acceptors.available if self.acceptors is not None else frozenset()
-        return replace(
     @property
     def login_secret(self) -> bytes:
         """What is made up for users who do not exist comes out of this."""
         return self.credentials.secret_octets
 
+    def _kinds(self) -> CredentialKinds:
+        """What can be proved at all, in whatever way."""
+        accepted = self.acceptors.available if self.acceptors is not None else frozenset()
+        return replace(
             self.credentials.kinds(),
             tokens=self.tokens is not None and self.tokens.available,
             ntlm="ntlm" in accepted,
