@@ -65,14 +65,15 @@ class ConfiguredUsers:
         """The keys of a user with a readable password. Takes milliseconds: in a thread."""
         known = self.find(user)
         assert known is not None
-        return known.scram.get(hash) or _derive(secret, canonical(user), known.plain, hash)
+        return known.scram.get(hash) or derived(secret, canonical(user), known.plain, hash)
 
 
 def _derive_all(secret: bytes, missing: list[tuple[str, str, str]]) -> Derived:
-    return {key: _derive(secret, *key) for key in missing}
+    return {key: derived(secret, *key) for key in missing}
 
 
-def _derive(secret: bytes, name: str, password: str, hash: str) -> ScramKeys:
+def derived(secret: bytes, name: str, password: str, hash: str) -> ScramKeys:
+    """The keys of a readable password (prepared) and a canonical name: the same at each start. Takes milliseconds: in a thread."""
     return derive_keys(password, steady_salt(secret, name, hash), SCRAM_ITERATIONS, hash)
 
 

@@ -20,9 +20,10 @@ from typing import Any, Protocol, TypeVar
 from cryptography import x509
 
 from postwright.engine import auth_process, login_secret, users_file
-from postwright.engine.configured_users import ConfiguredUsers, public_key
+from postwright.engine.configured_users import ConfiguredUsers, derived, public_key
 from postwright.engine.file_users import FileUsers
 from postwright.engine.known_user import KnownUser
+from postwright.engine.user_lookup import LookupUsers, secret_of
 from postwright.engine.verifier import Verifier
 from postwright.engine.workers import Workers
 from postwright.model.credentials import CredentialKinds, ScramKeys
@@ -30,7 +31,7 @@ from postwright.model.errors import LoginUnavailable
 from postwright.model.saslprep import prepared
 from postwright.net.clock import Clock, Timer
 from postwright.policy import passwords
-from postwright.policy.settings import Settings, UserSettings
+from postwright.policy.settings import Settings, UserLookup, UserSettings
 from postwright.wire.scram import HASHES
 
 LOOK = 2.0  # seconds between two looks at the users files
@@ -45,17 +46,6 @@ class PamHelper(Protocol):
     """Asks PAM elsewhere; see `auth_client.AuthClient`."""
 
     async def check_pam(self, user: str, password: str) -> bool: ...
-
-
-class Directory(Protocol):
-    """A store that has to be asked over the network; see `user_lookup`."""
-
-    def kinds(self) -> CredentialKinds: ...
-
-    async def find(self, user: str, password: str = "") -> KnownUser | None:
-        """Raises LoginUnavailable."""
-
-    def close(self) -> None: ...
 
 
 class Credentials:
@@ -83,7 +73,7 @@ class Credentials:
         self._verifier = Verifier(workers, clock.monotonic)
         self._files = FileUsers(workers, told, changed)
         self._configured = ConfiguredUsers(Settings())
-        self._directory: Directory | None = None
+        self._directory: LookupUsers | None = None
         self._timer: Timer | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -91,12 +81,25 @@ class Credentials:
         """Put settings in force. Raises ValueError (a users file or certificate that cannot be used) and then changes nothing."""
         configured = ConfiguredUsers(settings, self._configured)
         put_files = self._files.apply(settings.general.users_file)
+        directory = self._directory_of(settings.user_lookup)
         put_files()
         self._configured = configured
+        self._directory, directory = directory, self._directory
+        if directory is not None and directory is not self._directory:
+            directory.close()
         configured.derive(self.secret_octets, self._workers)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._clock.call_later(LOOK, self._look) if settings.general.users_file else None
+
+    def _directory_of(self, settings: UserLookup | None) -> LookupUsers | None:
+        """The one that we have, with what it remembers, unless its settings have changed."""
+        if settings is None:
+            return None
+        present = self._directory
+        if present is not None and present.settings == settings and present.secret == secret_of(settings):
+            return present
+        return LookupUsers(settings, self._clock.monotonic, self._told)
 
     def _look(self) -> None:
         self._timer = self._clock.call_later(LOOK, self._look)
@@ -199,7 +202,16 @@ class Credentials:
 
     async def _keys_there(self, user: str, hash: str) -> ScramKeys | None:
         known = await self._there(user)
-        return known.scram.get(hash) if known is not None and not known.disabled else None
+        if known is not None and known.disabled:
+            known = None
+        if known is not None and hash in known.scram:
+            return known.scram[hash]
+        if self._directory is None or not self._directory.kinds().secrets:
+            return None
+        # derived for whoever does not exist as well, and thrown away: it takes milliseconds that could be seen
+        plain = known.plain if known is not None else ""
+        keys = await self._workers.run(partial(derived, self.secret_octets, users_file.canonical(user), plain, hash))
+        return keys if plain else None
 
     # -- judging a password -----------------------------------------------------------------------
 
@@ -236,7 +248,8 @@ class Credentials:
         """Be as late as any refusal is: after a hash if some users have one, after a question to the directory if there is one, and
         after PAM's time if it judges some users. Who does not exist is so like who has mistyped."""
         if not hashed and (self._files.census.passwords or self._directory is not None):
-            await self._verifier.pretend(password, self._files.like(user, self.secret_octets))
+            like = self._directory.like if asked and self._directory is not None else ""
+            await self._verifier.pretend(password, like or self._files.like(user, self.secret_octets))
         if not asked and self._directory is not None:
             try:
                 await self._directory.find(user)
@@ -256,6 +269,8 @@ def check(settings: Settings) -> None:
     """Could a shard use these? Raises ValueError: a users file with a wrong line, a user's certificate, PAM without python-pam."""
     auth_process.check(settings)
     ConfiguredUsers(settings)
+    if settings.user_lookup is not None:
+        secret_of(settings.user_lookup)
     for path in settings.general.users_file:
         users_file.read(Path(path))
 

@@ -213,6 +213,13 @@ def entry(line: bytes) -> UserEntry:
     return UserEntry(_name(word), given.get("password", ""), scram, unquote(given.get("source", "")), "disabled" in given)
 
 
+def read_scram(hash: str, text: str) -> ScramKeys:
+    """Keys as they are written in a line. Raises ValueError."""
+    if not _forms[SCRAM_FIELDS[hash].encode()](text.encode()):
+        raise ValueError(f"{SCRAM_FIELDS[hash]} has not the form that it should")
+    return _scram(text)
+
+
 def _scram(text: str) -> ScramKeys:
     iterations, salt, stored, server = text.split(",")
     return ScramKeys(b64decode(salt), int(iterations), b64decode(stored), b64decode(server))

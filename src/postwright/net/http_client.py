@@ -52,18 +52,23 @@ class HttpClient:
         """A form (application/x-www-form-urlencoded), with HTTP Basic when there is a `user`. Raises HttpFailed."""
         return await self._ask("POST", url, form, {"Authorization": _basic(user, password)} if user else {})
 
+    async def post_json(self, url: str, document: bytes, bearer: str = "") -> HttpAnswer:
+        """A JSON document, with a bearer token when there is one. Raises HttpFailed."""
+        authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        return await self._ask("POST", url, document, {"Content-Type": "application/json", **authorization})
+
     async def close(self) -> None:
         """Close the connections; a request under way fails."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
-    async def _ask(self, method: str, url: str, form: dict[str, str] | None, headers: dict[str, str]) -> HttpAnswer:
+    async def _ask(self, method: str, url: str, data: dict[str, str] | bytes | None, headers: dict[str, str]) -> HttpAnswer:
         import aiohttp
 
         try:
             session = self._open()
-            async with session.request(method, url, data=form, headers=headers, allow_redirects=False) as response:
+            async with session.request(method, url, data=data, headers=headers, allow_redirects=False) as response:
                 body = await response.content.read(MOST + 1)
                 while len(body) <= MOST and not response.content.at_eof():
                     body += await response.content.read(MOST + 1 - len(body))

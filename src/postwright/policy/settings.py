@@ -26,6 +26,8 @@ from postwright.policy.list_settings import (
     SubmissionResult,
     SubmissionRule,
 )
+from postwright.policy.lookup_settings import REPLIES as LOOKUP_REPLIES
+from postwright.policy.lookup_settings import UserLookup
 from postwright.policy.oauth import ALGORITHMS as OAUTH_ALGORITHMS
 from postwright.policy.oauth import OauthProvider
 from postwright.policy.service_settings import (
@@ -72,6 +74,8 @@ __all__ = [
     "SpoolSettings",
     "SubmissionResult",
     "SubmissionRule",
+    "LOOKUP_REPLIES",
+    "UserLookup",
     "VaultSettings",
 ]
 
@@ -341,6 +345,7 @@ class Settings(Struct, frozen=True):
     general: GeneralSettings = GeneralSettings()
     listeners: tuple[ListenerSettings, ...] = ()
     users: dict[str, UserSettings] = {}
+    user_lookup: UserLookup | None = None
     oauth_providers: tuple[OauthProvider, ...] = ()
     sources: tuple[SourceBlock, ...] = ()
     relay_domains: tuple[str, ...] = ()

@@ -45,7 +45,7 @@ def _judge(provider: OauthProvider, block: Block, entries: Iterable[Entry], repo
     for message, hint in _missing(provider):
         report.at(block.text, block.line, f"<oauth-provider {provider.name}>: {message}", hint=hint)
     for entry in entries:
-        if entry.row.name in ("jwks", "introspection-url") and not _private(entry.value):
+        if entry.row.name in ("jwks", "introspection-url") and not private(entry.value):
             hint = "write https://; plain http:// only reaches this machine itself (127.0.0.1, ::1, localhost)"
             report.at(entry.text, entry.line, f"{entry.row.name}: who tells us whom to trust must not be read over plain HTTP", hint=hint)
 
@@ -69,7 +69,7 @@ def _unlike(provider: OauthProvider, others: Iterable[OauthProvider], block: Blo
         report.at(block.text, block.line, f"<oauth-provider {provider.name}>: another provider has the same issuer")
 
 
-def _private(url: str) -> bool:
+def private(url: str) -> bool:
     """Whether what is read from there can be trusted: a file, https, or this machine itself."""
     if not url.lower().startswith("http://"):
         return True

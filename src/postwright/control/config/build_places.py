@@ -32,6 +32,7 @@ _FILES: dict[str, Level] = {
     "tls-certificate": "error",
     "tls-ca-file": "error",
     "ca-file": "error",
+    "secret-file": "error",
     "kerberos-keytab": "error",
     "smtp-client-certificate": "error",
     "smtp-tls-ca-file": "error",

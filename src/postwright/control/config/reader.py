@@ -302,5 +302,5 @@ _GUARDS = frozenset({
 # Blocks that need no name.
 _NAMELESS = frozenset({
     "address-list", "aliases", "bounce-category-patterns", "bounce-processor", "dns", "email-patterns", "feedback-loop-processor",
-    "mx-rollup-list", "pattern-list", "signals", "signals-filter", "sparkpost-analytics", "transmissions-api", "vault",
+    "mx-rollup-list", "pattern-list", "signals", "signals-filter", "sparkpost-analytics", "transmissions-api", "user-lookup", "vault",
 })  # fmt: skip

@@ -1,13 +1,25 @@
-"""Where the users and their passwords are, beside `<smtp-user>`: files of hashes, the system's own (PAM)."""
+"""Where the users and their passwords are, beside `<smtp-user>`: files of hashes, a server asked over HTTP, the system's own (PAM)."""
 
 from __future__ import annotations
 
 from postwright.control.config import kinds as k
-from postwright.control.config.directive import Directive
+from postwright.control.config.directive import Directive, Scope
 from postwright.control.config.directives.rows import G, works
+from postwright.policy.settings import LOOKUP_REPLIES
+
+LOOKUP = Scope.USER_LOOKUP
 
 ROWS: tuple[Directive, ...] = (
     works("users-file", G, k.FILE, "File of users with hashes of their passwords, changed with `postwright user`", repeat=True, ours=True),
     works("pam-service", G, k.NAME, "PAM service (a file in /etc/pam.d) that judges users with authentication-method system", "smtp",
           ours=True),
+    works("url", LOOKUP, k.URL, "Where a user is asked for, by POST (https; http to this machine only)", ours=True),
+    works("secret", LOOKUP, k.SECRET, "Shown there as Authorization: Bearer", ours=True),
+    works("secret-file", LOOKUP, k.FILE, "File that holds the secret", ours=True),
+    works("send-password", LOOKUP, k.BOOL, "Show the password, too, and let that server judge it", "no", ours=True),
+    works("replies-have", LOOKUP, k.CHOICES(*LOOKUP_REPLIES), "What every reply has; AUTH offers what works with it", "hash", ours=True),
+    works("cache-for", LOOKUP, k.TIME, "How long a user is taken for as told", "5m", ours=True),
+    works("negative-cache-for", LOOKUP, k.TIME, "How long a user is taken not to exist", "30s", ours=True),
+    works("request-timeout", LOOKUP, k.WAIT, "How long that server may take; then the login fails for now (454)", "3s", ours=True),
+    works("ca-file", LOOKUP, k.FILE, "Certification authorities that the server is checked against", "(the system's)", ours=True),
 )  # fmt: skip
