@@ -1,4 +1,4 @@
-"""Dialogues of NTLM as a shard holds them: pyspnego's client, passwords that are there, come later or are not; what is handed to the helper.
+"""Dialogues of NTLM in a shard: pyspnego's client, passwords that are there, come later or are not; what is handed to the helper.
 
 Takes about a second.
 """
