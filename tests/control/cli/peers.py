@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import warnings
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -44,6 +45,14 @@ class Authority:
     def ending(self, days: int) -> ssl.SSLContext:
         now = datetime.now(UTC)
         return self.server(not_before=now - timedelta(days=9), not_after=now + timedelta(days=days, hours=1))
+
+    def only_tls_1_1(self) -> ssl.SSLContext:
+        context = self.server()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        return context
 
     def wanting_a_certificate(self) -> ssl.SSLContext:
         """One that takes nobody without a client certificate of this authority. TLS 1.2, where the client hears of it in the handshake."""

@@ -33,6 +33,7 @@ COMMANDS: dict[str, Lazy] = {
     "reload": Lazy("postwright.control.cli.reload", "Have a running relay read its configuration again."),
     "user": Lazy("postwright.control.cli.user", "Add, change, list, remove and try the users who may log in."),
     "spool": Lazy("postwright.control.cli.spool", "List, show, verify, export, import and repair a spool, offline."),
+    "probe": Lazy("postwright.control.cli.probe", "Look at an SMTP server as a client sees it: TLS, logins, latency, DNS."),
     "send": Lazy("postwright.control.cli.send", "Send a test message, and be told what is wrong and what to change."),
     "auth": Lazy("postwright.control.cli.auth", "Encode and decode the Base64 of SMTP logins."),
     "sink": Lazy("postwright.testing.cli_sink", "A scriptable receiver that delivers nothing: for tests and trials."),
