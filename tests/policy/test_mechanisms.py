@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from postwright.control.config.directives.source import MECHANISMS
 from postwright.model.credentials import CredentialKinds
-from postwright.policy.mechanisms import Connection, offered
+from postwright.policy.mechanisms import TLS_AT_BEST, Connection, offered
 from postwright.policy.settings import SourceSettings
 
 PLAIN_TEXTS = CredentialKinds(passwords=True, secrets=True)
@@ -38,6 +42,16 @@ def test_a_source_may_narrow_the_list_and_never_widens_it() -> None:
     source = SourceSettings(auth_mechanisms=("LOGIN", "PLAIN", "NTLM"))
     assert offered(source, TLS, PLAIN_TEXTS) == ("PLAIN", "LOGIN")
     assert offered(source, OPEN, PLAIN_TEXTS) == ()
+
+
+def test_the_reference_has_them_all_in_the_order_of_ehlo() -> None:
+    everything = CredentialKinds(
+        passwords=True, secrets=True, scram=("SHA-1", "SHA-256"), certificates=True, tokens=True, ntlm=True, gssapi=True
+    )
+    names = offered(SourceSettings(), TLS_AT_BEST, everything)
+    reference = Path(__file__).parents[2] / "docs" / "reference" / "authentication.md"
+    assert tuple(re.findall(r"^\| `([A-Z0-9-]+)` \|", reference.read_text(), re.MULTILINE)) == names
+    assert set(names) == set(MECHANISMS)
 
 
 SCRAM = CredentialKinds(passwords=True, scram=("SHA-1", "SHA-256"))
