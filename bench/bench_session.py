@@ -48,6 +48,9 @@ class AcceptAll:
     def options(self) -> ServerOptions:
         return OPTIONS
 
+    def onlooker(self) -> None:
+        return None
+
     def timeouts(self) -> SessionTimeouts:
         return TIMEOUTS
 

@@ -67,6 +67,9 @@ class ScriptedVisit:
     def options(self) -> ServerOptions:
         return self.offered
 
+    def onlooker(self) -> None:
+        return None
+
     def timeouts(self) -> SessionTimeouts:
         return self.wait
 

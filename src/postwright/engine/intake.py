@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 
+import structlog
 from msgspec.structs import replace
 
 from postwright.engine.acceptors import Acceptors
@@ -21,6 +22,7 @@ from postwright.engine.submission import Accepted, Submissions
 from postwright.engine.tickets import Tickets
 from postwright.engine.tokens import Tokens
 from postwright.engine.visitor import Visitor
+from postwright.engine.wishes import offers
 from postwright.model.credentials import CredentialKinds
 from postwright.model.message import IdMaker
 from postwright.net.clock import Clock
@@ -42,6 +44,7 @@ class Intake:
         self.counters = counters
         self.admission = Admission(clock.monotonic)
         self.stopping = False
+        self.log: structlog.stdlib.BoundLogger | None = None  # for what sources want to have logged of their sessions
         self.tickets = Tickets()
         self.tls_troubles: list[str] = []  # certificates that could not be used when this shard began
         self.epoch: Epoch
@@ -92,6 +95,7 @@ class Intake:
                 smtputf8=source.allow_smtputf8,
                 starttls=can_tls,
                 bare=source.bare_line_ends,
+                offers=offers(source, tls, logged_in),
                 auth=auth,
                 auth_by_tls=tuple([name for name in with_tls if name not in auth]),
                 limits=Limits(

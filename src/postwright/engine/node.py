@@ -94,6 +94,7 @@ class Node:
         self.exchange = self.sharing.exchange
         self.delivery = Delivery(self)
         self.intake = Intake(spool, self, clock, self.ids, self.counters)
+        self.intake.log = log
         self.intake.names = resolver
         changed = self.intake.credentials_changed
         self.intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)

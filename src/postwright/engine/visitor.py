@@ -9,22 +9,25 @@ from __future__ import annotations
 import ssl
 from typing import Protocol
 
+import structlog
+
+from postwright.engine import wishes
 from postwright.engine.admission import Admission, patience, with_xclient
 from postwright.engine.certificates import client_name
 from postwright.engine.epoch import Epoch
 from postwright.engine.login import Login, LoginHost
+from postwright.engine.session_log import session_log
 from postwright.engine.submission import Submissions
 from postwright.model.address import Address
-from postwright.model.envelope import Envelope, Recipient
+from postwright.model.envelope import Envelope, MailExtras, Recipient
 from postwright.model.message import Arrival, ContentFacts
 from postwright.model.reply import Reply
 from postwright.net.listener import TOO_FAST
-from postwright.net.visit import Answer, PeerFacts, SessionTimeouts
+from postwright.net.visit import Answer, Onlooker, PeerFacts, SessionTimeouts
 from postwright.policy.settings import ListenerSettings, SourceSettings, UserSettings
 from postwright.wire.events import MailFrom, RcptTo, XClient
 from postwright.wire.options import ServerOptions
 
-MAIL_OK = Reply(250, "2.1.0", ("MAIL ok",))
 RCPT_OK = Reply(250, "2.1.5", ("RCPT ok",))
 DATA_OK = Reply(354, "", ("send message",))
 NO_TLS = Reply(454, "4.7.0", ("TLS is not available",))
@@ -40,6 +43,7 @@ class Host(LoginHost, Protocol):
     epoch: Epoch
     stopping: bool
     admission: Admission
+    log: structlog.stdlib.BoundLogger | None
     submissions: Submissions
 
     def options(
@@ -92,6 +96,9 @@ class Visitor:
         options = self._intake.options(self._epoch, self._source, self._listener, self._peer, bool(self._user))
         return with_xclient(options) if self._xclient else options
 
+    def onlooker(self) -> Onlooker | None:
+        return session_log(self._source, self._intake.log, self._peer)
+
     def timeouts(self) -> SessionTimeouts:
         return self._timeouts
 
@@ -108,7 +115,7 @@ class Visitor:
         return Reply(250, "", (self._epoch.host,))
 
     def capabilities(self, offered: tuple[str, ...]) -> tuple[str, ...]:
-        return offered
+        return wishes.dated(offered, self._intake.submissions.clock.now())
 
     @property
     def login(self) -> Login:
@@ -160,7 +167,16 @@ class Visitor:
             self._intake.counters.traffic.rejected += 1
             return refusal
         self._envelope = Envelope(event.address, [], event.ret, event.envid, event.body, event.smtputf8, event.size)
-        return MAIL_OK
+        return wishes.MAIL_OK if event.extras is None else self._wish(event.extras)
+
+    def _wish(self, extras: MailExtras) -> Reply:
+        """What the client asked of delivery beside."""
+        granted = wishes.granted(extras, self._source, bool(self._user), self._intake.submissions.clock.now())
+        if isinstance(granted, Reply):
+            return granted
+        assert self._envelope is not None
+        self._envelope.wishes = granted
+        return wishes.answered(extras, granted)
 
     def rcpt(self, event: RcptTo) -> Answer:
         envelope = self._envelope

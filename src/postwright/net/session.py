@@ -25,6 +25,7 @@ from postwright.wire.events import Signal
 from postwright.wire.refusals import NO_SUCH_MECHANISM
 from postwright.wire.server import SmtpServer
 from postwright.wire.server_states import State
+from postwright.wire.watched import WatchedServer
 
 OK = Reply(250, "2.0.0", ("ok",))
 RESET = Reply(250, "2.0.0", ("reset",))
@@ -71,6 +72,7 @@ class ServerSession(asyncio.Protocol):
         "_kept",
         "_loop",
         "_message_by",
+        "_onlooker",
         "_over",
         "_paused",
         "_timeouts",
@@ -88,7 +90,8 @@ class ServerSession(asyncio.Protocol):
         self.peer = peer
         self._book = book
         self._loop = loop
-        self._engine = SmtpServer(visit.options())
+        onlooker = self._onlooker = visit.onlooker()
+        self._engine = SmtpServer(visit.options()) if onlooker is None else WatchedServer(visit.options(), onlooker)
         self._timeouts = visit.timeouts()
         self.deadline = book.now + self._timeouts.command
         self._message_by = book.now + self._timeouts.message  # a session that brings nothing until then is over
@@ -155,6 +158,8 @@ class ServerSession(asyncio.Protocol):
         if self._waiting is not None:
             self._waiting.cancel()
         self._auth_over()
+        if self._onlooker is not None:
+            self._onlooker.ended(error)
         try:
             self.visit.closed()
         except Exception as broken:  # the visit is the caller's code, and the loop must go on
@@ -464,6 +469,8 @@ class ServerSession(asyncio.Protocol):
         """The transport is a TLS one now: tell the visit with what."""
         transport = cast(asyncio.Transport, self._transport)
         self.peer = secured(self.peer, transport.get_extra_info("ssl_object"))
+        if self._onlooker is not None:
+            self._onlooker.secured(self.peer.tls, self.peer.cipher)
         self.visit.tls_started(self.peer)
 
 

@@ -21,6 +21,7 @@ from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
 from postwright.wire.events import MailFrom, RcptTo, XClient
 from postwright.wire.options import ServerOptions
+from postwright.wire.watched import Watch
 
 Answer = Reply | asyncio.Future[Reply]
 
@@ -99,6 +100,16 @@ class Login(Protocol):
         then logged in as `user`."""
 
 
+class Onlooker(Watch, Protocol):
+    """Who keeps a log of a session; told what was heard and said (`wire.watched`), of TLS, and of the end."""
+
+    def secured(self, version: str, cipher: str) -> None:
+        """The handshake is done."""
+
+    def ended(self, error: BaseException | None) -> None:
+        """The session is over; ssl.SSLError when a handshake failed."""
+
+
 class Visit(Protocol):
     """One session as the engine sees it. A reply of code 421 (to anything) closes the session after it is sent.
 
@@ -108,6 +119,9 @@ class Visit(Protocol):
 
     def options(self) -> ServerOptions:
         """What is offered now. Asked again after the greeting, each HELO/EHLO, STARTTLS and AUTH: return a shared value."""
+
+    def onlooker(self) -> Onlooker | None:
+        """Who keeps a log of this session, None for nobody. Asked once, at first."""
 
     def timeouts(self) -> SessionTimeouts:
         """How long the session waits for the peer. Asked whenever `options` is."""

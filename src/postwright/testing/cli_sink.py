@@ -16,6 +16,7 @@ import threading
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from postwright.testing import sink_rules
 from postwright.testing.certificate import self_signed
@@ -168,7 +169,8 @@ def _extensions(without: str, binarymime: bool, max_size: int) -> Extensions:
             raise click.UsageError(f"--without {name}: expected one of {', '.join(_SWITCHES)}")
         off[_SWITCHES[name]] = False
     size = None if off.pop("size", True) is False else max_size
-    return Extensions(size=size, binarymime=binarymime, **off)
+    extensions: Extensions = structs.replace(Extensions(size=size, binarymime=binarymime), **off)
+    return extensions
 
 
 def _context(wanted: bool, certificate: str | None, key: str | None) -> ssl.SSLContext | None:

@@ -61,6 +61,10 @@ class LineBuffer:
         self._at = self._seen = at + most
         return data[at : at + most]
 
+    def peek(self) -> bytes:
+        """What is there, untouched; a copy."""
+        return self._data[self._at :]
+
     def __len__(self) -> int:
         return len(self._data) - self._at
 

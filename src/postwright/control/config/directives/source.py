@@ -24,9 +24,9 @@ ACCESS: tuple[Directive, ...] = (
     no_effect("broken-auth-clients", S, k.BOOL, "Offer AUTH= for old clients too", deprecated="nothing",
               reason="clients that want the old AUTH= form have been gone for years"),
     protection("smtp-max-auth-failure-rate", S, k.RATE, "Failed logins after which a client is locked out", "unlimited"),
-    protection("disconnect-on-transient-error", S, k.BOOL, "Close the session instead of answering 4xx", "no"),
-    protection("suppression-lists", S, k.NAME_LIST, "Lists of addresses that are refused"),
-    protection("accept-invalid-recipients", S, k.BOOL, "Accept recipients that are malformed or suppressed, and bounce them", "no"),
+    works("disconnect-on-transient-error", S, k.BOOL, "Hang up instead of answering 4xx", "no"),
+    works("suppression-lists", S, k.NAME_LIST, "Lists of addresses that are refused"),
+    works("accept-invalid-recipients", S, k.BOOL, "Accept recipients that are malformed or suppressed, and bounce them", "no"),
 )  # fmt: skip
 
 LIMITS: tuple[Directive, ...] = (
@@ -36,7 +36,7 @@ LIMITS: tuple[Directive, ...] = (
     works("max-rcpt-domains-per-message", S, k.COUNT_OR_UNLIMITED, "Different domains among the recipients of one message", "unlimited",
           ours=True),
     works("max-rcpt-per-message", S, k.COUNT_OR_UNLIMITED, "Recipients taken for one message", "unlimited"),
-    protection("too-many-rcpts-fails-message", S, k.BOOL, "Refuse the message, not only the recipients too many", "no"),
+    works("too-many-rcpts-fails-message", S, k.BOOL, "Refuse the message, not only the recipients too many", "no"),
     works("bare-line-ends", S, k.CHOICE("refuse", "repair"), "Bare CR, LF, NUL in a message: refuse it or mend them", "refuse", ours=True),
     works("smtp-command-timeout", S, k.TIME, "How long a client may take to send a command", "10m"),
     works("smtp-data-timeout", S, k.TIME, "How long a client may be silent while it sends a message", "10m"),
@@ -50,7 +50,7 @@ OFFERED: tuple[Directive, ...] = (
     works("allow-smtputf8", S, k.BOOL, "Offer SMTPUTF8", "yes"),
     delivery("allow-mailmerge", S, k.BOOL, "Offer XMRG", "no"),
     delivery("always-allow-api-submission", S, k.BOOL, "As allow-mailmerge", "no"),
-    delivery("verp-default", S, k.BOOL, "Make a return path of its own for each recipient (VERP)", "no"),
+    works("verp-default", S, k.BOOL, "Make a return path of its own for each recipient (VERP)", "no"),
 )  # fmt: skip
 
 HEADERS: tuple[Directive, ...] = (
@@ -59,16 +59,16 @@ HEADERS: tuple[Directive, ...] = (
     works("hide-message-source", S, k.BOOL, "Leave the client's name and address out of our Received field", "no"),
     works("add-message-id-header", S, k.BOOL, "Add a Message-ID where there is none", "no"),
     works("add-date-header", S, k.BOOL_OR("override"), "Add a Date where there is none; override: replace it", "no"),
-    delivery("date-header-time", S, k.CHOICE("reception", "delivery"), "Which time the added Date tells", "reception"),
+    works("date-header-time", S, k.CHOICE("reception", "delivery"), "Which time the Date tells that add-date-header adds", "reception"),
     works("remove-header", S, k.LIST, "Header fields removed from a message", clears=True),
-    protection("bcc", S, k.EMAIL, "Send a copy of every message there"),
-    protection("auto-qualify-domain", S, k.BOOL, "Complete domains that have no dot", "yes"),
-    protection("rewrite-list", (S, V, P), k.NAME, "List by which sender addresses are rewritten"),
+    works("bcc", S, k.EMAIL, "Send a copy of every message there"),
+    works("auto-qualify-domain", S, k.BOOL, "Complete addresses without a domain, or with one that has no dot, by domain-suffix", "yes"),
+    works("rewrite-list", (S, V, P), k.NAME, "List by which sender addresses are rewritten"),
 )  # fmt: skip
 
 STREAMS: tuple[Directive, ...] = (
     works("default-virtual-mta", S, k.NAME, "Virtual MTA or pool if nothing else chooses; by-smtp-source-ip: by the address connected to"),
-    protection("pattern-list", S, k.NAME, "List that chooses the virtual MTA and the priority of a message"),
+    works("pattern-list", S, k.NAME, "List that chooses the virtual MTA and the priority of a message"),
     works("process-x-virtual-mta", S, k.BOOL, "The field x-virtual-mta chooses the virtual MTA or pool", "no"),
     works("retain-x-virtual-mta", S, k.BOOL, "Leave that field in the message", "no"),
     delivery("add-x-virtual-mta-header", S, k.BOOL, "Add that field at delivery", "no"),
@@ -77,7 +77,7 @@ STREAMS: tuple[Directive, ...] = (
     works("process-x-job", S, k.BOOL, "The field x-job names the job", "no"),
     works("retain-x-job", S, k.BOOL, "Leave that field in the message", "no"),
     works("jobid-header", S, k.NAME, "Another field that names the job, where x-job does not"),
-    protection("jobid-prefix", S, k.TEXT, "Put before the job's name; {auth}: the user's name"),
+    works("jobid-prefix", S, k.TEXT, "Put before the name of a job that has one; {auth}: the user's name"),
     works("process-x-envid", S, k.BOOL, "The field x-envid is the envelope id; it is removed", "no"),
     works("process-x-schedule", S, k.BOOL, "The field x-schedule says when the message may be sent", "no"),
     works("retain-x-schedule", S, k.BOOL, "Leave that field in the message", "no"),
@@ -101,21 +101,21 @@ CHECKS: tuple[Directive, ...] = (
     no_effect("check-spf-inbound-best-guess", S, k.TEXT, "Guess a policy for domains without SPF", deprecated="nothing",
               reason="a guessed policy was dropped from SPF practice (RFC 7208 has none)"),
     feedback("check-mfrom-inbound", S, k.BOOL, "Check the sender's domain by SPF (once Sender ID)", "no", confirmed=False),
-    protection("check-iprev-inbound", S, k.BOOL, "Check that the client's name and address point at each other", "no"),
-    protection("trace-iprev-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
-    protection("reject-iprev-check-temperror", S, k.BOOL, "Refuse for now when that check cannot be made", "no"),
-    protection("reject-iprev-check-permerror", S, k.BOOL, "Refuse when the names are in error", "no"),
-    protection("reject-iprev-check-fail", S, k.BOOL, "Refuse when they do not point at each other", "no"),
+    works("check-iprev-inbound", S, k.BOOL, "Check that the client's name and address point at each other", "no"),
+    works("trace-iprev-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
+    works("reject-iprev-check-temperror", S, k.BOOL, "Refuse for now when that check cannot be made", "no"),
+    works("reject-iprev-check-permerror", S, k.BOOL, "Refuse when the names are in error", "no"),
+    works("reject-iprev-check-fail", S, k.BOOL, "Refuse when they do not point at each other", "no"),
     feedback("reject-spf-check-temperror", S, k.BOOL, "4xx to MAIL when SPF cannot be checked", "yes"),
     feedback("reject-spf-check-permerror", S, k.BOOL, "5xx to MAIL when the SPF record is in error", "yes"),
     feedback("reject-spf-check-fail", S, k.BOOL, "5xx to MAIL when SPF fails", "yes"),
 )  # fmt: skip
 
 LOG: tuple[Directive, ...] = (
-    protection("log-connections", S, k.BOOL, "Log the begin and end of sessions", "no"),
-    protection("log-commands", S, k.BOOL, "Log commands and replies", "no"),
-    protection("log-data", S, k.BOOL, "Log every octet", "no"),
-    protection("log-tls", S, k.BOOL, "Log TLS handshakes", "no"),
+    works("log-connections", S, k.BOOL, "Log the begin and end of sessions", "no"),
+    works("log-commands", S, k.BOOL, "Log commands (>>>) and replies (<<<); nothing secret", "no"),
+    works("log-data", S, k.BOOL, "Log every octet in hexadecimal and ASCII; nothing secret", "no"),
+    works("log-tls", S, k.BOOL, "Log the outcome of TLS handshakes", "no"),
 )  # fmt: skip
 
 ROWS: tuple[Directive, ...] = ACCESS + LIMITS + OFFERED + HEADERS + STREAMS + REPORTS + CHECKS + LOG
