@@ -115,6 +115,7 @@ def test_a_wrong_password_and_an_unknown_user_go_the_same_way() -> None:
     assert talk(server(), client(), unknown) == Failed("anna")
     assert (len(unknown.salt), unknown.iterations) == (scram.SALT, SCRAM_ITERATIONS)
     assert unknown == scram.made_up_keys(b"k" * 32, "anna", "SHA-256")
+    assert unknown == scram.made_up_keys(b"k" * 32, "ANNA", "SHA-256")
     assert unknown.salt != scram.made_up_keys(b"k" * 32, "otto", "SHA-256").salt
     assert unknown.salt != scram.made_up_keys(b"j" * 32, "anna", "SHA-256").salt
 

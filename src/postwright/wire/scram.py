@@ -38,7 +38,9 @@ def salted_password(password: str, salt: bytes, iterations: int, hash: str) -> b
 
 def made_up_keys(secret: bytes, user: str, hash: str) -> ScramKeys:
     """Keys for a user who is unknown: the same each time, like real ones to look at, and proved by nobody, because no client key is known
-    that hashes to this stored key. `secret` is the server's own (32 octets)."""
+    that hashes to this stored key. `secret` is the server's own (32 octets). Case makes no other user of a name, neither here nor in the
+    stores, or who types it both ways would see the difference."""
+    user = user.lower()
     label = user.encode("utf-8", "surrogatepass") + b"\0" + hash.encode()
     stored, server = _hmac(hash, secret, b"stored\0" + label), _hmac(hash, secret, b"server\0" + label)
     return ScramKeys(steady_salt(secret, user, hash), SCRAM_ITERATIONS, stored, server)
