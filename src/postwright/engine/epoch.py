@@ -12,8 +12,6 @@ from postwright.engine import credentials
 from postwright.engine.addressing import Addressing
 from postwright.engine.tickets import Tickets
 from postwright.engine.tls_server import ServerTls
-from postwright.model.address import Address, parse_mailbox
-from postwright.model.errors import AddressError
 from postwright.model.reply import Reply
 from postwright.policy.access import AccessRules
 from postwright.policy.assign import vmta_of_address
@@ -29,7 +27,7 @@ class Epoch(Struct):
     access: AccessRules
     host: str
     greeting: Reply
-    postmaster: Address | None
+    addressing: Addressing
     tls: ServerTls
     options: dict[tuple[int, bool, bool, bool, bool, bool], ServerOptions] = {}
     _remove: dict[int, frozenset[bytes]] = {}
@@ -58,12 +56,13 @@ def make_epoch(resolved: Resolved, tickets: Tickets | None = None, troubles: lis
     settings = resolved.settings
     general = settings.general
     host = general.host_name[0] if general.host_name else "localhost"
+    access = AccessRules(settings.relay_domains, settings.relay_addresses, general.host_name)
     return Epoch(
         resolved=resolved,
-        access=AccessRules(settings.relay_domains, settings.relay_addresses, general.host_name),
+        access=access,
         host=host,
         greeting=Reply(220, "", (f"{host} (Postwright) ESMTP service ready",)),
-        postmaster=_postmaster(settings),
+        addressing=Addressing(settings, access, host),
         tls=ServerTls(settings, tickets, troubles),
     )
 

@@ -17,13 +17,15 @@ from postwright.engine.admission import Admission, ListenerDoor
 from postwright.engine.counters import Counters
 from postwright.engine.credentials import Credentials
 from postwright.engine.epoch import Epoch, make_epoch
-from postwright.engine.login import Credentials
+from postwright.engine.iprev import Names
+from postwright.engine.spool_room import SpoolRoom, limit_of
 from postwright.engine.submission import Accepted, Submissions
 from postwright.engine.tickets import Tickets
 from postwright.engine.tokens import Tokens
 from postwright.engine.visitor import Visitor
 from postwright.engine.wishes import offers
 from postwright.model.credentials import CredentialKinds
+from postwright.model.envelope import RECIPIENTS_MOST
 from postwright.model.message import IdMaker
 from postwright.net.clock import Clock
 from postwright.net.visit import PeerFacts
@@ -33,8 +35,6 @@ from postwright.policy.settings import ListenerSettings, SourceSettings
 from postwright.store.spool import Spool
 from postwright.wire.options import Limits, ServerOptions
 
-RECIPIENTS_MOST = 100_000  # of one message, even where `max-rcpt-per-message` is unlimited: an envelope lives in memory
-
 
 class Intake:
     """One per shard. `apply` puts settings in force: new sessions see them at once, running ones at their next transaction."""
@@ -43,6 +43,8 @@ class Intake:
         self.submissions = Submissions(spool, accepted, clock, ids, counters)
         self.counters = counters
         self.admission = Admission(clock.monotonic)
+        self.room = SpoolRoom(lambda: spool.recipients)
+        self.names: Names | None = None
         self.stopping = False
         self.log: structlog.stdlib.BoundLogger | None = None  # for what sources want to have logged of their sessions
         self.tickets = Tickets()
@@ -95,12 +97,15 @@ class Intake:
                 smtputf8=source.allow_smtputf8,
                 starttls=can_tls,
                 bare=source.bare_line_ends,
+                unqualified=bool(source.auto_qualify_domain and epoch.settings.general.domain_suffix),
+                bad_recipients=source.accept_invalid_recipients,
+                hang_up=source.disconnect_on_transient_error,
                 offers=offers(source, tls, logged_in),
                 auth=auth,
                 auth_by_tls=tuple([name for name in with_tls if name not in auth]),
                 limits=Limits(
                     message_size=source.max_message_size,
-                    recipients=min(source.max_rcpt_per_message or RECIPIENTS_MOST, RECIPIENTS_MOST),
+                    recipients=_recipients_most(source),
                     hops=source.max_message_hops,
                     mails=source.max_msg_per_session,
                     rcpt_domains=source.max_rcpt_domains_per_message,
@@ -110,14 +115,14 @@ class Intake:
             )
         return found
 
-    def credentials_changed(self) -> None:
-        """The stores may prove other things than before (a users file was read again): what AUTH offers is decided anew."""
-        self.epoch.options.clear()
-
     @property
     def login_secret(self) -> bytes:
         """What is made up for users who do not exist comes out of this."""
         return self.credentials.secret_octets
+
+    def credentials_changed(self) -> None:
+        """The stores may prove other things than before (a users file was read again): what AUTH offers is decided anew."""
+        self.epoch.options.clear()
 
     def _kinds(self) -> CredentialKinds:
         """What can be proved at all, in whatever way."""
@@ -128,3 +133,10 @@ class Intake:
             ntlm="ntlm" in accepted,
             gssapi="gssapi" in accepted,
         )
+
+
+def _recipients_most(source: SourceSettings) -> int:
+    """Recipients above which the session itself refuses more. Where they fail the message, it is the visitor who counts."""
+    if source.too_many_rcpts_fails_message or not source.max_rcpt_per_message:
+        return RECIPIENTS_MOST
+    return min(source.max_rcpt_per_message, RECIPIENTS_MOST)

@@ -54,8 +54,8 @@ def prepare(settings: Settings, state_dir: Path, user: str) -> None:
             _give(folder, target)
     for tree in (state_dir / "spool", state_dir / "run", *(Path(spool.path) for spool in settings.spools)):
         _give_tree(tree, target)  # what an earlier run as root has left
-    for name in ("load.board", "address.board"):
-        _give(state_dir / name, target)
+    for board in state_dir.glob("*.board"):  # what the shards of an earlier run have shared
+        _give(board, target)
     if settings.general.log_file:
         Path(settings.general.log_file).touch(mode=0o640)
         _give(Path(settings.general.log_file), target)

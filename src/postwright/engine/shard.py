@@ -99,7 +99,9 @@ class Shard:
         self.spool = LogSpool(spool_dirs(self.settings, Path(self.start_frame.state_dir)), self.number, sink=self.acct, report=self._report)
         self.node = self._make_node(self.spool)
         if self.start_frame.shards > 1:
-            self.node.intake.admission.rates = RateBoard.open(Path(self.start_frame.state_dir) / "rate.board")
+            state = Path(self.start_frame.state_dir)
+            self.node.intake.admission.rates = RateBoard.open(state / "rate.board")
+            self.node.intake.room.board = LoadBoard.open(state / "recipients.board", self.number, self.start_frame.shards)
         recovered = await self._recover()
         if recovered is None:
             return
@@ -262,6 +264,7 @@ class Shard:
             self.node.counters.tick()
             self.node.look_at_clock()
             self.node.intake.admission.memory.look(self.settings.general.max_memory_usage_percent)
+            self.node.intake.room.tick()
             self.spool.tick()
             if self.tls_watch.tick() and not self._ending:
                 self._open_listeners()

@@ -8,20 +8,23 @@ It never asks who may send: that was decided at MAIL and RCPT.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
-from postwright.content import trace
+from postwright.content import authres, trace
 from postwright.content.transform import Submission, prepare
-from postwright.engine import wishes
+from postwright.engine import streams, wishes
+from postwright.engine.addressing import SourceRules
 from postwright.engine.counters import Counters
 from postwright.engine.epoch import Epoch
+from postwright.engine.outgoing import with_from_rewritten
 from postwright.model.envelope import Envelope
 from postwright.model.errors import SpoolFull
 from postwright.model.message import Arrival, ContentFacts, IdMaker, Message, SpoolRef, format_id
 from postwright.model.reply import Reply
 from postwright.net.clock import Clock
 from postwright.net.visit import Answer
-from postwright.policy.assign import VmtaChoice, choose_vmta
 from postwright.policy.settings import SourceSettings
 from postwright.store.spool import Spool
 
@@ -49,17 +52,29 @@ class Submissions:
         self._turns: dict[str, int] = {}
 
     def take(
-        self, epoch: Epoch, source: SourceSettings, envelope: Envelope, arrival: Arrival, content: bytes, facts: ContentFacts
+        self,
+        epoch: Epoch,
+        source: SourceSettings,
+        envelope: Envelope,
+        arrival: Arrival,
+        content: bytes,
+        facts: ContentFacts,
+        checks: Sequence[authres.Result] = (),
     ) -> Answer:
         """250 2.6.0 with the id once the message is on disk; 550 5.5.0, 451 4.3.0 or 452 4.3.1 when it is not ours."""
         now = self.clock.now()
         message_id = self.ids.next(now)
         text = format_id(message_id)
-        submission = _prepare(epoch, source, envelope, arrival, content, facts, text, now)
-        choice = _choose(epoch, source, submission.vmta_header, arrival.local)
-        if choice.error is not None:
-            self.counters.traffic.rejected += 1
-            return choice.error
+        rules = epoch.addressing.rules(source)
+        sent, header_size = content, facts.header_size
+        if rules.rewriting is not None:
+            sent, facts = with_from_rewritten(content, facts, rules.rewriting)
+        submission = _prepare(epoch, source, envelope, arrival, sent, facts, text, now, checks)
+        stream = self._stream(epoch, rules, envelope, submission.vmta_header, arrival.local, (content, header_size))
+        if isinstance(stream, Reply):
+            return self._refused(stream)
+        if not rules.plain and (refusal := rules.readdress(envelope)) is not None:
+            return self._refused(refusal)
         if submission.envid is not None and not envelope.envid:
             envelope.envid = submission.envid
         if not envelope.ret and source.dsn_return_default != "system":
@@ -70,17 +85,38 @@ class Submissions:
             envelope=envelope,
             facts=submission.facts,
             arrival=arrival,
-            vmta=choice.vmta or self.member(choice.pool, choice.members),
-            pool=choice.pool,
-            job=submission.job or "",
+            vmta=stream.vmta,
+            pool=stream.pool,
+            job=rules.job(submission.job or "", arrival.user) if rules.job_prefix else submission.job or "",
+            priority=stream.priority,
             suppress_dsn=source.suppress_local_dsn,
+            late_date=submission.late_date,
         )
         if envelope.wishes is not None or submission.schedule is not None:
             refusal = wishes.put_into(message, submission.schedule, now)
             if refusal is not None:
-                self.counters.traffic.rejected += 1
-                return refusal
+                return self._refused(refusal)
         return self._commit(message, submission.parts, text)
+
+    def _refused(self, reply: Reply) -> Reply:
+        self.counters.traffic.rejected += 1
+        return reply
+
+    def _stream(
+        self, epoch: Epoch, rules: SourceRules, envelope: Envelope, header: str | None, local: str, content: tuple[bytes, int]
+    ) -> streams.Stream | Reply:
+        """The message's virtual MTA and priority. A pool gives one member to a message, whatever a pattern-list makes of it.
+
+        `content` as the client sent it, and the size of its header section.
+        """
+        if rules.selection is None:
+            return streams.stream_of(epoch, rules.source, header, local, self.member)
+        members: dict[str, str] = {}
+
+        def member(pool: str, of: tuple[str, ...]) -> str:
+            return members[pool] if pool in members else members.setdefault(pool, self.member(pool, of))
+
+        return streams.assign(rules.selection, envelope, *content, partial(streams.stream_of, epoch, rules.source, header, local, member))
 
     def member(self, pool: str, members: tuple[str, ...]) -> str:
         """The pool's next virtual MTA, round robin per shard."""
@@ -116,13 +152,6 @@ class Submissions:
         return reply
 
 
-def _choose(epoch: Epoch, source: SourceSettings, header: str | None, local: str) -> VmtaChoice:
-    settings = epoch.resolved.settings
-    by_ip = {local: epoch.vmta_of(local)} if source.default_virtual_mta == "by-smtp-source-ip" else {}
-    fallback = settings.general.invalid_virtual_mta_fallback
-    return choose_vmta(header, source, settings.vmtas, settings.pools, local, by_ip, fallback)
-
-
 def _prepare(
     epoch: Epoch,
     source: SourceSettings,
@@ -132,6 +161,7 @@ def _prepare(
     facts: ContentFacts,
     text: str,
     now: float,
+    checks: Sequence[authres.Result],
 ) -> Submission:
     host = epoch.host
     received = b""
@@ -155,4 +185,7 @@ def _prepare(
         retain_schedule=source.retain_x_schedule,
         remove=epoch.removed(source) if source.remove_header else frozenset(),
         remove_received=source.remove_received_headers,
+        late_date=source.date_header_time == "delivery",
+        authres=authres.field(host, checks) if checks else b"",
+        authres_id=host,
     )

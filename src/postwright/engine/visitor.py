@@ -15,10 +15,11 @@ from postwright.engine import wishes
 from postwright.engine.admission import Admission, patience, with_xclient
 from postwright.engine.certificates import client_name
 from postwright.engine.epoch import Epoch
+from postwright.engine.iprev import Names, PeerCheck
 from postwright.engine.login import Login, LoginHost
 from postwright.engine.session_log import session_log
+from postwright.engine.spool_room import FULL, SpoolRoom
 from postwright.engine.submission import Submissions
-from postwright.model.address import Address
 from postwright.model.envelope import Envelope, MailExtras, Recipient
 from postwright.model.message import Arrival, ContentFacts
 from postwright.model.reply import Reply
@@ -29,6 +30,8 @@ from postwright.wire.events import MailFrom, RcptTo, XClient
 from postwright.wire.options import ServerOptions
 
 RCPT_OK = Reply(250, "2.1.5", ("RCPT ok",))
+VOID = Reply(554, "5.5.3", ("the message has too many recipients",))
+TOO_MANY = Reply(550, "5.5.3", ("too many recipients, the message will be refused",))
 DATA_OK = Reply(354, "", ("send message",))
 NO_TLS = Reply(454, "4.7.0", ("TLS is not available",))
 STOPPING = Reply(421, "4.3.2", ("service is stopping, try again later",))
@@ -44,6 +47,8 @@ class Host(LoginHost, Protocol):
     stopping: bool
     admission: Admission
     log: structlog.stdlib.BoundLogger | None
+    names: Names | None
+    room: SpoolRoom
     submissions: Submissions
 
     def options(
@@ -56,6 +61,7 @@ class Visitor:
 
     __slots__ = (
         "_arrival",
+        "_check",
         "_envelope",
         "_epoch",
         "_intake",
@@ -63,10 +69,12 @@ class Visitor:
         "_name",
         "_peer",
         "_protocol",
+        "_rules",
         "_source",
         "_timeouts",
         "_user",
         "_user_source",
+        "_void",
         "_xclient",
     )
 
@@ -80,6 +88,8 @@ class Visitor:
         self._protocol = "SMTP"
         self._envelope: Envelope | None = None
         self._arrival: Arrival | None = None
+        self._check: PeerCheck | None = None
+        self._void = False  # the message has too many recipients and will be refused
         self._refresh()
         self._xclient = self._source.allow_xclient  # by where it comes from, and not by where it says that it does
 
@@ -87,7 +97,11 @@ class Visitor:
         """Look up anew what holds for this session (at start, after login, after a reload)."""
         epoch = self._epoch = self._intake.epoch
         source = self._source = epoch.resolved.source(self._peer.peer, self._listener.source, self._user, self._user_source)
+        self._rules = epoch.addressing.rules(source)
         self._timeouts = patience(source)
+        names = self._intake.names
+        if source.check_iprev_inbound and names is not None and (self._check is None or self._check.peer != self._peer.peer):
+            self._check = PeerCheck(names, self._peer.peer)
         self._arrival = None
 
     # -- the session's questions -------------------------------------------------
@@ -156,6 +170,13 @@ class Visitor:
             return STOPPING
         if self._epoch is not self._intake.epoch:
             self._refresh()
+        if self._check is not None and self._source.check_iprev_inbound:
+            return self._check.before(self._source, lambda: self._begin(event))
+        return self._begin(event)
+
+    def _begin(self, event: MailFrom) -> Reply:
+        if self._intake.room.full:
+            return FULL
         admission = self._intake.admission
         if self._intake.submissions.held > CONTENT_IN_MEMORY or admission.memory.exhausted:
             return MEMORY
@@ -166,7 +187,8 @@ class Visitor:
         if refusal is not None:
             self._intake.counters.traffic.rejected += 1
             return refusal
-        self._envelope = Envelope(event.address, [], event.ret, event.envid, event.body, event.smtputf8, event.size)
+        self._void = False
+        self._envelope = Envelope(self._rules.sender(event.address), [], event.ret, event.envid, event.body, event.smtputf8, event.size)
         return wishes.MAIL_OK if event.extras is None else self._wish(event.extras)
 
     def _wish(self, extras: MailExtras) -> Reply:
@@ -181,35 +203,40 @@ class Visitor:
     def rcpt(self, event: RcptTo) -> Answer:
         envelope = self._envelope
         assert envelope is not None  # the wire engine lets no RCPT through without MAIL
-        address = event.address
         source = self._source
         if source.max_rcpt_rate_in is not None and (hurried := self._intake.admission.recipient(source, self._peer.peer)) is not None:
             return hurried
-        refusal = self._epoch.access.on_rcpt(address, self._source, bool(self._user))
-        if refusal is not None:
+        recipient = self._rules.recipient(event, bool(self._user))
+        most = self._rules.most
+        if most is not None and len(envelope.recipients) >= most and isinstance(recipient, Recipient):
+            self._void = True
+            recipient = TOO_MANY
+        if isinstance(recipient, Reply):
             self._intake.counters.traffic.rejected += 1
-            return refusal
-        if self._epoch.postmaster is not None and _for_postmaster(address) and self._epoch.access.is_ours(address):
-            address = self._epoch.postmaster
-        elif not address.domain:
-            address = Address(f"{address.text}@{self._epoch.host}", self._epoch.host.lower())
-        envelope.recipients.append(Recipient(address, event.notify, event.orcpt))
+            return recipient
+        envelope.recipients.append(recipient)
         return RCPT_OK
 
     def data(self) -> Answer:
-        return DATA_OK
+        return VOID if self._void else DATA_OK
 
     def reset(self) -> None:
         self._envelope = None
 
     def closed(self) -> None:
         self._envelope = None
+        if self._check is not None:
+            self._check.close()
 
     def content(self, content: bytes, facts: ContentFacts) -> Answer:
         envelope, self._envelope = self._envelope, None
         assert envelope is not None
+        if self._void:  # BDAT asks for no 354
+            return VOID
         arrival = self._arrival or self._arrive()
-        return self._intake.submissions.take(self._epoch, self._source, envelope, arrival, content, facts)
+        source = self._source
+        checks = (self._check.result(source.trace_iprev_check),) if self._check is not None and source.check_iprev_inbound else ()
+        return self._intake.submissions.take(self._epoch, source, envelope, arrival, content, facts, checks)
 
     def _arrive(self) -> Arrival:
         peer = self._peer
@@ -221,7 +248,3 @@ class Visitor:
             client_name(peer.certificate) if peer.certificate else "",
         )  # fmt: skip
         return arrival
-
-
-def _for_postmaster(address: Address) -> bool:
-    return address.local.lower() in ("postmaster", "abuse")

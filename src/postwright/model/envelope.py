@@ -8,6 +8,9 @@ from msgspec import Struct
 
 from postwright.model.address import Address
 
+RECIPIENTS_MOST = 100_000
+"""Of one message, even where `max-rcpt-per-message` is unlimited: an envelope lives in memory."""
+
 
 class Notify(IntFlag):
     """NOTIFY= of RFC 3461 section 4.1; ABSENT means that the client said nothing (treated as FAILURE)."""

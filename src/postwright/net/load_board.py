@@ -1,9 +1,10 @@
-"""How many sessions each process of the relay has, in a page of memory that they share: for fair accepting, and for nothing else.
+"""A figure of each process of the relay, in a page of memory that they share: how many sessions it has, for fair accepting; on another
+board, how many recipients wait in its spool.
 
 Several processes accept on one socket, and the kernel wakes them all; the quickest is mostly the same one, so that of twenty lasting
 connections it takes twenty (measured: 20 to 0). A process that is ahead of the others lets them go first.
 
-Figures may be stale or lost (a process died): whoever reads them must only ever hesitate because of them, never refuse.
+Figures may be stale or lost (a process died): whoever reads those of sessions must only ever hesitate because of them, never refuse.
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ class LoadBoard:
             return False
         counts, own = self._counts, self._slot
         return any(counts[slot] < most for slot in range(self._slots) if slot != own)
+
+    def of_others(self) -> int:
+        """The sum of the figures of all other processes that have not taken theirs off."""
+        counts, own = self._counts, self._slot
+        return sum([counts[slot] for slot in range(self._slots) if slot != own and counts[slot] != _NOBODY])
 
     def close(self) -> None:
         """Take our figure off the board."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import G, P, V, delivery, feedback, no_effect, protection, steering, works
+from postwright.control.config.directives.rows import G, P, V, delivery, feedback, no_effect, steering, works
 
 _PROCESSORS = (Scope.BOUNCE_PROCESSOR, Scope.FEEDBACK_LOOP)
 _VENDOR = "mail and its fate are not reported to the vendor's analytics service"
@@ -24,10 +24,10 @@ BLOCKS: tuple[Directive, ...] = (
     works("spool", G, k.DIRECTORY, "A folder in which accepted mail is kept"),
     works("acct-file", G, k.TEXT, "A file (or |program: not yet) that gets accounting records"),
     works("source-group", G, k.NAME, "Inbound slots that sources share"),
-    protection("pattern-list", (G, Scope.PATTERN_LIST), k.TEXT, "Chooses virtual MTA and priority; below a pattern: without a name"),
-    protection("rewrite-list", G, k.NAME, "Rewrites senders"),
-    protection("aliases", G, k.TEXT, "Many alias lines in one block"),
-    feedback("address-list", (G, *_PROCESSORS), k.TEXT, "Addresses: for suppression-lists by name, or those that a processor looks at"),
+    works("pattern-list", (G, Scope.PATTERN_LIST), k.TEXT, "Chooses virtual MTA and priority; below a pattern: without a name"),
+    works("rewrite-list", G, k.NAME, "Rewrites senders"),
+    works("aliases", G, k.TEXT, "Many alias lines in one block"),
+    works("address-list", (G, *_PROCESSORS), k.TEXT, "Addresses: for suppression-lists by name, or those that a processor looks at"),
     delivery("smtp-pattern-list", G, k.NAME, "What replies of receivers mean for a queue"),
     delivery("mx-rollup-list", G, k.TEXT, "Domains with the same MX share one queue"),
     delivery("dns", G, k.TEXT, "Domains looked up before they are wanted"),

@@ -9,13 +9,13 @@ from postwright.control.config.directives.rows import D, G, P, S, V, delivery, f
 NAMES: tuple[Directive, ...] = (
     works("host-name", (G, V), k.HOST_NAME, "Name of this relay; the first greets and says EHLO, each also takes mail for itself",
           "(the system's host name)", repeat=True),
-    works("postmaster", G, k.EMAIL, "Who gets mail for postmaster@ and abuse@ this relay (the first, for now)", repeat=True),
-    protection("domain-suffix", G, k.HOST_NAME, "Domain appended to addresses that have none"),
+    works("postmaster", G, k.EMAIL, "Who gets mail for postmaster@ and abuse@ this relay (each of them)", repeat=True),
+    works("domain-suffix", G, k.HOST_NAME, "Domain appended to addresses that have none, or one without a dot (see auto-qualify-domain)"),
     no_effect("host-id", G, k.COUNT, "Number of this node, mixed into generated Message-IDs", "0",
               reason="a Message-ID carries the host name, so those of two nodes never meet"),
     works("domain-macro", G, k.MACRO, "A list of words that $NAME stands for in domain patterns", setting="macros", repeat=True),
     works("include", (G, S, D, V, Scope.SMTP_PATTERN_LIST), k.FILE_OR_GLOB, "Reads files here, in sorted order (no URLs)", repeat=True),
-    protection("alias", (G, Scope.ALIASES), k.ALIAS, "Sends mail for one address on to others", repeat=True),
+    works("alias", (G, Scope.ALIASES), k.ALIAS, "Sends mail for one address on to others", repeat=True),
 )  # fmt: skip
 
 PROCESS: tuple[Directive, ...] = (
@@ -56,7 +56,7 @@ RELAYING: tuple[Directive, ...] = (
           setting="relay_domains", repeat=True),
     works("relay-address", G, k.RELAY_ADDRESS, "Address, or /regex/ of addresses, that mail is taken for from anybody",
           setting="relay_addresses", repeat=True),
-    protection("relay-debug", G, k.BOOL, "Answer 4xx where relaying is denied, so that nothing is lost while trying", "no"),
+    works("relay-debug", G, k.BOOL, "Answer 4xx where relaying is denied, so that nothing is lost while trying", "no"),
     works("allow-open-relay", G, k.BOOL, "Load even if everybody may relay to everywhere through this relay", "no", ours=True),
 )  # fmt: skip
 
@@ -88,7 +88,8 @@ REPORTS: tuple[Directive, ...] = (
 
 SPOOLING: tuple[Directive, ...] = (
     works("spool", G, k.DIRECTORY, "A spool folder, the old way on one line", setting="spools", repeat=True, deprecated="<spool DIR>"),
-    protection("spool-max-recipients", G, k.COUNT_OR_AUTO, "Recipients in the queues above which MAIL is answered 4xx", "auto"),
+    works("spool-max-recipients", G, k.COUNT_OR_AUTO,
+          "Recipients in the queues above which MAIL is answered 452; auto: what half of the memory can bear", "auto"),
     no_effect("spool-delete-corrupted", G, k.BOOL, "Delete damaged files of the spool", "no",
               reason="what is damaged is set aside in quarantine/ and never deleted"),
     works("spool-min-free-space", G, k.SIZE_MB, "Room kept free in every spool folder, in MB", "0", deprecated="min-free-space in <spool>"),

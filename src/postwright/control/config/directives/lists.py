@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import delivery, feedback, protection
+from postwright.control.config.directives.rows import delivery, feedback, works
 
 PROCESSORS = (Scope.BOUNCE_PROCESSOR, Scope.FEEDBACK_LOOP)
 
 PATTERNS: tuple[Directive, ...] = (
-    protection("header", Scope.PATTERN_LIST, k.HEADER_RULE, "Messages with such a header field go as the result says", repeat=True),
-    protection("mail-from", Scope.PATTERN_LIST, k.MAIL_FROM_RULE, "Messages from such a sender go as the result says", repeat=True),
-    protection("mail-from", Scope.REWRITE_LIST, k.REWRITE_MAIL_FROM, "Rewrites the sender of the envelope", repeat=True),
-    protection("rcpt-to", Scope.PATTERN_LIST, k.RCPT_TO_RULE, "Messages to such a recipient go as the result says", repeat=True),
-    protection("*", Scope.PATTERN_LIST, k.CATCH_ALL_RULE, "In a list below a pattern: where nothing else fits", setting="catch_all"),
+    works("header", Scope.PATTERN_LIST, k.HEADER_RULE, "Messages with such a header field go as the result says", repeat=True),
+    works("mail-from", Scope.PATTERN_LIST, k.MAIL_FROM_RULE, "Messages from such a sender go as the result says", repeat=True),
+    works("mail-from", Scope.REWRITE_LIST, k.REWRITE_MAIL_FROM, "Rewrites the sender of the envelope", repeat=True),
+    works("rcpt-to", Scope.PATTERN_LIST, k.RCPT_TO_RULE, "Messages to such a recipient go as the result says", repeat=True),
+    works("*", Scope.PATTERN_LIST, k.CATCH_ALL_RULE, "In a list below a pattern: where nothing else fits", setting="catch_all"),
     delivery("reply", Scope.SMTP_PATTERN_LIST, k.REPLY_RULE, "What such a reply of a receiver does to the queue", repeat=True),
-    protection("from-domain", Scope.REWRITE_LIST, k.REWRITE_FROM_DOMAIN, "Rewrites the domain of the From field", repeat=True),
+    works("from-domain", Scope.REWRITE_LIST, k.REWRITE_FROM_DOMAIN, "Rewrites the domain of the From field", repeat=True),
     delivery("mx", Scope.MX_ROLLUP_LIST, k.ROLLUP_RULE, "Domains with such an MX share one queue", repeat=True),
 )  # fmt: skip
 
 ADDRESSES: tuple[Directive, ...] = (
-    feedback("address", Scope.ADDRESS_LIST, k.ADDRESS_OR_REGEX, "An address, a local part, or /regex/", repeat=True),
-    feedback("address-file", Scope.ADDRESS_LIST, k.FILE, "File with an address or local part on each line", repeat=True),
-    feedback("domain", Scope.ADDRESS_LIST, k.DOMAIN_PATTERN, "A domain whose addresses all count", repeat=True),
+    works("address", Scope.ADDRESS_LIST, k.ADDRESS_OR_REGEX, "An address, a local part, or /regex/", repeat=True),
+    works("address-file", Scope.ADDRESS_LIST, k.FILE, "File with an address or local part on each line", repeat=True),
+    works("domain", Scope.ADDRESS_LIST, k.DOMAIN_PATTERN, "A domain whose addresses all count", repeat=True),
 )  # fmt: skip
 
 PROCESSING: tuple[Directive, ...] = (
