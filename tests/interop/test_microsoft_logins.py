@@ -76,7 +76,7 @@ RULES = """
     password "correct horse"
 </smtp-user>
 <smtp-user alice>
-    password "not hers at the KDC"
+    authentication-method elsewhere
 </smtp-user>
 <domain *>
     smtp-hosts [127.0.0.1]:{receiver}

@@ -44,7 +44,7 @@ class Cloud(Alone):
     record-fields r *, rcvSmtpUser
 </acct-file>
 <smtp-user alice@corp.example>
-    password "of no use here"
+    authentication-method elsewhere
 </smtp-user>
 <domain *>
     smtp-hosts [127.0.0.1]:{receiver.port}
@@ -127,5 +127,5 @@ async def test_a_reload_lets_unknown_users_in_by_a_source_of_their_own_and_then_
     cloud.write_config(cloud.rules)
     assert (await cloud.command("reload"))[0] == 0
     async with client(cloud.port) as session:
-        assert "OAUTHBEARER" not in session.capabilities["AUTH"].split()
-        assert (await session.command(f"AUTH OAUTHBEARER {bearer('', cloud.issuer.token())}")).code == 504
+        assert "AUTH" not in session.capabilities, "nobody has another way to log in"
+        assert (await session.command(f"AUTH OAUTHBEARER {bearer('', cloud.issuer.token())}")).code in (502, 503, 504)

@@ -266,7 +266,7 @@ def CHOICE(*words: str) -> Kind:
 @lru_cache
 def CHOICES(*words: str) -> Kind:
     """A list of some of `words`."""
-    return Kind("WORD[,WORD...]", f"a list of some of {', '.join(words)}", _each(CHOICE(*words).parse))
+    return Kind("WORD[,WORD...]", f"one of {', '.join(words)}, or several of them", _each(CHOICE(*words).parse))
 
 
 @lru_cache

@@ -65,8 +65,8 @@ TLS: tuple[Directive, ...] = (
 
 USERS: tuple[Directive, ...] = (
     works("password", USER, k.SECRET, "The user's password"),
-    works("authentication-method", USER, k.CHOICE("password", "system", "certificate"),
-          "How the user logs in: by this password, by one that PAM judges (pam-service), or by tls-certificate", "password"),
+    works("authentication-method", USER, k.CHOICE("password", "system", "certificate", "elsewhere"),
+          "How the user logs in: this password, PAM, tls-certificate; elsewhere (ours): OAuth token or Kerberos only", "password"),
 )  # fmt: skip
 
 DUMMY: tuple[Directive, ...] = (
