@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -120,6 +121,22 @@ def test_names_have_one_form_and_passwords_come_as_typed() -> None:
     login = Login()
     login.start("I\xadX".encode())
     assert login.respond("\u2168".encode()) == CheckPassword("IX", "\u2168")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_answer_that_was_not_asked_for_proves_nobody(name: str) -> None:
+    answers: list[Callable[[sasl.Mechanism], sasl.Step]] = [
+        lambda mechanism: mechanism.secret("secret"),
+        lambda mechanism: mechanism.keys(KEYS),
+    ]
+    if name not in ("NTLM", "GSSAPI", "GSS-SPNEGO"):  # whose acceptor's word is all there is
+        answers.append(lambda mechanism: mechanism.exchanged(Exchanged(user="anna", done=True, ok=True)))
+    for answer in answers:
+        mechanism = sasl.create(name, CONTEXT)
+        assert mechanism is not None
+        mechanism.start(None)
+        assert isinstance(answer(mechanism), Failed)
+    assert b"bearer" in mechanism.refused("x", "") or mechanism.refused("x", "") == b""
 
 
 def as_wanted(mechanism: sasl.Mechanism, step: sasl.Step) -> sasl.Step:
