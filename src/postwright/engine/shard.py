@@ -360,6 +360,7 @@ async def serve(control: socket.socket, fds: socket.socket) -> None:
     if start.version != f.VERSION:
         raise SystemExit(f"the supervisor speaks version {start.version} of the bus, this shard {f.VERSION}")
     privileges.drop(pickle.loads(start.settings), start.user)
+    heap.large_blocks_apart()
     shard = Shard(start, link, fds)
     loop.set_exception_handler(lambda _, context: _unexpected(shard, context))
     for frame in early:

@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from postwright.net import openssl
+from postwright.net.tls_record import RecordObject
 
 END_POINT: Final = "tls-server-end-point"
 EXPORTER: Final = "tls-exporter"
@@ -40,6 +41,7 @@ class ServerContext(ssl.SSLContext):
     and with SNI only the context in use at the end does. One certificate to a context, or `end_point` stays b""."""
 
     end_point: bytes = b""
+    sslobject_class = RecordObject  # here, since every server of ours has a context of this sort
 
 
 def end_point(certificate: bytes) -> bytes:

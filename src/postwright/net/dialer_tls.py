@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 
 from postwright.model.route import Route, TlsLevel
+from postwright.net.tls_record import RecordObject
 
 
 class TlsContexts:
@@ -28,6 +29,7 @@ class TlsContexts:
 
     def _make(self, verify: bool) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self._ca_file or None)
+        context.sslobject_class = RecordObject
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if not verify:
             context.check_hostname = False
