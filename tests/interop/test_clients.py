@@ -237,7 +237,7 @@ async def test_versions_of_tls(case: Case, needs: Needs, version: str, works: bo
     options = ["-starttls", "smtp", "-crlf", "-quiet", f"-{version}", "-cipher", "DEFAULT@SECLEVEL=0"]
     command = [needs("openssl"), "s_client", "-connect", f"127.0.0.1:{case.port}", *options]
     done = await run(*command, stdin=b"EHLO client.example\nQUIT\n", check=False)
-    assert (b"250-AUTH CRAM-MD5 PLAIN LOGIN" in done.stdout) is works, done.stdout
+    assert (re.search(rb"250-AUTH .*CRAM-MD5 PLAIN LOGIN", done.stdout) is not None) is works, done.stdout
 
 
 @pytest.mark.needs("swaks")

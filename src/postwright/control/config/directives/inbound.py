@@ -11,7 +11,7 @@ API = Scope.TRANSMISSIONS_API_LISTENER
 USER = Scope.USER
 
 _SSL3 = "SSL 3 is broken (RFC 7568) and no TLS library has it any more"
-_DH = "a Diffie-Hellman group is chosen by OpenSSL to fit the certificate; the 1024 bits of old are no more allowed"
+_DH = "key exchange is by elliptic curves; finite-field Diffie-Hellman is offered to nobody (CVE-2002-20001)"
 _SINK = "trials want `postwright sink`, a receiver of its own; or <domain> with type discard"
 
 LISTENERS: tuple[Directive, ...] = (
