@@ -6,6 +6,7 @@ Time is a fake clock's where it decides. Takes about two seconds, most of it for
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -273,6 +274,15 @@ async def test_keys_in_a_file_that_changes(bench: Bench, tmp_path: Path) -> None
     assert (await bench.check(bench.issuer.token(STRANGER))).user == ALICE
     file.write_text("{ half a file")
     assert (await bench.check(bench.issuer.token(STRANGER))).user == ALICE, "a broken file changes nothing"
+
+
+@pytest.mark.parametrize("bits", [512, 1024, 2047, 8193])
+async def test_rsa_keys_of_a_size_that_is_not_to_be_trusted(bench: Bench, tmp_path: Path, bits: int) -> None:
+    modulus = base64.urlsafe_b64encode(((1 << bits - 1) + 1).to_bytes((bits + 7) // 8)).decode().rstrip("=")
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps({"keys": [{"kty": "RSA", "n": modulus, "e": "AQAB", "kid": "first"}]}))
+    bench.use(structs.replace(bench.provider, jwks=str(file)))
+    assert (await bench.check(bench.issuer.token())).temporary, "no key of use"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"keys": {}}', '{"keys": []}', '{"keys": [{"kty": "oct", "k": "AAAA"}]}', "\xff"])

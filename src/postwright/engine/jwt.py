@@ -1,6 +1,6 @@
 """JSON Web Tokens: what one claims to be, and whether a key has signed it. The one place that knows joserfc (extra `[oauth]`).
 
-The library is imported when keys are first read, so a relay without providers does not need it. Keys are public ones only: a symmetric key
+The library is imported by `prepare`, so a relay without providers does not need it. Keys are public ones only: a symmetric key
 in a published set is left out, so no token can be checked with it (RFC 8725 section 2.1). What a token says before its signature holds
 decides nothing but which key to try. A check takes 30 us (RS256) to 80 us (ES256): it is made on the loop.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LONGEST = 16 * 1024  # characters of a token; RFC 7628 sets none, and the longest line of a client is not much longer
 KEYS_MOST = 64  # of one provider
+RSA_BITS = range(2048, 8193)  # RFC 7518 section 3.3 wants 2048 at least; beyond 8192 a check takes long
 # What a key of a type may be asked to check (RFC 7518 section 3.1, RFC 8037): never an algorithm of another family.
 _FAMILIES = {"RSA": ("RS", "PS"), "EC": ("ES",), "OKP": ("Ed",)}
 
@@ -88,11 +89,19 @@ def verify(token: str, key: PublicKey, algorithm: str) -> dict[str, Any] | None:
         return None
 
 
+def prepare() -> None:
+    """Import the library (0.1 s), where settings are put in force and not at somebody's login."""
+    import joserfc.jwk
+    import joserfc.jwt  # noqa: F401
+
+
 def _public_key(data: object) -> PublicKey | None:
     if not isinstance(data, dict):
         return None
     family = _FAMILIES.get(_text(data.get("kty")))
     if family is None or _text(data.get("use")) not in ("", "sig"):
+        return None
+    if data.get("kty") == "RSA" and _bits(data.get("n")) not in RSA_BITS:
         return None
     key = _imported(data)
     return None if key is None else PublicKey(_text(data.get("kid")), family, _text(data.get("alg")), key)
@@ -112,11 +121,24 @@ def _imported(data: dict[str, Any]) -> Key | None:
     return key
 
 
-def _json(part: str) -> dict[str, Any] | None:
+def _bits(number: object) -> int:
+    octets = _decoded(_text(number)[:4096])
+    return int.from_bytes(octets).bit_length() if octets is not None else 0
+
+
+def _decoded(part: str) -> bytes | None:
+    """Base64 as JOSE writes it (RFC 7515 section 2)."""
     try:
-        octets = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
-        return msgspec.json.decode(octets, type=dict[str, Any])
-    except (binascii.Error, msgspec.DecodeError, ValueError, RecursionError):
+        return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _json(part: str) -> dict[str, Any] | None:
+    octets = _decoded(part)
+    try:
+        return msgspec.json.decode(octets, type=dict[str, Any]) if octets is not None else None
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 

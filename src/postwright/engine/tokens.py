@@ -46,6 +46,7 @@ class _Provider:
         self._client = HttpClient(settings.request_timeout, settings.ca_file)
         self._keys: KeySource | None = None
         if settings.jwks:
+            jwt.prepare()
             is_url = settings.jwks.lower().startswith(("http://", "https://"))
             self._keys = KeyUrl(settings, self._client, clock, log) if is_url else KeyFile(settings.jwks, log)
         self._introspection = Introspection(settings, self._client, clock, log) if settings.introspection_url else None

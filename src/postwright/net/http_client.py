@@ -1,6 +1,6 @@
 """Short questions to an HTTP server: one answer of bounded size within a bounded time, or a reason why not.
 
-A thin layer on aiohttp's client, which is imported with the first request, since it costs a start 0.15 s. Redirections are not followed
+A thin layer on aiohttp's client, which is imported when a client is made, since it costs a start 0.2 s. Redirections are not followed
 (a key or a verdict is read where the operator said, nowhere else), proxies of the environment and cookies are not used, and what was sent
 is in no message. Every failure is an `HttpFailed` with a text for our log.
 """
@@ -40,6 +40,8 @@ class HttpClient:
     """Connections to one server, kept for the next question. `timeout` seconds for everything together; `ca_file` PEM, "" the system's."""
 
     def __init__(self, timeout: float, ca_file: str = "") -> None:
+        import aiohttp  # noqa: F401  # here and not at somebody's login
+
         self._timeout = timeout
         self._ca_file = ca_file
         self._session: aiohttp.ClientSession | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from postwright.control.config import checks, tls_checks
+from postwright.control.config import checks, login_checks, tls_checks
 from postwright.control.config.build import Builder
 from postwright.control.config.build_places import Places
 from postwright.control.config.directive import Scope, State
@@ -85,6 +85,7 @@ def _load(report: Report, files: Files, sources: list[Included], places: Places,
     builder = Builder(report, places, items)
     settings = checks.check(builder.build(), builder, items, report)
     tls_checks.check(items, settings, report, time.time())
+    login_checks.check(items, report)
     _tell_states(reader, report)
     if not settings.general.log_file:
         report.add(Problem("warning", name, 0, 0, "no log-file: the log goes to standard error"))
