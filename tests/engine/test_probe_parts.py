@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from postwright.engine.ehlo_words import meaning, octets
-from postwright.engine.probe import parse_target
 from postwright.engine.probe_report import FINE, TROUBLED, UNREACHABLE, ProbeReport
 from postwright.engine.probe_session import relay_recipients
+from postwright.engine.targets import parse_target
 
 TARGETS = {
     "mx.example": ("mx.example", 0),

@@ -16,8 +16,6 @@ from postwright.engine import probe_dns
 from postwright.engine.probe_report import AddressLine, ProbeReport
 from postwright.engine.probe_session import Session, SessionOrder, relay_recipients
 from postwright.engine.trial_advice import Seen, advise, diagnose
-from postwright.model.address import canonical_domain
-from postwright.model.errors import AddressError
 from postwright.model.outcome import Failure, Fault, Stage
 from postwright.net.dns_ask import Asker
 from postwright.net.talk import Broken, connect
@@ -26,7 +24,8 @@ PORTS = {"immediate": 465}
 
 
 class ProbeOrder(Struct, frozen=True):
-    """`port` 0: by the rest; `mx_port` 0: 25, where MX hosts are. `as_host`: HOST is a server, whatever MX records the name has. `name_servers` as `dns_ask.Asker` wants them.
+    """`port` as HOST names it, else 0, and then `mx_port` counts, or the usual one. `as_host`: HOST is a server, whatever MX records the
+    name has. `name_servers` as `dns_ask.Asker` wants them: they alone are asked.
 
     `relay_to` "" for no relay test; `sts_connect` "ADDRESS:PORT" where the policy is fetched instead of where the DNS says.
     """
@@ -48,32 +47,6 @@ class ProbeOrder(Struct, frozen=True):
     dns: bool = True
     sts_policy: bool = False
     sts_connect: str = ""
-
-
-def parse_target(text: str) -> tuple[str, int]:
-    """HOST, HOST:PORT, ADDRESS, [ADDRESS] or [ADDRESS]:PORT; 0 for no port. Names become A-labels. Raises ValueError."""
-    host, port = text.strip(), ""
-    if host.startswith("["):
-        host, bracket, rest = host[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"{text!r} is not HOST[:PORT]")
-        host, port = host.removeprefix("IPv6:"), rest[1:]
-    elif host.count(":") == 1:
-        host, _, port = host.partition(":")
-    if port and not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65536):
-        raise ValueError(f"{port!r} is no port")
-    return _host(host, text), int(port or 0)
-
-
-def _host(host: str, text: str) -> str:
-    try:
-        return str(ip_address(host))
-    except ValueError:
-        pass
-    try:
-        return canonical_domain(host.rstrip("."))
-    except AddressError as error:
-        raise ValueError(f"{text!r} is not HOST[:PORT]: {error}") from None
 
 
 def run(order: ProbeOrder) -> ProbeReport:
@@ -105,7 +78,8 @@ def _find(order: ProbeOrder, asker: Asker, report: ProbeReport) -> tuple[str, ..
     report.host = order.host
     if not order.port and not order.as_host and order.dns and not _is_address(order.host):
         report.host = probe_dns.best_mx(asker, order.host, report)
-    return probe_dns.addresses(asker, report.host, order.family, by_dns=bool(order.name_servers) or bool(report.mx))
+    named = bool(order.name_servers)
+    return probe_dns.addresses(asker, report.host, order.family, by_dns=named or bool(report.mx), by_system=not named)
 
 
 def _reach(order: ProbeOrder, where: tuple[str, ...], report: ProbeReport) -> socket.socket:

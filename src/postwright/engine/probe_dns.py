@@ -43,17 +43,18 @@ def _note_no_mx(answer: MxAnswer, domain: str, report: ProbeReport) -> None:
         report.note(f"MX records of {domain}: no answer ({answer.detail})")
 
 
-def addresses(asker: Asker, host: str, family: int, *, by_dns: bool) -> tuple[str, ...]:
+def addresses(asker: Asker, host: str, family: int, *, by_dns: bool, by_system: bool = True) -> tuple[str, ...]:
     """Where `host` is: by the name servers asked, else by the system with its hosts file. Raises Broken."""
     try:
         found: Sequence[str] = (str(ip_address(host)),)
     except ValueError:
         found = asyncio.run(CachingResolver(asker).addresses(host)).addresses if by_dns else ()
-        found = found or look_up(host, family)
+        if not found and by_system:
+            found = look_up(host, family)
     wanted = {socket.AF_INET: 4, socket.AF_INET6: 6}.get(socket.AddressFamily(family))
     usable = tuple([address for address in found if wanted is None or ip_address(address.partition("%")[0]).version == wanted])
     if not usable:
-        raise _nowhere(f"{host} has no IPv{wanted} address")
+        raise _nowhere(f"{host} has no {f'IPv{wanted} ' if wanted else ''}address")
     return usable
 
 

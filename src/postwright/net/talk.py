@@ -1,10 +1,10 @@
 """A conversation with an SMTP server one step at a time, over a blocking socket: for tools that a person waits for.
 
 `Talk` writes a command and gives back the reply, keeps a transcript and the seconds that each stage took, and can turn to TLS at any
-point. It decides nothing and knows no mail; whoever holds it says what comes next. Every wait has a bound of its own, in which a whole
-reply must arrive, so a peer that drips cannot hold us. A reply is a value whatever its code; a connection that breaks, a peer that is
-silent or talks nonsense is `Broken`, which bears a `Failure`. Secrets are kept out of the transcript by what the caller says may be shown.
-Not for the relay itself, which has `net.channel`: nothing here is concurrent.
+point. It decides nothing and knows no mail; whoever holds it says what comes next. Every wait for a reply has a bound in which the
+whole reply must arrive, so a peer that drips cannot hold us (in a handshake the bound is for each read). A reply is a value whatever its
+code; a connection that breaks, a peer that is silent or talks nonsense is `Broken`, which bears a `Failure`. Secrets are kept out of the
+transcript by what the caller says may be shown. Not for the relay itself, which has `net.channel`: nothing here is concurrent.
 """
 
 from __future__ import annotations

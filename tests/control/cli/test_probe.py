@@ -231,6 +231,11 @@ async def test_nobody_there() -> None:
     assert report["addresses"][0]["detail"] == "Connection refused"
     assert problems(report)[0].startswith("Nothing answers on port")
     assert (await told("nonesuch.invalid:25"))["status"] == 2
+    async with names({"here.example": {"AAAA": ["::1"]}}) as server:
+        none = await told("localhost:25", "--name-server", server.address)
+        six = await told("here.example:25", "--name-server", server.address)
+    assert "localhost has no IPv4 address" in problems(none)[0], "a name server that is given is the only one asked"
+    assert "here.example has no IPv4 address" in problems(six)[0]
 
 
 @asynccontextmanager

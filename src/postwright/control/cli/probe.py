@@ -17,9 +17,10 @@ import msgspec
 from postwright.control.cli.send import show_dialogue
 from postwright.control.cli.tool import BAD, GOOD, NOTE, PLAIN, Line, ToolCommand, as_json, show_sections
 from postwright.engine import probe
-from postwright.engine.probe import ProbeOrder, parse_target
+from postwright.engine.probe import ProbeOrder
 from postwright.engine.probe_report import NOTE as NOTE_LEVEL
 from postwright.engine.probe_report import ProbeReport
+from postwright.engine.targets import parse_target
 
 Section = tuple[str, list[Line]]
 

@@ -16,6 +16,7 @@ import click
 
 from postwright.control.cli.tool import BAD, GOOD, NOTE, PLAIN, Line, ToolCommand, as_json, escaped, secret, show_sections
 from postwright.engine import trial
+from postwright.engine.targets import parse_target
 from postwright.engine.trial import Order, Outcome
 from postwright.engine.trial_message import Composed, Draft, MessageError, compose
 from postwright.engine.troubles import Exit
@@ -56,11 +57,27 @@ class _HeaderType(click.ParamType[tuple[str, str]]):
         return name, text.strip()
 
 
+class _ServerType(click.ParamType[str]):
+    """A bare host name or address: a URL or a port behind it is what people paste, and no CMS takes it either."""
+
+    name = "host"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value).strip()
+        try:
+            host, port = parse_target(text)
+        except ValueError:
+            self.fail(f"{text!r} is no host name; it stands alone, without smtp:// and without a path", param, ctx)
+        if port:
+            self.fail(f"give the port by --port {port}, the host name stands alone", param, ctx)
+        return host
+
+
 _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command("send", cls=ToolCommand)
-@click.option("--server", required=True, metavar="HOST", help="The server for outgoing mail.")
+@click.option("--server", required=True, type=_ServerType(), metavar="HOST", help="The server for outgoing mail.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Its port; by the security 25, 587 or 465.")
 @click.option("--security", type=click.Choice(["none", "starttls", "ssl"], case_sensitive=False), default="starttls", show_default=True)
 @click.option("--from", "sender", required=True, type=_AddressType(), metavar="ADDRESS", help="The sender, in the envelope too.")
@@ -70,7 +87,7 @@ _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--auth/--no-auth", "login", default=None, help="Log in or do not; by default if a --user is given.")
 @click.option("--user", "-u", default="", metavar="NAME", help="User name, often the whole address.")
-@click.option("--password-stdin", is_flag=True, help="The password (or token) is the first line of standard input.")
+@click.option("--password-stdin", "--token-stdin", is_flag=True, help="The password (or token) is the first line of standard input.")
 @click.option("--token", "by_token", is_flag=True, help="Log in by an OAuth token, out of POSTWRIGHT_SMTP_TOKEN.")
 @click.option("--mechanism", "-m", type=click.Choice(MECHANISMS, case_sensitive=False), help="How to log in; by default the best on offer.")
 @click.option("--certificate", type=_file, help="A client certificate (PEM).")
@@ -118,6 +135,8 @@ def command(**options: Any) -> None:
 def _composed(options: dict[str, Any]) -> Composed:
     if options["text"] is not None and options["text_file"] is not None:
         raise click.UsageError("--text or --text-file, not both")
+    if options["password_stdin"] and options["text_file"] is not None and options["text_file"].name in ("-", "<stdin>"):
+        raise click.UsageError("standard input is the password or the text, not both")
     text = options["text_file"].read() if options["text_file"] is not None else options["text"] or ""
     draft = Draft(
         sender=options["sender"],
