@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec import Struct
 
 from postwright.model.errors import PostwrightError
@@ -27,6 +28,12 @@ LARGEST: Final = 8 << 20  # octets of a file; the CA bundle of a system is 0.2 M
 
 _key_block = re.compile(rb"-----BEGIN (?:(?:RSA|EC|DSA|ENCRYPTED) )?PRIVATE KEY-----").search
 _encrypted = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE).search
+
+
+# What `cryptography` raises over certificates that are none, or odd: these are no ValueErrors, and some come when a field is asked for.
+_ODD = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.ExtensionNotFound, x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType)  # fmt: skip
+LONGEST_NAME: Final = 200  # characters of a client's name that we repeat
 
 
 class CertificateError(PostwrightError):
@@ -56,7 +63,7 @@ def read(file: str) -> Pem:
         certificates = tuple(x509.load_pem_x509_certificates(data))
     except OSError as error:
         raise CertificateError(f"{file} cannot be read: {_whose(error)}") from error
-    except ValueError as error:
+    except _ODD as error:
         raise CertificateError(f"{file} holds no certificate in PEM form, or a broken one") from error
     return Pem(certificates, _key_block(data) is not None, _encrypted(data) is not None)
 
@@ -78,8 +85,6 @@ def _whose(error: OSError) -> str:
 
 def pem_text(certificates: Sequence[x509.Certificate]) -> str:
     """Certificates as OpenSSL takes them."""
-    from cryptography.hazmat.primitives.serialization import Encoding
-
     return "".join(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in certificates)
 
 
@@ -87,7 +92,7 @@ def names(certificate: x509.Certificate) -> tuple[str, ...]:
     """The DNS names that it is for, in lower case, `*.` before a wildcard; the common name only where there is no other (RFC 6125)."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
-    except (x509.ExtensionNotFound, ValueError):
+    except _ODD:
         found = []
     return tuple(name.lower() for name in found) or tuple(filter(None, [common_name(certificate).lower()]))
 
@@ -96,25 +101,26 @@ def common_name(certificate: x509.Certificate) -> str:
     """The subject's common name, or ""."""
     try:
         attributes = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    except ValueError:
+    except _ODD:
         return ""
     return str(attributes[0].value) if attributes else ""
 
 
 def client_name(der: bytes) -> str:
-    """Whom a client's certificate (DER) names: its common name, else the first mail address or DNS name in it, else ""."""
+    """Whom a client's certificate (DER) names: its common name, else the first mail address or DNS name in it, else "".
+
+    `?` stands for what cannot be printed. Never raises, whatever an authority has signed.
+    """
     try:
         certificate = x509.load_der_x509_certificate(der)
-        return common_name(certificate) or next(iter(_other_names(certificate)), "")
-    except ValueError:
+        name = common_name(certificate) or next(iter(_other_names(certificate)), "")
+    except _ODD:
         return ""
+    return "".join([c if c.isprintable() else "?" for c in name[:LONGEST_NAME]])
 
 
 def _other_names(certificate: x509.Certificate) -> list[str]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return []
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return [str(name) for kind in (x509.RFC822Name, x509.DNSName) for name in names.get_values_for_type(kind)]
 
 
@@ -206,6 +212,6 @@ def _order(file: str, certificates: Sequence[x509.Certificate]) -> Iterator[Find
 def _signed_by(lower: x509.Certificate, upper: x509.Certificate) -> bool:
     try:
         lower.verify_directly_issued_by(upper)
-    except (ValueError, TypeError, InvalidSignature):
+    except (*_ODD, InvalidSignature):
         return False
     return True
