@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from postwright.engine import login
 from postwright.engine.counters import Counters
 from postwright.engine.login import Login
 from postwright.engine.visitor import Visitor
 from postwright.model.credentials import SCRAM_ITERATIONS, Exchanged, ScramKeys
 from postwright.net.visit import PeerFacts
+from postwright.policy import passwords
 from postwright.policy.settings import ListenerSettings, Settings, UserSettings
 from postwright.testing.world import World
 from postwright.testing.world_settings import ANYBODY, relay, source
@@ -196,3 +198,19 @@ def test_auth_mechanisms_of_a_source(offered: Any) -> None:
     )
     assert offered(narrow, PeerFacts("192.0.2.78", 1, "192.0.2.1", 25, "TLSv1.3")) == ("SCRAM-SHA-256", "PLAIN")
     assert offered(narrow) == ("CRAM-MD5",)
+
+
+@pytest.mark.parametrize("user", ["foo", "nobody"])
+def test_as_much_is_computed_for_a_stranger_as_for_a_typing_error(user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests: list[str] = []
+    made_up: list[str] = []
+    monkeypatch.setattr(passwords, "_digest", lambda text: digests.append(text) or text.encode())
+    monkeypatch.setattr(login, "made_up_keys", lambda _, name, hash: made_up.append(name))
+    world = World(users())
+    try:
+        visitor = Visitor(world.node.intake, ListenerSettings("192.0.2.1", 25), TLS)
+        visitor.login.check_password(user, "wrong")
+        visitor.login.scram_keys(user, "SHA-256")
+    finally:
+        world.close()
+    assert (len(digests), made_up) == (2, [user])
