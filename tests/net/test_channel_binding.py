@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,12 +56,12 @@ def server_context(tmp_path_factory: pytest.TempPathFactory) -> ServerContext:
     return context
 
 
-def shake_hands(server_context: ssl.SSLContext, version: ssl.TLSVersion) -> tuple[ssl.SSLObject, ssl.SSLObject]:
+def shake_hands(server_context: ssl.SSLContext, version: ssl.TLSVersion, name: str = "mx.example") -> tuple[ssl.SSLObject, ssl.SSLObject]:
     client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client_context.check_hostname, client_context.verify_mode = False, ssl.CERT_NONE
     client_context.minimum_version = client_context.maximum_version = version
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = server_context.wrap_bio(there, back, server_side=True), client_context.wrap_bio(back, there)
+    ends = server_context.wrap_bio(there, back, server_side=True), client_context.wrap_bio(back, there, server_hostname=name)
     for _ in range(3):
         for end in reversed(ends):
             try:
@@ -100,6 +101,29 @@ def test_the_end_point_is_that_of_the_context_in_use(server_context: ServerConte
         assert channel_binding.values(server)[END_POINT] == channel_binding.values_of_client(client)[END_POINT]
     finally:
         server_context.end_point = b""
+
+
+def test_a_certificate_by_name_has_its_own_end_point(server_context: ServerContext, tmp_path: Path) -> None:
+    file = tmp_path / "other.pem"
+    file.write_bytes(b"".join(self_signed_pem(["other.example"])))
+    other = ServerContext(ssl.PROTOCOL_TLS_SERVER)
+    other.load_cert_chain(file)
+    other.end_point = end_point(x509.load_pem_x509_certificate(file.read_bytes()).public_bytes(Encoding.DER))
+
+    def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        if name == "other.example":
+            connection.context = other
+
+    server_context.sni_callback = choose
+    try:
+        for name, own in (("other.example", other), ("mx.example", server_context)):
+            server, client = shake_hands(server_context, ssl.TLSVersion.TLSv1_3, name)
+            ours, theirs = channel_binding.values(server), channel_binding.values_of_client(client)
+            assert server.context is own
+            assert ours.get(EXPORTER) == theirs.get(EXPORTER)
+            assert (ours.get(END_POINT) == theirs[END_POINT]) == (own is other)  # the first one says nothing of its certificate
+    finally:
+        server_context.sni_callback = None
 
 
 def test_where_the_trial_fails_there_is_no_exporter(server_context: ServerContext, monkeypatch: pytest.MonkeyPatch) -> None:

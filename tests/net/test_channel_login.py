@@ -45,15 +45,15 @@ def server_context(authority: trustme.CA) -> ServerContext:
 
 
 class Place:
-    """Where to log in: a listener that offers STARTTLS and then SCRAM."""
+    """Where to log in: a listener that offers STARTTLS and then SCRAM, or speaks TLS `at_once`."""
 
-    def __init__(self, scripted_visit: Callable[..., Any], context: ServerContext) -> None:
+    def __init__(self, scripted_visit: Callable[..., Any], context: ServerContext, *, at_once: bool = False) -> None:
         self.context = context
         self.visits: list[Any] = []
         self.book = SessionBook(lambda: 0.0)
         self._make = scripted_visit
         self._sock = bind("127.0.0.1", 0)
-        self._listener = Listener(self._sock, self._visit, self.book)
+        self._listener = Listener(self._sock, self._visit, self.book, tls=context if at_once else None)
         self._listener.start()
         self.port = self._listener.port
 
@@ -143,14 +143,19 @@ async def test_gsasl_through_somebody_in_the_middle(place: Place, needs: Callabl
 # scramp --------------------------------------------------------------------------------------------------------------
 
 
-def log_in(port: int, authority: trustme.CA, mechanism: str, kind: str, password: str) -> int:
+def log_in(port: int, authority: trustme.CA, mechanism: str, kind: str, password: str, starttls: bool = True) -> int:
     """smtplib's session, scramp's SCRAM; the code of the final reply."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     if kind == "tls-unique":
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-    with smtplib.SMTP("localhost", port, timeout=10) as smtp:
-        smtp.starttls(context=context)
+    with (
+        smtplib.SMTP("localhost", port, timeout=10)
+        if starttls
+        else smtplib.SMTP_SSL("localhost", port, timeout=10, context=context) as smtp
+    ):
+        if starttls:
+            smtp.starttls(context=context)
         smtp.ehlo()
         assert isinstance(smtp.sock, ssl.SSLSocket)
         client = ScramClient([mechanism], "anna", password, channel_binding=(kind, smtp.sock) if kind else None)
@@ -176,6 +181,16 @@ async def test_scramp(place: Place, authority: trustme.CA, mechanism: str, kind:
     assert await asyncio.to_thread(log_in, place.port, authority, mechanism, kind, "secret") == 235
     assert await asyncio.to_thread(log_in, place.port, authority, mechanism, kind, "wrong") == 535
     assert place.proved == [("anna", mechanism, True), ("anna", mechanism, False)]
+
+
+async def test_tls_at_once(scripted_visit: Callable[..., Any], authority: trustme.CA) -> None:
+    place = Place(scripted_visit, server_context(authority), at_once=True)
+    try:
+        arguments = (place.port, authority, "SCRAM-SHA-256-PLUS", "tls-server-end-point", "secret", False)
+        assert await asyncio.to_thread(log_in, *arguments) == 235
+    finally:
+        await place.close()
+    assert place.proved == [("anna", "SCRAM-SHA-256-PLUS", True)]
 
 
 async def test_another_certificate_than_ours(place: Place, authority: trustme.CA) -> None:
