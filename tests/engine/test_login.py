@@ -183,6 +183,14 @@ def offered() -> Iterator[Any]:
 TLS = PeerFacts("192.0.2.77", 40000, "192.0.2.1", 25, "TLSv1.3", channel=("tls-exporter",))
 
 
+def test_strangers_hear_our_name_and_not_our_address() -> None:
+    world = World(users())
+    try:
+        assert Visitor(world.node.intake, ListenerSettings("192.0.2.1", 25), PEER).login.host == "relay.example"
+    finally:
+        world.close()
+
+
 def users(*sources: Any) -> Settings:
     return relay(*sources, users={"foo": UserSettings("foo", password="barbaz")})
 

@@ -84,6 +84,8 @@ class ScriptedVisit:
     def capabilities(self, offered: tuple[str, ...]) -> tuple[str, ...]:
         return (*offered, "XTEST")
 
+    host = "mx.example"
+
     @property
     def login(self) -> ScriptedVisit:
         return self

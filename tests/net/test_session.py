@@ -391,7 +391,7 @@ async def test_a_password_checked_elsewhere(rig: Callable[..., Rig]) -> None:
 
 def cram(r: Rig, secret: bytes) -> bytes:
     challenge = base64.b64decode(r.say(b"AUTH CRAM-MD5\r\n")[4:])
-    assert challenge.endswith(b"@192.0.2.2>")
+    assert challenge.endswith(b"@mx.example>")
     return b64(b"anna " + hmac.new(secret, challenge, "md5").hexdigest().encode()) + b"\r\n"
 
 

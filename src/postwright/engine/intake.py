@@ -116,6 +116,10 @@ class Intake:
         return found
 
     @property
+    def host_name(self) -> str:
+        return self.epoch.host
+
+    @property
     def login_secret(self) -> bytes:
         """What is made up for users who do not exist comes out of this."""
         return self.credentials.secret_octets

@@ -59,6 +59,9 @@ class LoginHost(Protocol):
     def credentials(self) -> Credentials: ...
 
     @property
+    def host_name(self) -> str: ...
+
+    @property
     def login_secret(self) -> bytes:
         """What the keys of unknown users are made up from."""
 
@@ -76,6 +79,10 @@ class Login:
         self._host = host
         self._peer = peer
         self._became = became
+
+    @property
+    def host(self) -> str:
+        return self._host.host_name
 
     def check_password(self, user: str, password: str) -> Answer:
         return _then(self._host.credentials.check_password(user, password), lambda found: self._verdict(user, found))

@@ -388,7 +388,7 @@ class ServerSession(asyncio.Protocol):
     def _on_auth(self, event: events.Auth) -> bool:
         login = self.visit.login
         connection = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
-        context = sasl_context(self.peer.local, event.mechanism, self._engine.options.auth, connection)
+        context = sasl_context(login.host, event.mechanism, self._engine.options.auth, connection)
         mechanism = sasl.create(event.mechanism, context)
         if mechanism is None:
             return self._reply(NO_SUCH_MECHANISM)

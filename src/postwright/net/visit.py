@@ -73,6 +73,10 @@ class Login(Protocol):
     For an unknown user every method takes the way, and about the time, that it takes for a wrong password.
     """
 
+    @property
+    def host(self) -> str:
+        """Our name as strangers may know it (CRAM-MD5 shows it; the address that they reached may be one behind a NAT)."""
+
     def check_password(self, user: str, password: str) -> Answer:
         """235 2.7.0 if that is the password (the visit is then logged in), else 535 5.7.8. For PLAIN and LOGIN."""
 
