@@ -5,6 +5,7 @@ Judged is that the message arrived, which only a login may send, and whom our re
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
 from itertools import count
@@ -184,10 +185,10 @@ class Gss:
         reply = await self.session.command(line)
         return reply, base64.b64decode(reply.lines[0]) if reply.code == 334 else b""
 
-    async def start(self, mechanism: str, initiator: Initiator) -> tuple[Reply, bytes]:
+    async def start(self, mechanism: str, initiator: Initiator, verb: str = "AUTH") -> tuple[Reply, bytes]:
         """Tokens to and fro until our side is content."""
         token, done = initiator.step()
-        reply, answer = await self.say(f"AUTH {mechanism} {_base64(token)}")
+        reply, answer = await self.say(f"{verb} {mechanism} {_base64(token)}")
         while reply.code == 334 and not done:
             token, done = initiator.step(answer)
             reply, answer = await self.say(_base64(token))
@@ -203,14 +204,19 @@ async def test_spnego_needs_no_question_of_a_layer(office: Office, monkeypatch: 
     """The second is what Microsoft's clients do."""
     await office.kdc.kinit("alice", "wonderland")
     async with client(office.port) as session:
-        gss = Gss(session, office, monkeypatch)
-        initiator = Initiator("smtp@localhost", SPNEGO)
-        token, done = initiator.step()
-        reply, answer = await gss.say(f"{verb} {mechanism} {_base64(token)}")
-        while reply.code == 334 and not done:
-            token, done = initiator.step(answer)
-            reply, answer = await gss.say(_base64(token))
+        reply, _ = await Gss(session, office, monkeypatch).start(mechanism, Initiator("smtp@localhost", SPNEGO), verb)
         assert (reply.code, reply.status) == (235, "2.7.0")
+
+
+async def test_many_at_a_time(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One set of keys and many threads of the helper."""
+    await office.kdc.kinit("alice", "wonderland")
+
+    async def log_in() -> int:
+        async with client(office.port) as session:
+            return (await Gss(session, office, monkeypatch).start("GSS-SPNEGO", Initiator("smtp@localhost", SPNEGO)))[0].code
+
+    assert await asyncio.gather(*(log_in() for _ in range(40))) == [235] * 40
 
 
 # what the client answers to the offer of no layer: the layer, the size of its messages, whom to act as
