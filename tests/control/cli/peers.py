@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import warnings
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,6 +79,22 @@ async def run(*arguments: str, env: Mapping[str, str] | None = None, text: str |
     """`postwright` with these arguments, in a thread."""
     environment: dict[str, str | None] = {"POSTWRIGHT_SMTP_PASSWORD": PASSWORD, **(env or {})}
     return await asyncio.to_thread(CliRunner().invoke, main, list(arguments), input=text, env=environment)
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Waits until `condition()` holds. Raises TimeoutError."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + 10
+    while not condition():
+        if loop.time() > deadline:
+            raise TimeoutError(f"waited for {what}")
+        await asyncio.sleep(0.005)
+
+
+async def greet_late(server: Scripted) -> None:
+    """The greeting of a server that is slow, said when the client has looked on a second connection whether TLS is wanted."""
+    await until(lambda: len(server.peers) > 1 and b"\x16\x03" in server.peers[1].octets, "a second look")
+    server.peers[0].speak(b"220 at last")
 
 
 class Scripted:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner, Result
@@ -43,6 +47,26 @@ def test_encode_takes_the_password_from_standard_input() -> None:
     done = auth("encode", "-u", "joe", "--password-stdin", text="secret\n")
     assert done.stdout.splitlines() == TYPED["PLAIN"]
     assert auth("encode", "-u", "joe", "--password-stdin", text="").exit_code == 64
+
+
+def test_encode_asks_for_the_password_and_does_not_show_it() -> None:
+    """On a terminal: what is typed unseen is not echoed."""
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("POSTWRIGHT_SMTP")}
+    command = [sys.executable, "-m", "postwright", "auth", "encode", "--user", "joe"]
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, env=environment, start_new_session=True) as process:
+        os.close(theirs)
+        shown = b""
+        while b"Password: " not in shown:
+            shown += os.read(ours, 1024)
+        os.write(ours, b"secret\n")
+        assert process.stdout is not None
+        assert process.stdout.read() == b"AUTH PLAIN AGpvZQBzZWNyZXQ=\n"
+        assert process.wait(30) == 0
+        shown += os.read(ours, 4096)
+        os.close(ours)
+    assert b"secret" not in shown
+    assert b"Base64 is no encryption" in shown
 
 
 def test_encode_answers_a_challenge() -> None:

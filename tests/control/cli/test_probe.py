@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from msgspec import Struct
-from tests.control.cli.peers import PASSWORD, Authority, run, scripted
+from tests.control.cli.peers import PASSWORD, Authority, greet_late, run, scripted
 
 from postwright.control.cli.main import main
 from postwright.net.tls_look import public_key
@@ -214,6 +214,26 @@ async def test_certificates(case: tuple[str, str, str], immediate: bool, authori
     assert problems(calm) == ([problem] if kind == "old" else [])
 
 
+async def test_a_server_that_greets_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postwright.engine.probe_session.SILENCE", 0.2)
+    async with scripted({"BANNER": [SILENT, SILENT]}) as server:
+        report, _ = await asyncio.gather(told(server.port, "--no-dns", "--tls", "none"), greet_late(server))
+    assert (problems(report), report["greeting"]) == ([], "220 at last")
+    assert report["stages"]["banner"] >= 200
+
+
+async def test_by_ipv6() -> None:
+    sink = SinkServer(host="::1")
+    try:
+        await sink.start()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    done = await run("probe", f"[::1]:{sink.port}", "--tls", "none", "--helo", "probe.example", "--timeout", "10")
+    await sink.stop()
+    assert done.exit_code == 0, done.output
+    assert f"::1 port {sink.port}: connected" in done.stdout
+
+
 async def test_what_a_server_says_reaches_the_terminal_escaped() -> None:
     async with scripted({"BANNER": b"220 mx \x1b[31mred\xe2\x80\xae"}, offers=["X\x1b]0;title\x07"]) as server:
         for options in ((), ("-v",), ("--json",)):
@@ -274,6 +294,21 @@ async def test_a_mail_domain() -> None:
     assert (null["status"], "its MX is null" in problems(null)[0]) == (2, True)
     assert (host["mx"], host["addresses"][0]["address"]) == ([], "127.0.0.3")
     assert "10 mx1.shop.example (this one)" in text.stdout
+
+
+async def test_name_servers_that_fail() -> None:
+    zone = {"x.example": {"MX": ["10 mx.x.example."]}, "mx.x.example": {"A": ["127.0.0.1"]}}
+    async with SinkServer() as sink, DnsServer(zone, faults={"_mta-sts.x.example": "servfail"}) as server:
+        server.faults[f"_{sink.port}._tcp.mx.x.example"] = "servfail"
+        options = ("--tls", "none", "--name-server", server.address, "--port", str(sink.port))
+        report = await told("x.example", *options)
+        server.faults["x.example"] = "servfail"
+        lost = await told("x.example", *options)
+    assert report["status"] == 0
+    assert report["dane"]["state"] == "unknown: 127.0.0.1: SERVFAIL"
+    assert report["mta_sts"]["detail"] == "unknown: 127.0.0.1: SERVFAIL"
+    assert lost["status"] == 2
+    assert "SERVFAIL" in lost["findings"][0]["text"]
 
 
 # promises in the DNS -----------------------------------------------------------------------------------------------------

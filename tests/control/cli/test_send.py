@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 import json
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from msgspec import Struct
-from tests.control.cli.peers import PASSWORD, Authority, run, scripted
+from tests.control.cli.peers import PASSWORD, Authority, greet_late, run, scripted
 
 from postwright.control.cli.main import main
 from postwright.engine.troubles import TROUBLES, Exit
@@ -311,6 +312,14 @@ async def test_a_server_without_ehlo() -> None:
         done = await send(server.port)
         assert done.exit_code == 0, done.output
         assert server.peers[0].verbs[:2] == ["EHLO", "HELO"]
+
+
+async def test_a_server_that_greets_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postwright.engine.trial.LOOK_PATIENCE", 0.2)
+    async with scripted({"BANNER": [SILENT, SILENT]}) as server:
+        done, _ = await asyncio.gather(send(server.port), greet_late(server))
+        assert done.exit_code == 0, done.output
+        assert server.peers[0].verbs[-1] == "QUIT"
 
 
 async def test_the_best_mechanism_and_no_password_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
