@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from parts import domains, latency, machine, memory, micro, postfix, secure, siege, throughput
+from parts import domains, idle, latency, machine, memory, micro, postfix, secure, siege, throughput
 from parts.bench import Bench, BenchError
 from parts.report import Report, Section, facts, table
 
@@ -33,6 +33,7 @@ PARTS: dict[str, Callable[[Bench], Awaitable[Section]]] = {
     "shards": throughput.by_shards,
     "latency": latency.measure,
     "memory": memory.measure,
+    "idle": idle.measure,
     "waiting": domains.waiting,
     "spread": domains.spread,
     "micro": micro.measure,

@@ -102,6 +102,12 @@ def test_memory_and_start_over_a_queue(folder: Path) -> None:
     assert found["1 shard, deferred once, until it takes mail"]["value"] > 0
 
 
+def test_idle_sessions_of_each_kind_are_weighed(folder: Path) -> None:
+    found = rows(bench(folder, "--only", "idle"))
+    assert [what.partition(", ")[2] for what in found] == ["in the clear", "STARTTLS", "immediate TLS"]
+    assert all(row["unit"] == "KB" and row["value"] > 0 for row in found.values())
+
+
 @pytest.mark.parametrize(("number", "part"), [(signal.SIGINT, "throughput"), (signal.SIGTERM, "shards")])
 def test_an_interrupt_puts_everything_away(folder: Path, number: signal.Signals, part: str) -> None:
     command = [sys.executable, str(ROOT / "bench" / "run.py"), "--quick", "--folder", str(folder)]

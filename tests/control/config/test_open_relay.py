@@ -19,6 +19,7 @@ def source(head: str, *lines: str) -> str:
 OPEN = {
     "everybody": source("0/0", "always-allow-relaying yes"),
     "IPv6": source("::/0", "always-allow-relaying yes"),
+    "who says XCLIENT relays as whom he likes": source("0/0", "allow-xclient yes", "require-auth yes"),
     "two halves": source("0/1", "always-allow-relaying yes") + source("128/1", "always-allow-relaying yes"),
     "merged from two blocks": source("0/0", "log-data no") + source("0.0.0.0/0", "always-allow-relaying yes"),
     "login taken back": source("0/0", "require-auth yes", "always-allow-relaying yes") + source("0/1", "require-auth no"),

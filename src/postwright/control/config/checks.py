@@ -1,4 +1,4 @@
-"""What only the finished settings can tell: whether this is an open relay, and whether pools and virtual MTAs know one another.
+"""What only the finished settings can tell: whether this is an open relay, whether slots are enough, which pools have a virtual MTA.
 
 Reports; never changes what was written. References are judged earlier, on the tree (`references`).
 """
@@ -17,12 +17,29 @@ from postwright.control.config.report import Report
 from postwright.policy.settings import Settings
 
 
+_OPENERS = ("always_allow_relaying", "allow_xclient")
+
+
 def check(settings: Settings, builder: Builder, items: list[Entry | Block], report: Report) -> Settings:
     """The settings, with each virtual MTA told of its pools; problems go to `report`."""
     if not settings.general.allow_open_relay:
         for opening in open_relay.openings(settings):
             _tell(opening, builder, items, report)
+    _tell_of_slots(settings, items, report)
     return _with_pools(settings)
+
+
+def _tell_of_slots(settings: Settings, items: list[Entry | Block], report: Report) -> None:
+    """More slots kept for groups than there are: the last groups would find theirs taken, and everybody else none."""
+    total = settings.general.total_max_smtp_in
+    kept = sum(group.reserved_smtp_in or 0 for group in settings.source_groups.values())
+    if total is None or kept <= total:
+        return
+    blocks = [item for item in items if isinstance(item, Block) and item.row.name == "source-group"]
+    entry = next((e for block in reversed(blocks) for e in block.entries() if e.row.field == "reserved_smtp_in"), None)
+    assert entry is not None, "what is kept comes out of a line"
+    message = f"reserved-smtp-in: {kept} slots are kept for groups, of {total} that there are (total-max-smtp-in)"
+    report.at(entry.text, entry.line, message, offset=0, level="warning")
 
 
 def _tell(opening: Opening, builder: Builder, items: list[Entry | Block], report: Report) -> None:
@@ -41,7 +58,7 @@ def _guilty(opening: Opening, builder: Builder, items: list[Entry | Block]) -> I
     if opening.assignment is not None:
         for item in items:
             if isinstance(item, Block) and item.row.name == "source":
-                yield from (e for e in item.entries() if e.origin == opening.assignment.origin and e.row.field == "always_allow_relaying")
+                yield from (e for e in item.entries() if e.origin == opening.assignment.origin and e.row.field in _OPENERS)
         return
     yield from (entry for entry in relay if entry.value == opening.value)
     yield from (entry for entry in relay if "$" in entry.value and opening.value in builder.names(entry.value, entry))

@@ -184,6 +184,14 @@ def _tls13_suites(text: str) -> str:
     return suites
 
 
+def _trusted(text: str) -> str:
+    """A network whose word is believed. Everybody in it may claim any address, so it cannot be everybody."""
+    network: str = values.network(text)
+    if int(network.partition("/")[2]) < 8:
+        raise ValueProblem(f"everybody in {network} could say that they come from anywhere", hint="name your proxies")
+    return network
+
+
 # -- numbers ------------------------------------------------------------------------------
 
 BOOL = Kind("yes|no", "yes or no (or true, false)", _one(values.boolean))
@@ -294,7 +302,7 @@ HOST_NAME = Kind("HOSTNAME", "a host name such as mail.example.com", _one(values
 DOMAIN_PATTERN = Kind("DOMAIN", "a pattern of domains: *, a.b, *.a.b, [*.]a.b or [10/8]", _one(rules.domain_or_macro))
 IP = Kind("IP", "an address such as 192.0.2.1 or 2001:db8::1", _one(values.address))
 IP_AND_PORT = Kind("IP[:PORT]", "an address such as 192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353", rules.name_server)
-CIDR_LIST = Kind("CIDR[,CIDR...]", "a list of networks such as 10/8,192.0.2.1", _each(values.network))
+TRUSTED_NETWORKS = Kind("CIDR[,CIDR...]", "a list of networks such as 10.1.2.0/24,192.0.2.1", _each(_trusted))
 CIDR = Kind("CIDR", "a network such as 192.0.2.0/24, 10/8 or ::1", _one(values.network))
 HOST_PORT = Kind("HOST:PORT", "a host and a port, such as proxy.example.com:3128", _one(rules.host_port))
 HOST_LIST = Kind("HOST[,HOST...][;HOST...]", "hosts such as mx.example.com, [192.0.2.1]:25 or lookup-mx:example.com", rules.host_list)

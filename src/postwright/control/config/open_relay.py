@@ -1,9 +1,9 @@
 """Would this configuration relay for everybody? Then it does not load, unless `allow-open-relay yes` says that it is meant.
 
-Four ways lead there: a source so wide that most of the Internet is in it and that may relay without a login; a listener whose named source
-lets everybody do so; a `relay-domain` that is everything, or everything under a public suffix such as com; a `relay-address` whose
-expression fits any address. Each is told at the line that makes it so. What the effective settings of an address are follows
-`policy.resolve`: wide networks first, narrow ones over them, named sources last.
+Four ways lead there: a source so wide that most of the Internet is in it and that may relay without a login (or say XCLIENT, which is as
+much); a listener whose named source lets everybody do so; a `relay-domain` that is everything, or everything under a public suffix such
+as com; a `relay-address` whose expression fits any address. Each is told at the line that makes it so. What the effective settings of an
+address are follows `policy.resolve`: wide networks first, narrow ones over them, named sources last.
 """
 
 from __future__ import annotations
@@ -86,15 +86,23 @@ def _by_source(blocks: list[SourceBlock], named: SourceBlock | None) -> Opening 
         guilty: dict[int, Assignment] = {}
         for node in _segments([entry for entry in networks if entry[0].version == version]):
             effective = {**node.scope, **over}
-            allowed = effective.get("always_allow_relaying")
-            required = effective.get("require_auth")
-            if node.left and node.public and allowed is not None and allowed.value and not (required is not None and required.value):
-                guilty[id(allowed)] = allowed
-                counted[id(allowed)] = counted.get(id(allowed), 0) + node.left
+            opened = _opened(effective)
+            if node.left and node.public and opened is not None:
+                guilty[id(opened)] = opened
+                counted[id(opened)] = counted.get(id(opened), 0) + node.left
         if sum(counted.values()) > _TOO_MANY[version]:
             most = max(counted, key=lambda key: counted[key])
             return Opening("this would relay for everybody", guilty[most])
     return None
+
+
+def _opened(effective: Scope) -> Assignment | None:
+    """What lets somebody relay without a login: leave to do so, or to speak in the name of whoever has it."""
+    claims = effective.get("allow_xclient")
+    if claims is not None and claims.value:
+        return claims
+    allowed, required = effective.get("always_allow_relaying"), effective.get("require_auth")
+    return allowed if allowed is not None and allowed.value and not (required is not None and required.value) else None
 
 
 def _segments(networks: list[tuple[Network, Scope | None]]) -> Iterator[_Node]:

@@ -35,7 +35,7 @@ PATIENCE: tuple[Directive, ...] = (
 )  # fmt: skip
 
 INTRODUCED: tuple[Directive, ...] = (
-    works("proxy-protocol-from", LISTENER, k.CIDR_LIST, "Networks whose connections must begin with a PROXY header (version 1 or 2)",
+    works("proxy-protocol-from", LISTENER, k.TRUSTED_NETWORKS, "Networks whose connections must begin with a PROXY header (version 1 or 2)",
           ours=True),
     works("allow-xclient", S, k.BOOL, "Offer XCLIENT: this client may say in whose name it comes", "no", ours=True),
 )  # fmt: skip
