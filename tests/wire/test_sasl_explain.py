@@ -113,6 +113,12 @@ KNOWN: dict[str, tuple[str, str, dict[str, str]]] = {
         "NTLM type 2 (challenge), from the server",
         {"target": "DOMAIN", "challenge": "0123456789abcdef", "computer (DNS)": "mx.a"},
     ),
+    "ntlm 2 of MS-NLMP section 4.2.4.3": (
+        "TlRMTVNTUAACAAAADAAMADgAAAAFgomiASNFZ4mrze8AAAAAAAAAACQAJABEAAAABgBwFwAAAA9TAGUAcgB2AGUAcgACAAwARABvAG0AYQBpAG4AAQAMAFMAZQBy"
+        "AHYAZQByAAAAAAA=",
+        "NTLM type 2 (challenge), from the server",
+        {"target": "Server", "challenge": "0123456789abcdef", "domain (NetBIOS)": "Domain", "computer (NetBIOS)": "Server"},
+    ),
     "ntlm 3": (b64(TYPE3), "NTLM type 3 (authenticate), from the client", {"user": "joe", "response": "NTLMv2, 30 octets"}),
     "ntlm 9": (b64(b"NTLMSSP\0\x09\0\0\0"), "NTLM message of an unknown type", {"type": "9"}),
     "spnego": ("X-EXPS GSSAPI " + b64(b"\x60\x10krb5token"), "AUTH GSSAPI: a GSSAPI or SPNEGO token (Kerberos)", {"octets": "11"}),

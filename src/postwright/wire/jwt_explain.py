@@ -13,8 +13,8 @@ import msgspec
 
 from postwright.wire.explained import Explained, Row, printable
 
-_CLAIMS = {"iss": "issuer", "sub": "subject", "aud": "audience", "scope": "scopes", "scp": "scopes", "azp": "client", "upn": "user"}
-_USERS = ("email", "preferred_username", "unique_name", "client_id", "appid", "tid")
+_CLAIMS = {"iss": "issuer", "sub": "subject", "aud": "audience", "scope": "scopes", "scp": "scopes", "azp": "client"}
+_USERS = ("email", "upn", "preferred_username", "unique_name", "client_id", "appid", "tid")
 _TIMES = {"iat": "issued", "nbf": "valid from", "exp": "expires"}
 _MAX_TEXT = 300
 

@@ -424,6 +424,8 @@ WRONG = {
     "no host": (["a b"], "is not HOST[:PORT]"),
     "no bracket": (["[::1"], "is not HOST[:PORT]"),
     "no name server": (["localhost:25", "--name-server", "nowhere"], "does not appear to be an IPv4 or IPv6 address"),
+    "no name": (["localhost:25", "--helo", "a\r\nMAIL"], "is no host name"),
+    "no address": (["localhost:25", "--relay-to", "a@b.example>\r\nDATA"], "--relay-to"),
     "no target": ([], "Missing argument"),
 }
 

@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from postwright.control.cli.send import show_dialogue
-from postwright.control.cli.tool import BAD, GOOD, NOTE, PLAIN, Line, ToolCommand, as_json, show_sections
+from postwright.control.cli.tool import BAD, GOOD, NOTE, PLAIN, AddressType, Line, ToolCommand, as_json, helo, show_sections
 from postwright.engine import probe
 from postwright.engine.probe import ProbeOrder
 from postwright.engine.probe_report import NOTE as NOTE_LEVEL
@@ -36,13 +36,20 @@ Section = tuple[str, list[Line]]
 @click.option("--mta-sts-policy", "sts_policy", is_flag=True, help="Fetch the MTA-STS policy over HTTPS, too.")
 @click.option("--mta-sts-connect", "sts_connect", default="", metavar="ADDRESS:PORT", help="Fetch it from there, whatever the DNS says.")
 @click.option("--relay-test", is_flag=True, help="Try whether it relays for strangers (MAIL and RCPT, no content).")
-@click.option("--relay-from", default="postwright-probe@example.com", show_default=True, metavar="ADDRESS")
-@click.option("--relay-to", default="postwright-probe@example.org", show_default=True, metavar="ADDRESS", help="Somebody elsewhere.")
+@click.option("--relay-from", type=AddressType(), default="postwright-probe@example.com", show_default=True, metavar="ADDRESS")
+@click.option(
+    "--relay-to",
+    type=AddressType(),
+    default="postwright-probe@example.org",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Somebody elsewhere.",
+)
 @click.option("--name-server", "name_servers", multiple=True, metavar="ADDRESS[:PORT]", help="Ask this one; repeat for more.")
 @click.option("--no-dns", is_flag=True, help="No MX, DANE or MTA-STS look-ups.")
 @click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="Authorities to trust (PEM).")
 @click.option("--insecure", is_flag=True, help="Do not judge the certificate.")
-@click.option("--helo", default="", metavar="NAME", help="What to say in EHLO.")
+@click.option("--helo", default="", callback=helo, metavar="NAME", help="What to say in EHLO.")
 @click.option("--source", default="", metavar="ADDRESS", help="Connect from this address of ours.")
 @click.option("--ipv4", "-4", "family", flag_value=int(socket.AF_INET), type=int, help="By IPv4 only.")
 @click.option("--ipv6", "-6", "family", flag_value=int(socket.AF_INET6), type=int, help="By IPv6 only.")
@@ -88,8 +95,8 @@ def _order(target: str, options: dict[str, Any]) -> ProbeOrder:
         source=options["source"],
         ca_file=options["ca_file"] or "",
         judge=not options["insecure"],
-        relay_from=options["relay_from"],
-        relay_to=options["relay_to"] if options["relay_test"] else "",
+        relay_from=options["relay_from"].text,
+        relay_to=options["relay_to"].text if options["relay_test"] else "",
         dns=not options["no_dns"],
         sts_policy=options["sts_policy"] or bool(options["sts_connect"]),
         sts_connect=options["sts_connect"],

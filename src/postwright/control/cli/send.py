@@ -14,15 +14,26 @@ from typing import Any
 
 import click
 
-from postwright.control.cli.tool import BAD, GOOD, NOTE, PLAIN, Line, ToolCommand, as_json, escaped, secret, show_sections
+from postwright.control.cli.tool import (
+    BAD,
+    GOOD,
+    NOTE,
+    PLAIN,
+    AddressType,
+    Line,
+    ToolCommand,
+    as_json,
+    escaped,
+    helo,
+    secret,
+    show_sections,
+)
 from postwright.engine import trial
 from postwright.engine.targets import parse_target
 from postwright.engine.trial import Order, Outcome
 from postwright.engine.trial_message import Composed, Draft, MessageError, compose
 from postwright.engine.troubles import Exit
-from postwright.model.address import Address, parse_mailbox
 from postwright.model.envelope import Notify
-from postwright.model.errors import AddressError
 
 MECHANISMS = (
     *("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"),
@@ -31,18 +42,6 @@ MECHANISMS = (
 _PORTS = {"none": 25, "starttls": 587, "ssl": 465}
 _BY_TOKEN = ("XOAUTH2", "OAUTHBEARER")
 _EVENTS = {"success": Notify.SUCCESS, "failure": Notify.FAILURE, "delay": Notify.DELAY, "never": Notify.NEVER}
-
-
-class _AddressType(click.ParamType[Address]):
-    name = "address"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        if isinstance(value, Address):
-            return value
-        try:
-            return parse_mailbox(value, smtputf8=True)
-        except AddressError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 class _HeaderType(click.ParamType[tuple[str, str]]):
@@ -80,10 +79,10 @@ _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--server", required=True, type=_ServerType(), metavar="HOST", help="The server for outgoing mail.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Its port; by the security 25, 587 or 465.")
 @click.option("--security", type=click.Choice(["none", "starttls", "ssl"], case_sensitive=False), default="starttls", show_default=True)
-@click.option("--from", "sender", required=True, type=_AddressType(), metavar="ADDRESS", help="The sender, in the envelope too.")
+@click.option("--from", "sender", required=True, type=AddressType(), metavar="ADDRESS", help="The sender, in the envelope too.")
 @click.option("--from-name", default="", metavar="NAME", help="The name beside it.")
 @click.option(
-    "--to", "recipients", required=True, multiple=True, type=_AddressType(), metavar="ADDRESS", help="A recipient; repeat for more."
+    "--to", "recipients", required=True, multiple=True, type=AddressType(), metavar="ADDRESS", help="A recipient; repeat for more."
 )
 @click.option("--auth/--no-auth", "login", default=None, help="Log in or do not; by default if a --user is given.")
 @click.option("--user", "-u", default="", metavar="NAME", help="User name, often the whole address.")
@@ -101,7 +100,7 @@ _file = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--dsn", "events", multiple=True, type=click.Choice(list(_EVENTS), case_sensitive=False), help="Ask for a report; repeat.")
 @click.option("--insecure", is_flag=True, help="Do not check the certificate; let a password go in the clear.")
 @click.option("--ca-file", type=_file, help="Authorities to trust (PEM), instead of the system's.")
-@click.option("--helo", default="", metavar="NAME", help="What to say in EHLO.")
+@click.option("--helo", default="", callback=helo, metavar="NAME", help="What to say in EHLO.")
 @click.option("--ipv4", "-4", "family", flag_value=int(socket.AF_INET), type=int, help="By IPv4 only.")
 @click.option("--ipv6", "-6", "family", flag_value=int(socket.AF_INET6), type=int, help="By IPv6 only.")
 @click.option("--timeout", type=click.FloatRange(0.1, 600), default=60.0, show_default=True, help="Seconds for each step.")

@@ -9,16 +9,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
-EX_USAGE = 64  # sysexits.h; 1 and 2 say something about the server here
+from postwright.model.address import Address, parse_mailbox
+from postwright.model.errors import AddressError
 
-T = TypeVar("T")
+EX_USAGE = 64  # sysexits.h; 1 and 2 say something about the server here
 
 
 class ToolCommand(click.Command):
@@ -52,6 +53,27 @@ def secret(what: str, variable: str, *, from_stdin: bool, confirm: bool = False)
     if not sys.stdin.isatty():
         raise click.UsageError(f"no {what}: set {variable}, or give it on standard input with --{what}-stdin")
     return str(click.prompt(what.capitalize(), hide_input=True, confirmation_prompt=confirm, err=True))
+
+
+def helo(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """A callback: what is said in EHLO is one word (RFC 5321 section 4.1.1.1)."""
+    if value and not (value.isascii() and value.isprintable() and " " not in value):
+        raise click.BadParameter(f"{value!r} is no host name", ctx, param)
+    return value
+
+
+class AddressType(click.ParamType[Address]):
+    """A mailbox, international ones too."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        if isinstance(value, Address):
+            return value
+        try:
+            return parse_mailbox(value, smtputf8=True)
+        except AddressError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 def escaped(text: str) -> str:
