@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from postwright.model.address import Address, parse_mailbox
+from postwright.model.errors import AddressError
 from postwright.policy.patterns import pattern_name
 from postwright.policy.service_settings import Alias
 
@@ -23,8 +24,8 @@ _POSTMASTER = ("postmaster", "abuse")  # RFC 2142; RFC 5321 section 4.5.1 asks f
 class Aliases:
     """`host_names`: ours, the main one first; a bare local part is one at any of them, a bare target one at the first.
 
-    `postmasters` get what comes for postmaster@ and abuse@ our names, unless an alias says otherwise. Raises ValueError (AddressError is
-    one) naming what is no address.
+    `postmasters` get what comes for postmaster@ and abuse@ our names, unless an alias says otherwise. Raises ValueError naming what is
+    no address.
     """
 
     __slots__ = ("_home", "_known")
@@ -41,9 +42,15 @@ class Aliases:
 
     def _add(self, local: str, domains: Iterable[str], targets: Sequence[str]) -> None:
         """A later line for the same address takes the place of an earlier one, as all later lines do."""
-        to = tuple([parse_mailbox(target if "@" in target else f"{target}@{self._home}", smtputf8=True) for target in targets])
+        to = tuple([self._target(target) for target in targets])
         for domain in domains:
             self._known[local.lower(), domain] = to
+
+    def _target(self, text: str) -> Address:
+        try:
+            return parse_mailbox(text if "@" in text else f"{text}@{self._home}", smtputf8=True)
+        except AddressError as error:
+            raise ValueError(f"no mail can be sent on to {text}: {error}") from None
 
     def __bool__(self) -> bool:
         return bool(self._known)

@@ -14,6 +14,7 @@ from typing import Any
 
 from postwright.control.config import rules, values
 from postwright.control.config.directive import Kind, ValueProblem
+from postwright.control.config.rewrite_rules import rewrite_rule
 from postwright.control.config.scan import Scanner, comma_list, one_word
 from postwright.policy.settings import Rate
 
@@ -335,5 +336,5 @@ MAIL_FROM_RULE = Kind("/REGEX/ RESULT", "a regular expression and a result such 
 RCPT_TO_RULE = Kind("/REGEX/ RESULT", "a regular expression and a result such as virtual-mta=NAME", rules.submission_rule("rcpt-to"))
 HEADER_RULE = Kind("HEADER /REGEX/ RESULT", "a header, a regular expression and a result", rules.submission_rule("header"))
 CATCH_ALL_RULE = Kind("RESULT", "a result such as virtual-mta=NAME", rules.submission_rule("*"))
-REWRITE_MAIL_FROM = Kind("SOURCE TARGET", "a sender and what becomes of it", rules.rewrite_rule("mail-from"))
-REWRITE_FROM_DOMAIN = Kind("PATTERN DOMAIN", "a pattern of domains and what becomes of it", rules.rewrite_rule("from-domain"))
+REWRITE_MAIL_FROM = Kind("SOURCE TARGET", "a sender and what becomes of it", rewrite_rule("mail-from"))
+REWRITE_FROM_DOMAIN = Kind("PATTERN DOMAIN", "a pattern of domains and what becomes of it", rewrite_rule("from-domain"))

@@ -15,6 +15,8 @@ from msgspec import Struct
 from postwright.control.config import values
 from postwright.control.config.directive import ValueProblem
 from postwright.control.config.scan import Scanner, comma_list
+from postwright.model.address import parse_mailbox
+from postwright.model.errors import AddressError
 from postwright.policy.settings import (
     CategoryRule,
     DomainKey,
@@ -22,7 +24,6 @@ from postwright.policy.settings import (
     HttpAccess,
     ReplyAction,
     ReplyRule,
-    RewriteRule,
     RollupRule,
     SourceHostRule,
     SubmissionResult,
@@ -226,18 +227,6 @@ def rollup_rule(text: str) -> RollupRule:
         raise ValueProblem("only rollup-by-ip may stand here", at)
     scanner.end()
     return RollupRule(pattern, queue, by_ip)
-
-
-def rewrite_rule(field: str) -> Callable[[str], RewriteRule]:
-    """The parser of `mail-from SOURCE TARGET` or `from-domain PATTERN DOMAIN` in a rewrite-list."""
-
-    def parse(text: str) -> RewriteRule:
-        scanner = Scanner(text)
-        rule = RewriteRule(field, scanner.take_word("what is rewritten"), scanner.take_word("the target"))
-        scanner.end()
-        return rule
-
-    return parse
 
 
 # -- hosts, keys, access --------------------------------------------------------------------
@@ -477,11 +466,19 @@ def email(text: str) -> str:
     local, at, domain = text.rpartition("@")
     if not at:
         local, domain = domain, ""
-    if _local(local) is None or (at and not domain):
+    if _local(local) is None or (at and not domain) or not _is_local_part(local):
         raise ValueProblem(f"`{text}` is no address")
     if domain:
         checked(values.host_name, domain, len(local) + 1)
     return text
+
+
+def _is_local_part(text: str) -> bool:
+    try:
+        parse_mailbox(f"{text}@a.example", smtputf8=True)
+    except AddressError:
+        return False
+    return True
 
 
 def relay_address(text: str) -> str:
