@@ -28,6 +28,7 @@ OPTIONS = [
     ServerOptions(bare="repair", limits=Limits(message_size=100, errors=None, junk=None, text_line=None)),
     ServerOptions(chunking=False, dsn=False, smtputf8=False, limits=Limits(message_size=2000, recipients=2)),
     ServerOptions(auth=("CRAM-MD5",), limits=Limits(message_size=50, hops=1, errors=None)),
+    ServerOptions(unqualified=True, bad_recipients=True, hang_up=True),
 ]
 CONTEXT = sasl.SaslContext("mx.example", "0" * 32, True, {"tls-exporter": b"x" * 32})
 KEYS = made_up_keys(b"k" * 32, "anna", "SHA-256")
