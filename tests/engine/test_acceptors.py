@@ -18,7 +18,7 @@ from postwright.model.credentials import Exchanged
 from postwright.net.clock import SystemClock
 from postwright.policy.settings import GeneralSettings, Settings
 
-REFUSED = Exchanged(done=True)
+REFUSED = Exchanged(done=True, reason="this is no message of NTLM")
 ON = Settings(general=GeneralSettings(ntlm_domain="CORP", kerberos_keytab="/etc/keytab"))
 
 
@@ -85,7 +85,16 @@ async def test_what_is_no_ntlm_is_refused(data: bytes) -> None:
     bench = Bench()
     assert await bench.acceptors.exchange("NTLM", "c", data) == REFUSED
     await bench.acceptors.exchange("NTLM", "c", spnego.client("anne", "x", protocol="ntlm").step() or b"")
-    assert await bench.acceptors.exchange("NTLM", "c", data) == REFUSED
+    again = await bench.acceptors.exchange("NTLM", "c", data)
+    assert (again.done, again.ok, bool(again.reason)) == (True, False, True)
+
+
+async def test_a_reason_is_told_to_our_log_only() -> None:
+    bench = Bench()
+    await bench.acceptors.exchange("NTLM", "c", b"\0secret")
+    assert [call.kwargs for call in bench.lines.calls] == [
+        {"event": "a login was refused", "mechanism": "NTLM", "reason": "this is no message of NTLM"}
+    ]
 
 
 async def test_nothing_is_kept_of_a_dialogue_that_ended() -> None:
@@ -113,5 +122,5 @@ async def test_what_is_not_configured_is_not_there() -> None:
     assert Bench(Helper()).acceptors.available == {"ntlm", "gssapi"}
     off = Bench(Helper(), Settings())
     assert off.acceptors.available == set()
-    assert await off.acceptors.exchange("GSSAPI", "k", b"ticket") == REFUSED
+    assert await off.acceptors.exchange("GSSAPI", "k", b"ticket") == Exchanged(done=True, reason="there is no Kerberos")
     assert await off.acceptors.exchange("NTLM", "c", spnego.client("anne", "x", protocol="ntlm").step() or b"") == REFUSED

@@ -256,3 +256,6 @@ async def test_tickets_that_are_no_good(office: Office, monkeypatch: pytest.Monk
         for bad in (ticket, other, spoiled, ticket[:50], b"\x60", b"octets"):
             reply, _ = await gss.say(f"AUTH GSSAPI {_base64(bad)}")
             assert (reply.code, reply.status) == (535, "5.7.8"), "the first of them is a replay"
+    reasons = [str(event["reason"]) for event in office.relay.log() if event["event"] == "a login was refused"]
+    for words in ("replay", "smtp/elsewhere"):
+        assert any(words in reason for reason in reasons), reasons

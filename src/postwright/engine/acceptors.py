@@ -21,7 +21,6 @@ from postwright.policy.settings import Settings
 from postwright.wire import ntlm
 
 Secret = str | asyncio.Future[str | None] | None
-_REFUSED = Exchanged(done=True)
 
 
 class Helper(Protocol):
@@ -67,7 +66,7 @@ class Acceptors:
 
     def exchange(self, mechanism: str, context_id: str, data: bytes) -> asyncio.Future[Exchanged]:
         """The next step of the dialogue `context_id`. The Future raises LoginUnavailable when nobody can tell."""
-        return asyncio.ensure_future(self._step(mechanism, context_id, data))
+        return asyncio.ensure_future(self._told(mechanism, self._step(mechanism, context_id, data)))
 
     def over(self, context_id: str) -> None:
         """That dialogue has ended, well or not."""
@@ -79,6 +78,12 @@ class Acceptors:
     def _step(self, mechanism: str, context_id: str, data: bytes) -> Coroutine[Any, Any, Exchanged]:
         return self._by_ntlm(context_id, data) if mechanism == "NTLM" else self._by_helper(context_id, data)
 
+    async def _told(self, mechanism: str, step: Coroutine[Any, Any, Exchanged]) -> Exchanged:
+        exchanged = await step
+        if exchanged.reason:
+            self._log.info("a login was refused", mechanism=mechanism, reason=exchanged.reason)
+        return exchanged
+
     # -- NTLM ---------------------------------------------------------------------------------
 
     async def _by_ntlm(self, context_id: str, data: bytes) -> Exchanged:
@@ -87,7 +92,7 @@ class Acceptors:
             return await self._judge(begun, data)
         asked = ntlm.read_negotiate(data)
         if asked is None or not self._domain:
-            return _REFUSED
+            return _refused("this is no message of NTLM")
         nonce = secrets.token_bytes(8)
         challenge = ntlm.challenge(asked, nonce, self._domain, self._clock.now())
         self._ntlm[context_id] = _Ntlm(nonce, data + challenge)
@@ -96,19 +101,22 @@ class Acceptors:
     async def _judge(self, begun: _Ntlm, data: bytes) -> Exchanged:
         said = ntlm.read_authenticate(data)
         if said is None:
-            return _REFUSED
+            return _refused("this is no message of NTLM")
         found = self._secret(said.user)
         password = await found if asyncio.isfuture(found) else found
         verdict = ntlm.judge(said, password, begun.nonce, begun.before)
-        if verdict is ntlm.Verdict.OLD:
-            self._log.info("a login was refused", reason="the client speaks NTLMv1, which is not taken", mechanism="NTLM")
-        return Exchanged(user=said.user, done=True, ok=verdict is ntlm.Verdict.RIGHT)
+        reason = "the client speaks NTLMv1, which is not taken" if verdict is ntlm.Verdict.OLD else ""
+        return Exchanged(user=said.user, done=True, ok=verdict is ntlm.Verdict.RIGHT, reason=reason)
 
     # -- GSSAPI -------------------------------------------------------------------------------
 
     async def _by_helper(self, context_id: str, data: bytes) -> Exchanged:
         if self._helper is None or "gssapi" not in self.available:
-            return _REFUSED
+            return _refused("there is no Kerberos")
         self._elsewhere.add(context_id)
         told = await self._helper.step("gssapi", context_id, data)
-        return Exchanged(told.data, told.user, told.done, told.ok)
+        return Exchanged(told.data, told.user, told.done, told.ok, told.reason)
+
+
+def _refused(reason: str) -> Exchanged:
+    return Exchanged(done=True, reason=reason)

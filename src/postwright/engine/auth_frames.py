@@ -58,6 +58,7 @@ class ExchangeTold(Struct, tag="exchange-told"):
     done: bool = False
     ok: bool = False
     error: str = ""
+    reason: str = ""  # of a refusal, for our record
 
     def __repr__(self) -> str:
         return f"ExchangeTold(number={self.number}, done={self.done}, ok={self.ok}, error={self.error!r})"

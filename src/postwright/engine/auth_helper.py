@@ -126,7 +126,7 @@ class Helper:
     def _exchange_told(self, link: Link, step: a.ExchangeStep, context: _Context, answer: object) -> None:
         context.busy = False
         if isinstance(answer, Exchanged):
-            told = a.ExchangeTold(step.number, answer.data, answer.user, answer.done, answer.ok)
+            told = a.ExchangeTold(step.number, answer.data, answer.user, answer.done, answer.ok, reason=answer.reason)
         else:
             error = TRY_LATER if answer is None else f"{step.kind} failed: {type(answer).__name__}"
             self._say("a login cannot be judged", error)

@@ -15,7 +15,7 @@ from postwright.engine.gssapi import SPNEGO, Context, Credential, GssError
 from postwright.model.credentials import Exchanged
 
 _NO_LAYER = 1
-_REFUSED = Exchanged(done=True)
+REASON_MOST = 300  # characters
 
 
 def user_of(principal: str, service: str, realms: tuple[str, ...]) -> str:
@@ -45,16 +45,17 @@ class KerberosAcceptor:
         """The client's next octets."""
         try:
             return self._step(data)
-        except GssError:
-            return _REFUSED
+        except GssError as error:
+            return _refused(str(error))
 
     def _step(self, data: bytes) -> Exchanged:
         if self._asked:
             return self._judge(self._context.unwrap(data))
         if self._established:
-            return self._ask() if not data else _REFUSED  # RFC 4752 section 3.1: the client has taken our last token
+            # RFC 4752 section 3.1: the client has taken our last token
+            return self._ask() if not data else _refused("the client goes on after the last token")
         if not data:
-            return _REFUSED
+            return _refused("the client has shown no ticket")
         if self._bare is None:
             self._bare = not _is_spnego(data)
         answer, self._established = self._context.step(data)
@@ -72,14 +73,21 @@ class KerberosAcceptor:
         """The chosen layer, the largest size of a message under it (none), and whom to act as: nobody but oneself."""
         user = self._user()
         if answer[:4] != bytes([_NO_LAYER, 0, 0, 0]):
-            return _REFUSED
-        return self._verdict(user if answer[4:] in (b"", user.encode(), self._context.initiator.encode()) else "", b"")
+            return _refused("the client wants a security layer that was not offered")
+        if answer[4:] not in (b"", user.encode(), self._context.initiator.encode()):
+            return _refused(f"{self._context.initiator} wants to act as somebody else")
+        return self._verdict(user, b"")
 
     def _user(self) -> str:
         return user_of(self._context.initiator, self._context.acceptor, self._realms)
 
     def _verdict(self, user: str, last: bytes) -> Exchanged:
-        return Exchanged(last, user, done=True, ok=True) if user else _REFUSED
+        return Exchanged(last, user, done=True, ok=True) if user else _refused(f"{self._context.initiator} is of no realm of ours")
+
+
+def _refused(reason: str) -> Exchanged:
+    """What the library says may hold names that a client chose."""
+    return Exchanged(done=True, reason="".join(letter if letter.isprintable() else "?" for letter in reason)[:REASON_MOST])
 
 
 def _is_spnego(token: bytes) -> bool:

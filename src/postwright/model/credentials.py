@@ -28,12 +28,14 @@ class ScramKeys(Struct, frozen=True, gc=False):
 
 class Exchanged(Struct, frozen=True, gc=False):
     """One step of an acceptor elsewhere (NTLM, GSSAPI, GSS-SPNEGO): `data` for the client, and with `done` whether it has proved (`ok`)
-    to be `user`. When it is done and there still is `data`, the client is sent it and answers with nothing."""
+    to be `user`. When it is done and there still is `data`, the client is sent it and answers with nothing. `reason` of a refusal is for our
+    record."""
 
     data: bytes = b""
     user: str = ""
     done: bool = False
     ok: bool = False
+    reason: str = ""
 
     def __repr__(self) -> str:
         return f"Exchanged({len(self.data)} octets, user={self.user!r}, done={self.done}, ok={self.ok})"
