@@ -28,8 +28,8 @@ class ScramKeys(Struct, frozen=True, gc=False):
 
 class Exchanged(Struct, frozen=True, gc=False):
     """One step of an acceptor elsewhere (NTLM, GSSAPI, GSS-SPNEGO): `data` for the client, and with `done` whether it has proved (`ok`)
-    to be `user`. When it is done and there still is `data`, the client is sent it and answers with nothing. `reason` of a refusal is for our
-    record."""
+    to be `user`. When it is done and there still is `data`, the client is sent it and answers with nothing. `reason` of a refusal is
+    for our record."""
 
     data: bytes = b""
     user: str = ""
@@ -42,8 +42,8 @@ class Exchanged(Struct, frozen=True, gc=False):
 
 
 class TokenRefused(Reply, frozen=True, gc=False):
-    """The reply to a bearer token that is no good, with what a client may know of the reason (RFC 7628 section 3.2.2, RFC 6750 section 3.1):
-    `error` "invalid_token" or "insufficient_scope", and the `scope` that is wanted, "" for none."""
+    """The reply to a bearer token that is no good, with what a client may know of the reason (RFC 7628 section 3.2.2, RFC 6750
+    section 3.1): `error` "invalid_token" or "insufficient_scope", and the `scope` that is wanted, "" for none."""
 
     error: str = "invalid_token"
     scope: str = ""
