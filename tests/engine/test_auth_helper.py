@@ -178,7 +178,8 @@ async def test_a_reload_that_needs_a_helper_after_root_was_given_up_is_refused(t
     process.open(Settings())
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(ValueError, match="restart the relay"):
-        process.reload(system_users())
+        process.judge(system_users())
+    process.judge(Settings())
     assert process.pid == 0
 
 

@@ -88,10 +88,13 @@ class AuthProcess:
             self._spawn()
             self._wanted.set()
 
-    def reload(self, settings: Settings) -> None:
-        """New settings. Raises ValueError, and changes nothing, when they need a helper that cannot be had any more, or OSError."""
+    def judge(self, settings: Settings) -> None:
+        """Could they be put in force? Raises ValueError when they need a helper that cannot be had any more."""
         if needed(settings) and self._listening is None and self._began_as_root and os.geteuid() != 0:
             raise ValueError(TOO_LATE)
+
+    def reload(self, settings: Settings) -> None:
+        """New settings, which `judge` has let pass. Raises OSError or ValueError when no helper can be started."""
         self.open(settings)
         self._equip()
 

@@ -7,7 +7,7 @@ what it held before stays. A file that is not there has no users, until it is. S
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class FileUsers:
         self._told = told
         self._changed = changed
         self._tables: dict[str, UsersTable] = {}
+        self._counted: dict[str, Census] = {}
         self._reading: set[str] = set()
         self._bad: dict[str, Stamp] = {}
         self.census = Census()
@@ -45,10 +46,10 @@ class FileUsers:
     def apply(self, paths: Iterable[str]) -> Callable[[], None]:
         """Read what has to be read; what it gives puts that in force. Raises UsersFileError."""
         tables = {path: self._tables[path] if self._is_current(path) else users_file.read(Path(path)) for path in paths}
-        census = _census(tables.values())
+        counted = {path: self._counted[path] if table is self._tables.get(path) else _count(table) for path, table in tables.items()}
 
         def put() -> None:
-            self._tables, self.census = tables, census
+            self._tables, self._counted, self.census = tables, counted, _together(counted.values())
 
         return put
 
@@ -86,15 +87,15 @@ class FileUsers:
             if started(partial(_read, path), self._workers, partial(self._read_again, path, stamp)):
                 self._reading.add(path)
 
-    def _read_again(self, path: str, stamp: Stamp, table: UsersTable | str) -> None:
+    def _read_again(self, path: str, stamp: Stamp, found: tuple[UsersTable, Census] | str) -> None:
         self._reading.discard(path)
-        if isinstance(table, str):
+        if isinstance(found, str):
             self._bad[path] = stamp
-            self._told("a users file is not taken, the users of before stay", table)
+            self._told("a users file is not taken, the users of before stay", found)
         elif path in self._tables:
             self._bad.pop(path, None)
-            self._tables[path] = table
-            self.census = _census(self._tables.values())
+            self._tables[path], self._counted[path] = found
+            self.census = _together(self._counted.values())
             self._changed()
 
 
@@ -104,16 +105,22 @@ def known(entry: UserEntry) -> KnownUser:
     return KnownUser(bound, hash=entry.password, scram=entry.scram, disabled=entry.disabled)
 
 
-def _read(path: str) -> UsersTable | str:
-    """The file, or what is wrong with it."""
+def _read(path: str) -> tuple[UsersTable, Census] | str:
+    """The file and what it comes to, or what is wrong with it."""
     try:
-        return users_file.read(Path(path))
+        table = users_file.read(Path(path))
     except UsersFileError as error:
         return str(error)
+    return table, _count(table)
 
 
-def _census(tables: Iterable[UsersTable]) -> Census:
-    lines = [line for table in tables for line in table.lines.values() if b" password=" in line and b" disabled" not in line]
+def _count(table: UsersTable) -> Census:
+    lines = [line for line in table.lines.values() if b" password=" in line and b" disabled" not in line]
     scram = {hash: sum([b" %s=" % field.encode() in line for line in lines]) for hash, field in SCRAM_FIELDS.items()}
     like = tuple([known.password for known in map(users_file.entry, lines[:: len(lines) // LIKE + 1])])
     return Census(len(lines), scram, like)
+
+
+def _together(counted: Collection[Census]) -> Census:
+    scram = {hash: sum([one.scram.get(hash, 0) for one in counted]) for hash in SCRAM_FIELDS}
+    return Census(sum([one.passwords for one in counted]), scram, tuple([model for one in counted for model in one.like]))

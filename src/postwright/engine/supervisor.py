@@ -309,8 +309,9 @@ class Supervisor:
             settings = await asyncio.to_thread(self._load)
             settings = state_folder.with_left_spools(settings, self._options.state_dir)
             check(settings)
-            self._auth.reload(settings)
+            self._auth.judge(settings)
             self._sockets.update(settings)  # the last that may fail, as it takes effect
+            self._auth.reload(settings)
         except LoadFailed as error:
             return error.problems
         except (OSError, ValueError) as error:

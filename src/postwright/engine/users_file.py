@@ -37,11 +37,13 @@ MOST_OCTETS = 512 * 1024 * 1024
 LONGEST = 8192  # octets of a line
 SCRAM_FIELDS = {"SHA-1": "scram-sha-1", "SHA-256": "scram-sha-256"}  # by the names of IANA's hashes
 
-_key = rb"[0-9]{4,7},[A-Za-z0-9+/]{11,86}={0,2},[A-Za-z0-9+/]{%d}=,[A-Za-z0-9+/]{%d}="
+_key = rb"[1-9][0-9]{3,6},[A-Za-z0-9+/]{11,86}={0,2},[A-Za-z0-9+/]{%d}=,[A-Za-z0-9+/]{%d}="
+_scram_sha_1 = re.compile(_key % (27, 27)).fullmatch
+_scram_sha_256 = re.compile(_key % (43, 43)).fullmatch
 _forms: dict[bytes, Callable[[bytes], object]] = {
-    b"scram-sha-1": re.compile(_key % (27, 27)).fullmatch,
-    b"scram-sha-256": re.compile(_key % (43, 43)).fullmatch,
-    b"source": re.compile(rb"[^ ]+").fullmatch,
+    b"scram-sha-1": lambda value: _scram_sha_1(value) and _scram(value.decode()),
+    b"scram-sha-256": lambda value: _scram_sha_256(value) and _scram(value.decode()),
+    b"source": lambda value: value and _name(value),
 }
 _flags = frozenset((b"disabled",))
 _plain_name = re.compile(rb"[A-Za-z0-9._@+-]+").fullmatch
@@ -197,7 +199,7 @@ def _known() -> list[str]:
 def _name(word: bytes) -> str:
     name = unquote(word.decode(), errors="strict")  # a UnicodeDecodeError is a ValueError
     if not name or not name.isprintable():
-        raise ValueError("a name with characters that cannot be printed")
+        raise ValueError("a name that is empty, or has characters that cannot be printed")
     return name
 
 
