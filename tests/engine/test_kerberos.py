@@ -33,6 +33,10 @@ def test_whom_a_principal_is(principal: str, user: str) -> None:
     assert kerberos.user_of(principal, SERVICE, ("FRIEND.EXAMPLE",)) == user
 
 
+def test_our_own_realm_may_be_listed_too() -> None:
+    assert kerberos.user_of("alice@CORP.EXAMPLE", SERVICE, ("CORP.EXAMPLE",)) == "alice@CORP.EXAMPLE"
+
+
 def test_a_missing_library_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gssapi, "LIBRARY", "libgssapi_nowhere.so.2")
     gssapi.library.cache_clear()
