@@ -3,7 +3,8 @@
 A dialogue that begins with a Kerberos token is RFC 4752's, and ends with the question of a security layer: none is offered, since TLS is
 there for that. One that begins with SPNEGO (GSS-SPNEGO, and what Microsoft's clients send as GSSAPI) ends when both sides are content.
 Principals of our own realm, the service's, are users by their name without it; those of other realms are refused. Of a realm that is
-listed, ours or another, they are users by the whole name. A ticket that is no good is a refusal; a keytab that cannot be used raises OSError or ValueError.
+listed, ours or another, they are users by the whole name. A ticket that is no good is a refusal; a keytab that cannot be used raises
+OSError or ValueError.
 """
 
 from __future__ import annotations

@@ -11,5 +11,5 @@ ROWS: tuple[Directive, ...] = (
           "(none)", ours=True),
     works("kerberos-keytab", G, k.FILE, "Keys of our service: users may log in by Kerberos (GSSAPI, GSS-SPNEGO)", "(none)", ours=True),
     works("kerberos-service", G, k.KERBEROS_SERVICE, "Which of its keys: all of SERVICE/HOST, or those of one HOST", "smtp", ours=True),
-    works("kerberos-realms", G, k.LIST, "Realms whose users are known by their name with @REALM; those of others than ours are else refused", ours=True),
+    works("kerberos-realms", G, k.LIST, "Realms whose users may log in, ours or others, by their name with @REALM", ours=True),
 )  # fmt: skip
