@@ -154,6 +154,7 @@ HERE: dict[str, tuple[str, str]] = {
 # provoked where there is what it takes: TLS, the DNS, a full disk, time
 # reply -> (the test, words of it that show that it does)
 ELSEWHERE: dict[str, tuple[str, str]] = {
+    "220 … (Postwright) LMTP service ready": ("tests/scenarios/test_lmtp.py", "LMTP service ready"),
     "220 2.0.0 ready to start TLS": ("tests/net/test_listener.py", "ready to start TLS"),
     "421 4.3.2 service is stopping, try again later": ("tests/net/test_session.py", "421 4.3.2 service is stopping"),
     "421 4.4.2 waited too long, closing": ("tests/net/test_session.py", "421 4.4.2 waited too long"),

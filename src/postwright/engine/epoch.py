@@ -29,7 +29,7 @@ class Epoch(Struct):
     greeting: Reply
     addressing: Addressing
     tls: ServerTls
-    options: dict[tuple[int, bool, bool, bool, bool, bool], ServerOptions] = {}
+    options: dict[tuple[int, bool, bool, bool, bool, bool, bool], ServerOptions] = {}
     _remove: dict[int, frozenset[bytes]] = {}
     _by_ip: dict[str, str] = {}
 

@@ -85,7 +85,7 @@ class Intake:
         """What a session may use; shared by all sessions of the same kind. `source` is one of `epoch`, and lives as long."""
         tls = bool(peer.tls)
         can_tls = not tls and source.allow_starttls and epoch.tls.available(listener)
-        key = (id(source), logged_in, can_tls, tls, bool(peer.certificate), bool(peer.channel))
+        key = (id(source), listener.protocol == "lmtp", logged_in, can_tls, tls, bool(peer.certificate), bool(peer.channel))
         found = epoch.options.get(key)
         if found is None:
             connection = Connection(tls, bool(peer.certificate), bool(peer.channel))
@@ -97,6 +97,7 @@ class Intake:
                 smtputf8=source.allow_smtputf8,
                 starttls=can_tls,
                 bare=source.bare_line_ends,
+                lmtp=listener.protocol == "lmtp",
                 unqualified=bool(source.auto_qualify_domain and epoch.settings.general.domain_suffix),
                 bad_recipients=source.accept_invalid_recipients,
                 hang_up=source.disconnect_on_transient_error,

@@ -119,11 +119,16 @@ class Visitor:
     def greeting(self) -> Answer:
         if self._intake.stopping:
             return STOPPING
-        return self._epoch.access.greeting(self._source) or self._epoch.greeting
+        return self._epoch.access.greeting(self._source) or self._welcome()
+
+    def _welcome(self) -> Reply:
+        if self._listener.protocol == "smtp":
+            return self._epoch.greeting
+        return Reply(220, "", (f"{self._epoch.host} (Postwright) LMTP service ready",))
 
     def ehlo(self, name: str, extended: bool) -> Answer:
         self._name = name
-        self._protocol = "ESMTP" if extended else "SMTP"
+        self._protocol = "LMTP" if self._listener.protocol == "lmtp" else "ESMTP" if extended else "SMTP"
         self._arrival = None
         self._envelope = None
         return Reply(250, "", (self._epoch.host,))
@@ -241,7 +246,7 @@ class Visitor:
     def _arrive(self) -> Arrival:
         peer = self._peer
         protocol = self._protocol
-        if protocol == "ESMTP":
+        if protocol != "SMTP":  # RFC 3848
             protocol += ("S" if peer.tls else "") + ("A" if self._user else "")
         arrival = self._arrival = Arrival(
             "smtp", peer.peer, peer.peer_port, self._name, peer.local, peer.local_port, protocol, self._user, peer.tls, peer.cipher,

@@ -156,6 +156,7 @@ class ListenerSettings(Struct, frozen=True):
     source: str = ""
     await_slot: bool = False
     proxy_protocol_from: tuple[str, ...] = ()
+    protocol: str = "smtp"
     immediate_tls: bool = False
     tls_certificate: str = ""
     tls_certificate_password: str = ""

@@ -14,6 +14,7 @@ ROWS: dict[str, tuple[str, str]] = {
     # going on
     "214 2.0.0 EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS AUTH QUIT / see RFC 5321": ("HELP", ""),
     "220 … (Postwright) ESMTP service ready": ("a connection was taken", "say EHLO"),
+    "220 … (Postwright) LMTP service ready": ("a connection was taken by a listener with protocol lmtp", "say LHLO"),
     "220 2.0.0 ready to start TLS": ("STARTTLS", "begin the handshake; what was sent behind the command is thrown away"),
     "221 2.0.0 goodbye": ("QUIT", ""),
     "235 2.7.0 authentication succeeded": ("the login is good", ""),

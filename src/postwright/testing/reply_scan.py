@@ -40,12 +40,12 @@ def _said(tree: ast.Module, module: str) -> Iterator[str]:
             keyword = "… is not supported here" if name == "unknown" else _text(node.args[0])
             yield _HELPERS[name] + _named(keyword, module)
         elif name == "Reply" and len(node.args) == 3 and isinstance(node.args[0], ast.Constant):
-            yield f"{node.args[0].value} {_status(node.args[1])}{_named(_lines(node.args[2]), module)}"
+            yield f"{node.args[0].value!r} {_status(node.args[1])}{_named(_lines(node.args[2]), module)}"
 
 
 def _status(node: ast.expr) -> str:
     if isinstance(node, ast.Constant):
-        return f"{node.value} " if node.value else ""
+        return f"{node.value!s} " if node.value else ""
     return "… "
 
 

@@ -58,6 +58,7 @@ class ServerOptions(Struct, frozen=True):
     `starttls` and `auth` (mechanism names, may be empty) are offered as they stand: the caller clears `starttls` once TLS is
     on. `auth_by_tls` are the mechanisms that TLS would add, for the words of a refusal.
 
+    `lmtp`: LHLO is wanted, and a content is answered for each recipient (RFC 2033); it holds for the session as it began.
     `bare` says what happens to bare CR, bare LF and NUL: "refuse" (5xx) or "repair" (never passed on either way).
 
     `unqualified`: an address without a domain is taken, and the caller completes it. `bad_recipients`: a recipient that is no address is
@@ -76,6 +77,7 @@ class ServerOptions(Struct, frozen=True):
     auth: tuple[str, ...] = ()
     auth_by_tls: tuple[str, ...] = ()
     bare: str = "refuse"
+    lmtp: bool = False
     limits: Limits = Limits()
     offers: Offers = Offers()
     unqualified: bool = False

@@ -22,9 +22,9 @@ from postwright.wire.buffer import ChunkContent, DotContent, LineBuffer
 from postwright.wire.events import Content, DataStart, Event, MailFrom, RcptTo, Rejected, Signal
 from postwright.wire.grammar import GrammarError, base64_decode, encode_reply
 from postwright.wire.options import ServerOptions
-from postwright.wire.server_content import judge, wire_limit
+from postwright.wire.server_content import Quotas, judge, wire_limit
 from postwright.wire.server_lines import NOT_MAIL_VERBS, mechanism_refusal, too_long
-from postwright.wire.server_states import ALLOWED, State, out_of_order
+from postwright.wire.server_states import ALLOWED, ALLOWED_LMTP, State, out_of_order
 
 _GREETING: Final = events.Noop()  # stands for the greeting that is owed at first
 _DATA_START = DataStart()
@@ -39,19 +39,19 @@ class SmtpServer:
     """One session. `options` may be replaced by the caller between events; `dropped` counts octets thrown away at STARTTLS."""
 
     __slots__ = (
+        "_allowed",
         "_chunk_last",
         "_chunk_left",
         "_chunk_refusal",
         "_chunks",
-        "_domains",
         "_dots",
         "_errors",
         "_junk",
         "_lines",
         "_mail",
-        "_mails",
         "_out",
         "_owed",
+        "_quotas",
         "_recipients",
         "_scarce",
         "authenticated",
@@ -63,6 +63,7 @@ class SmtpServer:
 
     def __init__(self, options: ServerOptions) -> None:
         self.options = options
+        self._allowed = ALLOWED_LMTP if options.lmtp else ALLOWED
         self.state = State.CONNECT
         self.greeted_as = ""
         self.authenticated = False
@@ -73,8 +74,7 @@ class SmtpServer:
         self._owed: Event | None = _GREETING
         self._mail: MailFrom | None = None
         self._recipients = 0
-        self._mails = 0
-        self._domains: frozenset[str] = frozenset()
+        self._quotas = Quotas()
         self._errors = 0
         self._junk = 0
         self._scarce = False
@@ -140,6 +140,8 @@ class SmtpServer:
                 self.state = _S_DATA
                 self._dots = DotContent(wire_limit(self.options.limits))
         elif isinstance(event, Content):
+            if self.options.lmtp:
+                self._repeat(reply)
             self._end_transaction()
             if code < 300:
                 self._errors = self._junk = 0
@@ -227,6 +229,8 @@ class SmtpServer:
             case events.Quit() | events.Rejected(close=True):
                 self.close()
             case events.Rset() | events.Rejected(ends_transaction=True):
+                if self.options.lmtp and isinstance(event, Rejected) and (event.verb == "DATA" or self._chunk_last):
+                    self._repeat(reply)
                 self._end_transaction()
             case events.XClient():
                 self._begin_anew()
@@ -241,6 +245,10 @@ class SmtpServer:
             self.close()
         else:
             self.state = State.REFUSED
+
+    def _repeat(self, reply: Reply) -> None:
+        """LMTP: one reply for each recipient that was taken (RFC 2033 section 4.2). One message in one spool: all say the same."""
+        self._out += [encode_reply(reply)] * (self._recipients - 1)
 
     def _end_transaction(self) -> None:
         self._mail = None
@@ -274,7 +282,7 @@ class SmtpServer:
             return self._reject("", refusals.BAD_CHARACTER)
         verb, _, argument = text.partition(" ")
         verb = verb.upper()
-        allowed = ALLOWED.get(verb)
+        allowed = self._allowed.get(verb)
         if allowed is None:
             return self._unknown(verb, argument)
         if self.state not in allowed:
@@ -319,15 +327,13 @@ class SmtpServer:
     # one reader for each verb ----------------------------------------------------------------------------------------
 
     def _on_helo(self, verb: str, argument: str) -> Event:
-        found = commands.parse_helo(argument, verb == "EHLO")
+        found = commands.parse_helo(argument, verb != "HELO")
         return self._reject(verb, found) if isinstance(found, Reply) else self._idle(found, verb)
 
     def _on_mail(self, verb: str, argument: str) -> Event:
         most = self.options.limits.mails
-        if most is not None:
-            self._mails += 1
-            if self._mails > most:
-                return Rejected(verb, refusals.TOO_MANY_MAILS, close=True)
+        if most is not None and not self._quotas.mail(most):
+            return Rejected(verb, refusals.TOO_MANY_MAILS, close=True)
         found = commands.parse_mail(argument, self.options, self.authenticated)
         return self._reject(verb, found) if isinstance(found, Reply) else found
 
@@ -339,16 +345,9 @@ class SmtpServer:
         limit = self.options.limits.recipients
         if limit is not None and self._recipients >= limit:
             return Rejected(verb, refusals.TOO_MANY_RECIPIENTS)  # no fault of the client's: it is told to send the rest later
-        return found if self.options.limits.rcpt_domains is None else self._count_domain(verb, found)
-
-    def _count_domain(self, verb: str, found: RcptTo) -> Event:
-        """RCPTDOMAINMAX of RFC 9422."""
-        if not self._recipients:
-            self._domains = frozenset()
-        domains = self._domains | {found.address.domain}
-        if len(domains) > (self.options.limits.rcpt_domains or 0):
+        most = self.options.limits.rcpt_domains
+        if most is not None and not self._quotas.domain(found.address.domain, most, first=not self._recipients):
             return Rejected(verb, refusals.TOO_MANY_DOMAINS)
-        self._domains = domains
         return found
 
     def _on_data(self, verb: str, argument: str) -> Event:
@@ -478,6 +477,7 @@ class SmtpServer:
 _READERS: dict[str, Callable[[SmtpServer, str, str], Event | None]] = {
     "HELO": SmtpServer._on_helo,
     "EHLO": SmtpServer._on_helo,
+    "LHLO": SmtpServer._on_helo,
     "MAIL": SmtpServer._on_mail,
     "RCPT": SmtpServer._on_rcpt,
     "DATA": SmtpServer._on_data,

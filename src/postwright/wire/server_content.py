@@ -1,4 +1,4 @@
-"""Whether a content that has come whole may be taken: line ends, length of lines, size, hops.
+"""Whether a content that has come whole may be taken: line ends, length of lines, size, hops. And what else a session counts.
 
 Pure; the server engine asks it once for each message. What it gives back has no bare CR, bare LF or NUL unless it came as BINARYMIME.
 """
@@ -11,6 +11,29 @@ from postwright.wire import commands, refusals
 from postwright.wire.body import TEXT_LINE, repair, scan
 from postwright.wire.events import Content
 from postwright.wire.options import Limits, ServerOptions
+
+
+class Quotas:
+    """What a session has used of the limits of RFC 9422 that go beyond a single command."""
+
+    __slots__ = ("_domains", "_mails")
+
+    def __init__(self) -> None:
+        self._mails = 0
+        self._domains: frozenset[str] = frozenset()
+
+    def mail(self, most: int) -> bool:
+        """One MAIL command more: MAILMAX."""
+        self._mails += 1
+        return self._mails <= most
+
+    def domain(self, domain: str, most: int, *, first: bool) -> bool:
+        """A recipient of `domain` is asked for, the `first` of its transaction or not: RCPTDOMAINMAX."""
+        domains = (frozenset() if first else self._domains) | {domain}
+        if len(domains) > most:
+            return False
+        self._domains = domains
+        return True
 
 
 def wire_limit(limits: Limits) -> int | None:

@@ -66,6 +66,10 @@ ALLOWED: dict[str, frozenset[State]] = {
 }
 
 
+# RFC 2033 section 4.1: LHLO in the place of EHLO, and no HELO; RSET and the others as they are.
+ALLOWED_LMTP: dict[str, frozenset[State]] = {"LHLO": _GREETED, **{verb: at for verb, at in ALLOWED.items() if verb not in ("HELO", "EHLO")}}
+
+
 def out_of_order(verb: str, state: State) -> Reply:
     """What `verb` is told in a `state` outside `ALLOWED[verb]`."""
     if state is State.REFUSED:

@@ -12,9 +12,10 @@ from typing import Protocol
 from postwright.wire.events import Event
 from postwright.wire.options import ServerOptions
 from postwright.wire.server import SmtpServer
-from postwright.wire.server_states import ALLOWED, State
+from postwright.wire.server_states import ALLOWED, ALLOWED_LMTP, State
 
 HIDDEN = b"(hidden)"
+_COMMANDS = ALLOWED.keys() | ALLOWED_LMTP.keys() | {"XCLIENT"}
 NO_COMMAND = b"(no command; hidden)"
 
 
@@ -81,7 +82,7 @@ def without_secrets(line: bytes, in_dialogue: bool) -> bytes:
     verb = words[0].upper().decode("latin-1") if words else ""
     if verb in ("AUTH", "X-EXPS"):
         return b" ".join(words[:2]) + (b" " + HIDDEN if len(words) > 2 else b"") + end
-    return line if verb in ALLOWED or not verb else NO_COMMAND + end
+    return line if verb in _COMMANDS or not verb else NO_COMMAND + end
 
 
 def without_challenges(data: bytes) -> bytes:

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from postwright.control.config import open_relay
+from postwright.control.config import lmtp, open_relay
 from postwright.control.config.build import Builder
 from postwright.control.config.open_relay import Opening
 from postwright.control.config.reader import Block, Entry
 from postwright.control.config.report import Report
 from postwright.policy.settings import Settings
-
 
 _OPENERS = ("always_allow_relaying", "allow_xclient")
 
@@ -26,6 +25,7 @@ def check(settings: Settings, builder: Builder, items: list[Entry | Block], repo
         for opening in open_relay.openings(settings):
             _tell(opening, builder, items, report)
     _tell_of_slots(settings, items, report)
+    lmtp.check(items, report)
     return _with_pools(settings)
 
 

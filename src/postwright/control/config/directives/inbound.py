@@ -20,6 +20,7 @@ LISTENERS: tuple[Directive, ...] = (
     works("smtp-ip", G, k.IP, "Address that mail is taken on; ignored beside an smtp-listener", deprecated="smtp-listener"),
     works("smtp-port", G, k.PORT, "Port that mail is taken on; ignored beside an smtp-listener", "25", deprecated="smtp-listener"),
     works("source", (LISTENER, USER), k.NAME, "Named source that holds for who connects there, or for this user"),
+    works("protocol", LISTENER, k.CHOICE("smtp", "lmtp"), "What is spoken; lmtp (RFC 2033) is never spoken on port 25", "smtp", ours=True),
     works("immediate-tls", LISTENER, k.BOOL, "TLS from the first octet (port 465)", "no"),
 )  # fmt: skip
 
