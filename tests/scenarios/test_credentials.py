@@ -4,9 +4,13 @@ relay, a directory over HTTP. No log at full debug shows a password or a hash.""
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
+import signal
 import smtplib
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +18,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from tests.engine import pam_world
+from tests.scenarios.test_service import python_for_all, uids
 
 from postwright.testing.relay_process import RelayProcess, plain_config
 from postwright.testing.sockets import free_port
@@ -88,6 +93,49 @@ async def test_a_reload_may_begin_to_need_the_helper(needs: Callable[[str], Path
         relay.write_config(config + "<smtp-user alice>\n    authentication-method system\n</smtp-user>\n")
         assert (await asyncio.to_thread(relay.ask, "reload")).ok
         await until_login(port, "alice", "wonderland", 235)
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def keeper_of(relay: RelayProcess) -> int:
+    """The parent of the login helper, 0 when there is none."""
+    found = [pid for pid in children(relay.process.pid) if b"auth_keeper" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return found[0] if found else 0
+
+
+@pytest.mark.needs("root", "setpriv")
+async def test_the_helper_keeps_the_rights_that_the_shards_give_up(needs: Callable[[str], Path]) -> None:
+    nobody = pwd.getpwnam("nobody")
+    python, more = python_for_all(nobody)
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="pw-") as open_to_all:  # pytest's own folders are closed to other users
+        folder = Path(open_to_all)
+        folder.chmod(0o755)
+        environment = pam_world.environment(needs("pam-wrapper"), folder, alice="wonderland")
+        environment["PYTHONPATH"] += os.pathsep + more["PYTHONPATH"]
+        config = plain_config(port).replace("run-as-root yes", "run-as-root no") + OPEN
+        users = "<smtp-user alice>\n    authentication-method system\n</smtp-user>\n"
+        relay = RelayProcess(folder, config + users, options=["--user", "nobody"], environment=environment, python=python)
+        async with relay:
+            assert uids(relay.status().pids[0]) == (nobody.pw_uid,) * 4
+            keeper = keeper_of(relay)
+            (helper,) = children(keeper)
+            assert uids(keeper) == uids(helper) == (0,) * 4
+            assert await login(port, "alice", "wonderland") == 235
+            os.kill(helper, signal.SIGKILL)
+            await until_login(port, "alice", "wonderland", 235)
+            (again,) = children(keeper)
+            assert again != helper
+            assert uids(again) == (0,) * 4
+        relay.write_config(config)
+        async with relay:
+            assert keeper_of(relay) == 0
+            relay.write_config(config + users)
+            refused = await asyncio.to_thread(relay.ask, "reload")
+            assert not refused.ok
+            assert "restart the relay" in "\n".join(refused.lines)
 
 
 async def test_users_come_and_go_while_the_relay_runs(tmp_path: Path) -> None:

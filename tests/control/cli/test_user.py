@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from postwright.control.cli.main import main
-from postwright.engine import password_hash, users_file
+from postwright.engine import password_hash, privileges, users_file
 
 CONFIG = """\
 host-name relay.example
@@ -66,6 +67,19 @@ def test_a_users_life(config: Path, tmp_path: Path) -> None:
 
     assert user(config, "remove", "ALICE@example.com").exit_code == 0
     assert users_file.read(file).lines == {}
+
+
+@pytest.mark.needs("root")
+def test_a_new_file_is_given_to_the_user_that_the_relay_will_be(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = pwd.getpwnam("nobody")
+    monkeypatch.setattr(privileges, "wanted_user", lambda settings, name: None if settings.general.run_as_root else nobody)
+    assert user(config, "add", "alice", password="x").exit_code == 0
+    assert (tmp_path / "users").stat().st_uid == 0
+    (tmp_path / "users").unlink()
+    config.write_text(CONFIG + "run-as-root no\n")
+    assert user(config, "add", "alice", password="x").exit_code == 0
+    assert user(config, "passwd", "alice", password="y").exit_code == 0
+    assert (tmp_path / "users").stat().st_uid == nobody.pw_uid
 
 
 def test_what_cannot_be_done_is_told_and_changes_nothing(config: Path, tmp_path: Path) -> None:

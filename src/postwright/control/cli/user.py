@@ -7,6 +7,7 @@ told), 64 wrong command line.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 from collections.abc import Callable
@@ -20,7 +21,8 @@ from msgspec.structs import replace
 
 from postwright.control.cli.tool import EX_USAGE, ToolCommand, escaped, secret
 from postwright.control.config import load
-from postwright.engine import user_admin, users_file
+from postwright.engine import privileges, user_admin, users_file
+from postwright.engine.privileges import PrivilegeError
 from postwright.engine.users_file import UserEntry, UsersFileError
 from postwright.policy.settings import Settings
 
@@ -119,8 +121,11 @@ def _add(place: Place, name: str, source: str | None, no_scram: bool, password_s
             raise _Refused(f"there is a {name} in {file} already; a new password comes by: postwright user passwd")
     _warn_of_source(place, source or "")
     user = user_admin.with_password(UserEntry(name, source=source or ""), _ask(password_stdin, True), not no_scram)
+    new = not place.files[0].exists()
     with users_file.editing(place.files[0]) as draft:
         draft.put(user)
+    if new:
+        _give(place)
     _done(place.files[0], f"{name} is added")
 
 
@@ -194,6 +199,13 @@ def _test(place: Place, name: str, password_stdin: bool) -> None:
         click.echo(f"{click.style('yes', fg='green') if step.ok else click.style('NO ', fg='red')}  {escaped(step.text)}")
     click.echo("the login would succeed" if fine else "the login would be refused")
     sys.exit(0 if fine else 1)
+
+
+def _give(place: Place) -> None:
+    """A new file is the relay's user's, when root makes it and the relay gives root up."""
+    if place.settings.file:
+        with contextlib.suppress(PrivilegeError):  # no such user yet: the relay itself will say so
+            privileges.give(place.files[0], place.settings, "")
 
 
 def _warn_of_source(place: Place, source: str) -> None:
