@@ -265,7 +265,9 @@ async def test_a_redirection_is_not_followed(bench: Bench) -> None:
 async def test_keys_in_a_file_that_changes(bench: Bench, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     bench.use(structs.replace(bench.provider, jwks=str(file)))
-    assert (await bench.check(bench.issuer.token())).temporary, "no file yet"
+    for _ in range(3):
+        assert (await bench.check(bench.issuer.token())).temporary, "no file yet"
+    assert [call.kwargs["event"] for call in bench.lines.calls] == ["keys cannot be read"], "once"
     useless = {"kty": "oct", "k": "AAAA", "kid": "hmac"}, {"kty": "unknown"}, {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}
     file.write_text(bench.issuer.key_set(*useless))
     assert (await bench.check(bench.issuer.token())).user == ALICE
@@ -338,6 +340,8 @@ async def test_a_server_that_does_not_say_is_temporary(bench: Bench, said: Any) 
     bench.issuer.said["opaque"] = said
     result = await bench.check("opaque")
     assert (result.user, result.temporary) == (None, True)
+    await bench.check("opaque")
+    assert [call.kwargs["event"] for call in bench.lines.calls] == ["tokens cannot be checked"], "once, not with each token"
     bench.issuer.said["opaque"] = active(bench)
     assert (await bench.check("opaque")).user == ALICE, "trouble is not kept"
 

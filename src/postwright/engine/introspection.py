@@ -39,6 +39,7 @@ class Introspection:
         self._client = client
         self._clock = clock
         self._log = log
+        self._trouble = ""  # told already
         self._known: dict[bytes, tuple[Claims | None, float]] = {}
         self._asking: dict[bytes, asyncio.Task[Claims | None]] = {}
 
@@ -71,8 +72,11 @@ class Introspection:
                 raise HttpFailed(f"status {answer.status}")
             said = _read(answer.body)
         except HttpFailed as error:
-            self._log.warning("a token cannot be checked", provider=provider.name, error=str(error))
+            if self._trouble != str(error):
+                self._trouble = str(error)
+                self._log.warning("tokens cannot be checked", provider=provider.name, error=self._trouble)
             raise AskFailed(f"{provider.name}: {error}") from None
+        self._trouble = ""
         claims = said if said["active"] else None
         self._keep(digest, claims)
         return claims

@@ -48,16 +48,20 @@ class KeyFile:
         self._log = log
         self._keys: Keys = ()
         self._stamp: tuple[int, int, int] | None = None
+        self._trouble = ""  # told already
 
     async def keys(self, key_id: str) -> Keys:
         try:
             status = os.stat(self._path)
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp != self._stamp:
-                self._stamp = stamp  # a broken file is complained about once, and looked at again when it changes
+                self._stamp = stamp  # a broken file is looked at again when it changes
                 self._keys = jwt.read_keys(_read(self._path))
+                self._trouble = ""
         except (OSError, ValueError) as error:
-            self._log.warning("keys cannot be read", file=self._path, error=str(error), kept=len(self._keys))
+            if self._trouble != str(error):
+                self._trouble = str(error)
+                self._log.warning("keys cannot be read", file=self._path, error=self._trouble, kept=len(self._keys))
         if not self._keys:
             raise KeysUnavailable(f"no keys in {self._path}")
         return self._keys
