@@ -60,7 +60,7 @@ class SourceRules:
     """
 
     __slots__ = (
-        "_access", "_bounces", "_host", "_names", "_relay_debug", "_suffix", "_suppression",
+        "_access", "_aliases_only", "_bounces", "_host", "_names", "_relay_debug", "_suffix", "_suppression",
         "aliases", "bcc", "job_prefix", "most", "plain", "rewriting", "selection", "source", "verp",
     )  # fmt: skip
 
@@ -80,7 +80,8 @@ class SourceRules:
         self.bcc = _mailbox(source.bcc, addressing.host) if source.bcc else None
         self.verp = source.verp_default
         self.job_prefix = source.jobid_prefix
-        self.plain = not (self.aliases or self.rewriting or self.bcc or self.verp)
+        self._aliases_only = not (self.rewriting or self.bcc or self.verp)
+        self.plain = self._aliases_only and self.aliases is None
 
     # -- at MAIL and RCPT -----------------------------------------------------------------
 
@@ -111,12 +112,14 @@ class SourceRules:
 
     def readdress(self, envelope: Envelope) -> Reply | None:
         """`rewrite-list`, `verp-default`, aliases and `bcc`, unless `plain`; the reply refuses what grows beyond all bounds."""
+        recipients, aliases = envelope.recipients, self.aliases
+        if self._aliases_only and aliases is not None and not any([r.address.domain in aliases.domains for r in recipients]):  # noqa: C419  # per message
+            return None
         if self.rewriting is not None:
             envelope.reverse_path = self.rewriting.sender(envelope.reverse_path)
         envelope.verp = self.verp and bool(envelope.reverse_path.text)
-        recipients = envelope.recipients
-        if self.aliases is not None:
-            recipients = list(islice(_expanded(self.aliases, recipients), RECIPIENTS_MOST + 1))
+        if aliases is not None:
+            recipients = list(islice(_expanded(aliases, recipients), RECIPIENTS_MOST + 1))
         if self.bcc is not None:
             recipients = [*recipients, Recipient(self.bcc, int(Notify.NEVER))]  # who gets copies is for no report to tell
         if len(recipients) > RECIPIENTS_MOST:

@@ -28,12 +28,13 @@ class Aliases:
     no address.
     """
 
-    __slots__ = ("_home", "_known")
+    __slots__ = ("_home", "_known", "domains")
 
     def __init__(self, aliases: Iterable[Alias], host_names: Sequence[str], postmasters: Sequence[str] = ()) -> None:
         names = [pattern_name(name) for name in host_names] or ["localhost"]
         self._home = host_names[0] if host_names else "localhost"
         self._known: dict[tuple[str, str], tuple[Address, ...]] = {}
+        self.domains: set[str] = set()  # those that some alias is about: nearly all recipients have another, and need no more than a look
         for local in _POSTMASTER if postmasters else ():
             self._add(local, names, postmasters)
         for alias in aliases:
@@ -45,6 +46,7 @@ class Aliases:
         to = tuple([self._target(target) for target in targets])
         for domain in domains:
             self._known[local.lower(), domain] = to
+            self.domains.add(domain)
 
     def _target(self, text: str) -> Address:
         try:
