@@ -404,3 +404,33 @@ def test_a_client_whose_name_does_not_lead_back_is_refused_at_mail(zone: Any, fa
             taken = world.submit(ME, [YOU], peer=PEER)
             assert taken.mail is not None
             assert taken.mail.text.startswith(said if strict else "250")
+
+
+# -- several shards ------------------------------------------------------------------------------------------------------------------
+
+
+def test_who_has_a_stream_of_his_own_is_handed_to_its_shard_and_found_again_after_a_crash() -> None:
+    lists = rules(*[("rcpt-to", f"/^{name}@/", SubmissionResult(name)) for name in "abcd"])
+    streams = [vmta(name, f"192.0.2.1{at}") for at, name in enumerate("abcd")]
+    later = domain("*", retry_after=(60.0,))
+    with World(relay(free(pattern_list="streams", verp_default=True), later, *streams, pattern_lists=lists), shards=2) as world:
+        mx = world.domain("example.com", rules=["rcpt first=3 450 4.2.0 later"])
+        world.submit(ME, [f"{name}@example.com" for name in "abcde"])
+        world.advance(5)
+        world.crash(0)
+        world.begin(0)
+        world.run_until_empty()
+        assert sorted(mx.recipients) == [f"{name}@example.com" for name in "abcde"]
+        assert {(r.rcpt[0], r.vmta) for r in world.of("d")} == {*[(name, name) for name in "abcd"], ("e", "{default}")}
+        assert {(m.sender, m.recipients[0]) for m in mx.messages} == {
+            (f"me-{name}=example.com@sender.example", f"{name}@example.com") for name in "abcde"
+        }
+
+
+def test_recipients_to_be_bounced_are_bounced_by_whichever_shard_has_their_queue(tmp_path: Path) -> None:
+    with World(suppressing(tmp_path, accept_invalid_recipients=True), shards=2) as world:
+        home = world.domain("sender.example")
+        for shard in (0, 1):
+            assert world.submit(ME, [YOU, "no-2@a.example"], shard=shard).accepted
+        world.run_until_empty()
+        assert world.fates() == {("b", YOU): 2, ("b", "no-2@a.example"): 2, ("d", ME): len(home.messages)}
