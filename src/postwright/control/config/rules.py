@@ -466,19 +466,15 @@ def email(text: str) -> str:
     local, at, domain = text.rpartition("@")
     if not at:
         local, domain = domain, ""
-    if _local(local) is None or (at and not domain) or not _is_local_part(local):
+    if _local(local) is None or (at and not domain):
         raise ValueProblem(f"`{text}` is no address")
+    try:
+        parse_mailbox(f"{local}@a.example", smtputf8=True)
+    except AddressError as error:
+        raise ValueProblem(f"`{text}` is no address: {error}") from None
     if domain:
         checked(values.host_name, domain, len(local) + 1)
     return text
-
-
-def _is_local_part(text: str) -> bool:
-    try:
-        parse_mailbox(f"{text}@a.example", smtputf8=True)
-    except AddressError:
-        return False
-    return True
 
 
 def relay_address(text: str) -> str:
