@@ -29,6 +29,7 @@ OPTIONS = [
     ServerOptions(chunking=False, dsn=False, smtputf8=False, limits=Limits(message_size=2000, recipients=2)),
     ServerOptions(auth=("CRAM-MD5",), limits=Limits(message_size=50, hops=1, errors=None)),
     ServerOptions(unqualified=True, bad_recipients=True, hang_up=True),
+    ServerOptions(xclient=True, limits=Limits(errors=None)),
 ]
 CONTEXT = sasl.SaslContext("mx.example", "0" * 32, True, {"tls-exporter": b"x" * 32})
 KEYS = made_up_keys(b"k" * 32, "anna", "SHA-256")
@@ -117,8 +118,8 @@ def converse(options: ServerOptions, pieces: list[bytes]) -> tuple[list[events.E
 def fuzz_one(data: bytes) -> None:
     if not data:
         return
-    options = OPTIONS[data[0] & 3]
-    step = (data[0] >> 2) + 1
+    step, kind = divmod(data[0], len(OPTIONS))
+    options, step = OPTIONS[kind], step + 1
     data = data[1:]
     whole = converse(options, [data])
     cut = converse(options, [data[at : at + step] for at in range(0, len(data), step)])
@@ -130,17 +131,18 @@ _BEGIN = b"EHLO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\n"
 _LAST = b"Subject: x\r\nReceived: y\r\n\r\n.text\r\n..\r\n.\r\nQUIT\r\n"
 SEEDS = [
     b"\0" + _BEGIN + b"DATA\r\n" + _LAST,
-    b"\x09" + _BEGIN + b"DATA\r\nx\n.\r\n\r.\r\n\0\r\n.\r\nNOOP\n",
-    b"\x10" + _BEGIN + b"BDAT 5\r\nab\r\ncBDAT 3 LAST\r\n.\r\nRSET\r\n",
-    b"\x0b" + b"EHLO x\r\nMAIL FROM:<> BODY=BINARYMIME SIZE=5 RET=HDRS ENVID=a+2Bb\r\n"
+    b"\x0d" + _BEGIN + b"DATA\r\nx\n.\r\n\r.\r\n\0\r\n.\r\nNOOP\n",
+    b"\x18" + _BEGIN + b"BDAT 5\r\nab\r\ncBDAT 3 LAST\r\n.\r\nRSET\r\n",
+    b"\x0f" + b"EHLO x\r\nMAIL FROM:<> BODY=BINARYMIME SIZE=5 RET=HDRS ENVID=a+2Bb\r\n"
     b"RCPT TO:<b@example.org> NOTIFY=NEVER\r\nBDAT 2 LAST\r\n\0\n",
-    b"\x04" + b"EHLO x\r\nAUTH LOGIN\r\nYW5uYQ==\r\nc2VjcmV0\r\nAUTH PLAIN AGEAYg==\r\nAUTH CRAM-MD5\r\n*\r\nSTARTTLS\r\nNOOP\r\n",
+    b"\x06" + b"EHLO x\r\nAUTH LOGIN\r\nYW5uYQ==\r\nc2VjcmV0\r\nAUTH PLAIN AGEAYg==\r\nAUTH CRAM-MD5\r\n*\r\nSTARTTLS\r\nNOOP\r\n",
     b"\0" + b"EHLO x\r\nAUTH SCRAM-SHA-256\r\nbiwsbj1hbm5hLHI9Yw==\r\nYz1iaXdzLHI9YzAscD1BQUFB\r\nX-EXPS NTLM ZG9uZQ==\r\n\r\n",
-    b"\x04" + b"EHLO x\r\nAUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHgBAQ==\r\nAQ==\r\nAUTH SCRAM-SHA-1-PLUS\r\n"
+    b"\x06" + b"EHLO x\r\nAUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHgBAQ==\r\nAQ==\r\nAUTH SCRAM-SHA-1-PLUS\r\n"
     b"cD10bHMtZXhwb3J0ZXIsLG49YW5uYSxyPWM=\r\n*\r\nAUTH EXTERNAL =\r\n"
     b"AUTH GSSAPI eA==\r\neA==\r\nAUTH OAUTHBEARER biwsAWF1dGg9QmVhcmVyIHgBAQ==\r\n",
-    b"\x08" + "MAIL FROM:<ü@bücher.example> SMTPUTF8\r\nRCPT TO:<x@[IPv6:::1]> ORCPT=utf-8;\\x{20AC}\r\n".encode(),
-    b"\x0c" + b"NOOP\r\nHELP\r\nVRFY x\r\nRSET\r\n" + b"x" * 600 + b"\r\n",
+    b"\x0c" + "MAIL FROM:<ü@bücher.example> SMTPUTF8\r\nRCPT TO:<x@[IPv6:::1]> ORCPT=utf-8;\\x{20AC}\r\n".encode(),
+    b"\x12" + b"NOOP\r\nHELP\r\nVRFY x\r\nRSET\r\n" + b"x" * 600 + b"\r\n",
+    b"\x05" + b"EHLO x\r\nXCLIENT ADDR=192.0.2.1 PORT=25\r\nXCLIENT LOGIN=a+40b HELO=[UNAVAILABLE]\r\nMAIL FROM:<>\r\nXCLIENT X=1\r\n",
 ]
 
 if __name__ == "__main__":

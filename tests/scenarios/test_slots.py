@@ -7,6 +7,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+from postwright.engine.status import status_lines
 from postwright.testing.relay_process import RelayProcess, plain_config
 from postwright.testing.sockets import free_port
 
@@ -73,6 +74,7 @@ async def test_two_shards_count_slots_as_one(tmp_path: Path) -> None:
         await crowd.knock("", 30)  # five of the twenty are kept
         assert crowd.counts() == {"": 15, "gold": 0, "lead": 0}
         assert all(shard.connections_in for shard in relay.status().shards)
+        assert "  refused at the door: 15 no slot" in status_lines(relay.status())
         await crowd.knock("gold", 12)
         assert crowd.counts() == {"": 15, "gold": 5, "lead": 0}
         assert sum(shard.connections_in for shard in relay.status().shards) == 20
@@ -102,6 +104,7 @@ async def test_who_waits_gets_the_slot_that_another_shard_gave_back(tmp_path: Pa
         crowd = Crowd(port)
         await crowd.knock("", 4)
         waiting = [asyncio.ensure_future(crowd.knock("", 1)) for _ in range(8)]
+        await relay.until(lambda: sum(shard.waiting_for_slot for shard in relay.status().shards) == 8, "all to wait")
         for gone in range(8):
             await crowd.leave("", 1)
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=20)

@@ -287,6 +287,8 @@ class Shard:
             pid=os.getpid(),
             uptime=time.time() - self.started,
             connections_in=len(self.book),
+            waiting_for_slot=self.book.antechamber.waiting,
+            refused_at_door=msgspec.structs.asdict(self.book.refusals),
             connections_out=len(self.node.delivery.workers),
             recipients=scheduler.recipients,
             queues=len(scheduler.queues),

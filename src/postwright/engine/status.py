@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -55,6 +56,8 @@ class ShardStatus(Struct):
     top_queues: list[QueueStatus]
     epoch: int = 0
     waiting_group: int = 0
+    waiting_for_slot: int = 0
+    refused_at_door: dict[str, int] = {}
 
 
 class RelayStatus(Struct):
@@ -85,6 +88,17 @@ def _injections(sessions: int) -> list[str]:
     return [f"  plain text behind STARTTLS (dropped): {sessions} sessions"] if sessions else []
 
 
+def _door(shards: list[ShardStatus]) -> list[str]:
+    """Connections that became no sessions, by cause, and those that may yet (docs/reference/protection.md)."""
+    refused: Counter[str] = Counter()
+    for shard in shards:
+        refused.update(shard.refused_at_door)
+    told = [f"{count} {cause.replace('_', ' ')}" for cause, count in refused.items() if count]
+    waiting = sum(shard.waiting_for_slot for shard in shards)
+    lines = [f"  refused at the door: {', '.join(told)}"] if told else []
+    return [*lines, f"  waiting for a slot: {waiting}"] if waiting else lines
+
+
 def status_lines(status: RelayStatus) -> list[str]:
     """The status as text, in the order a person asks: is it up, does mail move, what waits and why."""
     shards = status.shards
@@ -103,6 +117,7 @@ def status_lines(status: RelayStatus) -> list[str]:
         f"{'  bounced':<14}{'':>12}{sum(t.bounced for t in traffic):>12}",
         f"{'  rejected':<14}{sum(t.rejected for t in traffic):>12}",
         *_injections(sum(t.starttls_injections for t in traffic)),
+        *_door(shards),
         "",
         f"{'Shard':<8}{'pid':>8}{'recipients':>12}{'queues':>9}{'in':>7}{'out':>7}{'spool':>12}{'memory':>12}",
     ]
