@@ -206,6 +206,7 @@ def test_numbers() -> None:
         "negative-cache-for",
         "ntlm-domain",
         "pam-service",
+        "protocol",
         "proxy-protocol-from",
         "refresh-interval",
         "replies-have",
