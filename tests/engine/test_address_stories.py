@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from postwright.model.address import Address, parse_mailbox
 from postwright.model.envelope import Notify, Recipient
 from postwright.model.message import Message
 from postwright.model.reply import Reply
+from postwright.net.resolver import AddressAnswer, NamesAnswer
 from postwright.policy.list_settings import AddressList, RewriteRule, SubmissionResult, SubmissionRule
 from postwright.policy.service_settings import Alias
 from postwright.policy.settings import PoolSettings, Settings
@@ -404,6 +406,50 @@ def test_a_client_whose_name_does_not_lead_back_is_refused_at_mail(zone: Any, fa
             taken = world.submit(ME, [YOU], peer=PEER)
             assert taken.mail is not None
             assert taken.mail.text.startswith(said if strict else "250")
+
+
+class Silent:
+    """Name servers that never answer. `left` counts those that were given up."""
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    async def names(self, address: str) -> NamesAnswer:
+        try:
+            await asyncio.sleep(1e6)
+        finally:
+            self.left += 1
+        raise AssertionError("unreachable")
+
+    async def addresses(self, host: str) -> AddressAnswer:
+        raise AssertionError("nobody has a name")
+
+
+def test_name_servers_that_never_answer_are_not_waited_for_without_end() -> None:
+    with World(relay(free(check_iprev_inbound=True))) as world:
+        mx = world.domain("example.com")
+        world.node.intake.names = Silent()
+        assert world.submit(ME, [YOU], peer=PEER).accepted
+        assert 20.0 <= world.now < 30.0
+        world.run_until_empty()
+        assert "iprev=temperror" in headers(mx.messages[0], "Authentication-Results")[0]
+
+
+def test_a_client_that_leaves_takes_his_check_with_him() -> None:
+    silent = Silent()
+    with World(relay(free(check_iprev_inbound=True))) as world:
+        world.node.intake.names = silent
+
+        async def impatient() -> None:
+            task = asyncio.ensure_future(world.submitting(ME, [YOU], peer=PEER))
+            await asyncio.sleep(1.0)
+            for end in world._sessions[0]:
+                end.abort()
+            assert not (await task).accepted
+
+        world.run(impatient())
+        world.advance(1.0)
+        assert silent.left == 1
 
 
 # -- several shards ------------------------------------------------------------------------------------------------------------------
