@@ -157,3 +157,25 @@ def test_rewritings_that_mean_something(line: str, tmp_path: Path) -> None:
     assert result.settings is not None
     with World(result.settings) as relay:  # it compiles
         assert relay.node.intake.epoch.addressing.rewriting.keys() == {"x"}
+
+
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "guides" / "addresses.md"
+
+
+def test_the_guide_s_configuration_is_one(tmp_path: Path) -> None:
+    """All its blocks together, with the virtual MTAs that they name."""
+    blocks = "\n".join([line for line in GUIDE.read_text().splitlines() if line.startswith("    ")])
+    assert blocks.count("<source 10/8>") == 2
+    known = "\n".join(
+        [f"<virtual-mta {name}>\n smtp-source-host 192.0.2.1 {name}.example.com\n</virtual-mta>" for name in ("news", "gmail", "shop")]
+    )
+    (tmp_path / "unsubscribed.txt").write_text("x@example.com\n")
+    file = tmp_path / "relay.conf"
+    file.write_text(f"host-name relay.example\nlog-file log\n{known}\n{blocks}\n")
+    result = load(file)
+    assert result.settings is not None, [str(problem) for problem in result.problems]
+    assert not [str(problem) for problem in result.problems if "not yet" in str(problem)]
+    with World(result.settings) as relay:
+        rules = relay.node.intake.epoch.addressing.rules(relay.node.resolved.source("10.1.2.3"))
+        assert rules.selection is not None
+        assert rules.aliases is not None
