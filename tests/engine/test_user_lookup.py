@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import trustme
 from aiohttp import web
+from click.testing import CliRunner
 from msgspec.structs import replace
 
+from postwright.control.cli.main import main
 from postwright.engine import password_hash, user_lookup, users_file
 from postwright.engine.credentials import Credentials
 from postwright.engine.user_lookup import LookupUsers, secret_of
@@ -318,3 +320,25 @@ def test_a_secret_is_in_no_repr_and_a_missing_file_is_told(tmp_path: Path) -> No
     assert secret_of(settings) == "s3cret"
     with pytest.raises(ValueError, match=r"secret-file .*/none: No such file"):
         secret_of(replace(settings, secret_file=str(tmp_path / "none")))
+
+
+async def test_postwright_user_test_asks_it_too(tmp_path: Path) -> None:
+    async with served() as users:
+        users.known |= {"alice": hashed("wonderland", source="mailings"), "off": hashed("x", enabled=False), "sick": 500}
+        config = tmp_path / "config"
+        config.write_text(f"host-name relay.example\n<user-lookup>\nurl {users.url}\n</user-lookup>\n")
+
+        def tried(name: str, typed: str) -> tuple[int, str]:
+            words = ["user", "test", name, "--config", str(config), "--password-stdin"]
+            result = CliRunner().invoke(main, words, input=f"{typed}\n")
+            return result.exit_code, result.output
+
+        for name, typed, status, words in (
+            ("alice", "wonderland", 0, "yes  the password is right"),
+            ("alice", "Wonderland", 1, "NO   the password is wrong"),
+            ("off", "x", 1, "NO   disabled"),
+            ("bob", "x", 1, "NO   it knows no bob"),
+            ("sick", "x", 1, "HTTP status 500; a login is answered 454"),
+        ):
+            code, output = await asyncio.to_thread(tried, name, typed)
+            assert (code, words in output) == (status, True), output

@@ -5,7 +5,9 @@ The face of the users file towards `control`. Passwords come in as arguments of 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,11 +15,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from postwright.engine import certificates, pam, password_hash, users_file
+from postwright.engine.known_user import KnownUser
+from postwright.engine.user_lookup import LookupUsers
 from postwright.engine.users_file import UserEntry
 from postwright.model.credentials import SCRAM_ITERATIONS
+from postwright.model.errors import LoginUnavailable
 from postwright.model.saslprep import prepared
 from postwright.policy import passwords
-from postwright.policy.settings import Settings, UserSettings
+from postwright.policy.settings import Settings, UserLookup, UserSettings
 from postwright.wire.scram import HASHES, SALT, derive_keys
 
 LONGEST = 1024  # characters of a password
@@ -77,7 +82,11 @@ def judge(settings: Settings, files: Sequence[Path], name: str, password: Callab
             yield from _judge_entry(settings, user, password)
             return
     places = ", ".join(["the configuration", *map(str, files)]) if settings.file else ", ".join(map(str, files))
-    yield Step(False, f"there is no {name} in {places}")
+    if settings.user_lookup is None:
+        yield Step(False, f"there is no {name} in {places}")
+        return
+    yield Step(True, f"there is no {name} in {places}, so {settings.user_lookup.url} is asked")
+    yield from _judge_lookup(settings, settings.user_lookup, name, password)
 
 
 def _judge_configured(settings: Settings, user: UserSettings, password: Callable[[], str]) -> Iterator[Step]:
@@ -97,6 +106,32 @@ def _judge_configured(settings: Settings, user: UserSettings, password: Callable
         yield _password(right)
         yield Step(right, "works with PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1 and SCRAM-SHA-256, as the password can be read")
     yield from _bound(settings, user.source)
+
+
+def _judge_lookup(settings: Settings, lookup: UserLookup, name: str, password: Callable[[], str]) -> Iterator[Step]:
+    typed = password()
+    try:
+        known = asyncio.run(_looked_up(lookup, name, typed))
+    except (LoginUnavailable, ValueError) as error:
+        yield Step(False, f"{error}; a login is answered 454 for as long")
+        return
+    if known is None:
+        yield Step(False, f"it knows no {name}")
+        return
+    yield Step(not known.disabled, "disabled: every login is refused" if known.disabled else f"it knows {known.settings.name}")
+    if known.hash:
+        yield _password(password_hash.read(known.hash).verify(typed))
+    else:
+        yield _password(known.vouched is True or bool(known.plain and passwords.check(known.plain, prepared(typed))))
+    yield from _bound(settings, known.settings.source)
+
+
+async def _looked_up(lookup: UserLookup, name: str, password: str) -> KnownUser | None:
+    directory = LookupUsers(lookup, time.monotonic, lambda event, detail: None)
+    try:
+        return await directory.find(name, password)
+    finally:
+        await directory.end()
 
 
 def _judge_certificate(user: UserSettings) -> Iterator[Step]:

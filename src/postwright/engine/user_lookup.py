@@ -113,10 +113,14 @@ class LookupUsers:
         return await asyncio.shield(task)  # whoever else waits for it goes on when this session is gone
 
     def close(self) -> None:
-        """Let go of the connections; what is under way fails."""
+        """Let go of the connections, soon; what is under way fails."""
+        self._closing = asyncio.get_running_loop().create_task(self.end())
+
+    async def end(self) -> None:
+        """The same, and wait until it is done."""
         for task in self._asking.values():
             task.cancel()
-        self._closing = asyncio.get_running_loop().create_task(self._client.close())
+        await self._client.close()
 
     def _asked(self, key: bytes, done: asyncio.Task[KnownUser | None]) -> None:
         del self._asking[key]

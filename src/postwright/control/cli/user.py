@@ -30,7 +30,7 @@ PASSWORD = "POSTWRIGHT_PASSWORD"
 
 
 class Place(Struct):
-    """Where the users are: the settings (empty with `--file`), and the files, which are one at least."""
+    """Where the users are: the settings (empty with `--file`), and the files, one at least for all but `test`."""
 
     settings: Settings
     files: list[Path]
@@ -64,7 +64,7 @@ def _verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
         @functools.wraps(function)
         def wrapped(config: Path | None, file: Path | None, **more: Any) -> None:
             try:
-                function(place=_place(config, file), **more)
+                function(place=_place(config, file, without_file=name == "test"), **more)
             except (_Refused, UsersFileError, ValueError, OSError) as error:
                 click.echo(f"postwright: {escaped(str(error))}", err=True)
                 sys.exit(1)
@@ -85,7 +85,7 @@ _scram_option = click.option("--no-scram", is_flag=True, help="No keys for SCRAM
 _source_option = click.option("--source", default=None, metavar="NAME", help='The <source> that holds for this user; "" for none.')
 
 
-def _place(config: Path | None, file: Path | None) -> Place:
+def _place(config: Path | None, file: Path | None, without_file: bool) -> Place:
     if config is None:
         if file is None:
             raise _usage("say where the users are: --config CONFIGURATION or --file USERS-FILE")
@@ -94,7 +94,7 @@ def _place(config: Path | None, file: Path | None) -> Place:
     if settings is None:
         raise _Refused(f"{config} has errors: postwright check {config}")
     files = [file] if file is not None else [Path(path) for path in settings.general.users_file]
-    if not files:
+    if not files and not without_file:
         raise _Refused(f"{config} names no users file; add a line such as: users-file users")
     return Place(settings, files)
 
