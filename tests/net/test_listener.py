@@ -7,6 +7,7 @@ import errno
 import smtplib
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from postwright.net.listener import Listener, _plain, bind
 from postwright.net.load_board import LoadBoard
 from postwright.net.session_book import SessionBook, SessionLimits
 from postwright.net.visit import PeerFacts
-from postwright.wire.options import ServerOptions
+from postwright.wire.options import Limits, ServerOptions
 
 EVENT_LOOPS = ("asyncio", "uvloop")
 MESSAGE = b"Subject: x\r\n\r\n.leading dot\r\n"
@@ -321,6 +322,47 @@ async def test_time_is_up_during_the_handshake(serve: Callable[..., Server], ser
     assert await reader.read() == b""
     writer.close()
     await server.closed()
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_who_takes_no_replies_is_read_no_further(
+    secure: bool, serve: Callable[..., Server], server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    """And at most 64 KB of replies, with one read, are kept for it; then its time is over."""
+    endless = ServerOptions(limits=Limits(junk=None))
+    server = serve(options=endless, **({"tls": server_tls} if secure else {}))
+    pushed = 0
+
+    def push() -> None:
+        nonlocal pushed
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(10)
+            connection.connect(("127.0.0.1", server.port))
+            sock = handshake(connection, client_tls) if secure else connection
+            sock.settimeout(0.5)  # for half a second the server has read nothing
+            try:
+                for _ in range(10_000):
+                    pushed += sock.send(b"NOOP\r\n" * 100)
+            except TimeoutError:
+                pass
+            loop.call_soon_threadsafe(stuck.set)
+            over.wait(10)
+            sock.close()
+
+    loop, stuck, over = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    pushing = asyncio.create_task(asyncio.to_thread(push))
+    await asyncio.wait_for(stuck.wait(), 30)
+    (session,) = server.book._sessions
+    assert session._blocked
+    assert session._transport is not None
+    assert session._transport.get_write_buffer_size() < 65536 + 20_000  # and what a thousand commands are answered with
+    server.clock.time = 101.0
+    server.book.sweep()
+    await server.closed()
+    over.set()
+    await pushing
+    assert 0 < pushed < 60_000_000
 
 
 # the book ------------------------------------------------------------------------------------------------------------

@@ -42,9 +42,10 @@ SHUTTING_DOWN = Reply(421, "4.3.2", ("service is stopping, try again later",))
 
 NEVER: Final = float("inf")
 HANDSHAKE_TIMEOUT: Final = 60.0  # seconds; asyncio's own default
-CONTENT_IN_MEMORY: Final = (
-    512 * 1024 * 1024
-)  # octets of unfinished contents in all sessions of a process; `max-message-size` may be unlimited
+# octets of unfinished contents in all sessions of a process; `max-message-size` may be unlimited
+CONTENT_IN_MEMORY: Final = 512 * 1024 * 1024
+REPLIES_KEPT: Final = 65536  # octets that may wait for a peer who does not take them, before it is read no further
+_AT_A_TIME: Final = range(1000)  # events; one read may hold forty thousand commands
 LINGER: Final = 10.0  # seconds that a closing connection may take to drain its last reply
 
 
@@ -195,18 +196,24 @@ class ServerSession(asyncio.Protocol):
         """Take events until input is needed or an answer is awaited, then write what there is to say."""
         while True:
             try:
-                self._take_events()
-                break
+                more = self._take_events()
             except Exception as error:  # the visit is the caller's code: see `_failed`
                 self._failed(error)
-        self._flush()
+                continue
+            self._flush()
+            if not more:
+                return
 
-    def _take_events(self) -> None:
+    def _take_events(self) -> bool:
+        """True: there may be more, but first what has been answered is to leave: a peer who does not take it is read no further."""
         next_event = self._engine.next_event
-        while not self._blocked:
+        for _ in _AT_A_TIME:
+            if self._blocked:
+                return False
             event = next_event()
             if isinstance(event, Signal) or not _HANDLERS[type(event)](self, event):
-                return
+                return False
+        return True
 
     def _account(self, held: int) -> None:
         """Tell the book how much of a content we hold. Who brings all of them together over the limit is refused; the others end."""
@@ -367,11 +374,7 @@ class ServerSession(asyncio.Protocol):
         """For us it is somebody else from now on."""
         self.peer = spoken_for(self.peer, event)
         answer = self.visit.introduced(self.peer, event)
-        return self._introduced(answer) if isinstance(answer, Reply) else self._await(answer, self._introduced)
-
-    def _introduced(self, greeting: Reply) -> bool:
-        self._refresh()
-        return self._reply(greeting)
+        return self._welcome(False, answer) if isinstance(answer, Reply) else self._await(answer, lambda said: self._welcome(False, said))
 
     def _on_quit(self, event: events.Quit) -> bool:
         return self._reply(GOODBYE)
@@ -468,6 +471,7 @@ class ServerSession(asyncio.Protocol):
     def _secured(self) -> None:
         """The transport is a TLS one now: tell the visit with what."""
         transport = cast(asyncio.Transport, self._transport)
+        transport.set_write_buffer_limits(REPLIES_KEPT)  # half a megabyte is the loops' own for TLS
         self.peer = secured(self.peer, transport.get_extra_info("ssl_object"))
         if self._onlooker is not None:
             self._onlooker.secured(self.peer.tls, self.peer.cipher)
