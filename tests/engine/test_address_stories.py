@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from postwright.model.address import Address, parse_mailbox
 from postwright.model.envelope import Notify, Recipient
 from postwright.model.message import Message
 from postwright.model.reply import Reply
-from postwright.net.resolver import AddressAnswer, NamesAnswer
 from postwright.policy.list_settings import AddressList, RewriteRule, SubmissionResult, SubmissionRule
 from postwright.policy.service_settings import Alias
 from postwright.policy.settings import PoolSettings, Settings
@@ -225,6 +223,14 @@ def test_a_recipient_that_is_no_address_is_bounced_where_that_is_wanted() -> Non
         assert [text[:9] for text in texts(world.submit(ME, [bad]).rcpt)] == ["553 5.1.3"]
 
 
+def test_nor_is_a_stranger_s_mail_for_a_suppressed_recipient_of_ours_bounced(tmp_path: Path) -> None:
+    known = suppressing(tmp_path).address_lists
+    settings = relay(source(ANYBODY, suppression_lists=("gone",), accept_invalid_recipients=True), address_lists=known)
+    with World(settings) as world:
+        replies = texts(world.submit("victim@far.example", ["no-1@relay.example"], peer="203.0.113.9").rcpt)
+        assert [text[:9] for text in replies] == ["550 5.7.1"]
+
+
 def test_but_not_from_a_stranger_as_he_might_have_it_bounced_to_anybody() -> None:
     bad = Recipient(Address("not..an@relay.example", "relay.example"))
     with World(relay(source(ANYBODY, accept_invalid_recipients=True))) as world:
@@ -359,97 +365,6 @@ def test_a_session_may_end_where_a_transient_error_would_be_said() -> None:
         gone = world.submit(ME, [YOU])
         assert gone.mail is None
         assert not gone.accepted
-
-
-# -- iprev ---------------------------------------------------------------------------------------------------------------------------
-
-PEER = "192.0.2.77"
-POINTER = "77.2.0.192.in-addr.arpa"
-FORGED = {"Authentication-Results": "relay.example; iprev=pass"}
-
-
-def test_the_client_s_name_is_looked_up_and_told_in_our_name_alone() -> None:
-    with World(relay(free(check_iprev_inbound=True, trace_iprev_check=True))) as world:
-        mx = world.domain("example.com")
-        world.zone[POINTER] = {"PTR": ["client.example"]}
-        world.zone["client.example"] = {"A": [PEER]}
-        assert world.submit(ME, [YOU], headers=FORGED, peer=PEER).accepted
-        world.run_until_empty()
-        (told,) = headers(mx.messages[0], "Authentication-Results")
-        assert " ".join(told.split()) == (
-            "relay.example; iprev=pass (client.example) (PTR: client.example) (client.example: 192.0.2.77) policy.iprev=192.0.2.77"
-        )
-
-
-def test_without_the_check_nothing_is_looked_up_nor_removed() -> None:
-    with World(relay(free())) as world:
-        mx = world.domain("example.com")
-        world.submit(ME, [YOU], headers=FORGED)
-        world.run_until_empty()
-        assert headers(mx.messages[0], "Authentication-Results") == ["relay.example; iprev=pass"]
-        assert (POINTER, "PTR") not in world.node.resolver.source.asked  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    ("zone", "failing", "directive", "said"),
-    [
-        ({POINTER: {"PTR": ["client.example"]}, "client.example": {"A": ["192.0.2.1"]}}, "", "reject_iprev_check_fail", "550 5.7.25"),
-        ({}, "", "reject_iprev_check_permerror", "550 5.7.25"),
-        ({}, POINTER, "reject_iprev_check_temperror", "451 4.4.3"),
-    ],
-)
-def test_a_client_whose_name_does_not_lead_back_is_refused_at_mail(zone: Any, failing: str, directive: str, said: str) -> None:
-    for strict in (True, False):
-        with World(relay(free(check_iprev_inbound=True, **{directive: strict}))) as world:
-            world.zone.update(zone)
-            world.failing.add(failing)
-            taken = world.submit(ME, [YOU], peer=PEER)
-            assert taken.mail is not None
-            assert taken.mail.text.startswith(said if strict else "250")
-
-
-class Silent:
-    """Name servers that never answer. `left` counts those that were given up."""
-
-    def __init__(self) -> None:
-        self.left = 0
-
-    async def names(self, address: str) -> NamesAnswer:
-        try:
-            await asyncio.sleep(1e6)
-        finally:
-            self.left += 1
-        raise AssertionError("unreachable")
-
-    async def addresses(self, host: str) -> AddressAnswer:
-        raise AssertionError("nobody has a name")
-
-
-def test_name_servers_that_never_answer_are_not_waited_for_without_end() -> None:
-    with World(relay(free(check_iprev_inbound=True))) as world:
-        mx = world.domain("example.com")
-        world.node.intake.names = Silent()
-        assert world.submit(ME, [YOU], peer=PEER).accepted
-        assert 20.0 <= world.now < 30.0
-        world.run_until_empty()
-        assert "iprev=temperror" in headers(mx.messages[0], "Authentication-Results")[0]
-
-
-def test_a_client_that_leaves_takes_his_check_with_him() -> None:
-    silent = Silent()
-    with World(relay(free(check_iprev_inbound=True))) as world:
-        world.node.intake.names = silent
-
-        async def impatient() -> None:
-            task = asyncio.ensure_future(world.submitting(ME, [YOU], peer=PEER))
-            await asyncio.sleep(1.0)
-            for end in world._sessions[0]:
-                end.abort()
-            assert not (await task).accepted
-
-        world.run(impatient())
-        world.advance(1.0)
-        assert silent.left == 1
 
 
 # -- several shards ------------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from postwright.model.address import Address, parse_mailbox
 from postwright.model.envelope import RECIPIENTS_MOST, Envelope, Notify, Recipient
 from postwright.model.reply import Reply
-from postwright.policy.access import AccessRules
+from postwright.policy.access import AccessRules, may_relay
 from postwright.policy.aliases import Aliases
 from postwright.policy.qualify import qualify
 from postwright.policy.rewrite import Rewriting
@@ -98,12 +98,15 @@ class SourceRules:
         if denied is not None:
             return event.invalid or (Reply(450, "4.7.1", denied.lines) if self._relay_debug else denied)
         if event.invalid is not None:
+            if not may_relay(self.source, authenticated):
+                return event.invalid
             return Recipient(address, event.notify, event.orcpt, refusal=_words(event.invalid))
         if not address.domain:
             address = Address(f"{address.text}@{self._host}", self._host.lower())
         if self._suppression and (held := holding(self._suppression, address)) is not None:
             refusal = Reply(550, "5.7.1", (f'recipient is in suppression list "{held.name}": <{address.text}>',))
-            if not self._bounces:
+            # A stranger who writes to a domain of ours could have the bounce sent to anybody.
+            if not self._bounces or not may_relay(self.source, authenticated):
                 return refusal
             return Recipient(address, event.notify, event.orcpt, refusal=_words(refusal))
         return Recipient(address, event.notify, event.orcpt)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 
 from postwright.content.authres import Result
@@ -68,9 +68,15 @@ async def _patiently(resolver: Names, peer: str) -> Iprev:
 
 
 async def _check(resolver: Names, peer: str) -> Iprev:
-    pointer = await resolver.names(peer)
+    try:
+        address = ip_address(peer)
+    except ValueError:  # it came by a way that has no addresses
+        return Iprev("permerror")
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped  # an IPv4 client at a listener for both
+    pointer = await resolver.names(str(address))
     hosts = []
     if pointer.status is MxStatus.FOUND:
         answers = await asyncio.gather(*[resolver.addresses(name) for name in pointer.names])
         hosts = [(name, answer.status, answer.addresses) for name, answer in zip(pointer.names, answers, strict=True)]
-    return judged(ip_address(peer), pointer.status, hosts)
+    return judged(address, pointer.status, hosts)

@@ -101,6 +101,8 @@ class Visitor:
         self._timeouts = patience(source)
         names = self._intake.names
         if source.check_iprev_inbound and names is not None and (self._check is None or self._check.peer != self._peer.peer):
+            if self._check is not None:
+                self._check.close()
             self._check = PeerCheck(names, self._peer.peer)
         self._arrival = None
 

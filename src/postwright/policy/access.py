@@ -56,12 +56,7 @@ class AccessRules:
 
     def on_rcpt(self, address: Address, source: SourceSettings, authenticated: bool) -> Reply | None:
         """550 5.7.1 for whom this peer may not send to."""
-        relaying = source.always_allow_relaying
-        if authenticated:
-            # A login is leave to relay, unless the source says `always-allow-relaying no` in so many words.
-            if relaying is not False:
-                return None
-        elif relaying and not source.require_auth:
+        if may_relay(source, authenticated):
             return None
         if self._addresses.matches(address):
             return None
@@ -74,6 +69,14 @@ class AccessRules:
         if not address.domain:
             return address.text.lower() == "postmaster"
         return address.domain in self._names
+
+
+def may_relay(source: SourceSettings, authenticated: bool) -> bool:
+    """This peer may send to anybody at all."""
+    if authenticated:
+        # A login is leave to relay, unless the source says `always-allow-relaying no` in so many words.
+        return source.always_allow_relaying is not False
+    return bool(source.always_allow_relaying) and not source.require_auth
 
 
 def _is_routed(local: str) -> bool:
