@@ -6,11 +6,12 @@ stay on their lines.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import common
 
-from postwright.content import dsn, trace
+from postwright.content import dsn, schedule, trace
 from postwright.content.downgrade import to_7bit
 from postwright.content.dsn import RecipientReport
 from postwright.content.headers import find, without
@@ -32,8 +33,23 @@ SEEDS: Final = (
     b"--a b\r\nContent-Type: message/rfc822\r\n\r\nA: b\r\n\r\n\xfc\r\n--a b--\r\n",
     b"Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=\xff=\r\n",
     b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\xff\r\n",
+    b"2030-01-31 08:00 / 2030-01-31 12:00, 2030-02-01T08:00:01Z/2030-02-01 12:00+02:00,2030-01-01 10:00",
     b"no header " + b"x" * 1000 + b"\r\n",
 )
+
+
+def _schedule(content: bytes) -> None:
+    """x-schedule: windows in order that do not touch, or a ValueError whose text can stand on a reply line."""
+    try:
+        found = schedule.windows(content.decode("latin-1"))
+    except ValueError as error:
+        found, why = (), str(error)
+    else:
+        why = ""
+    assert why.isascii()
+    assert why.isprintable()
+    assert all(start < end for start, end in found)
+    assert all(before[1] < after[0] for before, after in pairwise(found))
 
 
 def _fields(content: bytes, facts: ContentFacts) -> None:
@@ -100,6 +116,7 @@ def _words(content: bytes, facts: ContentFacts, text: str) -> None:
 
 
 def fuzz_one(data: bytes) -> None:
+    _schedule(data)
     for content in (data, repair(data)):
         facts = scan(content)
         _fields(content, facts)

@@ -16,10 +16,11 @@ from postwright.wire import events, sasl
 from postwright.wire.body import scan, stuff
 from postwright.wire.events import Signal
 from postwright.wire.grammar import base64_encode
-from postwright.wire.options import Limits, ServerOptions
+from postwright.wire.options import Limits, Offers, ServerOptions
 from postwright.wire.sasl_scram import Scram
 from postwright.wire.scram import made_up_keys
 from postwright.wire.server import SmtpServer
+from postwright.wire.watched import WatchedServer
 
 ALLOWED: Final[tuple[type[Exception], ...]] = ()
 
@@ -30,6 +31,8 @@ OPTIONS = [
     ServerOptions(auth=("CRAM-MD5",), limits=Limits(message_size=50, hops=1, errors=None)),
     ServerOptions(unqualified=True, bad_recipients=True, hang_up=True),
     ServerOptions(xclient=True, limits=Limits(errors=None)),
+    ServerOptions(offers=Offers(True, 3600, True, True, ("RCPTMAX=2",)), limits=Limits(mails=3, rcpt_domains=1, errors=None)),
+    ServerOptions(lmtp=True, limits=Limits(message_size=60, errors=None)),
 ]
 CONTEXT = sasl.SaslContext("mx.example", "0" * 32, True, {"tls-exporter": b"x" * 32})
 KEYS = made_up_keys(b"k" * 32, "anna", "SHA-256")
@@ -99,9 +102,26 @@ class _Answers:
         assert b"\r\n.\r\n" not in b"\r\n" + stuff(content)
 
 
-def converse(options: ServerOptions, pieces: list[bytes]) -> tuple[list[events.Event], bytes]:
+class _Onlooker:
+    """Sees all; what is not hidden must have been there."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def heard(self, line: bytes) -> None:
+        shown = line.partition(b"(hidden)")[0].rstrip(b"\r\n")
+        assert shown in self.data or b"hidden)" in line or b" ".join(shown.split()) in b" ".join(self.data.split())
+
+    def content(self, data: bytes) -> None:
+        assert data in self.data
+
+    def said(self, data: bytes) -> None:
+        assert not re.search(rb"^334[ -](?!\(hidden\)\r?$|\r?$)", data, re.MULTILINE)
+
+
+def converse(options: ServerOptions, pieces: list[bytes], watched: bool = False) -> tuple[list[events.Event], bytes]:
     """All events and all that is answered."""
-    engine = SmtpServer(options)
+    engine = WatchedServer(options, _Onlooker(b"".join(pieces))) if watched else SmtpServer(options)
     answers = _Answers()
     engine.send_reply(OK)
     said: list[events.Event] = []
@@ -125,24 +145,28 @@ def fuzz_one(data: bytes) -> None:
     cut = converse(options, [data[at : at + step] for at in range(0, len(data), step)])
     # STARTTLS drops what had come by then, which is the one thing that depends on the cut; the answers do not.
     assert whole == cut
+    assert converse(options, [data[at : at + step] for at in range(0, len(data), step)], watched=True) == cut
 
 
 _BEGIN = b"EHLO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\n"
 _LAST = b"Subject: x\r\nReceived: y\r\n\r\n.text\r\n..\r\n.\r\nQUIT\r\n"
 SEEDS = [
     b"\0" + _BEGIN + b"DATA\r\n" + _LAST,
-    b"\x0d" + _BEGIN + b"DATA\r\nx\n.\r\n\r.\r\n\0\r\n.\r\nNOOP\n",
+    b"\x09" + _BEGIN + b"DATA\r\nx\n.\r\n\r.\r\n\0\r\n.\r\nNOOP\n",
     b"\x18" + _BEGIN + b"BDAT 5\r\nab\r\ncBDAT 3 LAST\r\n.\r\nRSET\r\n",
-    b"\x0f" + b"EHLO x\r\nMAIL FROM:<> BODY=BINARYMIME SIZE=5 RET=HDRS ENVID=a+2Bb\r\n"
+    b"\x0b" + b"EHLO x\r\nMAIL FROM:<> BODY=BINARYMIME SIZE=5 RET=HDRS ENVID=a+2Bb\r\n"
     b"RCPT TO:<b@example.org> NOTIFY=NEVER\r\nBDAT 2 LAST\r\n\0\n",
-    b"\x06" + b"EHLO x\r\nAUTH LOGIN\r\nYW5uYQ==\r\nc2VjcmV0\r\nAUTH PLAIN AGEAYg==\r\nAUTH CRAM-MD5\r\n*\r\nSTARTTLS\r\nNOOP\r\n",
+    b"\x08" + b"EHLO x\r\nAUTH LOGIN\r\nYW5uYQ==\r\nc2VjcmV0\r\nAUTH PLAIN AGEAYg==\r\nAUTH CRAM-MD5\r\n*\r\nSTARTTLS\r\nNOOP\r\n",
     b"\0" + b"EHLO x\r\nAUTH SCRAM-SHA-256\r\nbiwsbj1hbm5hLHI9Yw==\r\nYz1iaXdzLHI9YzAscD1BQUFB\r\nX-EXPS NTLM ZG9uZQ==\r\n\r\n",
-    b"\x06" + b"EHLO x\r\nAUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHgBAQ==\r\nAQ==\r\nAUTH SCRAM-SHA-1-PLUS\r\n"
+    b"\x08" + b"EHLO x\r\nAUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHgBAQ==\r\nAQ==\r\nAUTH SCRAM-SHA-1-PLUS\r\n"
     b"cD10bHMtZXhwb3J0ZXIsLG49YW5uYSxyPWM=\r\n*\r\nAUTH EXTERNAL =\r\n"
     b"AUTH GSSAPI eA==\r\neA==\r\nAUTH OAUTHBEARER biwsAWF1dGg9QmVhcmVyIHgBAQ==\r\n",
-    b"\x0c" + "MAIL FROM:<ü@bücher.example> SMTPUTF8\r\nRCPT TO:<x@[IPv6:::1]> ORCPT=utf-8;\\x{20AC}\r\n".encode(),
-    b"\x12" + b"NOOP\r\nHELP\r\nVRFY x\r\nRSET\r\n" + b"x" * 600 + b"\r\n",
+    b"\x10" + "MAIL FROM:<ü@bücher.example> SMTPUTF8\r\nRCPT TO:<x@[IPv6:::1]> ORCPT=utf-8;\\x{20AC}\r\n".encode(),
+    b"\x18" + b"NOOP\r\nHELP\r\nVRFY x\r\nRSET\r\n" + b"x" * 600 + b"\r\n",
     b"\x05" + b"EHLO x\r\nXCLIENT ADDR=192.0.2.1 PORT=25\r\nXCLIENT LOGIN=a+40b HELO=[UNAVAILABLE]\r\nMAIL FROM:<>\r\nXCLIENT X=1\r\n",
+    b"\x06" + b"EHLO x\r\nMAIL FROM:<> REQUIRETLS HOLDFOR=9 BY=5;RT MT-PRIORITY=-3\r\n"
+    b"MAIL FROM:<> HOLDUNTIL=2030-01-31T08:00:00.5+02:00\r\n",
+    b"\x07" + b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n" + _LAST,
 ]
 
 if __name__ == "__main__":
