@@ -145,6 +145,20 @@ async def test_a_keeper_that_dies_is_followed_by_another(tmp_path: Path, monkeyp
         assert "keeper has died" in log.lines[0]
 
 
+@pytest.mark.usefixtures("pam_users")
+async def test_a_keeper_that_dies_is_not_followed_by_one_with_fewer_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with processes(tmp_path, system_users()) as (process, client, log):
+        assert await client.check_pam("alice", "wonderland")
+        process._began_as_root = True
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+        os.kill(process.pid, signal.SIGKILL)
+        await until(lambda: log.lines)
+        assert "restart the relay" in log.lines[0]
+        with pytest.raises(HelperUnavailable):
+            await client.check_pam("alice", "wonderland")
+        assert process.pid == 0
+
+
 async def _when_back(client: AuthClient) -> bool:
     async with asyncio.timeout(BOUND):
         while True:

@@ -68,7 +68,7 @@ class AuthProcess:
         self._control: socket.socket | None = None
         self._link: Link | None = None
         self._began_as_root = os.geteuid() == 0
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._wanted = asyncio.Event()
 
     @property
@@ -90,7 +90,7 @@ class AuthProcess:
 
     def judge(self, settings: Settings) -> None:
         """Could they be put in force? Raises ValueError when they need a helper that cannot be had any more."""
-        if needed(settings) and self._listening is None and self._began_as_root and os.geteuid() != 0:
+        if needed(settings) and self._listening is None and self._has_lost_its_rights():
             raise ValueError(TOO_LATE)
 
     def reload(self, settings: Settings) -> None:
@@ -101,32 +101,47 @@ class AuthProcess:
     async def attend(self) -> None:
         """Keep one alive until `stop`: talk to it, start another when it has died."""
         await self._wanted.wait()
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 if self._control is None:
                     self._spawn()
                 await self._converse()
             except OSError as error:
                 self._log.error("the login helper cannot be started", error=str(error))
-            if not self._stopping:
-                self._log.error("the login helper's keeper has died", restarted_as=f"uid {os.geteuid()}")
-                await asyncio.sleep(PAUSE)
+            if self._stopping.is_set():
+                return
+            if self._has_lost_its_rights():
+                self._log.error("the login helper's keeper has died, and its rights are given up: restart the relay (until then: 454)")
+                self._close_door()
+                return
+            self._log.error("the login helper's keeper has died and is started anew")
+            await asyncio.sleep(PAUSE)
 
     async def stop(self) -> None:
         """Close our end, which tells it to leave; whoever does not is killed."""
-        self._stopping = True
+        self._stopping.set()
         if self._link is not None:
             self._link.abort()
-        for sock in (self._control, self._listening):
-            if sock is not None:
-                sock.close()
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
+        if self._control is not None:
+            self._control.close()
+        self._close_door()
         if self._process is not None:
             try:
                 await asyncio.to_thread(self._process.wait, GRACE)
             except subprocess.TimeoutExpired:
                 self._process.kill()
+
+    def _has_lost_its_rights(self) -> bool:
+        """One started now could do less than one started then, and would refuse who is right."""
+        return self._began_as_root and os.geteuid() != 0
+
+    def _close_door(self) -> None:
+        """Whoever connects is told at once that nobody is there."""
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
     def _spawn(self) -> None:
         assert self._listening is not None
