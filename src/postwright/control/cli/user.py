@@ -27,6 +27,7 @@ from postwright.engine.users_file import UserEntry, UsersFileError
 from postwright.policy.settings import Settings
 
 PASSWORD = "POSTWRIGHT_PASSWORD"
+DEFAULT = Path("/etc/postwright/config")
 
 
 class Place(Struct):
@@ -52,7 +53,7 @@ def command() -> None:
     """Users who may log in, kept in a users file with hashes of their passwords.
 
     \b
-    Example: postwright user add alice@example.com --config /etc/postwright/config
+    Example: postwright user add alice@example.com --source mailings
     A password is asked for, or read from standard input (--password-stdin) or the variable POSTWRIGHT_PASSWORD.
     """
 
@@ -78,7 +79,7 @@ def _verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 
 _OPTIONS = (
     click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="The users file itself."),
-    click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration whose users-file is meant."),
+    click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help=f"Configuration whose users-file is meant; else {DEFAULT}."),
 )
 _password_option = click.option("--password-stdin", is_flag=True, help="The password is the first line of standard input.")
 _scram_option = click.option("--no-scram", is_flag=True, help="No keys for SCRAM (then SCRAM is offered to nobody).")
@@ -86,10 +87,11 @@ _source_option = click.option("--source", default=None, metavar="NAME", help='Th
 
 
 def _place(config: Path | None, file: Path | None, without_file: bool) -> Place:
-    if config is None:
-        if file is None:
-            raise _usage("say where the users are: --config CONFIGURATION or --file USERS-FILE")
+    if config is None and file is not None:
         return Place(Settings(), [file])
+    config = config or DEFAULT
+    if not config.exists():
+        raise _usage("say where the users are: --config CONFIGURATION or --file USERS-FILE")
     settings = load(config, offline=True, tolerant=True).settings
     if settings is None:
         raise _Refused(f"{config} has errors: postwright check {config}")
