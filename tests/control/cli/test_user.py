@@ -180,11 +180,11 @@ def test_no_password_is_no_user(config: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_place_or_a_users_file_the_cure_is_told(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("postwright.control.cli.user.DEFAULT", config.with_name("none"))
+    monkeypatch.setattr("postwright.control.cli.user.USUAL", config.with_name("none"))
     nowhere = CliRunner().invoke(main, ["user", "list"])
     assert nowhere.exit_code == 64
     assert "--config" in nowhere.output
-    monkeypatch.setattr("postwright.control.cli.user.DEFAULT", config)
+    monkeypatch.setattr("postwright.control.cli.user.USUAL", config)
     assert CliRunner().invoke(main, ["user", "list"]).exit_code == 0
     config.write_text("host-name relay.example\n")
     none = user(config, "list")

@@ -27,7 +27,7 @@ from postwright.engine.users_file import UserEntry, UsersFileError
 from postwright.policy.settings import Settings
 
 PASSWORD = "POSTWRIGHT_PASSWORD"
-DEFAULT = Path("/etc/postwright/config")
+USUAL = Path("/etc/postwright/config")
 
 
 class Place(Struct):
@@ -79,7 +79,7 @@ def _verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 
 _OPTIONS = (
     click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="The users file itself."),
-    click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help=f"Configuration whose users-file is meant; else {DEFAULT}."),
+    click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help=f"Whose users-file is meant; else {USUAL}."),
 )
 _password_option = click.option("--password-stdin", is_flag=True, help="The password is the first line of standard input.")
 _scram_option = click.option("--no-scram", is_flag=True, help="No keys for SCRAM (then SCRAM is offered to nobody).")
@@ -89,7 +89,7 @@ _source_option = click.option("--source", default=None, metavar="NAME", help='Th
 def _place(config: Path | None, file: Path | None, without_file: bool) -> Place:
     if config is None and file is not None:
         return Place(Settings(), [file])
-    config = config or DEFAULT
+    config = config or USUAL
     if not config.exists():
         raise _usage("say where the users are: --config CONFIGURATION or --file USERS-FILE")
     settings = load(config, offline=True, tolerant=True).settings
