@@ -243,3 +243,10 @@ def test_what_limits_us_is_told() -> None:
     with World(relay(bounded)) as world:
         taken = world.submit(ME, ["a@one.example", "a@two.example", "b@one.example", "c@one.example"])
         assert [reply.code if reply else 0 for reply in taken.rcpt] == [250, 452, 250, 452]
+
+
+def test_the_time_of_held_mail_begins_when_it_is_let_go() -> None:
+    with World(relay(domain("*", retry_after=(HOUR,)))) as world:
+        world.domain("example.com", rules=[LATER], extensions=TIMED)
+        world.submit(ME, [YOU], extras=MailExtras(hold_for=7200, by=(1800, "R")))
+        assert 0 <= world.run_until(lambda: bool(world.of("b")), within=DAY) - 2.5 * HOUR < 1

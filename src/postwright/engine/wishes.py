@@ -67,7 +67,9 @@ def granted(extras: MailExtras, source: SourceSettings, logged_in: bool, now: fl
     priority = extras.priority
     if priority is not None and priority > 0 and not may_relay(source, logged_in):
         priority = 0
-    return Wishes(extras.require_tls, held, not_before, now + seconds if mode else 0.0, mode, priority)
+    # the time for delivering begins when the message is let go: before, nobody is late
+    deadline = max(now, not_before) + seconds if mode else 0.0
+    return Wishes(extras.require_tls, held, not_before, deadline, mode, priority)
 
 
 def answered(extras: MailExtras, wishes: Wishes) -> Reply:
