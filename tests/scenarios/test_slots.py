@@ -29,6 +29,8 @@ smtp-listener 127.0.0.3:{port} source={{lead}}
 </source-group>
 """
 
+PATIENT = "<source 127.0.0.1/32>\n    max-junk-commands unlimited\n</source>\n"
+
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -113,3 +115,54 @@ async def test_who_waits_gets_the_slot_that_another_shard_gave_back(tmp_path: Pa
             waiting.remove(let_in[0])
         assert not crowd.refused
         assert sum(shard.connections_in for shard in relay.status().shards) == 4
+
+
+async def test_a_rate_of_connections_is_one_for_both_shards(tmp_path: Path) -> None:
+    port = free_port()
+    rules = "<source 127.0.0.1/32>\n    max-connect-rate-in 12/h\n</source>\n"
+    async with RelayProcess(tmp_path, plain_config(port) + rules, shards=2) as relay:
+        greetings = await asyncio.gather(*[greeting(port) for _ in range(40)])
+        assert sum(said.startswith(b"220") for said in greetings) == 12
+        assert set(greetings) > {b"421 4.7.0 too many connections in a short time, try again later\r\n"}
+        assert sum(shard.refused_at_door["too_fast"] for shard in relay.status().shards) == 28
+
+
+async def greeting(port: int) -> bytes:
+    """What a new connection hears first."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        return await asyncio.wait_for(reader.readline(), 20)
+    finally:
+        writer.close()
+
+
+async def test_who_speaks_before_the_greeting_is_refused(tmp_path: Path) -> None:
+    port = free_port()
+    rules = "<source 127.0.0.1/32>\n    early-talker-delay 1s\n</source>\n"
+    async with RelayProcess(tmp_path, plain_config(port) + rules):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"EHLO spam.example\r\n")
+        assert await asyncio.wait_for(reader.read(), 20) == b"554 5.5.1 wait for the greeting before you speak\r\n"
+        writer.close()
+        assert (await greeting(port)).startswith(b"220 relay.example")
+
+
+async def test_with_too_little_memory_mail_is_put_off(tmp_path: Path) -> None:
+    """Every machine that can run this uses more than one part in a hundred of its memory."""
+    port = free_port()
+    async with RelayProcess(tmp_path, plain_config(port) + "max-memory-usage-percent 1\n" + PATIENT) as relay:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"HELO client.example\r\n")
+        said = [await reader.readline() for _ in range(2)]
+
+        async def mail() -> bytes:
+            writer.write(b"RSET\r\nMAIL FROM:<>\r\n")
+            said.extend([await reader.readline() for _ in range(2)])
+            return said[-1]
+
+        async with asyncio.timeout(20):
+            while (await mail()).startswith(b"250"):
+                assert relay.running
+                await asyncio.sleep(0.05)  # the relay looks once a second
+        assert said[-1] == b"452 4.3.2 Server resources temporarily exhausted\r\n"
+        writer.close()
