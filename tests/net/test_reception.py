@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import trustme
 from postwright.net.door import Terms
 from postwright.net.listener import Listener, bind
 from postwright.net.session_book import SessionBook, SessionLimits
+from postwright.net.slot_board import SlotBoard
 from postwright.net.visit import PeerFacts
 from postwright.wire.options import ServerOptions
 from postwright.wire.proxy_line import SIGNATURE
@@ -52,14 +54,16 @@ class Rules:
 class House:
     """A listener with its door and its book; every visit that was made."""
 
-    def __init__(self, make: Callable[..., Any], rules: Rules, limits: SessionLimits, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, make: Callable[..., Any], rules: Rules, limits: SessionLimits, tls: ssl.SSLContext | None, slots: SlotBoard | None
+    ) -> None:
         self.rules = rules
         self.visits: list[Any] = []
         self.errors: list[dict[str, Any]] = []
         self.writers: list[asyncio.StreamWriter] = []  # one that nobody holds is closed
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self.errors.append(context))
-        self.book = SessionBook(lambda: 0.0, limits)
+        self.book = SessionBook(lambda: 0.0, limits, slots=slots)
         self._make = make
         self.sock = bind("127.0.0.1", 0)
         self.listener = Listener(self.sock, self.visit, self.book, tls=tls, door=rules, loop=loop)
@@ -86,8 +90,14 @@ class House:
 async def house(scripted_visit: Callable[..., Any]) -> AsyncIterator[Callable[..., House]]:
     made: list[House] = []
 
-    def build(rules: Rules | None = None, total: int | None = None, tls: ssl.SSLContext | None = None, **more: Any) -> House:
-        made.append(House(scripted_visit, rules or Rules(), SessionLimits(total, **more), tls))
+    def build(
+        rules: Rules | None = None,
+        total: int | None = None,
+        tls: ssl.SSLContext | None = None,
+        slots: SlotBoard | None = None,
+        **more: Any,
+    ) -> House:
+        made.append(House(scripted_visit, rules or Rules(), SessionLimits(total, **more), tls, slots))
         return made[-1]
 
     yield build
@@ -212,6 +222,58 @@ class Failing:
             self.failed = True
             raise ValueError("ours")
         return self.factory(peer)
+
+
+async def test_a_slot_that_another_process_gives_back(house: Callable[..., House], tmp_path: Path) -> None:
+    ours, theirs = (SlotBoard.open(tmp_path / "slot.board", slot, 2) for slot in range(2))
+    relay = house(Rules(Terms(waits=True)), total=1, slots=ours)
+    assert theirs.take("", None)
+    reader, _ = await relay.knock()
+    await relay.until(lambda: relay.book.antechamber.waiting == 1)
+    theirs.give("")
+    await greeted(reader)
+
+
+async def test_who_waits_for_its_group_does_not_hold_up_the_others(house: Callable[..., House]) -> None:
+    rules = Rules(Terms(group="gold", waits=True))
+    rules.behind_proxy = True
+    rules.by_peer["203.0.113.9"] = Terms(waits=True)
+    relay = house(rules, rule=lambda group, sessions, sessions_of: group == "" or sessions_of("gold") < 1)
+    first, _ = await relay.knock(LOCAL_2)
+    await greeted(first)
+    await relay.knock(LOCAL_2)
+    await relay.until(lambda: relay.book.antechamber.waiting == 1)
+    other, _ = await relay.knock(BOB)
+    await greeted(other)
+    assert relay.book.antechamber.waiting == 1
+
+
+async def test_a_full_antechamber_takes_nobody_in(house: Callable[..., House], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No header can be awaited, no slot; and nobody is made to keep silent."""
+    monkeypatch.setattr("postwright.net.antechamber.MOST_GUESTS", 0)
+    relay = house(Rules(Terms(waits=True, pause=30.0)), total=1)
+    silent, _ = await relay.knock()
+    await greeted(silent)
+    assert await (await relay.knock())[0].read() == FULL
+    relay.rules.behind_proxy = True
+    assert await (await relay.knock())[0].read() == b""
+    assert (relay.book.refusals.no_slot, relay.book.refusals.bad_header) == (1, 1)
+
+
+@pytest.mark.parametrize("before", ["header", "pause", "slot"])
+async def test_a_peer_that_breaks_off(before: str, house: Callable[..., House]) -> None:
+    """With a reset, not politely."""
+    relay = house(Rules(Terms(waits=before == "slot", pause=30.0 if before == "pause" else 0.0)), total=0 if before == "slot" else 1)
+    relay.rules.behind_proxy = before == "header"
+    _, writer = await relay.knock()
+    await relay.until(lambda: len(relay.book.antechamber) == 1)
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+    await relay.until(lambda: len(relay.book.antechamber) == 0)
+    assert relay.book._slots.sessions == 0
+    assert relay.visits == []
+    assert relay.errors == []
 
 
 # groups --------------------------------------------------------------------------------------------------------------
