@@ -34,7 +34,7 @@ class Trusted(Town):
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trusted]:
     folder = tmp_path_factory.mktemp("require-tls")
     authority, both = folder / "authority.pem", folder / "both.pem"
-    names = ["relay.example", *[f"mx.{name}.example" for name in ("can", "client", "cannot", "later")]]
+    names = ["relay.example", *[f"mx.{name}.example" for name in ("can", "client", "cannot", "later", "many")]]
     certificate, key = self_signed_pem(names)
     authority.write_bytes(certificate)
     both.touch(mode=0o600)
@@ -43,6 +43,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trust
     context.load_cert_chain(both)
     port = free_port()
     rules = f"smtp-server-tls-certificate {both}\n<source 127.0.0.1>\n always-allow-relaying yes\n allow-starttls yes\n</source>\n"
+    rules += "<domain many.example>\n max-smtp-out 1\n</domain>\n"
     async with Internet() as internet:
         config = plain_config(port) + internet.rules + rules
         async with RelayProcess(folder, config, environment={"SSL_CERT_FILE": str(authority)}) as relay:
@@ -96,3 +97,16 @@ async def test_a_host_that_is_not_there_is_tried_again(place: Trusted) -> None:
         assert (await place.row("t", "carol@later.example"))["dsnStatus"].split()[0] == "4.3.0"
         assert receiver.counts.messages == 0
     assert place.rows("b", "carol@later.example") == []
+
+
+async def test_many_go_one_by_one(place: Trusted) -> None:
+    """Each has a session of its own, and yet a burst is no flood of connections."""
+    recipients = [f"m{number}@many.example" for number in range(15)]
+    async with place.receiver("many.example", tls=place.tls, extensions=OFFERED) as receiver:
+        async with client(place.port, tls=True) as session:
+            for recipient in recipients:
+                await send(session, recipient, content=SECRET, mail="REQUIRETLS")
+        await receiver.wait_for(len(recipients))
+    assert sorted(one for message in receiver.messages for one in message.recipients) == sorted(recipients)
+    assert receiver.counts.most_open <= 3  # the queue's one connection, the message's own, and one that is saying goodbye
+    assert max(connection.messages for connection in receiver.connections) == 1

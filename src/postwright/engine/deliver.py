@@ -228,7 +228,7 @@ class Delivery:
 class Worker:
     """One open channel of one queue. `deadline` (monotonic) is when an idle one is closed; the node's sweep watches it."""
 
-    __slots__ = ("_given", "_idle", "_others", "channel", "deadline", "delivery", "plan", "queue", "session", "state")
+    __slots__ = ("_given", "_idle", "_others", "channel", "deadline", "delivery", "plan", "queue", "securing", "session", "state")
 
     def __init__(self, delivery: Delivery, queue: Queue, channel: Channel, state: QueueState, plan: Plan) -> None:
         self.delivery = delivery
@@ -236,6 +236,7 @@ class Worker:
         self.channel = channel
         self.state = state
         self.plan = plan
+        self.securing = False  # a message of ours has a session of its own; one at a time, and nothing else meanwhile
         self.deadline = NEVER
         self._idle = False
         self._given = 0
@@ -254,7 +255,7 @@ class Worker:
         channel, queue = self.channel, self.queue
         node = self.delivery.node
         most, depth = self._most, channel.depth
-        while channel.usable and channel.outstanding < depth:
+        while channel.usable and channel.outstanding < depth and not self.securing:
             if most is not None and self._given >= most:
                 channel.close()
                 return
@@ -264,7 +265,7 @@ class Worker:
             self._send(lease)
         if not channel.usable:
             channel.close()
-        elif not channel.outstanding:
+        elif not channel.outstanding and not self.securing:
             self._rest()
 
     @property
@@ -337,9 +338,17 @@ class Worker:
             transaction.extras = MailExtras(wishes.require_tls, by=by, priority=wishes.priority)
             if not wishes.require_tls or secured.is_verified(self.channel):
                 return True
-            rules = self.state.ways.rules
-            self.delivery.spawn(secured.send(node, self.queue, lease, message, transaction, self.plan, rules))
+            self.securing = True
+            self.delivery.spawn(self._secure(lease, message, transaction))
         return False
+
+    async def _secure(self, lease: Lease, message: Message, transaction: Transaction) -> None:
+        """One message by a session of its own, then on with the others."""
+        try:
+            await secured.send(self.delivery.node, self.queue, lease, message, transaction, self.plan, self.state.ways.rules)
+        finally:
+            self.securing = False
+            self.feed()
 
     def _fit(self, transaction: Transaction, lease: Lease, message: Message) -> Transaction | None:
         """The transaction as this receiver can take it, or None and the recipients have failed."""

@@ -18,7 +18,7 @@ from postwright.wire.options import ServerOptions
 BY_MOST = 999_999_999  # seconds: nine digits, RFC 2852 section 4
 # What the extensions add to a MAIL line: RFC 8689 section 2, RFC 4865 section 4, RFC 2852 section 4, RFC 6710 section 4
 LINE_EXTRA = 11 + 34 + 17 + 15
-FIELDS = ("require_tls", "hold_for", "hold_until", "by", "priority")
+FIELDS = frozenset(("require_tls", "hold_for", "hold_until", "by", "priority"))
 
 
 class Refused(Exception):
@@ -106,10 +106,12 @@ def priority(value: str | None, options: ServerOptions) -> int:
 
 def gather(values: dict[str, Any]) -> MailExtras | None:
     """Takes ours out of the parameters of a MAIL command. Raises Refused."""
-    own = {name: values.pop(name) for name in FIELDS if name in values}
+    if FIELDS.isdisjoint(values):
+        return None
+    own = {name: values.pop(name) for name in FIELDS & values.keys()}
     if "hold_for" in own and "hold_until" in own:
         raise bad("HOLDFOR and HOLDUNTIL exclude each other")  # RFC 4865 section 4
-    return MailExtras(**own) if own else None
+    return MailExtras(**own)
 
 
 def words(extras: MailExtras, offered: Collection[str]) -> str:
