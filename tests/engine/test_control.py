@@ -13,7 +13,10 @@ import pytest
 from postwright.engine import frames as f
 from postwright.engine.bus import BusError, ask, connect_unix, encode, listen_unix
 from postwright.engine.control import ControlServer
+from postwright.engine.lock_frames import LocksChanged
+from postwright.engine.lock_office import LockOffice
 from postwright.engine.status import QueueStatus, RelayStatus, ShardStatus, Traffic
+from postwright.policy.locks import Failure, Lock
 
 
 def shard_status(number: int) -> ShardStatus:
@@ -31,6 +34,8 @@ class FakeRelay:
         self.rotated = 0
         self.stopped = False
         self.broken = False
+        self.told: list[LocksChanged] = []
+        self.locks = LockOffice(lambda: 1_700_000_000.0, self.told.append, None)
 
     async def reload(self) -> list[str]:
         return self.problems
@@ -70,6 +75,25 @@ async def side(tmp_path: Path) -> AsyncIterator[Side]:
     await server.start(listen_unix(tmp_path / "control.sock"))
     yield Side(tmp_path / "control.sock", relay)
     await server.stop()
+
+
+async def test_locks_are_shown_and_released(side: Side) -> None:
+    assert (await side.ask("locks")).lines == ["Nobody is locked."]
+    for _ in range(10):
+        side.relay.locks.failed(Failure("anna\x1b[31m", "192.0.2.7", per_network=10))
+    told = await side.ask("locks")
+    assert told.lines == [
+        "WHO           KIND     SINCE                    UNTIL                    FAILURES  WHY",
+        r"anna\x1b[31m  user     2023-11-14 22:13:20 UTC  2023-11-14 22:28:20 UTC  10        auth-failures-per-user",
+        "192.0.2.7     network  2023-11-14 22:13:20 UTC  2023-11-14 22:28:20 UTC  10        auth-failures-per-network",
+    ]
+    assert [lock.who for lock in msgspec.json.decode(told.body, type=list[Lock])] == ["anna\x1b[31m", "192.0.2.7"]
+    assert (await side.ask("unlock", who="192.0.2.8")).ok is False
+    released = await side.ask("unlock", who="192.0.2.7/32")
+    assert (released.ok, released.lines) == (True, ["Released: network 192.0.2.7."])
+    assert side.relay.told[-1] == LocksChanged(ended=[("network", "192.0.2.7")])
+    assert (await side.ask("unlock")).lines == [r"Released: user anna\x1b[31m."]
+    assert (await side.ask("unlock")).lines == ["There are no locks."]
 
 
 async def test_status_for_programs(side: Side) -> None:

@@ -49,7 +49,7 @@ def rcpt(address: str) -> RcptTo:
 
 
 def login(**directives: Any) -> Settings:
-    everybody = source(ANYBODY, require_auth=True, allow_unencrypted_plain_auth=True, **directives)
+    everybody = source(ANYBODY, require_auth=True, allow_unencrypted_plain_auth=True, auth_failure_delay=0.0, **directives)
     return relay(everybody, source("{foo}", always_allow_relaying=True), users=USERS)
 
 

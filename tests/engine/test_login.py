@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -12,16 +13,19 @@ import pytest
 from postwright.engine import login
 from postwright.engine.counters import Counters
 from postwright.engine.login import Login
+from postwright.engine.login_guard import LoginGuard, OwnOffice
 from postwright.engine.visitor import Visitor
 from postwright.model.credentials import SCRAM_ITERATIONS, Exchanged, ScramKeys
+from postwright.net.clock import SystemClock
 from postwright.net.visit import PeerFacts
 from postwright.policy import passwords
-from postwright.policy.settings import ListenerSettings, Settings, UserSettings
+from postwright.policy.settings import ListenerSettings, Settings, SourceSettings, UserSettings
 from postwright.testing.world import World
 from postwright.testing.world_settings import ANYBODY, relay, source
 
 ANNA = UserSettings("Anna", source="{anna}")
 KEYS = ScramKeys(b"salt", 4096, b"s", b"k")
+AT_ONCE = SourceSettings(auth_failure_delay=0.0)
 PEER = PeerFacts("192.0.2.77", 40000, "192.0.2.1", 25)
 
 
@@ -57,8 +61,15 @@ class Late(Stores):
 
 
 @pytest.fixture(params=[Stores, Late])
-def host(request: pytest.FixtureRequest) -> Any:
-    return SimpleNamespace(credentials=request.param(), tokens=None, acceptors=None, counters=Counters(), login_secret=b"k" * 32)
+async def host(request: pytest.FixtureRequest) -> Any:
+    return host_of(request.param())
+
+
+def host_of(stores: Stores) -> Any:
+    guard = LoginGuard(SystemClock())
+    guard.keep(OwnOffice(time.time, None))
+    more = {"counters": Counters(), "login_secret": b"k" * 32, "guard": guard, "now": 0.0}
+    return SimpleNamespace(credentials=stores, tokens=None, acceptors=None, **more)
 
 
 class Session:
@@ -66,7 +77,8 @@ class Session:
 
     def __init__(self, host: Any, certificate: bytes = b"") -> None:
         self.became: list[UserSettings] = []
-        self.login = Login(host, PeerFacts("192.0.2.77", 40000, "192.0.2.1", 25, "TLSv1.3", certificate=certificate), self.became.append)
+        peer = PeerFacts("192.0.2.77", 40000, "192.0.2.1", 25, "TLSv1.3", certificate=certificate)
+        self.login = Login(host, peer, AT_ONCE, self.became.append)
 
 
 async def code(answer: Any) -> int:
@@ -153,8 +165,7 @@ async def test_a_store_that_fails_is_no_wrong_password(host: Any) -> None:
 
 
 async def test_who_hangs_up_does_not_log_in() -> None:
-    host: Any = SimpleNamespace(credentials=Late(), tokens=None, acceptors=None, counters=Counters(), login_secret=b"k" * 32)
-    session = Session(host)
+    session = Session(host_of(Late()))
     answer: Any = session.login.check_password("anna", "secret")
     answer.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -36,7 +36,7 @@ def of(user: bool = False, **said: Any) -> Settings:
 FREE = {"always_allow_relaying": True}
 SETTINGS: dict[str, Settings] = {
     "": of(**FREE),
-    "login": of(True, allow_unencrypted_plain_auth=True, require_auth=True),
+    "login": of(True, allow_unencrypted_plain_auth=True, require_auth=True, auth_failure_delay=0.0),
     "login needs tls": of(True, require_starttls_before_auth=True),
     "stranger": of(),
     "priority": of(smtp_extensions=("mt-priority",)),
@@ -161,6 +161,13 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "421 4.7.0 too many connections in a short time, try again later": ("tests/net/test_reception.py", "too many connections"),
     "421 4.7.0 too many messages in a short time, try again later": ("tests/engine/test_admission_stories.py", "too many messages"),
     "421 4.7.0 too many recipients in a short time, try again later": ("tests/engine/test_admission_stories.py", "too many recipients"),
+    "421 4.7.0 too many failed logins from your network, try again later": ("tests/scenarios/test_guessing.py", "LOCKED_OUT"),
+    "421 4.7.0 too many failed logins, try again later": ("tests/engine/test_lock_stories.py", "421 4.7.0 too many failed logins"),
+    "450 4.7.1 this login has reached its volume of the day, try again tomorrow": ("tests/engine/test_binding_stories.py", "FULL"),
+    "450 4.7.1 this login sends too fast, try again later": ("tests/engine/test_binding_stories.py", "sends too fast"),
+    "550 5.7.1 this login may not choose that virtual MTA": ("tests/engine/test_binding_stories.py", "choose that virtual MTA"),
+    "550 5.7.1 this login may not use that address in the From field": ("tests/engine/test_binding_stories.py", "in the From field"),
+    "550 5.7.1 this login may not use that sender address": ("tests/engine/test_binding_stories.py", "use that sender address"),
     "421 4.7.0 too many sessions, try again later": ("tests/net/test_listener.py", "too many sessions"),
     "451 4.3.0 local error, try again later": ("tests/net/test_session.py", "451 4.3.0 local error"),
     "451 4.4.3 the name of your address cannot be looked up now, try again later": ("tests/policy/test_iprev.py", "451 4.4.3"),

@@ -15,6 +15,22 @@ from postwright.content.headers import find
 # first bracket that closes: what follows may be taken for an address, never the other way round.
 _domain = re.compile(rb'"(?:[^"\\]|\\.)*+"|\((?:[^()\\]|\\.)*+\)|@([A-Za-z0-9\x80-\xff._-]+)', re.DOTALL)
 _FROM = frozenset((b"from",))
+# An addr-spec, a quoted string or a comment, by the same rules. An atom is looked at from its beginning only, so that time stays linear.
+_mailbox = re.compile(
+    rb"""\((?:[^()\\]|\\.)*+\)
+    | ((?<![^\s"<>(),:;@\[\]])[^\s"<>(),:;@\[\]]++ | "(?:[^"\\]|\\.)*+") \s*+ @ \s*+ ([A-Za-z0-9\x80-\xff._-]+ | \[[^\]\r\n]*+\])
+    | "(?:[^"\\]|\\.)*+\"""",
+    re.DOTALL | re.VERBOSE,
+)
+
+
+def addresses(content: bytes, header_size: int) -> list[str]:
+    """The addresses of all From fields, local part and domain as they stand; what is no UTF-8 in them is replaced, and so fits nothing."""
+    found: list[str] = []
+    for field in find(content, header_size, _FROM):
+        body = content[field.start : field.end].partition(b":")[2]
+        found += [(match[1] + b"@" + match[2]).decode("utf-8", "replace") for match in _mailbox.finditer(body) if match[2] is not None]
+    return found
 
 
 def rewritten(content: bytes, header_size: int, change: Callable[[str], str]) -> bytes | None:

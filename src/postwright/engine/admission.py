@@ -14,6 +14,7 @@ from typing import Protocol
 from msgspec import structs
 
 from postwright.engine.epoch import Epoch
+from postwright.engine.login_guard import LoginGuard
 from postwright.engine.memory_guard import MemoryGuard
 from postwright.model.reply import Reply
 from postwright.net.clock import NEVER
@@ -57,6 +58,7 @@ class HasEpoch(Protocol):
 
     epoch: Epoch
     admission: Admission
+    guard: LoginGuard
 
 
 class ListenerDoor:
@@ -92,6 +94,13 @@ class ListenerDoor:
             pause=source.early_talker_delay,
             rated=source.max_connect_rate_in is not None,
         )
+
+    def barred(self, peer: str) -> bool:
+        """A network that is locked, unless it may relay without a login anyway: then its logins are refused, but not its mail."""
+        intake = self._intake
+        if not intake.guard.network_barred(peer):
+            return False
+        return intake.epoch.resolved.source(peer, self._listener.source).always_allow_relaying is not True
 
     def hurried(self, peer: str) -> bool:
         rate = self._intake.epoch.resolved.source(peer, self._listener.source).max_connect_rate_in

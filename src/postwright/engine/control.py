@@ -17,6 +17,8 @@ import msgspec
 from postwright import __version__
 from postwright.engine import frames as f
 from postwright.engine.bus import Link
+from postwright.engine.lock_lines import lock_lines, shown
+from postwright.engine.lock_office import LockOffice
 from postwright.engine.status import RelayStatus, ShardStatus, status_lines
 
 
@@ -24,6 +26,7 @@ class Relay(Protocol):
     """What the control socket may ask of the supervisor."""
 
     started: float
+    locks: LockOffice
 
     async def reload(self) -> list[str]: ...
     async def rotate_log(self) -> None: ...
@@ -38,7 +41,8 @@ Verb = Callable[[Relay, dict[str, str]], Awaitable[f.Told]]
 async def _status(relay: Relay, arguments: dict[str, str]) -> f.Told:
     answers = await relay.ask_shards("status", msgspec.json.encode(arguments))
     shards = [msgspec.msgpack.decode(answer.body, type=ShardStatus) for answer in answers if answer.body]
-    status = RelayStatus(version=__version__, time=time.time(), started=relay.started, pids=relay.pids(), shards=shards)
+    locks = len(relay.locks.locks())
+    status = RelayStatus(version=__version__, time=time.time(), started=relay.started, pids=relay.pids(), shards=shards, locks=locks)
     return f.Told(ok=True, lines=status_lines(status), body=msgspec.json.encode(status))
 
 
@@ -60,7 +64,19 @@ async def _stop(relay: Relay, arguments: dict[str, str]) -> f.Told:
     return f.Told(ok=True, lines=["Stopping."])
 
 
-VERBS: dict[str, Verb] = {"status": _status, "reload": _reload, "rotate": _rotate, "stop": _stop}
+async def _locks(relay: Relay, arguments: dict[str, str]) -> f.Told:
+    locks = relay.locks.locks()
+    return f.Told(ok=True, lines=lock_lines(locks), body=msgspec.json.encode(locks))
+
+
+async def _unlock(relay: Relay, arguments: dict[str, str]) -> f.Told:
+    who = arguments.get("who", "")
+    ended = relay.locks.release(who)
+    lines = [f"Released: {lock.kind} {shown(lock.who)}." for lock in ended]
+    return f.Told(ok=bool(ended) or not who, lines=lines or [f"There is no lock on {shown(who)}." if who else "There are no locks."])
+
+
+VERBS: dict[str, Verb] = {"status": _status, "reload": _reload, "rotate": _rotate, "stop": _stop, "locks": _locks, "unlock": _unlock}
 
 
 class ControlServer:

@@ -17,6 +17,7 @@ from postwright.engine import users_file
 from postwright.engine.known_user import KnownUser
 from postwright.engine.users_file import SCRAM_FIELDS, Stamp, UserEntry, UsersFileError, UsersTable
 from postwright.engine.workers import Workers, started
+from postwright.policy import bindings
 from postwright.policy.settings import UserSettings
 
 LIKE = 64  # hashes kept as models for users that do not exist
@@ -101,7 +102,7 @@ class FileUsers:
 
 def known(entry: UserEntry) -> KnownUser:
     """An entry as other stores' users look."""
-    bound = UserSettings(entry.name, source=entry.source)
+    bound = UserSettings(entry.name, source=entry.source, **bindings.read(entry.bound, entry.check_from_header))
     return KnownUser(bound, hash=entry.password, scram=entry.scram, disabled=entry.disabled)
 
 

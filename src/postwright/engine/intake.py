@@ -14,10 +14,12 @@ from msgspec.structs import replace
 
 from postwright.engine.acceptors import Acceptors
 from postwright.engine.admission import Admission, ListenerDoor
+from postwright.engine.bound_user import Boards
 from postwright.engine.counters import Counters
 from postwright.engine.credentials import Credentials
 from postwright.engine.epoch import Epoch, make_epoch
 from postwright.engine.iprev import Names
+from postwright.engine.login_guard import LoginGuard
 from postwright.engine.spool_room import SpoolRoom, limit_of
 from postwright.engine.submission import Accepted, Submissions
 from postwright.engine.tickets import Tickets
@@ -28,6 +30,7 @@ from postwright.model.credentials import CredentialKinds
 from postwright.model.envelope import RECIPIENTS_MOST
 from postwright.model.message import IdMaker
 from postwright.net.clock import Clock
+from postwright.net.day_board import DayBoard
 from postwright.net.visit import PeerFacts
 from postwright.policy.mechanisms import TLS_AT_BEST, Connection, offered
 from postwright.policy.resolve import Resolved
@@ -43,6 +46,8 @@ class Intake:
         self.submissions = Submissions(spool, accepted, clock, ids, counters)
         self.counters = counters
         self.admission = Admission(clock.monotonic)
+        self.boards = Boards(self.admission.rates, DayBoard.alone(), clock.now, clock.monotonic)
+        self.guard = LoginGuard(clock)
         self.room = SpoolRoom(lambda: spool.recipients)
         self.names: Names | None = None
         self.stopping = False
@@ -62,6 +67,7 @@ class Intake:
         begun = hasattr(self, "epoch")
         epoch = make_epoch(resolved, self.tickets, None if begun else self.tls_troubles)
         self.credentials.apply(resolved.settings)
+        self.guard.apply(resolved.settings)
         self.epoch = epoch
         self.room.limit = limit_of(resolved.settings.general.spool_max_recipients)
         if self.tokens is not None:
@@ -119,6 +125,11 @@ class Intake:
     @property
     def host_name(self) -> str:
         return self.epoch.host
+
+    @property
+    def now(self) -> float:
+        """Monotonic seconds, for logins."""
+        return self.submissions.clock.monotonic()
 
     @property
     def login_secret(self) -> bytes:

@@ -1,8 +1,9 @@
 """Who one session is: answers the questions of AUTH (`net.visit.Login`) out of the stores of credentials.
 
 Made when a client first says AUTH. It compares nothing itself and keeps no secret: passwords, keys, tokens and certificates are judged by
-`Credentials`, `Tokens` and the acceptors of the helper process. An unknown user is answered as a wrong password is. A store that fails
-raises, or its Future does, and the session says 451: the password may have been right.
+`Credentials`, `Tokens` and the acceptors of the helper process. An unknown user is answered as a wrong password is, and so is, unjudged,
+whoever `LoginGuard` keeps from trying. A store that fails raises, or its Future does, and the session says 451: the password may have
+been right, and it counts as no failure.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, TypeVar, cast
 
+from msgspec.structs import replace
+
 from postwright.engine.acceptors import Acceptors
 from postwright.engine.counters import Counters
+from postwright.engine.login_guard import LoginGuard, Try
 from postwright.engine.tokens import TokenResult, Tokens
 from postwright.model.credentials import CredentialKinds, Exchanged, ScramKeys, TokenRefused
 from postwright.model.reply import Reply
 from postwright.net.visit import Answer, PeerFacts
+from postwright.policy.bindings import admits
 from postwright.policy.oauth import INVALID_TOKEN
-from postwright.policy.settings import UserSettings
+from postwright.policy.settings import SourceSettings, UserSettings
 from postwright.wire.scram import made_up_keys
 
 AUTH_OK = Reply(235, "2.7.0", ("authentication succeeded",))
@@ -65,46 +70,64 @@ class LoginHost(Protocol):
     def login_secret(self) -> bytes:
         """What the keys of unknown users are made up from."""
 
+    @property
+    def now(self) -> float:
+        """Monotonic seconds."""
+
     tokens: Tokens | None
     acceptors: Acceptors | None
     counters: Counters
+    guard: LoginGuard
 
 
 class Login:
     """One session's login; see `net.visit.Login` for what each method is asked. `became` is told the user of each login that succeeds."""
 
-    __slots__ = ("_became", "_host", "_peer")
+    __slots__ = ("_became", "_host", "_peer", "_source")
 
-    def __init__(self, host: LoginHost, peer: PeerFacts, became: Callable[[UserSettings], None]) -> None:
+    def __init__(self, host: LoginHost, peer: PeerFacts, source: SourceSettings, became: Callable[[UserSettings], None]) -> None:
         self._host = host
         self._peer = peer
+        self._source = source
         self._became = became
 
     @property
     def host(self) -> str:
         return self._host.host_name
 
+    def _try(self, user: str) -> Try:
+        return Try(user, self._peer.peer, self._source, self._host.now)
+
     def check_password(self, user: str, password: str) -> Answer:
-        return _then(self._host.credentials.check_password(user, password), lambda found: self._verdict(user, found))
+        attempt = self._try(user)
+        if self._host.guard.barred(attempt):
+            return self._refuse(attempt, False)
+        return _then(self._host.credentials.check_password(user, password), lambda found: self._verdict(attempt, found))
 
     def secret_for(self, user: str) -> str | asyncio.Future[str | None] | None:
-        return self._host.credentials.secret(user)
+        return None if self._host.guard.barred(self._try(user)) else self._host.credentials.secret(user)
 
     def scram_keys(self, user: str, hash: str) -> ScramKeys | asyncio.Future[ScramKeys]:
         made_up = made_up_keys(self._host.login_secret, user, hash)  # for everybody, so that nothing is quicker for who is known
-        return _then(self._host.credentials.scram_keys(user, hash), lambda keys: keys or made_up)
+        if self._host.guard.network_barred(self._peer.peer):
+            return made_up
+        found = self._host.credentials.scram_keys(user, hash)
+        if not self._host.guard.user_barred(user, self._peer.peer):
+            return _then(found, lambda keys: keys or made_up)
+        # another salt would tell that the name is locked, and with true keys our signature would tell that a guess was right
+        return _then(found, lambda keys: made_up if keys is None else replace(made_up, salt=keys.salt, iterations=keys.iterations))
 
     def check_token(self, user: str, token: str) -> Answer:
-        tokens = self._host.tokens
-        if tokens is None:
-            return self._by_token(user, TokenResult(None, INVALID_TOKEN))
-        return asyncio.ensure_future(_later(tokens.check(user, token), lambda result: self._by_token(user, result)))
+        tokens, attempt = self._host.tokens, self._try(user)
+        if tokens is None or self._host.guard.barred(attempt):
+            return self._by_token(attempt, TokenResult(None, INVALID_TOKEN))
+        return asyncio.ensure_future(_later(tokens.check(user, token), lambda result: self._by_token(attempt, result)))
 
     def check_certificate(self, identity: str) -> Answer:
-        certificate = self._peer.certificate
+        certificate, attempt = self._peer.certificate, self._try(identity)
         if not certificate:
-            return self._verdict(identity, None)
-        return _then(self._host.credentials.certificate_user(certificate), lambda found: self._by_certificate(identity, found))
+            return self._verdict(attempt, None)
+        return _then(self._host.credentials.certificate_user(certificate), lambda found: self._by_certificate(attempt, found))
 
     def exchange(self, mechanism: str, context_id: str, data: bytes) -> asyncio.Future[Exchanged]:
         acceptors = self._host.acceptors
@@ -117,7 +140,10 @@ class Login:
             self._host.acceptors.over(context_id)
 
     def authenticated(self, user: str, mechanism: str, proved: bool) -> Answer:
-        return self._named(user) if proved else self._verdict(user, None)
+        attempt = self._try(user)
+        if not proved:
+            return self._verdict(attempt, None)
+        return _then(self._host.credentials.find(user), lambda found: self._verdict(attempt, found))  # somebody: one of ours?
 
     def claimed(self, user: str, then: Callable[[], Answer]) -> Answer:
         """A client that we trust says that this user has logged in at it (XCLIENT); unknown users have not."""
@@ -128,28 +154,36 @@ class Login:
             self._became(found)
         return then()
 
-    def _named(self, user: str) -> Answer:
-        """Somebody has proved to be `user`: is that one of ours?"""
-        return _then(self._host.credentials.find(user), lambda found: self._verdict(user, found))
+    def _by_token(self, attempt: Try, result: TokenResult) -> Answer:
+        def finish(verdict: Reply) -> Reply:
+            if verdict.code != 535:
+                return verdict
+            return TokenRefused(verdict.code, verdict.status, verdict.lines, result.error or INVALID_TOKEN, result.scope)
 
-    def _by_token(self, user: str, result: TokenResult) -> Reply:
-        verdict = self._verdict(user, result.user)
-        if verdict.code != 535:
-            return verdict
-        return TokenRefused(verdict.code, verdict.status, verdict.lines, result.error, result.scope)
+        return _then(self._verdict(attempt, result.user), finish)
 
-    def _by_certificate(self, identity: str, found: UserSettings | None) -> Reply:
-        if found is not None and identity and identity.lower() != found.name.lower():
+    def _by_certificate(self, attempt: Try, found: UserSettings | None) -> Answer:
+        if found is not None and attempt.user and attempt.user.lower() != found.name.lower():
             found = None  # nobody may act as somebody else here
-        return self._verdict(identity, found)
+        return self._verdict(attempt, found)
 
-    def _verdict(self, user: str, found: UserSettings | None) -> Reply:
-        """The end of every login."""
-        if found is None:
-            self._host.counters.traffic.rejected += 1
-            return AUTH_BAD
+    def _verdict(self, attempt: Try, found: UserSettings | None) -> Answer:
+        """The end of every login. A lock that has begun meanwhile counts, and so does one on whom a token or certificate has named."""
+        guard = self._host.guard
+        if guard.barred(attempt) or (found is not None and guard.barred(replace(attempt, user=found.name))):
+            return self._refuse(attempt, False)
+        if found is None or not admits(found, attempt.peer):
+            return self._refuse(attempt, True)
+        guard.worked(found.name, attempt.peer)
         self._became(found)
         return AUTH_OK
+
+    def _refuse(self, attempt: Try, judged: bool) -> Answer:
+        traffic = self._host.counters.traffic
+        traffic.rejected += 1
+        traffic.failed_logins += 1
+        traffic.barred_logins += not judged
+        return self._host.guard.refused(attempt, AUTH_BAD, judged)
 
 
 def _then(

@@ -27,6 +27,7 @@ from postwright.engine.credentials import Credentials
 from postwright.engine.deliver import Delivery, Worker
 from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
+from postwright.engine.login_guard import Keeper, OwnOffice
 from postwright.engine.queue_state import QueueState, limits, make
 from postwright.engine.settle import Due, Session, Settlement, settle
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
@@ -70,6 +71,7 @@ class Node:
         random: Random | None = None,
         workers: Workers | None = None,
         helper: LoginHelper | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self.number = number
         self.shards = shards
@@ -100,6 +102,7 @@ class Node:
         self.intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)
         self.intake.tokens = Tokens(clock, log, lambda name: self.intake.credentials.find(name))
         self.intake.acceptors = Acceptors(clock, log, lambda name: self.intake.credentials.secret(name), helper)
+        self.intake.guard.keep(keeper or OwnOffice(clock.now, log))
         self.intake.apply(resolved)
         self._pumping = False
         self._alarm: asyncio.TimerHandle | None = None

@@ -28,6 +28,8 @@ from postwright.engine import frames as f
 from postwright.engine import log as logs
 from postwright.engine.auth_client import AuthClient
 from postwright.engine.bus import Link
+from postwright.engine.lock_frames import LocksChanged, LoginDelay
+from postwright.engine.login_guard import DistantOffice
 from postwright.engine.node import Node
 from postwright.engine.outside import accounting, listener_tls, make_dialer, make_resolver, outside_facts, spool_dirs
 from postwright.engine.status import QueueStatus, ShardStatus
@@ -35,6 +37,7 @@ from postwright.engine.tls_watch import TlsWatch
 from postwright.model.errors import PostwrightError
 from postwright.net.address_board import AddressBoard
 from postwright.net.clock import SystemClock
+from postwright.net.day_board import DayBoard
 from postwright.net.interfaces import local_addresses
 from postwright.net.listener import Listener
 from postwright.net.load_board import LoadBoard
@@ -78,6 +81,7 @@ class Shard:
         self.book = SessionBook(time.monotonic, admission.limits(self.settings), *self._boards())
         self.acct = AcctFiles(accounting(self.settings))
         self.helper = AuthClient(auth_process.socket_path(Path(start.state_dir)))
+        self.locks = DistantOffice(link)
         self._tasks: list[asyncio.Task[None]] = []
 
     def _boards(self) -> tuple[LoadBoard | None, AddressBoard | None, SlotBoard | None]:
@@ -98,10 +102,11 @@ class Shard:
         before = time.perf_counter()
         self.spool = LogSpool(spool_dirs(self.settings, Path(self.start_frame.state_dir)), self.number, sink=self.acct, report=self._report)
         self.node = self._make_node(self.spool)
+        state, intake = Path(self.start_frame.state_dir), self.node.intake
+        intake.boards.days = DayBoard.open(state / "day.board")
         if self.start_frame.shards > 1:
-            state = Path(self.start_frame.state_dir)
-            self.node.intake.admission.rates = RateBoard.open(state / "rate.board")
-            self.node.intake.room.board = LoadBoard.open(state / "recipients.board", self.number, self.start_frame.shards)
+            intake.admission.rates = intake.boards.rates = RateBoard.open(state / "rate.board")
+            intake.room.board = LoadBoard.open(state / "recipients.board", self.number, self.start_frame.shards)
         recovered = await self._recover()
         if recovered is None:
             return
@@ -144,6 +149,7 @@ class Shard:
             readers=lambda shard: SegmentReader(tuple(shard_folder(d.path, shard) for d in dirs)),
             local_addresses=local_addresses(),
             helper=self.helper,
+            keeper=self.locks,
         )
 
     def _report(self, event: str, detail: str) -> None:
@@ -192,6 +198,10 @@ class Shard:
         """A frame from the supervisor, after `Start`."""
         if isinstance(frame, f.Drain):
             self.end(frame.seconds)
+        elif isinstance(frame, LoginDelay):
+            self.locks.heard(frame)
+        elif isinstance(frame, LocksChanged):
+            self.locks.changed(frame)
         elif isinstance(frame, f.Question):
             if self._serving:
                 self._answer(frame)

@@ -25,6 +25,7 @@ from postwright.store.segments import SpoolDir, find_segments
 
 LOCK = "lock"
 KNOWN_SPOOLS = "spools"
+LOCKS = "logins.state"
 
 
 def hold(state_dir: Path) -> int:

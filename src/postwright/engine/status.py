@@ -35,6 +35,8 @@ class Traffic(Struct):
     bounced: int = 0
     rejected: int = 0
     starttls_injections: int = 0  # sessions that sent plain text behind STARTTLS; it was dropped
+    failed_logins: int = 0
+    barred_logins: int = 0  # of these, what was tried under a lock
 
 
 class ShardStatus(Struct):
@@ -68,6 +70,7 @@ class RelayStatus(Struct):
     started: float
     pids: list[int]
     shards: list[ShardStatus]
+    locks: int = 0
 
 
 def _uptime(seconds: float) -> str:
@@ -99,6 +102,13 @@ def _door(shards: list[ShardStatus]) -> list[str]:
     return [*lines, f"  waiting for a slot: {waiting}"] if waiting else lines
 
 
+def _logins(traffic: list[Traffic], locks: int) -> list[str]:
+    failed = sum(t.failed_logins for t in traffic)
+    if not failed and not locks:
+        return []
+    return [f"  failed logins: {failed}, {sum(t.barred_logins for t in traffic)} of them under a lock; locks now: {locks}"]
+
+
 def status_lines(status: RelayStatus) -> list[str]:
     """The status as text, in the order a person asks: is it up, does mail move, what waits and why."""
     shards = status.shards
@@ -118,6 +128,7 @@ def status_lines(status: RelayStatus) -> list[str]:
         f"{'  rejected':<14}{sum(t.rejected for t in traffic):>12}",
         *_injections(sum(t.starttls_injections for t in traffic)),
         *_door(shards),
+        *_logins(traffic, status.locks),
         "",
         f"{'Shard':<8}{'pid':>8}{'recipients':>12}{'queues':>9}{'in':>7}{'out':>7}{'spool':>12}{'memory':>12}",
     ]

@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from postwright.content import authres, trace
 from postwright.content.transform import Submission, prepare
 from postwright.engine import streams, wishes
 from postwright.engine.addressing import SourceRules
+from postwright.engine.bound_user import BoundUser
 from postwright.engine.counters import Counters
 from postwright.engine.epoch import Epoch
 from postwright.engine.outgoing import with_from_rewritten
@@ -60,6 +63,7 @@ class Submissions:
         content: bytes,
         facts: ContentFacts,
         checks: Sequence[authres.Result] = (),
+        bound: BoundUser | None = None,
     ) -> Answer:
         """250 2.6.0 with the id once the message is on disk; 550 5.5.0, 451 4.3.0 or 452 4.3.1 when it is not ours."""
         now = self.clock.now()
@@ -70,7 +74,10 @@ class Submissions:
         if rules.rewriting is not None:
             sent, facts = with_from_rewritten(content, facts, rules.rewriting)
         submission = _prepare(epoch, source, envelope, arrival, sent, facts, text, now, checks)
-        stream = self._stream(epoch, rules, envelope, submission.vmta_header, arrival.local, (content, header_size))
+        if bound is None:
+            stream = self._stream(epoch, rules, envelope, submission.vmta_header, arrival.local, (content, header_size))
+        else:
+            stream = self._bound_stream(bound, epoch, rules, envelope, submission.vmta_header, arrival.local, (content, header_size))
         if isinstance(stream, Reply):
             return self._refused(stream)
         if not rules.plain and (refusal := rules.readdress(envelope)) is not None:
@@ -117,6 +124,25 @@ class Submissions:
             return members[pool] if pool in members else members.setdefault(pool, self.member(pool, of))
 
         return streams.assign(rules.selection, envelope, *content, partial(streams.stream_of, epoch, rules.source, header, local, member))
+
+    def _bound_stream(
+        self,
+        bound: BoundUser,
+        epoch: Epoch,
+        rules: SourceRules,
+        envelope: Envelope,
+        header: str | None,
+        local: str,
+        content: tuple[bytes, int],
+    ) -> streams.Stream | Reply:
+        """The stream of a user who may use some virtual MTAs only: neither a list nor a default of the source leads elsewhere."""
+        wanted = bound.virtual_mta(header)
+        if isinstance(wanted, Reply):
+            return wanted
+        if not bound.streams:
+            return self._stream(epoch, rules, envelope, header, local, content)
+        source = replace(rules.source, process_x_virtual_mta=True)
+        return streams.stream_of(epoch, source, wanted, local, self.member)
 
     def member(self, pool: str, members: tuple[str, ...]) -> str:
         """The pool's next virtual MTA, round robin per shard."""

@@ -37,6 +37,8 @@ from postwright.engine.bus import Link, listen_unix
 from postwright.engine.control import ControlServer
 from postwright.engine.epoch import check
 from postwright.engine.listeners import ListenerSockets
+from postwright.engine.lock_frames import LocksChanged, LoginDelay, LoginFailed, LoginWorked
+from postwright.engine.lock_office import LockOffice
 from postwright.engine.outside import spool_dirs
 from postwright.engine.tickets import SECRET
 from postwright.model.errors import PostwrightError
@@ -98,6 +100,7 @@ class Supervisor:
         self.log: structlog.stdlib.BoundLogger = logs.configure(self._log_file, options.debug, process="supervisor")
         self._sockets = ListenerSockets()
         self._auth = AuthProcess(options.state_dir, options.user, self.log)
+        self.locks = LockOffice(time.time, self._tell_of_locks, self.log, options.state_dir / state_folder.LOCKS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._drainer: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Future[f.Answer]] = {}
@@ -133,6 +136,7 @@ class Supervisor:
             task.cancel()
         await self._auth.stop()
         await control.stop()
+        self.locks.save()
         self.log.info("stopped")
         return 0
 
@@ -147,6 +151,8 @@ class Supervisor:
         self._sockets.update(self.settings)
         privileges.prepare(self.settings, options.state_dir, options.user)
         self._open_auth()
+        self.locks.apply(self.settings)
+        self.locks.load()
         path = options.state_dir / "control.sock"
         control = ControlServer(self)
         await control.start(listen_unix(path))
@@ -222,6 +228,7 @@ class Supervisor:
         try:
             self._hand_sockets(shard)
             shard.link.send(self._start_frame(shard))
+            shard.link.send(self.locks.all())
             if self._stopping.is_set():
                 shard.link.send(f.Drain(seconds=0.0))
             await gone
@@ -265,10 +272,19 @@ class Supervisor:
         if isinstance(frame, f.Ready):
             shard.ready.set()
             self.log.info("shard ready", shard=shard.number, recovered=frame.recovered, seconds=round(frame.seconds, 3))
+        elif isinstance(frame, LoginFailed):
+            link.send(LoginDelay(frame.number, self.locks.failed(frame.failure)))
+        elif isinstance(frame, LoginWorked):
+            self.locks.worked(frame.user, frame.peer)
         elif isinstance(frame, f.Answer):
             waiting = self._answers.pop(frame.number, None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(frame)
+
+    def _tell_of_locks(self, changed: LocksChanged) -> None:
+        for shard in self._shards:
+            if shard.link is not None:
+                shard.link.send(changed)
 
     async def ask_shards(self, verb: str, argument: bytes = b"", timeout: float = 10.0) -> list[f.Answer]:
         """Ask every shard that runs; answers in order of the shards' numbers, fewer if some do not answer in time."""
@@ -318,6 +334,7 @@ class Supervisor:
         except (OSError, ValueError) as error:
             return [f"{error}; the old configuration stays"]
         self.settings = settings
+        self.locks.apply(settings)
         for shard in self._shards:
             self._hand_sockets(shard)
         answers = await self.ask_shards("reload", pickle.dumps(settings))
@@ -343,6 +360,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(HEARTBEAT)
             self._watch(time.monotonic())
+            self.locks.tick()
             today = time.localtime().tm_yday
             if today != day:
                 day = today

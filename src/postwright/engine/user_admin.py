@@ -14,14 +14,14 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from postwright.engine import certificates, pam, password_hash, users_file
+from postwright.engine import certificates, file_users, pam, password_hash, users_file
 from postwright.engine.known_user import KnownUser
 from postwright.engine.user_lookup import LookupUsers
 from postwright.engine.users_file import UserEntry
 from postwright.model.credentials import SCRAM_ITERATIONS
 from postwright.model.errors import LoginUnavailable
 from postwright.model.saslprep import prepared
-from postwright.policy import passwords
+from postwright.policy import bindings, passwords
 from postwright.policy.settings import Settings, UserLookup, UserSettings
 from postwright.wire.scram import HASHES, SALT, derive_keys
 
@@ -43,6 +43,8 @@ class Shown(Struct, frozen=True):
     password: str
     mechanisms: list[str]
     source: str
+    bound: dict[str, str] = {}
+    check_from_header: bool = False
 
 
 def with_password(user: UserEntry, password: str, scram: bool) -> UserEntry:
@@ -53,10 +55,16 @@ def with_password(user: UserEntry, password: str, scram: bool) -> UserEntry:
     return replace(user, password=password_hash.make(password, secrets.token_bytes(password_hash.SALT)), scram=keys)
 
 
+def judged(user: UserEntry) -> UserEntry:
+    """The user, if what he is bound to can be read. Raises ValueError."""
+    bindings.read(user.bound)
+    return user
+
+
 def shown(user: UserEntry) -> Shown:
     """For `list`."""
     kind = user.password.split("$")[1] if user.password else ""
-    return Shown(user.name, not user.disabled, kind, list(_mechanisms(user)), user.source)
+    return Shown(user.name, not user.disabled, kind, list(_mechanisms(user)), user.source, user.bound, user.check_from_header)
 
 
 def _mechanisms(user: UserEntry) -> Iterator[str]:
@@ -106,6 +114,7 @@ def _judge_configured(settings: Settings, user: UserSettings, password: Callable
         yield _password(right)
         yield Step(right, "works with PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1 and SCRAM-SHA-256, as the password can be read")
     yield from _bound(settings, user.source)
+    yield from _bonds(user)
 
 
 def _judge_lookup(settings: Settings, lookup: UserLookup, name: str, password: Callable[[], str]) -> Iterator[Step]:
@@ -124,6 +133,7 @@ def _judge_lookup(settings: Settings, lookup: UserLookup, name: str, password: C
     else:
         yield _password(known.vouched is True or bool(known.plain and passwords.check(known.plain, prepared(typed))))
     yield from _bound(settings, known.settings.source)
+    yield from _bonds(known.settings)
 
 
 async def _looked_up(lookup: UserLookup, name: str, password: str) -> KnownUser | None:
@@ -160,10 +170,24 @@ def _judge_entry(settings: Settings, user: UserEntry, password: Callable[[], str
     if missing:
         yield Step(True, f"has no keys for SCRAM-{' and SCRAM-'.join(missing)}, so these are offered to nobody")
     yield from _bound(settings, user.source)
+    yield from _bonds(file_users.known(user).settings)
 
 
 def _password(right: bool) -> Step:
     return Step(right, "the password is right" if right else "the password is wrong")
+
+
+def _bonds(user: UserSettings) -> Iterator[Step]:
+    """What the user is bound to, a line each."""
+    for what, words in (("senders", user.sender), ("virtual MTAs", user.virtual_mta), ("networks to log in from", user.network)):
+        if words:
+            yield Step(True, f"bound to these {what}: {', '.join(words)}")
+    if user.check_from_header and user.sender:
+        yield Step(True, "the From field, too, has to be one of these senders")
+    if user.max_msg_rate is not None:
+        yield Step(True, f"at most {user.max_msg_rate.count} messages in {user.max_msg_rate.interval:g} seconds")
+    if user.daily_limit is not None:
+        yield Step(True, f"at most {user.daily_limit} recipients a day")
 
 
 def _bound(settings: Settings, source: str) -> Iterator[Step]:

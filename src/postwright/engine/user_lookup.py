@@ -28,6 +28,7 @@ from postwright.model.credentials import CredentialKinds, ScramKeys
 from postwright.model.errors import LoginUnavailable
 from postwright.model.saslprep import prepared
 from postwright.net.http_client import HttpAnswer, HttpClient, HttpFailed
+from postwright.policy import bindings
 from postwright.policy.lookup_settings import UserLookup
 from postwright.policy.settings import UserSettings
 
@@ -48,6 +49,12 @@ class _Reply(Struct, rename="kebab"):
     scram_sha_1: str = ""
     scram_sha_256: str = ""
     allowed: bool | None = None
+    sender: list[str] = []
+    check_from_header: bool = False
+    virtual_mta: list[str] = []
+    max_msg_rate: str = ""
+    daily_limit: int = 0
+    network: list[str] = []
 
 
 _decoder = msgspec.json.Decoder(_Reply)
@@ -156,7 +163,7 @@ class LookupUsers:
         if reply.password_hash:
             password_hash.read(reply.password_hash)
         vouched = reply.allowed if self.settings.send_password else None
-        bound = UserSettings(reply.user or user, source=reply.source)
+        bound = UserSettings(reply.user or user, source=reply.source, **_bindings(reply))
         return KnownUser(
             bound, prepared(reply.password), reply.password_hash, _scram(reply), disabled=not reply.enabled, vouched=vouched
         )
@@ -169,6 +176,18 @@ class LookupUsers:
     def _digest(self, user: str, shown: str) -> bytes:
         data = b"\0".join([user.encode("utf-8", "surrogatepass"), shown.encode("utf-8", "surrogatepass")])
         return hashlib.blake2b(data, key=self._key, digest_size=32).digest()
+
+
+def _bindings(reply: _Reply) -> dict[str, Any]:
+    """Fields of `UserSettings`. Raises ValueError: a user whose bonds cannot be read is not let in without them."""
+    given = {
+        "sender": ",".join(reply.sender),
+        "virtual-mta": ",".join(reply.virtual_mta),
+        "max-msg-rate": reply.max_msg_rate,
+        "daily-limit": str(reply.daily_limit) if reply.daily_limit else "",
+        "network": ",".join(reply.network),
+    }
+    return bindings.read({name: text for name, text in given.items() if text}, reply.check_from_header)
 
 
 def _scram(reply: _Reply) -> dict[str, ScramKeys]:

@@ -21,6 +21,7 @@ import re
 import stat
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -30,12 +31,20 @@ from postwright.engine import password_hash
 from postwright.model.credentials import ScramKeys
 from postwright.model.errors import PostwrightError
 from postwright.model.saslprep import prepared
+from postwright.policy import bindings
 
 VERSION = 1
 HEAD = f"postwright-users {VERSION}"
 MOST_OCTETS = 512 * 1024 * 1024
 LONGEST = 8192  # octets of a line
 SCRAM_FIELDS = {"SHA-1": "scram-sha-1", "SHA-256": "scram-sha-256"}  # by the names of IANA's hashes
+
+
+def _binding(name: str, value: bytes) -> bool:
+    """One of `policy.bindings`, its lists with commas; says itself what is wrong with it."""
+    bindings.FORMS[name](unquote(value.decode(), errors="strict"))
+    return True
+
 
 _key = rb"[1-9][0-9]{3,6},[A-Za-z0-9+/]{11,86}={0,2},[A-Za-z0-9+/]{%d}=,[A-Za-z0-9+/]{%d}="
 _scram_sha_1 = re.compile(_key % (27, 27)).fullmatch
@@ -44,8 +53,9 @@ _forms: dict[bytes, Callable[[bytes], object]] = {
     b"scram-sha-1": lambda value: _scram_sha_1(value) and _scram(value.decode()),
     b"scram-sha-256": lambda value: _scram_sha_256(value) and _scram(value.decode()),
     b"source": lambda value: value and _name(value),
+    **{name.encode(): partial(_binding, name) for name in bindings.FORMS},
 }
-_flags = frozenset((b"disabled",))
+_flags = frozenset((b"disabled", bindings.FLAG.encode()))
 _plain_name = re.compile(rb"[A-Za-z0-9._@+-]+").fullmatch
 
 
@@ -54,13 +64,18 @@ class UsersFileError(PostwrightError, ValueError):
 
 
 class UserEntry(Struct, frozen=True):
-    """One user. `password` a PHC string or "" (then no password is right), `scram` by hash, `source` the name of a `<source>`."""
+    """One user. `password` a PHC string or "" (then no password is right), `scram` by hash, `source` the name of a `<source>`.
+
+    `bound` is what he is bound to, as written, by the names of `policy.bindings.FORMS`.
+    """
 
     name: str
     password: str = ""
     scram: dict[str, ScramKeys] = {}
     source: str = ""
     disabled: bool = False
+    bound: dict[str, str] = {}
+    check_from_header: bool = False
 
     def __repr__(self) -> str:
         return f"UserEntry({self.name!r}, source={self.source!r}, disabled={self.disabled})"
@@ -212,7 +227,15 @@ def entry(line: bytes) -> UserEntry:
     word, *fields = line.split()
     given = dict([field.decode().partition("=")[::2] for field in fields])
     scram = {hash: _scram(given[field]) for hash, field in SCRAM_FIELDS.items() if field in given}
-    return UserEntry(_name(word), given.get("password", ""), scram, unquote(given.get("source", "")), "disabled" in given)
+    return UserEntry(
+        name=_name(word),
+        password=given.get("password", ""),
+        scram=scram,
+        source=unquote(given.get("source", "")),
+        disabled="disabled" in given,
+        bound={name: unquote(given[name]) for name in bindings.FORMS if name in given},
+        check_from_header=bindings.FLAG in given,
+    )
 
 
 def read_scram(hash: str, text: str) -> ScramKeys:
@@ -238,6 +261,9 @@ def render(user: UserEntry) -> str:
     words += [f"{SCRAM_FIELDS[hash]}={_render_keys(keys)}" for hash, keys in user.scram.items()]
     if user.source:
         words.append(f"source={_quoted(user.source)}")
+    words += [f"{name}={_quoted(text)}" for name, text in user.bound.items()]
+    if user.check_from_header:
+        words.append(bindings.FLAG)
     if user.disabled:
         words.append("disabled")
     return " ".join(words)

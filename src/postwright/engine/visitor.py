@@ -7,12 +7,14 @@ those who do it. New settings count from a session's next transaction on.
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from typing import Protocol
 
 import structlog
 
 from postwright.engine import wishes
 from postwright.engine.admission import Admission, patience, with_xclient
+from postwright.engine.bound_user import Boards, BoundUser, bound
 from postwright.engine.certificates import client_name
 from postwright.engine.epoch import Epoch
 from postwright.engine.iprev import Names, PeerCheck
@@ -46,6 +48,7 @@ class Host(LoginHost, Protocol):
     epoch: Epoch
     stopping: bool
     admission: Admission
+    boards: Boards
     log: structlog.stdlib.BoundLogger | None
     names: Names | None
     room: SpoolRoom
@@ -61,6 +64,7 @@ class Visitor:
 
     __slots__ = (
         "_arrival",
+        "_bound",
         "_check",
         "_envelope",
         "_epoch",
@@ -84,6 +88,7 @@ class Visitor:
         self._peer = peer
         self._user = ""
         self._user_source = ""
+        self._bound: BoundUser | None = None
         self._name = ""
         self._protocol = "SMTP"
         self._envelope: Envelope | None = None
@@ -140,11 +145,12 @@ class Visitor:
 
     @property
     def login(self) -> Login:
-        return Login(self._intake, self._peer, self._became)
+        return Login(self._intake, self._peer, self._source, self._became)
 
     def _became(self, user: UserSettings) -> None:
         self._user = user.name
         self._user_source = user.source
+        self._bound = bound(user, self._intake.boards)
         self._refresh()
 
     def start_tls(self) -> ssl.SSLContext | Reply:
@@ -158,6 +164,7 @@ class Visitor:
         self._peer = peer
         self._name = ""
         self._user = self._user_source = ""
+        self._bound = None
         self._envelope = None
         self._refresh()
 
@@ -165,6 +172,7 @@ class Visitor:
         self._peer = peer
         self._name = claim.helo
         self._user = self._user_source = ""
+        self._bound = None
         self._envelope = None
         self._refresh()
         source = self._source
@@ -191,6 +199,8 @@ class Visitor:
         if source.max_message_rate_in is not None and (hurried := admission.message(source, self._peer.peer)) is not None:
             return hurried
         refusal = self._epoch.access.on_mail(source, bool(self._user), bool(self._peer.tls), event.size)
+        if refusal is None and self._bound is not None:
+            refusal = self._bound.mail(event.address)
         if refusal is not None:
             self._intake.counters.traffic.rejected += 1
             return refusal
@@ -218,6 +228,8 @@ class Visitor:
         if most is not None and len(envelope.recipients) >= most and isinstance(recipient, Recipient):
             self._void = True
             recipient = TOO_MANY
+        elif self._bound is not None and isinstance(recipient, Recipient):
+            recipient = self._bound.rcpt(len(envelope.recipients) + 1) or recipient
         if isinstance(recipient, Reply):
             self._intake.counters.traffic.rejected += 1
             return recipient
@@ -243,7 +255,12 @@ class Visitor:
         arrival = self._arrival or self._arrive()
         source = self._source
         checks = (self._check.result(source.trace_iprev_check),) if self._check is not None and source.check_iprev_inbound else ()
-        return self._intake.submissions.take(self._epoch, source, envelope, arrival, content, facts, checks)
+        bound = self._bound
+        take = self._intake.submissions.take
+        if bound is None:
+            return take(self._epoch, source, envelope, arrival, content, facts, checks)
+        store = partial(take, self._epoch, source, envelope, arrival, content, facts, checks, bound)
+        return bound.content(content, facts.header_size, len(envelope.recipients), store)
 
     def _arrive(self) -> Arrival:
         peer = self._peer

@@ -35,6 +35,9 @@ class Door(Protocol):
     def terms(self, peer: str) -> Terms:
         """What holds for a client at `peer`."""
 
+    def barred(self, peer: str) -> bool:
+        """Is `peer` kept out for a while, for the passwords that it has guessed?"""
+
     def hurried(self, peer: str) -> bool:
         """Count one more connection from `peer`, for which the terms are `rated`. True: that is one too many."""
 
@@ -47,6 +50,9 @@ class OpenDoor:
 
     def terms(self, peer: str) -> Terms:
         return ANYBODY
+
+    def barred(self, peer: str) -> bool:
+        return False
 
     def hurried(self, peer: str) -> bool:
         return False

@@ -32,6 +32,7 @@ REST = 1.0  # seconds without accepting when there are no descriptors left
 
 TOO_MANY_SESSIONS = Reply(421, "4.7.0", ("too many sessions, try again later",))
 TOO_FAST = Reply(421, "4.7.0", ("too many connections in a short time, try again later",))
+LOCKED_OUT = Reply(421, "4.7.0", ("too many failed logins from your network, try again later",))
 SPOKE_EARLY = Reply(554, "5.5.1", ("wait for the greeting before you speak",))
 
 # The peer went away before we took it; nothing is wrong with the listener.
@@ -141,10 +142,13 @@ class Listener:
             self._drop(connection, error)
 
     def _consider(self, connection: socket.socket, facts: PeerFacts) -> None:
-        """Whether it comes too fast, and whether there is room. Who comes while others wait does not overtake them."""
+        """Whether it is locked out or comes too fast, and whether there is room. Who comes while others wait does not overtake them."""
         terms = self._door.terms(facts.peer)
         book = self._book
-        if terms.rated and self._door.hurried(facts.peer):
+        if self._door.barred(facts.peer):
+            book.refusals.locked_out += 1
+            self._turn_away(connection, LOCKED_OUT)
+        elif terms.rated and self._door.hurried(facts.peer):
             book.refusals.too_fast += 1
             self._turn_away(connection, TOO_FAST)
         elif not (terms.waits and book.antechamber.waiting) and self._attempt(connection, facts, terms):

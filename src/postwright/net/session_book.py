@@ -45,6 +45,7 @@ class Refusals(Struct):
 
     no_slot: int = 0
     crowded: int = 0
+    locked_out: int = 0
     too_fast: int = 0
     spoke_early: int = 0
     bad_header: int = 0

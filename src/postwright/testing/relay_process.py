@@ -47,13 +47,21 @@ class RelayError(AssertionError):
 
 
 def plain_config(port: int, records: str = "d, b, t, r") -> str:
-    """What every relay of a test has: a listener on 127.0.0.1, a spool, accounting in acct*.csv, a log. Who may relay is not said."""
+    """What every relay of a test has: a listener on 127.0.0.1, a spool, accounting in acct*.csv, a log. Who may relay is not said.
+
+    Failed logins are answered at once and lock nobody: tests that are about logins come from one address, and have no time.
+    """
     return f"""\
 host-name relay.example
 postmaster postmaster@relay.example
 log-file relay.log
 run-as-root yes
+auth-failures-per-user unlimited
 smtp-listener 127.0.0.1:{port}
+<source 0/0>
+    auth-failures-per-network unlimited
+    auth-failure-delay 0
+</source>
 <spool spool>
 </spool>
 <acct-file acct.csv>

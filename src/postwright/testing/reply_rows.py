@@ -42,6 +42,11 @@ ROWS: dict[str, tuple[str, str]] = {
     "421 4.5.3 too many messages in one session, begin another": ("max-msg-per-session", "connect anew; MAILMAX in EHLO has the number"),
     "421 4.7.0 this is not the protocol spoken here": ("GET, POST and the like: a browser or a scanner", "speak SMTP"),
     "421 4.7.0 too many errors": ("more refused or idle commands in a session than max-smtp-errors or max-junk-commands", MEND),
+    "421 4.7.0 too many failed logins from your network, try again later": (
+        "the network is locked, for failed logins (auth-failures-per-network, smtp-max-auth-failure-rate)",
+        "mend the password; the operator: postwright show locks, postwright unlock",
+    ),
+    "421 4.7.0 too many failed logins, try again later": ("a thousand failed logins wait for their answers already", "try again later"),
     "421 4.7.0 too many sessions, try again later": (
         "total-max-smtp-in, max-smtp-in-per-address or the slots of the source group are used up",
         "use fewer connections at a time",
@@ -54,6 +59,11 @@ ROWS: dict[str, tuple[str, str]] = {
     "421 4.7.0 too many recipients in a short time, try again later": ("max-rcpt-rate-in of the source", "send slower"),
     # not now
     "450 4.7.1 … (engine/addressing.py)": ("relaying denied, said softly because of relay-debug", "see the 550 of the same text"),
+    "450 4.7.1 this login has reached its volume of the day, try again tomorrow": (
+        "daily-limit of the user",
+        "wait for midnight; the operator: raise it",
+    ),
+    "450 4.7.1 this login sends too fast, try again later": ("max-msg-rate of the user", "send slower"),
     "451 4.3.0 local error, try again later": ("the spool cannot be written, or something is wrong here; the log says what", WAIT),
     "451 4.4.3 the name of your address cannot be looked up now, try again later": ("check-iprev-inbound and no answer of the DNS", WAIT),
     "452 4.3.1 insufficient system storage, try again later": ("min-free-space of the spool is reached", WAIT),
@@ -147,6 +157,12 @@ ROWS: dict[str, tuple[str, str]] = {
         "line ends that are not CRLF (bare-line-ends refuse)",
         "mend the client, or set bare-line-ends repair",
     ),
+    "550 5.7.1 this login may not choose that virtual MTA": ("virtual-mta of the user", "choose one of them, or none in x-virtual-mta"),
+    "550 5.7.1 this login may not use that address in the From field": (
+        "check-from-header, and an address that is none of sender of the user, or none at all",
+        "write from an own address",
+    ),
+    "550 5.7.1 this login may not use that sender address": ("sender of the user", "send from an own address"),
     "550 5.7.1 relaying denied": ("this client may not send there", "log in, or see always-allow-relaying and relay-domain"),
     "550 5.7.1 relaying denied, log in first": ("the same, and a login is wanted (require-auth)", "log in"),
     "550 5.7.1 relaying denied, the address has a route in it": (

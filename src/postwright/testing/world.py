@@ -26,6 +26,7 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
+from postwright.engine.login_guard import OwnOffice
 from postwright.engine.node import Node
 from postwright.engine.workers import Inline
 from postwright.model.message import Message, SpoolRef
@@ -33,8 +34,8 @@ from postwright.model.record import Record
 from postwright.model.route import Route, SessionOptions, SourceHost
 from postwright.net.channel import Channel
 from postwright.net.clock import Sweep
-from postwright.net.session_book import SessionBook
 from postwright.net.session import ServerSession
+from postwright.net.session_book import SessionBook
 from postwright.net.visit import PeerFacts
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import ListenerSettings, Settings
@@ -80,6 +81,7 @@ class World:
         self.spools: list[SimulatedSpool] = []
         self._past: list[Node] = []  # those that crashed: what they were about is not collected before the world ends
         self._sessions: list[list[MemoryTransport]] = [[] for _ in range(shards)]
+        self.locks = OwnOffice(self.clock.now, structlog.wrap_logger(None, processors=[partial(self._logged, -1)]))
         self._folder = tempfile.TemporaryDirectory(prefix="pw-")  # for the sockets between shards
         self.loop.set_exception_handler(self._unexpected)
         for shard in range(shards):
@@ -244,6 +246,7 @@ class World:
             readers=lambda other: _Reader(self.spools, other),
             random=self.random,
             workers=Inline(),
+            keeper=self.locks,
         )
         self.spools[shard : shard + 1] = [spool]
         self.nodes[shard : shard + 1] = [node]

@@ -30,6 +30,8 @@ COMMANDS: dict[str, Lazy] = {
     "check": Lazy("postwright.control.cli.check", "Read a configuration and tell every error in it."),
     "config": Lazy("postwright.control.cli.config", "Explain effective settings; write the reference of directives."),
     "status": Lazy("postwright.control.cli.status", "Queues, connections, rates and shards of a running relay."),
+    "show": Lazy("postwright.control.cli.show", "What a running relay has in its hands: locks."),
+    "unlock": Lazy("postwright.control.cli.unlock", "Release a user or a network that failed logins have locked."),
     "reload": Lazy("postwright.control.cli.reload", "Have a running relay read its configuration again."),
     "user": Lazy("postwright.control.cli.user", "Add, change, list, remove and try the users who may log in."),
     "spool": Lazy("postwright.control.cli.spool", "List, show, verify, export, import and repair a spool, offline."),

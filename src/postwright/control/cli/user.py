@@ -84,6 +84,30 @@ _OPTIONS = (
 _password_option = click.option("--password-stdin", is_flag=True, help="The password is the first line of standard input.")
 _scram_option = click.option("--no-scram", is_flag=True, help="No keys for SCRAM (then SCRAM is offered to nobody).")
 _source_option = click.option("--source", default=None, metavar="NAME", help='The <source> that holds for this user; "" for none.')
+_BINDINGS = (
+    click.option("--sender", metavar="LIST", help="Sender addresses, domains, *.domains that he may use (commas between)."),
+    click.option("--virtual-mta", metavar="LIST", help="Virtual MTAs and pools that he may use; the first is his default."),
+    click.option("--max-msg-rate", metavar="RATE", help="Messages that he may send, such as 100/h."),
+    click.option("--daily-limit", metavar="N", help="Recipients that he may send to from midnight to midnight."),
+    click.option("--network", metavar="LIST", help="Networks that he may log in from."),
+    click.option("--check-from-header/--no-check-from-header", default=None, help="The From field, too, has to be one of his senders."),
+)
+
+
+def _binding_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What a user may be bound to; "" takes a bond away."""
+    for option in reversed(_BINDINGS):
+        function = option(function)
+    return function
+
+
+def _bind(user: UserEntry, check_from_header: bool | None, given: dict[str, str | None]) -> UserEntry:
+    bound = dict(user.bound)
+    for name, text in given.items():
+        if text is not None:
+            bound[name.replace("_", "-")] = text
+    checked = user.check_from_header if check_from_header is None else check_from_header
+    return replace(user, bound={name: text for name, text in bound.items() if text}, check_from_header=checked)
 
 
 def _place(config: Path | None, file: Path | None, without_file: bool) -> Place:
@@ -114,15 +138,19 @@ def _ask(from_stdin: bool, new: bool) -> str:
 @_verb("add")
 @click.argument("name")
 @_source_option
+@_binding_options
 @_scram_option
 @_password_option
-def _add(place: Place, name: str, source: str | None, no_scram: bool, password_stdin: bool) -> None:
+def _add(
+    place: Place, name: str, source: str | None, no_scram: bool, password_stdin: bool, check_from_header: bool | None, **bound: str | None
+) -> None:
     """Add a user. The file is made if there is none."""
     for file in place.files:
         if users_file.read(file).find(name) is not None:
             raise _Refused(f"there is a {name} in {file} already; a new password comes by: postwright user passwd")
     _warn_of_source(place, source or "")
-    user = user_admin.with_password(UserEntry(name, source=source or ""), _ask(password_stdin, True), not no_scram)
+    entry = _bind(UserEntry(name, source=source or ""), check_from_header, bound)
+    user = user_admin.with_password(user_admin.judged(entry), _ask(password_stdin, True), not no_scram)
     new = not place.files[0].exists()
     with users_file.editing(place.files[0]) as draft:
         draft.put(user)
@@ -150,8 +178,11 @@ def _passwd(place: Place, name: str, no_scram: bool, password_stdin: bool) -> No
 @_verb("set")
 @click.argument("name")
 @_source_option
+@_binding_options
 @click.option("--enable/--disable", "enable", default=None, help="Let the user in again, or refuse every login.")
-def _set(place: Place, name: str, source: str | None, enable: bool | None) -> None:
+def _set(
+    place: Place, name: str, source: str | None, enable: bool | None, check_from_header: bool | None, **bound: str | None
+) -> None:
     """Change what else there is to a user."""
     file = place.holding(name)
     _warn_of_source(place, source or "")
@@ -159,7 +190,7 @@ def _set(place: Place, name: str, source: str | None, enable: bool | None) -> No
         user = draft.table.find(name)
         if user is None:
             raise _Refused(f"{name} has been removed meanwhile")
-        changed = user if source is None else replace(user, source=source)
+        changed = user_admin.judged(_bind(user if source is None else replace(user, source=source), check_from_header, bound))
         draft.put(changed if enable is None else replace(changed, disabled=not enable))
     _done(file, f"{user.name} is changed")
 

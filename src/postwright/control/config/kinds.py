@@ -193,6 +193,13 @@ def _trusted(text: str) -> str:
     return network
 
 
+def _sender(text: str) -> str:
+    """A mailbox, a domain, `*.domain`, or `<>`."""
+    if text == "<>":
+        return text
+    return str(rules.email(text) if "@" in text else values.domain_pattern(text))
+
+
 # -- numbers ------------------------------------------------------------------------------
 
 BOOL = Kind("yes|no", "yes or no (or true, false)", _one(values.boolean))
@@ -304,6 +311,8 @@ DOMAIN_PATTERN = Kind("DOMAIN", "a pattern of domains: *, a.b, *.a.b, [*.]a.b or
 IP = Kind("IP", "an address such as 192.0.2.1 or 2001:db8::1", _one(values.address))
 IP_AND_PORT = Kind("IP[:PORT]", "an address such as 192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353", rules.name_server)
 TRUSTED_NETWORKS = Kind("CIDR[,CIDR...]", "a list of networks such as 10.1.2.0/24,192.0.2.1", _each(_trusted))
+NETWORKS = Kind("CIDR[,CIDR...]", "a list of networks such as 10.1.2.0/24,192.0.2.1", _each(values.network))
+SENDERS = Kind("ADDRESS|DOMAIN[,...]", "a list of addresses and domains such as me@example.com,example.org,*.example.net", _each(_sender))
 CIDR = Kind("CIDR", "a network such as 192.0.2.0/24, 10/8 or ::1", _one(values.network))
 HOST_PORT = Kind("HOST:PORT", "a host and a port, such as proxy.example.com:3128", _one(rules.host_port))
 HOST_LIST = Kind("HOST[,HOST...][;HOST...]", "hosts such as mx.example.com, [192.0.2.1]:25 or lookup-mx:example.com", rules.host_list)

@@ -38,6 +38,7 @@ _LEADS: dict[tuple[str, Scope], tuple[str, ...]] = {
     ("use-proxy", Scope.GLOBAL): ("proxy",),
     ("use-proxy", Scope.VMTA): ("proxy",),
     ("source", Scope.USER): ("source",),
+    ("virtual-mta", Scope.USER): _TO_VMTA,
     ("source", Scope.LISTENER): ("source",),
     ("source", Scope.OAUTH_PROVIDER): ("source",),
     ("smtp-listener", Scope.GLOBAL): ("source",),
@@ -86,8 +87,8 @@ class References:
         tags = _LEADS.get((entry.row.name, scope))
         if tags is None:
             return True
-        # who steers is no matter of taste: a user whose source is not there must not get another
-        forgiven = tags != ("source",)
+        # who steers is no matter of taste: a user whose source or virtual MTA is not there must not get another
+        forgiven = tags != ("source",) and scope is not Scope.USER
         missing = [name for name in _names(entry) if not self._exists(name, tags)]
         for name in missing:
             what = " or ".join(_WORDS.get(tag, f"<{tag}>") for tag in tags)

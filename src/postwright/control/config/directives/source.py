@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive
-from postwright.control.config.directives.rows import P, S, V, delivery, feedback, no_effect, protection, works
+from postwright.control.config.directives.rows import P, S, V, delivery, feedback, no_effect, works
 
 MECHANISMS = (
     "EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "GSSAPI", "GSS-SPNEGO", "OAUTHBEARER", "XOAUTH2",
@@ -23,7 +23,12 @@ ACCESS: tuple[Directive, ...] = (
           ours=True),
     no_effect("broken-auth-clients", S, k.BOOL, "Offer AUTH= for old clients too", deprecated="nothing",
               reason="clients that want the old AUTH= form have been gone for years"),
-    protection("smtp-max-auth-failure-rate", S, k.RATE, "Failed logins after which a client is locked out", "unlimited"),
+    works("smtp-max-auth-failure-rate", S, k.RATE,
+          "Failed logins, since a client network's first, that lock it until the interval is over (with require-auth)", "unlimited"),
+    works("auth-failures-per-network", S, k.COUNT_OR_UNLIMITED,
+          "Failed logins within auth-lock-time that lock a client network (ten times as many: its /24 or /48)", "20", ours=True),
+    works("auth-failure-delay", S, k.TIME, "How late a first failed login is answered; doubled with each further one, up to 8s", "1s",
+          ours=True),
     works("disconnect-on-transient-error", S, k.BOOL, "Hang up instead of answering 4xx", "no"),
     works("suppression-lists", S, k.NAME_LIST, "Lists of addresses that are refused"),
     works("accept-invalid-recipients", S, k.BOOL, "Accept recipients that are malformed or suppressed, and bounce them", "no"),
