@@ -15,18 +15,19 @@ from postwright.model.address import Address
 from postwright.model.envelope import Recipient
 from postwright.model.message import ContentFacts
 from postwright.model.outcome import Fault, TransactionResult
-from postwright.model.route import SessionOptions, TlsLevel
+from postwright.model.route import Login, SessionOptions, TlsLevel
 from postwright.wire.client import SmtpClient
 from postwright.wire.client_encode import Unsendable
+from postwright.wire.client_login import LoginAttempt
 from postwright.wire.client_states import Done, Ended, Event, Ready, Secure, Transaction
 
 ALLOWED: Final[tuple[type[Exception], ...]] = ()
 
 OPTIONS = [
     SessionOptions(tls=TlsLevel.NONE),
-    SessionOptions(tls=TlsLevel.OPPORTUNISTIC, auth_username="u", auth_password="p"),
-    SessionOptions(tls=TlsLevel.REQUIRED),
-    SessionOptions(tls=TlsLevel.NONE, auth_username="u", auth_password="p", plain_auth_without_tls=True, ignore_chunking=True),
+    SessionOptions(tls=TlsLevel.OPPORTUNISTIC, login=Login("u", "p")),
+    SessionOptions(tls=TlsLevel.REQUIRED, login=Login("u", token="t")),
+    SessionOptions(tls=TlsLevel.NONE, login=Login("u", "p", unencrypted=True), ignore_chunking=True),
 ]
 SENDER = Address("a@example.com", "example.com")
 ANNA = Recipient(Address("b@example.net", "example.net"), 4, "rfc822;b@example.net")
@@ -40,7 +41,7 @@ ORDERS = [
 ]
 _SENT = re.compile(
     rb"(?:"
-    rb"(?:EHLO|HELO) me\r\n|STARTTLS\r\n|AUTH (?:PLAIN [\w+/=]+|LOGIN|CRAM-MD5)\r\n|[\w+/]+=*\r\n|\*\r\n|QUIT\r\n|RSET\r\n|DATA\r\n"
+    rb"(?:EHLO|HELO) me\r\n|STARTTLS\r\n|AUTH (?:[A-Z0-9-]+ [\w+/=]+|LOGIN|CRAM-MD5)\r\n|[\w+/]+=*\r\n|\*\r\n|QUIT\r\n|RSET\r\n|DATA\r\n"
     rb"|MAIL FROM:<a@example\.com>[ -~]*\r\n|RCPT TO:<[bc]@example\.net>[ -~]*\r\n"
     rb"|hello\r\n\.\r\n|\.\.\r\nMAIL FROM:<x@example\.com>\r\n\.\r\n|\.\r\n"
     rb"|BDAT 7 LAST\r\nhello\r\n|BDAT %d LAST\r\n%s|BDAT %d LAST\r\n%s"
@@ -52,7 +53,8 @@ class _Caller:
     """Owns the engine: begins transactions when it may, shakes hands when asked, keeps what comes out."""
 
     def __init__(self, options: SessionOptions, count: int, secure: bool) -> None:
-        self.engine = SmtpClient("me", options, secure=secure)
+        login = LoginAttempt(options.login, "mx.example", 25, "abc") if options.login is not None else None
+        self.engine = SmtpClient("me", options, secure=secure, login=login)
         self.count = count
         self.begun = 0
         self.done: dict[object, TransactionResult] = {}
@@ -145,6 +147,8 @@ SEEDS = [
     b"\x02\x08" + _TLS + b"250 injected\r\n",
     b"\x0c\x05" + _PIPE + _GOOD + b"421 4.3.2 bye\r\n",
     b"\x4c\0" + _PIPE + b"250 m\r\n550 r\r\n354 go\r\n250 nothing\r\n451 m\r\n503 r\r\n503 r\r\n503 r\r\n503 d\r\n",
+    b"\x02\x40" + _TLS + b"250-x\r\n250 AUTH XOAUTH2\r\n334 eyJzdGF0dXMiOiI0MDEifQ==\r\n535 no\r\n",
+    b"\x03\0" + b"220 x\r\n250-x\r\n250 AUTH SCRAM-SHA-1\r\n334 cj1hYmNkZWYscz1jMkZzZEE9PSxpPTQwOTY=\r\n334 dj1hYmM=\r\n235 no\r\n",
     b"\x20\0" + b"421 busy\r\n",
     b"\x03\0" + b"220 x\r\n250-x\r\n250 AUTH CRAM-MD5\r\n334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\r\n535 no\r\n",
 ]

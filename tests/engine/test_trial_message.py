@@ -11,10 +11,11 @@ from typing import cast
 
 import pytest
 
-from postwright.engine.trial_login import CLEAR_PASSWORD, NO_AUTH, NO_MECHANISM, choose
+from postwright.engine.trial_login import choose
 from postwright.engine.trial_message import Draft, MessageError, compose
 from postwright.model.address import Address, parse_mailbox
 from postwright.net.talk import Broken
+from postwright.wire.client_choice import CLEAR_PASSWORD, NO_AUTH, NO_MECHANISM
 from postwright.wire.client_mechanisms import ClientLogin
 
 JOE, ANN = parse_mailbox("joe@shop.example"), parse_mailbox("ann@far.example")

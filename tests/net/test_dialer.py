@@ -19,7 +19,7 @@ from postwright.model.address import parse_mailbox
 from postwright.model.envelope import Recipient
 from postwright.model.message import ContentFacts
 from postwright.model.outcome import Failure, Fault, Stage
-from postwright.model.route import Route, SessionOptions, SourceHost, Timeouts, TlsLevel
+from postwright.model.route import ClientTls, Login, Route, SessionOptions, SourceHost, Timeouts, TlsLevel
 from postwright.net import dialer as dialer_module
 from postwright.net.channel import Channel
 from postwright.net.clock import Sweep
@@ -63,8 +63,8 @@ class Receiver:
         self.port = port
         self.peers: list[ScriptedPeer] = []
 
-    def route(self, *, host: str = "mx.example", source: str = "", address: str = "127.0.0.1") -> Route:
-        return Route(host, address, self.port, SourceHost(source, "client.example"))
+    def route(self, *, host: str = "mx.example", source: str = "", address: str = "127.0.0.1", implicit: bool = False) -> Route:
+        return Route(host, address, self.port, SourceHost(source, "client.example"), implicit)
 
 
 @asynccontextmanager
@@ -381,7 +381,7 @@ async def test_reset_by_peer() -> None:
 
 
 async def test_auth() -> None:
-    options = SessionOptions(tls=TlsLevel.NONE, auth_username="anna", auth_password="secret", plain_auth_without_tls=True)
+    options = SessionOptions(tls=TlsLevel.NONE, login=Login("anna", "secret", unencrypted=True))
     async with receiver(offers=("AUTH PLAIN",)) as there:
         channel = await opened(Dialer(), there.route(), options)
         assert there.peers[0].lines[1] == "AUTH PLAIN AGFubmEAc2VjcmV0"
@@ -473,7 +473,7 @@ async def test_not_offered(level: TlsLevel) -> None:
 
 async def test_implicit(certificates: Certificates) -> None:
     async with receiver(tls=certificates.server, implicit=True) as there:
-        channel = await opened(Dialer(tls=certificates.client), there.route(), SessionOptions(tls=TlsLevel.IMPLICIT))
+        channel = await opened(Dialer(tls=certificates.client), there.route(implicit=True), SessionOptions())
         assert channel.tls == "TLSv1.3"
         await deliver(channel)
         await gone(channel)
@@ -481,7 +481,7 @@ async def test_implicit(certificates: Certificates) -> None:
 
 async def test_implicit_to_a_plain_receiver(certificates: Certificates) -> None:
     async with receiver() as there:
-        failure = await Dialer(tls=certificates.client).open(there.route(), SessionOptions(tls=TlsLevel.IMPLICIT))
+        failure = await Dialer(tls=certificates.client).open(there.route(implicit=True), SessionOptions())
         assert isinstance(failure, Failure)
         assert (failure.stage, failure.fault) == (Stage.STARTTLS, Fault.TLS)
         assert not any("EHLO" in line for line in there.peers[0].lines)
@@ -599,11 +599,11 @@ async def test_response_injection(level: TlsLevel, certificates: Certificates) -
 
 def test_contexts_are_shared() -> None:
     contexts = TlsContexts()
-    assert contexts.context(TlsLevel.REQUIRED) is contexts.context(TlsLevel.OPPORTUNISTIC) is contexts.context(TlsLevel.IMPLICIT)
-    verified = contexts.context(TlsLevel.VERIFIED)
-    assert verified is contexts.context(TlsLevel.VERIFIED)
+    assert contexts.context() is contexts.context(ClientTls())
+    verified = contexts.context(verify=True)
+    assert verified is contexts.context(verify=True)
     assert (verified.verify_mode, verified.check_hostname) == (ssl.CERT_REQUIRED, True)
-    assert contexts.context(TlsLevel.REQUIRED).verify_mode is ssl.CERT_NONE
+    assert contexts.context().verify_mode is ssl.CERT_NONE
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import ssl
 import pytest
 import trustme
 
-from postwright.model.route import TlsLevel
 from postwright.net.channel_binding import ServerContext
 from postwright.net.dialer_tls import TlsContexts
 from postwright.net.tls_record import RECORD, RecordObject
@@ -56,5 +55,5 @@ def test_into_a_buffer_and_less_than_a_record(ends: tuple[ssl.SSLObject, ssl.SSL
 def test_our_contexts_read_so(ends: tuple[ssl.SSLObject, ssl.SSLObject]) -> None:
     assert isinstance(ends[1], RecordObject)
     contexts = TlsContexts()
-    for level in (TlsLevel.VERIFIED, TlsLevel.OPPORTUNISTIC):
-        assert contexts.context(level).sslobject_class is RecordObject
+    for verify in (True, False):
+        assert contexts.context(verify=verify).sslobject_class is RecordObject

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from postwright.model.route import MxAnswer, MxHost, MxStatus, SessionOptions, SourceHost, Timeouts, TlsLevel
+from postwright.model.route import Login, MxAnswer, MxHost, MxStatus, SessionOptions, SourceHost, Timeouts, TlsLevel
 from postwright.policy import mx
 from postwright.policy.mx import HostSpec
 from postwright.policy.settings import DomainSettings
@@ -208,4 +208,5 @@ def test_every_option_is_the_setting_of_its_name() -> None:
     )
     options = mx.session_options(settings)
     assert options.timeouts == Timeouts(1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
-    assert options == SessionOptions(TlsLevel.OPPORTUNISTIC, True, True, True, True, "me", "secret", True, options.timeouts)
+    login = Login("me", "secret", unencrypted=True, verify=False)
+    assert options == SessionOptions(TlsLevel.OPPORTUNISTIC, True, True, True, True, login, timeouts=options.timeouts)

@@ -12,9 +12,10 @@ from postwright.model.envelope import Notify, Recipient
 from postwright.model.message import ContentFacts
 from postwright.model.outcome import Failure, Fault, Stage, TransactionResult
 from postwright.model.reply import Reply
-from postwright.model.route import SessionOptions, TlsLevel
+from postwright.model.route import Login, SessionOptions, TlsLevel
 from postwright.wire.client import BULKY_OCTETS, EARLY_OCTETS, SmtpClient
 from postwright.wire.client_encode import Unsendable
+from postwright.wire.client_login import LoginAttempt
 from postwright.wire.client_states import STAGES, Done, Ended, Event, Ready, Secure, Transaction
 
 PLAIN = SessionOptions(tls=TlsLevel.NONE)
@@ -28,11 +29,15 @@ def transaction(*rcpt: str, content: Sequence[bytes] = (TEXT,), **facts: bool) -
     return Transaction(parse_mailbox(A), people, content, ContentFacts(size, 14, **facts))
 
 
+def attempt(options: SessionOptions) -> LoginAttempt | None:
+    return LoginAttempt(options.login, "mx.example", 25, "nonce") if options.login is not None else None
+
+
 class Session:
     """Plays the peer: `hear` gives bytes to the engine and answers with what it sends."""
 
     def __init__(self, options: SessionOptions = PLAIN, *offers: str, secure: bool = False, opened: bool = True) -> None:
-        self.engine = SmtpClient("client.example", options, secure=secure)
+        self.engine = SmtpClient("client.example", options, secure=secure, login=attempt(options))
         self.events: list[Event] = []
         if opened:
             assert self.hear(b"220 mx.example hi\r\n") == b"EHLO client.example\r\n"
@@ -162,7 +167,7 @@ def test_starttls() -> None:
 
 
 def test_implicit_tls() -> None:
-    session = Session(SessionOptions(tls=TlsLevel.IMPLICIT), secure=True, opened=False)
+    session = Session(SessionOptions(), secure=True, opened=False)
     session.engine.tls_started()
     assert session.sent() == b""
     assert session.hear(b"220 x\r\n") == b"EHLO client.example\r\n"
@@ -171,7 +176,7 @@ def test_implicit_tls() -> None:
 
 
 def test_clear_text_before_implicit_tls() -> None:
-    session = Session(SessionOptions(tls=TlsLevel.IMPLICIT), secure=True, opened=False)
+    session = Session(SessionOptions(), secure=True, opened=False)
     assert session.hear(b"220 x\r\n") == b""
     assert session.failure is not None
     assert session.failure.fault is Fault.PROTOCOL
@@ -234,7 +239,7 @@ def test_tls_required_and_not_offered() -> None:
 
 
 def auth(offers: str, *, clear: bool = True) -> tuple[Session, bytes]:
-    options = SessionOptions(tls=TlsLevel.NONE, auth_username="anna", auth_password="secret", plain_auth_without_tls=clear)
+    options = SessionOptions(tls=TlsLevel.NONE, login=Login("anna", "secret", unencrypted=clear))
     session = Session(options, opened=False)
     session.hear(b"220 x\r\n")
     return session, session.hear(ehlo(offers))
@@ -258,7 +263,7 @@ def test_auth_login_in_the_old_form() -> None:
 
 def test_auth_cram_md5() -> None:
     """The example of RFC 2195 section 2."""
-    options = SessionOptions(tls=TlsLevel.NONE, auth_username="tim", auth_password="tanstaaftanstaaf")
+    options = SessionOptions(tls=TlsLevel.NONE, login=Login("tim", "tanstaaftanstaaf"))
     session = Session(options, opened=False)
     session.hear(b"220 x\r\n")
     assert session.hear(ehlo("AUTH PLAIN CRAM-MD5")) == b"AUTH CRAM-MD5\r\n"
@@ -299,7 +304,7 @@ def test_auth_challenge_that_is_not_base64() -> None:
 
 def test_secrets_are_not_shown() -> None:
     session, _ = auth("AUTH LOGIN")
-    assert "secret" not in repr(session.engine) + repr(session.engine._dialogue) + repr(session.events)
+    assert "secret" not in repr(session.engine) + repr(session.engine._login) + repr(session.engine._options) + repr(session.events)
 
 
 # one by one ----------------------------------------------------------------------------------------------------------

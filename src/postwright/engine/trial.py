@@ -25,6 +25,7 @@ from postwright.model.route import SessionOptions
 from postwright.net.talk import Broken, Said, Talk, connect, look_up
 from postwright.net.tls_look import CertFacts, client_context
 from postwright.wire.body import scan
+from postwright.wire.client_choice import told_of_offers
 from postwright.wire.client_ehlo import misfit, read_ehlo, read_helo
 from postwright.wire.client_encode import Unsendable, commands, for_data
 from postwright.wire.client_mechanisms import ClientLogin
@@ -233,6 +234,7 @@ class _Trial:
             nonce=trial_login.nonce(),
             binding=trial_login.binding(talk),
         )
+        login = told_of_offers(login, self._offered.auth)
         mechanism = trial_login.choose(
             self._offered.auth,
             order.mechanism,

@@ -16,29 +16,20 @@ from postwright.model.outcome import Failure, Fault, Stage
 from postwright.model.reply import Reply
 from postwright.net import channel_binding
 from postwright.net.talk import Broken, Talk
+from postwright.wire import client_choice
 from postwright.wire.client_auth import Dialogue
-from postwright.wire.client_mechanisms import ClientLogin, make, names
+from postwright.wire.client_choice import NO_MECHANISM
+from postwright.wire.client_mechanisms import ClientLogin, make
 
-CLEAR = frozenset({"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"})  # what goes over the line is the secret itself
-BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
-# Receivers that keep hashed passwords fail CRAM-MD5, which they may offer all the same: it comes last.
-BY_PASSWORD = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5")
-
-NO_AUTH, NO_MECHANISM, CLEAR_PASSWORD, UNPROVED = "no-auth", "no-mechanism", "clear-password", "unproved"
+UNPROVED = "unproved"
 
 
 def choose(offered: Sequence[str], wanted: str, login: ClientLogin, *, certificate: bool, may_be_clear: bool) -> str:
-    """The mechanism to use. Raises Broken (NOT_OFFERED) with NO_AUTH, NO_MECHANISM or CLEAR_PASSWORD as its detail."""
-    if not offered:
-        raise _missing(NO_AUTH)
-    wishes = (wanted,) if wanted else BY_TOKEN if login.token else ("EXTERNAL",) if certificate and not login.password else BY_PASSWORD
-    usable = [name for name in wishes if name in offered and name in names() and (login.binding or not name.endswith("-PLUS"))]
-    if not usable:
-        raise _missing(NO_MECHANISM)
-    safe = [name for name in usable if may_be_clear or name not in CLEAR]
-    if not safe:
-        raise _missing(CLEAR_PASSWORD)
-    return safe[0]
+    """The mechanism to use. Raises Broken (NOT_OFFERED) with what is missing (`wire.client_choice`) as its detail."""
+    choice = client_choice.choose(offered, wanted, login, certificate=certificate, may_be_clear=may_be_clear)
+    if choice.missing:
+        raise _missing(choice.missing)
+    return choice.mechanism
 
 
 def run(talk: Talk, mechanism: str, login: ClientLogin) -> str:
@@ -76,13 +67,9 @@ def may_be_clear(talk: Talk, insecure: bool) -> bool:
 
 
 def binding(talk: Talk) -> tuple[str, bytes] | None:
-    """The channel binding that both sides take for granted where nothing is agreed: tls-exporter on TLS 1.3 (RFC 9266), tls-unique before
-    (RFC 5802 section 6.1), else the server's certificate. None without TLS."""
-    if talk.tls is None:
-        return None
+    """See `channel_binding.preferred_of_client`. None without TLS."""
     # An SSLSocket has what is asked of an SSLObject.
-    found = channel_binding.values_of_client(cast(ssl.SSLObject, talk.tls))
-    return next(iter(found.items()), None)
+    return channel_binding.preferred_of_client(cast(ssl.SSLObject, talk.tls)) if talk.tls is not None else None
 
 
 def _missing(what: str) -> Broken:

@@ -43,7 +43,6 @@ class TlsLevel(IntEnum):
     OPPORTUNISTIC = 1  # STARTTLS if offered, certificate not checked, plain text if it fails
     REQUIRED = 2  # encrypted or not at all, certificate not checked
     VERIFIED = 3  # encrypted, chain and host name checked
-    IMPLICIT = 4  # TLS from the first byte (port 465), certificate not checked
 
 
 class SourceHost(Struct, frozen=True, gc=False):
@@ -54,12 +53,14 @@ class SourceHost(Struct, frozen=True, gc=False):
 
 
 class Route(Struct, frozen=True, gc=False):
-    """One source address to one address of one MX host."""
+    """One source address to one address of one MX host. `implicit`: TLS from the first octet (RFC 8314 section 3.3), whatever the
+    `TlsLevel`, which then says only how much of the certificate matters."""
 
     host: str
     address: str
     port: int
     source: SourceHost
+    implicit: bool = False
 
 
 class Timeouts(Struct, frozen=True, gc=False):
@@ -73,17 +74,56 @@ class Timeouts(Struct, frozen=True, gc=False):
     idle: float = 0.0
 
 
+class ClientTls(Struct, frozen=True):
+    """TLS as a client, as far as the operator has a say. `versions` such as "TLSv1.2", in order; `ciphers` up to TLS 1.2 and `suites` of
+    TLS 1.3 as OpenSSL writes them, "" for what is good today; `ca_file` PEM, "" for the system's bundle. `certificate` is ours, with
+    chain and key in one file."""
+
+    versions: tuple[str, ...] = ("TLSv1.1", "TLSv1.2", "TLSv1.3")
+    ciphers: str = ""
+    suites: str = ""
+    ca_file: str = ""
+    certificate: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return f"ClientTls({', '.join(self.versions)})"
+
+
+class Login(Struct, frozen=True):
+    """Who we are at a receiver, and with what to prove it. Never shown but for the name.
+
+    `mechanism` "" leaves the choice to us. `client` names the `<oauth-client>` whose tokens stand in for a password, `token` is the one of
+    now. `certificate`: TLS has ours. `unencrypted` allows a secret in the clear; `verify`: to nobody but loopback does it go without the
+    certificate having been checked.
+    """
+
+    user: str = ""
+    password: str = ""
+    mechanism: str = ""
+    client: str = ""
+    token: str = ""
+    certificate: bool = False
+    unencrypted: bool = False
+    verify: bool = True
+
+    def __repr__(self) -> str:
+        return f"Login({self.user!r})"
+
+
 class SessionOptions(Struct, frozen=True):
-    """How to behave on a session to a receiver; resolved once per queue."""
+    """How to behave on a session to a receiver; resolved once per queue. `verify`: no TLS at any level with a certificate that does not
+    pass; `implicit`: TLS from the first octet, None for at port 465 only."""
 
     tls: TlsLevel = TlsLevel.OPPORTUNISTIC
     ignore_8bitmime: bool = False
     ignore_chunking: bool = False
     ignore_pipelining: bool = False
     ignore_dsn: bool = False
-    auth_username: str = ""
-    auth_password: str = ""
-    plain_auth_without_tls: bool = False
+    login: Login | None = None
+    client_tls: ClientTls = ClientTls()
+    verify: bool = False
+    implicit: bool | None = None
     timeouts: Timeouts = Timeouts()
 
 

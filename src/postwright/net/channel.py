@@ -8,15 +8,18 @@ Decides nothing about mail; whoever holds a channel keeps it fed with at most `d
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 from postwright.model.outcome import Failure, Fault, Stage, TransactionResult
 from postwright.model.route import Route, SessionOptions, Timeouts
+from postwright.net import channel_binding
 from postwright.net.clock import NEVER, Clock, Sweep
 from postwright.net.flow import Outflow
 from postwright.wire.client import SmtpClient
 from postwright.wire.client_encode import Unsendable
+from postwright.wire.client_login import LoginAttempt
 from postwright.wire.client_states import (
     BANNER,
     BODY,
@@ -81,7 +84,7 @@ class Channel(asyncio.Protocol):
         self.ending: Failure | None = None
         self.on_close: Callable[[Channel], object] | None = None
         self._busy = False
-        self._client = SmtpClient(route.source.name, options, secure=secure)
+        self._client = SmtpClient(route.source.name, options, secure=secure, login=_attempt(route, options))
         self._clock = clock
         self._sweep = sweep
         self._limits = _limits(options.timeouts)
@@ -348,8 +351,12 @@ class Channel(asyncio.Protocol):
         self._attach(transport)
         if self._opening.done():
             self._opening = self._loop.create_future()
-        self._client.tls_started()
+        self._client.tls_started(self._binding() if self.options.login is not None else None)
         self._flush()
+
+    def _binding(self) -> tuple[str, bytes] | None:
+        tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        return channel_binding.preferred_of_client(tls) if tls is not None else None
 
     @property
     def greeting_names(self) -> tuple[str, ...]:
@@ -370,6 +377,11 @@ def _deliver(token: Any, result: TransactionResult) -> bool:
     except Exception as error:  # a defect of the owner's with this transaction: the results behind it must reach it all the same
         asyncio.get_running_loop().call_exception_handler({"message": "a result was not taken", "exception": error})
     return False
+
+
+def _attempt(route: Route, options: SessionOptions) -> LoginAttempt | None:
+    login = options.login
+    return LoginAttempt(login, route.host, route.port, secrets.token_urlsafe(24)) if login is not None else None
 
 
 def _limits(timeouts: Timeouts) -> tuple[float, ...]:

@@ -78,6 +78,12 @@ def values_of_client(connection: ssl.SSLObject) -> Mapping[str, bytes]:
     return _values(connection, end_point(certificate) if certificate else b"")
 
 
+def preferred_of_client(connection: ssl.SSLObject) -> tuple[str, bytes] | None:
+    """The binding that both sides take for granted where nothing is agreed: tls-exporter on TLS 1.3 (RFC 9266), tls-unique before
+    (RFC 5802 section 6.1), else the server's certificate."""
+    return next(iter(values_of_client(connection).items()), None)
+
+
 def exporter_works() -> bool:
     """Can `tls-exporter` be had in this process? The trial is made once, at the first question (about 2 ms)."""
     return _exporter() is not None

@@ -17,7 +17,7 @@ from postwright.model.outcome import Failure, Fault, Stage
 from postwright.model.route import Route, SessionOptions, TlsLevel
 from postwright.net.channel import Channel
 from postwright.net.clock import Clock, Sweep, SystemClock
-from postwright.net.dialer_tls import TlsContexts, describe, server_name
+from postwright.net.dialer_tls import TlsContexts, describe, must_verify, server_name
 from postwright.wire.client_states import Ready
 
 LOOP_TO_SELF = "loop to self"
@@ -56,7 +56,7 @@ class Dialer:
     async def open(self, route: Route, options: SessionOptions) -> Channel | Failure:
         """A greeted session ready for transactions, or why not. Cancelling it closes the connection."""
         outcome = await self._try(route, options)
-        if options.tls is TlsLevel.OPPORTUNISTIC and isinstance(outcome, _HandshakeFailed):
+        if isinstance(outcome, _HandshakeFailed) and _may_fall_back(options):
             # RFC 7435: opportunistic security prefers clear text to no mail. What failed may have been the receiver's TLS as a
             # whole, and nothing can follow a broken handshake on the same connection.
             outcome = await self._try(route, _without_tls(options))
@@ -73,7 +73,7 @@ class Dialer:
         if failure is not None:
             sock.close()
             return failure
-        channel = Channel(route, options, self._clock, self._sweep, secure=options.tls is TlsLevel.IMPLICIT)
+        channel = Channel(route, options, self._clock, self._sweep, secure=route.implicit)
         try:
             await asyncio.get_running_loop().create_connection(lambda: channel, sock=sock)
             outcome = await self._greet(channel, route, options)
@@ -113,7 +113,7 @@ class Dialer:
         return None
 
     async def _greet(self, channel: Channel, route: Route, options: SessionOptions) -> Channel | Failure | _HandshakeFailed:
-        if options.tls is TlsLevel.IMPLICIT:
+        if route.implicit:
             failure = await self._handshake(channel, route, options)
             if failure is not None:
                 return failure
@@ -141,7 +141,7 @@ class Dialer:
             secured = await loop.start_tls(
                 transport,
                 channel,
-                self._tls.context(options.tls),
+                self._tls.context(options.client_tls, verify=must_verify(route, options)),
                 server_hostname=server_name(route),
                 ssl_handshake_timeout=options.timeouts.command + _BACKSTOP,
             )
@@ -171,6 +171,14 @@ class _HandshakeFailed:
 
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
+
+
+def _may_fall_back(options: SessionOptions) -> bool:
+    """May what failed to shake hands have the mail in the clear? Never where a certificate had to pass, nor a login: whoever broke the
+    handshake would get what the handshake was to keep from him."""
+    if options.tls is not TlsLevel.OPPORTUNISTIC or options.verify:
+        return False
+    return options.login is None or options.login.unencrypted
 
 
 def _without_tls(options: SessionOptions) -> SessionOptions:

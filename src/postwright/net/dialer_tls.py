@@ -1,40 +1,108 @@
-"""TLS contexts for sessions to receivers, made once for each kind and shared.
+"""TLS contexts for sessions to receivers, made once for each kind and shared; files that change are read again at the next handshake.
 
 Makes contexts and tells failures apart; opens no socket. A context is expensive to make (the CA bundle is parsed) and free to
-share.
+share. Raises OSError or ValueError, naming the file, for certificates and authorities that cannot be used.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
+import warnings
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Final
 
-from postwright.model.route import Route, TlsLevel
+from postwright.model.route import ClientTls, Route, SessionOptions, TlsLevel
+from postwright.net import openssl
 from postwright.net.tls_record import RecordObject
+
+# Where nobody is checked, TLS of any strength is better than none (RFC 7435 section 3), so a weak key of theirs is no reason to send in the
+# clear: Python's own list, with SHA-1 and RSA key exchange behind it.
+_OPPORTUNISTIC: Final = "ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:RSA+AES:!aNULL:!eNULL:!aDSS:!AESCCM:@SECLEVEL=0"
+_OLD: Final = ("TLSv1", "TLSv1.1")  # they sign with MD5 and SHA-1 together, which OpenSSL 3 does at security level 0 only
+_BOUND: Final = {
+    "TLSv1": ssl.TLSVersion.TLSv1,
+    "TLSv1.1": ssl.TLSVersion.TLSv1_1,
+    "TLSv1.2": ssl.TLSVersion.TLSv1_2,
+    "TLSv1.3": ssl.TLSVersion.TLSv1_3,
+}
+_FORBID: Final = {"TLSv1.1": ssl.OP_NO_TLSv1_1, "TLSv1.2": ssl.OP_NO_TLSv1_2}  # the only ones that can stand between two others
+
+_Stamps = tuple[tuple[int, int], ...]
+DEFAULT = ClientTls()
 
 
 class TlsContexts:
-    """Client contexts by what they have to verify. `ca_file` PEM, "" the system's bundle."""
+    """Client contexts by what they do and have to verify. `ca_file` PEM, "" the system's bundle; what the rules name goes before it."""
 
     def __init__(self, ca_file: str = "") -> None:
         self._ca_file = ca_file
-        self._made: dict[bool, ssl.SSLContext] = {}
+        self._made: dict[tuple[ClientTls, bool], tuple[_Stamps, ssl.SSLContext]] = {}
 
-    def context(self, level: TlsLevel) -> ssl.SSLContext:
-        """Chain and name are checked at VERIFIED only: elsewhere TLS is better than none, whoever it is with (RFC 7435)."""
-        verify = level is TlsLevel.VERIFIED
-        context = self._made.get(verify)
-        if context is None:
-            context = self._made[verify] = self._make(verify)
-        return context
+    def context(self, rules: ClientTls = DEFAULT, *, verify: bool = False) -> ssl.SSLContext:
+        """Chain and name are checked if `verify`: elsewhere TLS is better than none, whoever it is with (RFC 7435)."""
+        stamps = _stamps(rules)
+        found = self._made.get((rules, verify))
+        if found is None or found[0] != stamps:
+            found = self._made[rules, verify] = (stamps, self._make(rules, verify))
+        return found[1]
 
-    def _make(self, verify: bool) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self._ca_file or None)
+    def _make(self, rules: ClientTls, verify: bool) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=rules.ca_file or self._ca_file or None)
         context.sslobject_class = RecordObject
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
         if not verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
+        _set_versions(context, rules.versions, verify)
+        _set_ciphers(context, rules, verify)
+        if rules.certificate:
+            _load_certificate(context, rules)
         return context
+
+
+def must_verify(route: Route, options: SessionOptions) -> bool:
+    """Does the receiver have to show that it is who the route says? Where a login goes, yes: a password told to somebody in the middle is
+    lost for good, and a relay never notices. Who stands between us and loopback has this machine already."""
+    if options.verify or options.tls is TlsLevel.VERIFIED:
+        return True
+    return options.login is not None and options.login.verify and not ip_address(route.address).is_loopback
+
+
+def _stamps(rules: ClientTls) -> _Stamps:
+    files = [os.stat(file) for file in (rules.ca_file, rules.certificate) if file]
+    return tuple([(found.st_mtime_ns, found.st_ino) for found in files])
+
+
+def _set_versions(context: ssl.SSLContext, versions: Sequence[str], verify: bool) -> None:
+    """With a certificate that is checked 1.2 at least, whatever else is allowed: what 1.1 signs, others can forge (RFC 8996)."""
+    allowed = [version for version in _BOUND if version in versions and not (verify and version in _OLD)]
+    if not allowed:
+        raise ValueError("no version of TLS is allowed that could be used here (smtp-tls-allow-tlsv1.2, smtp-tls-allow-tlsv1.3)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that 1.0 and 1.1 are old is no news
+        context.minimum_version, context.maximum_version = _BOUND[allowed[0]], _BOUND[allowed[-1]]
+        for version, option in _FORBID.items():
+            if allowed[0] < version < allowed[-1] and version not in allowed:
+                context.options |= option
+
+
+def _set_ciphers(context: ssl.SSLContext, rules: ClientTls, verify: bool) -> None:
+    old = not verify and any(version in _OLD for version in rules.versions)
+    if rules.ciphers:
+        context.set_ciphers(rules.ciphers + (":@SECLEVEL=0" if old and "@SECLEVEL" not in rules.ciphers else ""))
+    elif not verify:
+        context.set_ciphers(_OPPORTUNISTIC)
+    if rules.suites:
+        openssl.set_ciphersuites(context, rules.suites)
+
+
+def _load_certificate(context: ssl.SSLContext, rules: ClientTls) -> None:
+    try:
+        # a password function, so that OpenSSL never asks a terminal that is not there
+        context.load_cert_chain(rules.certificate, password=lambda: rules.password)
+    except ssl.SSLError as error:
+        raise ValueError(f"our certificate {rules.certificate} cannot be used: {error.reason or error}") from error
 
 
 def server_name(route: Route) -> str:

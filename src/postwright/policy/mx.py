@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from postwright.model.address import MAX_DOMAIN, canonical_domain
 from postwright.model.route import MxAnswer, MxHost, MxStatus, Plan, Route, SessionOptions, SourceHost, Timeouts, TlsLevel
+from postwright.policy import client_tls
 from postwright.policy.settings import DomainSettings
 
 ANY_SOURCE = SourceHost("", "")
@@ -83,9 +84,10 @@ def session_options(settings: DomainSettings) -> SessionOptions:
         ignore_chunking=settings.ignore_chunking,
         ignore_pipelining=settings.ignore_pipelining,
         ignore_dsn=settings.ignore_dsn,
-        auth_username=settings.auth_username,
-        auth_password=settings.auth_password,
-        plain_auth_without_tls=settings.use_unencrypted_plain_auth,
+        login=client_tls.login_of(settings),
+        client_tls=client_tls.tls_of(settings),
+        verify=bool(settings.smtp_tls_ca_file),
+        implicit=client_tls.implicit_of(settings),
         timeouts=Timeouts(
             connect=settings.connect_timeout,
             greeting=settings.smtp_greeting_timeout,
@@ -120,13 +122,18 @@ def plan(
         for address in host.addresses:
             source = _source_for(address, sources, turn)
             if source is not None:
-                (late if address in avoid else routes).append(Route(host.name, address, host.port or port, source))
+                (late if address in avoid else routes).append(_route(host, address, host.port or port, source, options))
     routes += late
     if not routes:
         if any(host.addresses for host in answer.hosts):
             return Plan((), options, "no source address of the right family for any host", "4.4.4")
         return Plan((), options, "no host of the domain has an address", "4.4.4")
     return Plan(tuple(routes[: max(1, most)]), options)
+
+
+def _route(host: MxHost, address: str, port: int, source: SourceHost, options: SessionOptions) -> Route:
+    implicit = port == client_tls.SMTPS if options.implicit is None else options.implicit
+    return Route(host.name, address, port, source, implicit)
 
 
 def _in_turn(hosts: Sequence[MxHost], turn: int) -> list[MxHost]:

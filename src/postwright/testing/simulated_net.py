@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from postwright.model.outcome import Failure, Fault, Stage
-from postwright.model.route import Route, SessionOptions, TlsLevel
+from postwright.model.route import Route, SessionOptions
 from postwright.net.channel import Channel
 from postwright.net.clock import Clock, Sweep
 from postwright.net.dialer import Dialer
@@ -79,7 +79,7 @@ class SimulatedDialer(Dialer):
         if receiver is None or receiver.down is not None or self._crashed:
             fault = receiver.down if receiver is not None else None
             return Failure(Stage.CONNECT, None, fault or Fault.UNREACHABLE, "")
-        channel = Channel(route, options, self._clock, self._sweep, secure=options.tls is TlsLevel.IMPLICIT)
+        channel = Channel(route, options, self._clock, self._sweep, secure=route.implicit)
         here = (route.source.address or "192.0.2.1", self._random.randrange(1024, 65536))
         ours, theirs = join(channel, SinkSession(receiver), a_name=here, b_name=(route.address, route.port))
         self._transports = [t for t in self._transports if not t.is_closing()]

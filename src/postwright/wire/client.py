@@ -20,9 +20,9 @@ from collections import deque
 from postwright.model.outcome import Failure, Fault, TransactionResult
 from postwright.model.reply import Reply
 from postwright.model.route import SessionOptions, TlsLevel
-from postwright.wire.client_auth import Dialogue, choose
 from postwright.wire.client_ehlo import misfit, read_ehlo, read_helo
 from postwright.wire.client_encode import Unsendable, commands, for_bdat, for_data
+from postwright.wire.client_login import LoginAttempt
 from postwright.wire.client_states import (
     AUTH,
     BANNER,
@@ -57,15 +57,16 @@ _UNSOLICITED = "a reply that nothing asked for"
 
 
 class SmtpClient:
-    """One session. `name` is said in EHLO (RFC 5321 section 4.1.4); `secure`: TLS comes first, and then the greeting.
+    """One session. `name` is said in EHLO (RFC 5321 section 4.1.4); `secure`: TLS comes first, and then the greeting. With a `login`
+    nothing is ready before that has come to a good end.
 
     `clear` is the owner's word that all octets given out have left; `greeting` and `capabilities` grow as the receiver speaks;
     `heard` counts whole replies.
     """
 
     __slots__ = (
-        "_dialogue",
         "_events",
+        "_login",
         "_name",
         "_options",
         "_out",
@@ -82,7 +83,7 @@ class SmtpClient:
         "served",
     )
 
-    def __init__(self, name: str, options: SessionOptions, *, secure: bool = False) -> None:
+    def __init__(self, name: str, options: SessionOptions, *, secure: bool = False, login: LoginAttempt | None = None) -> None:
         self._name = name
         self._options = options
         self._parser = ReplyParser()
@@ -90,7 +91,7 @@ class SmtpClient:
         self._out: list[bytes] = []
         self._events: list[Event] = []
         self._turns: deque[Turn] = deque()
-        self._dialogue: Dialogue | None = None
+        self._login = login
         self._reset = False
         self._quitting = False
         self.secure = secure
@@ -171,9 +172,11 @@ class SmtpClient:
         """QUIT once nothing is outstanding."""
         self._quitting = True
 
-    def tls_started(self) -> None:
-        """The handshake is done: everything heard before is void (RFC 3207 section 4.2)."""
+    def tls_started(self, binding: tuple[str, bytes] | None = None) -> None:
+        """The handshake is done: everything heard before is void (RFC 3207 section 4.2). `binding` is of use to a login only."""
         self.secure = True
+        if self._login is not None:
+            self._login.bind(binding)
         self.capabilities = Capabilities()
         if self.greeting is None:
             self._phase = BANNER
@@ -207,15 +210,13 @@ class SmtpClient:
         elif phase == HANDSHAKE:
             # In the clear, where only TLS may follow.
             self._fault(Fault.PROTOCOL, _UNSOLICITED)
-        elif phase == AUTH and 300 <= reply.code < 400:
-            self._challenge(reply)
+        elif phase == AUTH:
+            self._login_reply(reply)
         elif not 200 <= reply.code < 300:
             self._negative(phase, reply)
         elif phase == BANNER:
             self.greeting = reply
             self._say(EHLO, f"EHLO {self._name}")
-        elif phase == AUTH:
-            self._ready()
         else:
             self.capabilities = read_ehlo(reply, self._options) if phase == EHLO else read_helo(reply)
             self._introduced()
@@ -253,27 +254,32 @@ class SmtpClient:
             self._authenticate()
 
     def _authenticate(self) -> None:
-        options = self._options
-        if not options.auth_username:
+        if self._login is None:
             self._ready()
             return
-        clear_text = self.secure or options.plain_auth_without_tls
-        dialogue = choose(self.capabilities.auth, options.auth_username, options.auth_password, clear_text=clear_text)
-        if dialogue is None:
-            self._give_up(Failure(STAGES[AUTH], None, Fault.NOT_OFFERED, "no AUTH mechanism that may be used here is offered"))
-            return
-        self._dialogue = dialogue
-        self._say(AUTH, dialogue.first)
+        self._say_or_leave(self._login.begin(self.capabilities.auth, secure=self.secure))
 
-    def _challenge(self, reply: Reply) -> None:
-        answer = self._dialogue.answer(reply.lines[0]) if self._dialogue and reply.code == 334 else None
-        if answer is None:
-            self._give_up(Failure(STAGES[AUTH], reply, Fault.PROTOCOL, "a challenge that makes no sense"))
+    def _login_reply(self, reply: Reply) -> None:
+        assert self._login is not None, "AUTH was said"
+        if 300 <= reply.code < 400:
+            answer = self._login.answer(reply)
+            if isinstance(answer, Failure):
+                self._out.append(b"*\r\n")  # RFC 4954 section 4: so a client cancels
+            self._say_or_leave(answer)
+            return
+        failure = self._login.end(reply)
+        if failure is None:
+            self._ready()
         else:
-            self._say(AUTH, answer)
+            self._give_up(failure)
+
+    def _say_or_leave(self, what: str | Failure) -> None:
+        if isinstance(what, Failure):
+            self._give_up(what)
+        else:
+            self._say(AUTH, what)
 
     def _ready(self) -> None:
-        self._dialogue = None
         self._phase = IDLE
         self._events.append(Ready(self.capabilities))
 
@@ -445,7 +451,7 @@ class SmtpClient:
     def _give_up(self, failure: Failure) -> None:
         """We leave, and say so if the receiver still listens."""
         if failure.reply is None or failure.reply.code != 421:
-            self._out.append(b"*\r\nQUIT\r\n" if failure.fault is Fault.PROTOCOL else b"QUIT\r\n")
+            self._out.append(b"QUIT\r\n")
         self._end(failure)
 
     def _fault(self, fault: Fault, detail: str) -> None:
@@ -462,7 +468,6 @@ class SmtpClient:
             self._turns.clear()
         self._phase = CLOSED
         self._events.append(Ended(failure))
-        self._dialogue = None
 
     def _settle(self, turn: Turn, failure: Failure) -> TransactionResult:
         if failure.reply is None:

@@ -1,4 +1,4 @@
-"""The client's side of AUTH (RFC 4954): PLAIN (RFC 4616), LOGIN, CRAM-MD5 (RFC 2195).
+"""The client's side of AUTH (RFC 4954): what a dialogue is, and CRAM-MD5 (RFC 2195). The other mechanisms are in `client_mechanisms`.
 
 Pure. A mechanism is asked for its first line and then for an answer to each challenge; None means that the challenge makes no
 sense and the dialogue is to be cancelled. Nothing is raised, and nothing here has a repr that shows a secret.
@@ -7,7 +7,6 @@ sense and the dialogue is to be cancelled. Nothing is raised, and nothing here h
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection
 
 from postwright.wire.grammar import GrammarError, base64_decode, base64_encode
 
@@ -53,19 +52,3 @@ class CramMd5(Dialogue):
         except GrammarError:
             return None
         return base64_encode(f"{self._user} {hmac.digest(self._password.encode(), text, 'md5').hex()}".encode())
-
-
-def choose(offered: Collection[str], user: str, password: str, *, clear_text: bool) -> Dialogue | None:
-    """The best mechanism that both sides can do; None if there is none.
-
-    `clear_text` allows those that show the password to who listens: over TLS, or when the operator said so
-    (use-unencrypted-plain-auth). They come first then: receivers that keep hashed passwords fail CRAM-MD5, which they may
-    offer all the same.
-    """
-    if clear_text and "PLAIN" in offered:
-        return Dialogue("AUTH PLAIN " + base64_encode(f"\0{user}\0{password}".encode()), [])
-    if clear_text and "LOGIN" in offered:
-        return Dialogue("AUTH LOGIN", [base64_encode(user.encode()), base64_encode(password.encode())])
-    if "CRAM-MD5" in offered:
-        return CramMd5(user, password)
-    return None

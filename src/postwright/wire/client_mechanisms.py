@@ -20,7 +20,8 @@ MAX_COMMAND = 512
 
 class ClientLogin(Struct, frozen=True):
     """Who logs in and with what. `identity` whom to act as ("" oneself); `host` and `port` as connected to (OAUTHBEARER says them);
-    `nonce` printable, never used before (SCRAM); `binding` name and data of a TLS channel binding (RFC 5929), for the -PLUS forms."""
+    `nonce` printable, never used before (SCRAM); `binding` name and data of a TLS channel binding (RFC 5929), for the -PLUS forms;
+    `server_lacks_plus`: there is a binding and none of them was offered."""
 
     user: str
     password: str = ""
@@ -30,6 +31,7 @@ class ClientLogin(Struct, frozen=True):
     port: int = 0
     nonce: str = ""
     binding: tuple[str, bytes] | None = None
+    server_lacks_plus: bool = False
 
     def __repr__(self) -> str:
         return f"ClientLogin(user={self.user!r})"
@@ -152,8 +154,9 @@ def _scram(hash: str, *, plus: bool) -> Callable[[ClientLogin], Dialogue]:
     mechanism = f"SCRAM-{hash}{'-PLUS' if plus else ''}"
 
     def make_one(login: ClientLogin) -> Dialogue:
-        channel = login.binding if plus else None
-        return _Scram(mechanism, ScramClient(hash, login.user, login.password, login.nonce, channel=channel))
+        channel, lacks = (login.binding, False) if plus else (None, login.server_lacks_plus)
+        scram = ScramClient(hash, login.user, login.password, login.nonce, channel=channel, server_lacks_plus=lacks)
+        return _Scram(mechanism, scram)
 
     return make_one
 
@@ -170,6 +173,20 @@ _MAKERS: dict[str, Callable[[ClientLogin], Dialogue]] = {
     "OAUTHBEARER": _oauthbearer,
     "EXTERNAL": _external,
 }
+
+
+def hidden(text: str, login: ClientLogin) -> str:
+    """A line that a server said, without the secrets that it may have heard of us: some repeat what they do not like."""
+    for secret in (login.password, login.token):
+        if secret:
+            for form in _forms(secret, login):
+                text = text.replace(form, "****")
+    return text
+
+
+def _forms(secret: str, login: ClientLogin) -> tuple[str, ...]:
+    responses = (plain_response(login), xoauth2_response(login), oauthbearer_response(login), secret.encode())
+    return (secret, *(base64_encode(response) for response in responses))
 
 
 def names() -> tuple[str, ...]:
