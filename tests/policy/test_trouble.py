@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from postwright.model.outcome import Disposition, Failure, Fault, Judgement, Kind, Site, Stage, TransactionResult
 from postwright.model.reply import Reply
 from postwright.policy.settings import DomainSettings
-from postwright.policy.trouble import LOOP_TO_SELF, Rules, judge, judge_hosts, of_failure, status_of
+from postwright.policy.trouble import LOOP_TO_SELF, Rules, judge, judge_hosts, of_failure, of_reply, refused_login, status_of
 
 OK = Reply(250, "2.1.5", ("ok",))
 TAKEN = Reply(250, "2.6.0", ("queued as 1",))
@@ -291,7 +291,7 @@ def test_553_means_invalid_mailbox_off() -> None:
     assert status_of(Reply(553, "5.1.8", ("no",)), Stage.RCPT) == "5.1.8"
 
 
-@pytest.mark.parametrize("name", list(Rules.__struct_fields__))
+@pytest.mark.parametrize("name", [name for name in Rules.__struct_fields__ if name != "own_host"])
 def test_each_rule_is_the_setting_of_its_name(name: str) -> None:
     for value in (True, False):
         rules = Rules.of(DomainSettings(**{name: value}))
@@ -300,11 +300,40 @@ def test_each_rule_is_the_setting_of_its_name(name: str) -> None:
         assert other == {field: getattr(Rules.of(DomainSettings()), field) for field in other}
 
 
+@pytest.mark.parametrize(
+    ("settings", "status", "kind"),
+    [
+        ({}, "5.7.0", Kind.PERMANENT),
+        ({"smtp_hosts": "smtp.example"}, "4.7.0", Kind.TRANSIENT),
+        ({"auth_username": "me"}, "4.7.0", Kind.TRANSIENT),
+    ],
+)
+def test_530_of_the_operators_own_host_waits_for_the_operator(settings: dict[str, str], status: str, kind: Kind) -> None:
+    """Gmail's and RFC 3207's word for a login or TLS that the configuration lacks: no customer's mail bounces for it."""
+    rules = Rules.of(DomainSettings(**settings))  # type: ignore[arg-type]
+    fate = of_reply(Reply(530, "5.7.0", ("Must issue a STARTTLS command first",)), Stage.MAIL, rules)
+    assert (fate.kind, fate.status) == (kind, status)
+    assert of_reply(Reply(550, "5.7.1", ("no",)), Stage.MAIL, rules).kind is Kind.PERMANENT
+
+
+def test_a_refused_login_is_why_the_queue_waits() -> None:
+    refused = Failure(Stage.AUTH, Reply(535, "5.7.8", ("no",)), Fault.NONE, "expired")
+    away = Failure(Stage.CONNECT, None, Fault.TIMEOUT)
+    judgement = judge_hosts([away, refused])
+    assert judgement.site is Site.QUEUE_RETRY
+    assert judgement.reason == "the login (auth-username) was refused: 535 5.7.8 no (expired)"
+    assert judgement.dispositions[0].kind is Kind.TRANSIENT
+    assert judge_hosts([Failure(Stage.AUTH, None, Fault.LOCAL, "no token")]).reason == "no token"
+    assert [refused_login(one) for one in (refused, away, Failure(Stage.AUTH, Reply(421, "", ("bye",))))] == [True, False, False]
+    assert refused_login(Failure(Stage.AUTH, None, Fault.LOCAL, "no token"))
+    assert not refused_login(Failure(Stage.AUTH, None, Fault.NOT_OFFERED)), "the next host may offer one"
+
+
 # -- total -----------------------------------------------------------------------------------------------------
 
 REPLIES = st.builds(Reply, st.integers(200, 599), st.sampled_from(["", "2.0.0", "4.2.0", "5.1.1"]), st.just(("text",)))
 FAILURES = st.builds(Failure, st.sampled_from(Stage), st.none() | REPLIES, st.sampled_from(Fault), st.sampled_from(["", LOOP_TO_SELF]))
-RULES = st.builds(Rules, *[st.booleans()] * 5)
+RULES = st.builds(Rules, *[st.booleans()] * 6)
 RESULTS = st.builds(
     TransactionResult,
     st.lists(st.none() | REPLIES, min_size=1, max_size=4),

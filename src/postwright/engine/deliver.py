@@ -35,7 +35,7 @@ from postwright.net.channel import Channel
 from postwright.net.clock import NEVER
 from postwright.policy import mx
 from postwright.policy.retry import expired
-from postwright.policy.trouble import judge, judge_hosts
+from postwright.policy.trouble import judge, judge_hosts, refused_login
 from postwright.schedule.queue import Queue
 from postwright.wire.body import scan
 from postwright.wire.client_states import Transaction
@@ -117,11 +117,13 @@ class Delivery:
             return None
         failures: list[Failure] = []
         for route in plan.routes:
-            outcome = await node.dialer.open(route, plan.options)
+            outcome = await node.logins.open(node.dialer, route, plan.options)
             if isinstance(outcome, Channel):
                 node.scheduler.opened(queue)
                 return Worker(self, queue, outcome, state, plan)
             failures.append(outcome)
+            if refused_login(outcome):
+                break  # the other hosts would refuse the same login, and count how often; and nothing is wrong with this one
             self.avoid[route.address] = node.clock.now() + AVOID_FOR
         await self._site_failed(queue, state, failures)
         return None

@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 
 from postwright.engine.queue_state import QueueState
+from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.settle import Session
 from postwright.model.message import Message, SpoolRef
 from postwright.model.outcome import Judgement
@@ -41,6 +42,7 @@ class Hub(Protocol):
     scheduler: Scheduler
     resolver: Resolver
     dialer: Dialer
+    logins: ReceiverLogins
     log: structlog.stdlib.BoundLogger
     stopping: bool
 

@@ -29,6 +29,7 @@ from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
 from postwright.engine.login_guard import Keeper, OwnOffice
 from postwright.engine.queue_state import QueueState, limits, make
+from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.settle import Due, Session, Settlement, settle
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.engine.tokens import Tokens
@@ -100,10 +101,12 @@ class Node:
         self.intake.names = resolver
         changed = self.intake.credentials_changed
         self.intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)
+        self.logins = ReceiverLogins(clock, log)
         self.intake.tokens = Tokens(clock, log, lambda name: self.intake.credentials.find(name))
         self.intake.acceptors = Acceptors(clock, log, lambda name: self.intake.credentials.secret(name), helper)
         self.intake.guard.keep(keeper or OwnOffice(clock.now, log))
         self.intake.apply(resolved)
+        self.logins.apply(resolved.settings.oauth_clients)
         self._pumping = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = NEVER
@@ -136,6 +139,7 @@ class Node:
     def reload(self, resolved: Resolved) -> None:
         """Put new settings in force. Raises ValueError or OSError before anything has changed."""
         self.intake.apply(resolved)
+        self.logins.apply(resolved.settings.oauth_clients)
         self.resolved = resolved
         self._wanted = _wanted(resolved)
         self.scheduler.reloaded(self._share(resolved.settings.general.total_max_smtp_out))
@@ -203,6 +207,7 @@ class Node:
         self.intake.credentials.close()
         await self.spool.close()
         await self.resolver.close()
+        await self.logins.close()
         if self.intake.tokens is not None:
             await self.intake.tokens.close()
 

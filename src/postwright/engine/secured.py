@@ -59,7 +59,7 @@ async def send(
     failures: list[Failure] = []
     try:
         for route in plan.routes:
-            channel = await node.dialer.open(route, replace(plan.options, tls=TlsLevel.VERIFIED))
+            channel = await node.logins.open(node.dialer, route, replace(plan.options, tls=TlsLevel.VERIFIED))
             if not isinstance(channel, Channel):
                 failures.append(channel)
                 continue
@@ -94,6 +94,8 @@ def _no_way(failures: Sequence[Failure], count: int) -> Judgement:
 
 
 def _lacks_tls(failure: Failure) -> bool:
+    if failure.stage is Stage.AUTH:
+        return False  # our login is no matter of the message's
     if failure.fault in (Fault.TLS, Fault.NOT_OFFERED):
         return True
     return failure.stage is Stage.STARTTLS and failure.reply is not None and failure.reply.permanent

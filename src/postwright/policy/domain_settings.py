@@ -5,7 +5,13 @@ Frozen plain values; a field is named as its directive.
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
+
+# by their names in the registry of SASL; a test holds them to what `wire.client_mechanisms` can do
+OUTBOUND_MECHANISMS: Final = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5",
+                              "XOAUTH2", "OAUTHBEARER", "EXTERNAL")  # fmt: skip
 
 
 class Rate(Struct, frozen=True, gc=False):

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from postwright.policy.domain_settings import DomainSettings, Rate
+from postwright.policy.domain_settings import OUTBOUND_MECHANISMS, DomainSettings, Rate
 from postwright.policy.list_settings import (
     AddressList,
     CategoryRule,
@@ -30,6 +30,8 @@ from postwright.policy.lookup_settings import REPLIES as LOOKUP_REPLIES
 from postwright.policy.lookup_settings import UserLookup
 from postwright.policy.oauth import ALGORITHMS as OAUTH_ALGORITHMS
 from postwright.policy.oauth import OauthProvider
+from postwright.policy.oauth_client import CLIENT_AUTHENTICATION as OAUTH_CLIENT_AUTHENTICATION
+from postwright.policy.oauth_client import OauthClient
 from postwright.policy.service_settings import (
     AcctFileSettings,
     Alias,
@@ -48,6 +50,8 @@ from postwright.policy.service_settings import (
 # given on to those who may import no more of policy than this module
 __all__ = [
     "OAUTH_ALGORITHMS",
+    "OAUTH_CLIENT_AUTHENTICATION",
+    "OUTBOUND_MECHANISMS",
     "AcctFileSettings",
     "AddressList",
     "Alias",
@@ -61,6 +65,7 @@ __all__ = [
     "FilePassword",
     "HttpAccess",
     "HttpSettings",
+    "OauthClient",
     "OauthProvider",
     "Origin",
     "ProcessorSettings",
@@ -358,6 +363,7 @@ class Settings(Struct, frozen=True):
     users: dict[str, UserSettings] = {}
     user_lookup: UserLookup | None = None
     oauth_providers: tuple[OauthProvider, ...] = ()
+    oauth_clients: dict[str, OauthClient] = {}
     sources: tuple[SourceBlock, ...] = ()
     relay_domains: tuple[str, ...] = ()
     relay_addresses: tuple[str, ...] = ()

@@ -6,7 +6,9 @@
                                                             (bounce-upon-5xx-greeting) or retry
     EHLO and HELO refused                                   as the greeting
     STARTTLS refused or handshake failed                    (required) next host; then queue retry; never plain text
-    AUTH refused 5xx or 4xx                                 queue retry: the operator's password, not the recipient's fault
+    AUTH refused 5xx or 4xx, no token to be had             queue retry, no other host is asked: the operator's password, not the
+                                                            recipient's fault
+    530 from the operator's own host (smtp-hosts, a login)  transient: it wants a login or TLS (RFC 4954, RFC 3207), see above
     421 anywhere                                            what was not yet answered is transient; session closed; with
                                                             smtp-421-means-mx-unavailable the host is left alone, and the next one
                                                             of the plan, if there is one, gets the recipients untouched
@@ -92,6 +94,7 @@ class Rules(Struct, frozen=True):
     bounce_upon_5xx_greeting: bool = True
     bounce_upon_transfer_failure: bool = False
     assume_delivery_upon_data_termination_timeout: bool = False
+    own_host: bool = False
 
     @classmethod
     def of(cls, settings: DomainSettings) -> Rules:
@@ -102,6 +105,7 @@ class Rules(Struct, frozen=True):
             settings.bounce_upon_5xx_greeting,
             settings.bounce_upon_transfer_failure,
             settings.assume_delivery_upon_data_termination_timeout,
+            bool(settings.auth_username or settings.smtp_hosts),
         )
 
 
@@ -134,6 +138,9 @@ def of_reply(reply: Reply, stage: Stage, rules: Rules = DEFAULT) -> Disposition:
     diagnostic = f"smtp;{reply.text}"[:DIAGNOSTIC_MOST]
     if reply.code < 300:
         return Disposition(Kind.DELIVERED, status_of(reply, stage, rules), diagnostic)
+    if reply.code == 530 and rules.own_host:
+        # "must issue STARTTLS", "authentication required": a line of the configuration is missing, and all mail goes by that host
+        return Disposition(Kind.TRANSIENT, "4" + status_of(reply, stage, rules)[1:], diagnostic)
     kind = Kind.PERMANENT if reply.permanent else Kind.TRANSIENT
     return Disposition(kind, status_of(reply, stage, rules), diagnostic)
 
@@ -154,13 +161,30 @@ def of_failure(failure: Failure, rules: Rules = DEFAULT) -> Disposition:
 
 def judge_hosts(failures: Sequence[Failure], rules: Rules = DEFAULT) -> Judgement:
     """No host of a plan took us in; `failures` is what each came to (at least one). The disposition is the queue's, for whom it bounces."""
-    hopeful = next((failure for failure in failures if not _for_good(failure, rules)), None)
+    last = failures[-1]
+    # a refused login ends the round, and is what the operator has to know of it
+    hopeful = last if refused_login(last) else next((failure for failure in failures if not _for_good(failure, rules)), None)
     if hopeful is not None:
         disposition = _transient(of_failure(hopeful, rules))
-        return Judgement((disposition,), Site.QUEUE_RETRY, False, of_failure(hopeful, rules).diagnostic)
-    last = failures[-1]
+        return Judgement((disposition,), Site.QUEUE_RETRY, False, _told(hopeful, rules))
     disposition = _LOOP if last.detail == LOOP_TO_SELF else of_failure(last, rules)
     return Judgement((disposition,), Site.QUEUE_BOUNCE, False, disposition.diagnostic)
+
+
+def refused_login(failure: Failure) -> bool:
+    """Was it our login that failed, and not the host? Then it is the same everywhere."""
+    reply = failure.reply
+    return failure.stage is Stage.AUTH and (failure.fault is Fault.LOCAL if reply is None else reply.code != 421)
+
+
+def _told(failure: Failure, rules: Rules) -> str:
+    """Why a queue waits, for `postwright status`."""
+    if failure.stage is not Stage.AUTH:
+        return of_failure(failure, rules).diagnostic
+    if failure.reply is None:
+        return failure.detail or of_failure(failure, rules).diagnostic
+    text = f"the login (auth-username) was refused: {failure.reply.text}"
+    return f"{text} ({failure.detail})"[:DIAGNOSTIC_MOST] if failure.detail else text[:DIAGNOSTIC_MOST]
 
 
 def _for_good(failure: Failure, rules: Rules) -> bool:

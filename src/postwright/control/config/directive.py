@@ -24,6 +24,7 @@ class Scope(Enum):
     POOL = "virtual-mta-pool"
     USER = "smtp-user"
     OAUTH_PROVIDER = "oauth-provider"
+    OAUTH_CLIENT = "oauth-client"
     USER_LOOKUP = "user-lookup"
     LISTENER = "smtp-listener"
     SPOOL = "spool"

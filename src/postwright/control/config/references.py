@@ -35,6 +35,7 @@ _LEADS: dict[tuple[str, Scope], tuple[str, ...]] = {
     ("source-group", Scope.SOURCE): ("source-group",),
     ("suppression-lists", Scope.SOURCE): ("address-list",),
     ("smtp-pattern-list", Scope.DOMAIN): ("smtp-pattern-list",),
+    ("auth-oauth-client", Scope.DOMAIN): ("oauth-client",),
     ("use-proxy", Scope.GLOBAL): ("proxy",),
     ("use-proxy", Scope.VMTA): ("proxy",),
     ("source", Scope.USER): ("source",),
@@ -88,7 +89,7 @@ class References:
         if tags is None:
             return True
         # who steers is no matter of taste: a user whose source or virtual MTA is not there must not get another
-        forgiven = tags != ("source",) and scope is not Scope.USER
+        forgiven = tags not in (("source",), ("oauth-client",)) and scope is not Scope.USER
         missing = [name for name in _names(entry) if not self._exists(name, tags)]
         for name in missing:
             what = " or ".join(_WORDS.get(tag, f"<{tag}>") for tag in tags)

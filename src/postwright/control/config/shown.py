@@ -16,7 +16,7 @@ from postwright.policy.settings import FilePassword, Rate, SourceHostRule
 
 _TIMES = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))  # no weeks: nobody counts the days of 3w1d
 _SIZES = (("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10))
-_SECRETS = ("password", "api_key", "access_token", "secret")
+_SECRETS = ("password", "api_key", "access_token", "refresh_token", "secret")
 NOTHING = "-"
 
 

@@ -16,7 +16,7 @@ from postwright.policy.settings import FilePassword, Settings
 _AUTHORITIES = frozenset({"smtp-server-tls-ca-file", "tls-ca-file", "smtp-tls-ca-file"})
 _OURS = frozenset({"smtp-server-tls-certificate", "smtp-server-tls-sni-certificate", "tls-certificate", "tls-sni-certificate",
                    "smtp-client-certificate"})  # fmt: skip
-_SUITES = frozenset({"smtp-server-tls-v1.3-ciphersuites", "tls-tlsv1.3-ciphersuites"})
+_SUITES = frozenset({"smtp-server-tls-v1.3-ciphersuites", "tls-tlsv1.3-ciphersuites", "smtp-tls-tlsv1.3-ciphersuites"})
 
 
 def check(items: Iterable[Entry | Block], settings: Settings, report: Report, now: float) -> None:

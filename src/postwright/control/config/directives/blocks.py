@@ -19,6 +19,7 @@ BLOCKS: tuple[Directive, ...] = (
     works("virtual-mta-pool", G, k.NAME, "Virtual MTAs that take turns"),
     works("smtp-user", G, k.NAME, "Somebody who may log in"),
     works("oauth-provider", G, k.NAME, "Who issues tokens that users log in with (OAUTHBEARER, XOAUTH2)", ours=True),
+    works("oauth-client", G, k.NAME, "Where the tokens come from that the relay logs in with at receivers", ours=True),
     works("user-lookup", G, k.TEXT, "A server that is asked for users over HTTP", ours=True),
     works("smtp-listener", G, k.LISTENER_ADDRESS, "An address and port that mail is taken on"),
     works("spool", G, k.DIRECTORY, "A folder in which accepted mail is kept"),

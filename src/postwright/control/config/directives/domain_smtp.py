@@ -5,11 +5,13 @@ from __future__ import annotations
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive
 from postwright.control.config.directives.rows import D, delivery, no_effect, works
+from postwright.policy.settings import OUTBOUND_MECHANISMS
 
 HOSTS: tuple[Directive, ...] = (
     works("smtp-hosts", D, k.HOST_LIST, "Hosts in place of the MX records: comma for equal preference, semicolon for less", clears=True),
     works("route", D, k.HOST_LIST, "As smtp-hosts", setting="smtp_hosts", clears=True, deprecated="smtp-hosts"),
     works("default-smtp-port", D, k.PORT, "Port at the receiver", "25"),
+    works("smtp-implicit-tls", D, k.CHOICE("yes", "no", "auto"), "TLS from the first octet; auto: at port 465", "auto", ours=True),
     works("mx-connection-attempts", D, k.COUNT, "Addresses tried before the queue waits", "10"),
 )  # fmt: skip
 
@@ -29,6 +31,13 @@ SESSION: tuple[Directive, ...] = (
     works("auth-username", D, k.TEXT, "User to log in as at the receiver", clears=True),
     works("auth-password", D, k.SECRET, "Its password (cannot contain #)"),
     works("use-unencrypted-plain-auth", D, k.BOOL, "Send the password even without TLS", "no"),
+    works("auth-mechanism", D, k.CHOICE(*OUTBOUND_MECHANISMS), "The one way to log in there", "(the strongest that is offered)",
+          clears=True, ours=True),
+    works("auth-oauth-client", D, k.NAME, "The <oauth-client> whose tokens are sent in place of a password (XOAUTH2, OAUTHBEARER)",
+          clears=True, ours=True),
+    works("auth-verify-tls", D, k.CHOICE("yes", "no", "auto"),
+          "Log in only if the certificate passes; auto: but on loopback, or where the clear is allowed anyway", "auto",
+          ours=True),
     delivery("allow-cancel-during-transfer", D, k.BOOL, "At a shutdown a message may be cut off while it is sent", "yes"),
     delivery("pix-bug-workaround", D, k.BOOL, "Send the final dot in a segment of its own to PIX firewalls", "yes"),
 )  # fmt: skip
@@ -46,16 +55,16 @@ TLS: tuple[Directive, ...] = (
     delivery("use-dane", D, k.BOOL, "Check certificates by DANE", "no"),
     delivery("use-mta-sts", D, k.BOOL, "Follow MTA-STS policies", "no"),
     delivery("reuse-ssl-session", D, k.BOOL, "Take up TLS sessions again", "no"),
-    delivery("smtp-tls-allow-tlsv1", D, k.BOOL, "Allow TLS 1.0", "no"),
-    delivery("smtp-tls-allow-tlsv1.1", D, k.BOOL, "Allow TLS 1.1", "yes"),
-    delivery("smtp-tls-allow-tlsv1.2", D, k.BOOL, "Allow TLS 1.2", "yes"),
-    delivery("smtp-tls-allow-tlsv1.3", D, k.BOOL, "Allow TLS 1.3", "yes"),
+    works("smtp-tls-allow-tlsv1", D, k.BOOL, "Allow TLS 1.0 (not where the certificate is checked)", "no"),
+    works("smtp-tls-allow-tlsv1.1", D, k.BOOL, "Allow TLS 1.1 (not where the certificate is checked)", "yes"),
+    works("smtp-tls-allow-tlsv1.2", D, k.BOOL, "Allow TLS 1.2", "yes"),
+    works("smtp-tls-allow-tlsv1.3", D, k.BOOL, "Allow TLS 1.3", "yes"),
     no_effect("smtp-tls-allow-sslv3", D, k.BOOL, "Allow SSL 3", "no",
               reason="SSL 3 is broken (RFC 7568) and no TLS library has it any more"),
-    delivery("smtp-tls-ciphers", D, k.CIPHERS, "Ciphers up to TLS 1.2, as OpenSSL writes them", "(OpenSSL's)"),
-    delivery("smtp-tls-tlsv1.3-ciphersuites", D, k.TEXT, "Cipher suites of TLS 1.3", "(OpenSSL's)"),
-    delivery("smtp-tls-ca-file", D, k.FILE, "Certification authorities that a receiver's certificate is checked against"),
-    delivery("smtp-client-certificate", D, k.FILE_PASSWORD, "Certificate that we show to receivers"),
+    works("smtp-tls-ciphers", D, k.CIPHERS, "Ciphers up to TLS 1.2, as OpenSSL writes them", "(OpenSSL's)"),
+    works("smtp-tls-tlsv1.3-ciphersuites", D, k.TLS13_SUITES, "Cipher suites of TLS 1.3", "(OpenSSL's)"),
+    works("smtp-tls-ca-file", D, k.FILE, "Receivers' certificates must be from these authorities, or TLS with them fails"),
+    works("smtp-client-certificate", D, k.FILE_PASSWORD, "Certificate that we show to receivers"),
 )  # fmt: skip
 
 ROWS: tuple[Directive, ...] = HOSTS + TIMEOUTS + SESSION + MEANINGS + TLS
