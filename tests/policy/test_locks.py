@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from postwright.policy.locks import Failure, Known, Lock, LockRules, LockTable, LockView, delay_after, wide_network
 
+NOW = 1000.0
 HERE, THERE = "192.0.2.7", "203.0.113.9"
 
 
@@ -48,11 +49,11 @@ def test_a_user_is_not_locked_out_of_where_he_has_logged_in() -> None:
     table.succeeded("anna", "2001:db8::1", 0.0)
     for lock in fail(table, 3, peer=THERE, now=29 * 86400.0):
         view.begin(lock)
-    assert view.of_user("anna", HERE) is None
-    assert view.of_user("anna", "2001:db8::ffff") is None  # the same /64
-    assert view.of_user("anna", THERE) is not None
-    assert view.of_user("anna", "192.0.2.8") is not None
-    assert view.of_user("bert", THERE) is None
+    assert view.of_user("anna", HERE, NOW) is None
+    assert view.of_user("anna", "2001:db8::ffff", NOW) is None  # the same /64
+    assert view.of_user("anna", THERE, NOW) is not None
+    assert view.of_user("anna", "192.0.2.8", NOW) is not None
+    assert view.of_user("bert", THERE, NOW) is None
 
 
 def test_what_was_known_a_month_ago_is_known_no_more() -> None:
@@ -73,10 +74,10 @@ def test_a_network_is_locked_whatever_names_it_tries(peers: list[str], locked: s
     found = [lock for at, peer in enumerate(peers) for lock in fail(table, 1, f"user{at}", peer, per_network=4)]
     assert [(lock.kind, lock.who) for lock in found] == [("network", locked)]
     view.begin(found[0])
-    assert view.of_network(peers[0]) == found[0]
-    assert view.of_network(free) is None
+    assert view.of_network(peers[0], NOW) == found[0]
+    assert view.of_network(free, NOW) is None
     view.end(*found[0].key)
-    assert view.of_network(peers[0]) is None
+    assert view.of_network(peers[0], NOW) is None
 
 
 def test_a_neighbourhood_is_locked_by_ten_times_as_many_but_for_its_honest_addresses() -> None:
@@ -86,9 +87,9 @@ def test_a_neighbourhood_is_locked_by_ten_times_as_many_but_for_its_honest_addre
     found = [lock for at in range(20) for lock in fail(table, 1, "", f"192.0.2.{at}", per_network=2)]
     assert [(lock.who, lock.failures, lock.spared) for lock in found] == [("192.0.2.0/24", 20, ("192.0.2.250",))]
     view.begin(found[0])
-    assert view.of_network("192.0.2.99") == found[0]
-    assert view.of_network("192.0.2.250") is None
-    assert view.of_network("192.0.3.1") is None
+    assert view.of_network("192.0.2.99", NOW) == found[0]
+    assert view.of_network("192.0.2.250", NOW) is None
+    assert view.of_network("192.0.3.1", NOW) is None
     assert wide_network("2001:db8:1:2::3") == "2001:db8:1::/48"
 
 
@@ -140,6 +141,14 @@ def test_a_login_buys_no_guesses_at_somebody_else() -> None:
         table.succeeded("mallory", THERE, 1000.0)
     table.succeeded("anna", HERE, 1000.0)  # she does not make good what was guessed elsewhere, either
     assert [(lock.who, lock.failures) for lock in fail(table, 1, user="anna", peer=THERE)] == [("anna", 5)]
+
+
+def test_a_lock_whose_end_nobody_has_told_is_over_all_the_same() -> None:
+    view = LockView()
+    view.begin(Lock("user", "anna", 0.0, 5.0, 1, ""))
+    view.begin(Lock("network", HERE, 0.0, 5.0, 1, ""))
+    assert [view.of_user("anna", THERE, now) is not None for now in (4.9, 5.0)] == [True, False]
+    assert [view.of_network(HERE, now) is not None for now in (4.9, 5.0)] == [True, False]
 
 
 @pytest.mark.parametrize(("who", "left"), [("anna", [HERE]), (HERE, ["anna"]), ("", []), ("nobody", ["anna", HERE])])
@@ -208,7 +217,7 @@ def test_whoever_guesses_is_locked_after_his_allowance(events: list[tuple[str, s
             if user:
                 table.succeeded(user, peer, now)
             continue
-        if view.of_network(peer) or view.of_user(user, peer):
+        if view.of_network(peer, now) or view.of_user(user, peer, now):
             continue
         failures.append((user, peer, now))
         delay, begun = table.failed(Failure(user, peer, per_network=6, delay=1.0), now)

@@ -111,11 +111,20 @@ class Login:
         made_up = made_up_keys(self._host.login_secret, user, hash)  # for everybody, so that nothing is quicker for who is known
         if self._host.guard.network_barred(self._peer.peer):
             return made_up
-        found = self._host.credentials.scram_keys(user, hash)
-        if not self._host.guard.user_barred(user, self._peer.peer):
-            return _then(found, lambda keys: keys or made_up)
-        # another salt would tell that the name is locked, and with true keys our signature would tell that a guess was right
-        return _then(found, lambda keys: made_up if keys is None else replace(made_up, salt=keys.salt, iterations=keys.iterations))
+        credentials = self._host.credentials
+        return _then(
+            credentials.scram_keys(user, hash),
+            lambda keys: _then(credentials.find(user), lambda found: self._shown(keys, made_up, found, user)),
+        )
+
+    def _shown(self, keys: ScramKeys | None, made_up: ScramKeys, found: UserSettings | None, user: str) -> ScramKeys:
+        """What SCRAM works with. Who may not log in from here is refused by keys that nobody can prove: with the true ones our signature
+        would tell that a guess was right. The salt stays, as another one would tell of the lock."""
+        if keys is None or found is None:
+            return made_up
+        if admits(found, self._peer.peer) and not self._host.guard.user_barred(user, self._peer.peer):
+            return keys
+        return replace(made_up, salt=keys.salt, iterations=keys.iterations)
 
     def check_token(self, user: str, token: str) -> Answer:
         tokens, attempt = self._host.tokens, self._try(user)

@@ -154,11 +154,11 @@ class LoginGuard:
 
     def network_barred(self, peer: str) -> bool:
         """Is there a lock on the network of `peer`?"""
-        return self._view.of_network(peer) is not None
+        return bool(self._view.networks) and self._view.of_network(peer, self._clock.now()) is not None
 
     def user_barred(self, user: str, peer: str) -> bool:
         """Is there a lock on the name, for who comes from there?"""
-        return bool(self._view.users) and self._view.of_user(login_name(user), peer) is not None
+        return bool(self._view.users) and self._view.of_user(login_name(user), peer, self._clock.now()) is not None
 
     def barred(self, attempt: Try) -> bool:
         """May this one not be judged?"""
@@ -167,7 +167,8 @@ class LoginGuard:
     def _lock(self, attempt: Try) -> Lock | None:
         if not self._view.users and not self._view.networks:
             return None
-        return self._view.of_network(attempt.peer) or self._view.of_user(login_name(attempt.user), attempt.peer)
+        now = self._clock.now()
+        return self._view.of_network(attempt.peer, now) or self._view.of_user(login_name(attempt.user), attempt.peer, now)
 
     def _too_many_untold(self, attempt: Try) -> bool:
         most = attempt.source.auth_failures_per_network
@@ -178,14 +179,12 @@ class LoginGuard:
     # -- answers -----------------------------------------------------------------------------------
 
     def refused(self, attempt: Try, reply: Reply, judged: bool) -> Answer:
-        """The answer to a login that failed: `reply`, late. Without `judged` there is a lock, and nothing is counted."""
+        """The answer to a login that failed: `reply`, late. Not `judged`: it was tried under a lock, or with too many at one moment."""
         answer: asyncio.Future[Reply] = self._loop.create_future()
         if judged:
-            self._count(attempt, lambda seconds: self._hold(answer, attempt, reply, seconds))
+            self._count(attempt, attempt.user, lambda seconds: self._hold(answer, attempt, reply, seconds))
         else:
-            lock = self._lock(attempt)
-            failures = lock.failures if lock is not None else 2**30  # too many at one moment: as late as can be
-            self._hold(answer, attempt, reply, delay_after(failures, attempt.source.auth_failure_delay))
+            self._refuse_unjudged(answer, attempt, reply)
         if self.held >= HELD_MOST and not answer.done():
             answer.cancel()
             return TOO_MANY_FAILURES
@@ -194,6 +193,15 @@ class LoginGuard:
         self.held += 1
         answer.add_done_callback(self._let_go)
         return answer
+
+    def _refuse_unjudged(self, answer: asyncio.Future[Reply], attempt: Try, reply: Reply) -> None:
+        """As late as a wrong password. Whoever goes on at a locked name is guessing all the same: that counts for his network."""
+        lock = self._lock(attempt)
+        delay = delay_after(lock.failures if lock is not None else 2**30, attempt.source.auth_failure_delay)
+        if lock is not None and lock.kind == "network":
+            self._hold(answer, attempt, reply, delay)
+        else:
+            self._count(attempt, "", lambda seconds: self._hold(answer, attempt, reply, max(seconds, delay)))
 
     def worked(self, user: str, peer: str) -> None:
         """A login."""
@@ -206,8 +214,8 @@ class LoginGuard:
         self._told.move_to_end(pair)
         self._keeper.worked(pair[0], peer)
 
-    def _count(self, attempt: Try, then: Callable[[float], None]) -> None:
-        source, user, network = attempt.source, login_name(attempt.user), rate_network(attempt.peer)
+    def _count(self, attempt: Try, name: str, then: Callable[[float], None]) -> None:
+        source, user, network = attempt.source, login_name(name), rate_network(attempt.peer)
         rate = source.smtp_max_auth_failure_rate if source.require_auth else None
         keys = ["n" + network, *(["u" + user] if user else [])]
         self._told.pop((user, network), None)

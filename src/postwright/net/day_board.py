@@ -61,8 +61,10 @@ class DayBoard:
         return True
 
     def give_back(self, key: str, day: int, number: int) -> None:
-        """They were not used after all."""
-        self._put(key, day, max(0, self.used(key, day) - number))
+        """They were not used after all. Nothing, when another day has begun meanwhile."""
+        used = self.used(key, day)
+        if used:
+            self._put(key, day, max(0, used - number))
 
     def _put(self, key: str, day: int, used: int) -> None:
         at = self._place(key) * 4

@@ -7,8 +7,8 @@
     rate       `smtp-max-auth-failure-rate`: so many since the first one lock the network until that interval is over
 
 A window begins with its first failure. A login that succeeds takes back the failures of that user from that network and no others: who
-has an account cannot buy guesses at other people's with it. What is tried under a lock is not judged, so it is no failure. Pure: time is
-an argument (Unix seconds), every table is bounded (who failed longest ago is forgotten first), nothing is raised.
+has an account cannot buy guesses at other people's with it. What is tried at a locked name is not judged, and counts for the network only.
+Pure: time is an argument (Unix seconds), every table is bounded (who failed longest ago is forgotten first), nothing is raised.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ class LockTable:
 
 
 class LockView:
-    """The locks as a shard knows them: two look-ups tell whether somebody may try."""
+    """The locks as a shard knows them: two look-ups tell whether somebody may try. One whose time is over counts no more, told or not."""
 
     __slots__ = ("networks", "users")
 
@@ -247,17 +247,15 @@ class LockView:
     def end(self, kind: str, who: str) -> None:
         (self.users if kind == "user" else self.networks).pop(who, None)
 
-    def of_network(self, peer: str) -> Lock | None:
+    def of_network(self, peer: str, now: float) -> Lock | None:
         """The lock that is on the network of `peer`, or on its neighbourhood."""
-        if not self.networks:
-            return None
         network = rate_network(peer)
-        lock = self.networks.get(network)
-        if lock is None:
-            lock = self.networks.get(wide_network(peer))
-        return lock if lock is not None and network not in lock.spared else None
+        for lock in (self.networks.get(network), self.networks.get(wide_network(peer))):
+            if lock is not None and lock.until > now and network not in lock.spared:
+                return lock
+        return None
 
-    def of_user(self, user: str, peer: str) -> Lock | None:
+    def of_user(self, user: str, peer: str, now: float) -> Lock | None:
         """The lock that keeps `user` (canonical) from logging in from `peer`."""
         lock = self.users.get(user)
-        return lock if lock is not None and rate_network(peer) not in lock.spared else None
+        return lock if lock is not None and lock.until > now and rate_network(peer) not in lock.spared else None
