@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
@@ -48,6 +49,13 @@ def test_it_passes_its_own_check(tmp_path: Path) -> None:
     ]
     assert [spool.path for spool in found.spools] == [str(tmp_path / "state" / "spool")]
     assert "self-signed" in result.output
+
+
+def test_a_password_that_is_made_can_be_typed_anywhere() -> None:
+    """swaks and others take one that begins with a dash for an option."""
+    made = [init._made_up() for _ in range(200)]
+    assert len(set(made)) == 200
+    assert all(re.fullmatch(r"[a-km-zA-HJ-NP-Z2-9]{24}", password) for password in made)
 
 
 def test_the_password_is_told_once_and_kept_as_a_hash(tmp_path: Path) -> None:

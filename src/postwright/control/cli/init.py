@@ -10,6 +10,7 @@ import os
 import pwd
 import secrets
 import stat
+import string
 import sys
 import time
 from collections.abc import Callable
@@ -58,6 +59,12 @@ def _path(text: str) -> str:
     return text
 
 
+def _made_up() -> str:
+    """A password of 139 bits. Letters and digits only: behind `-p`, one that begins with a dash is an option to many a program."""
+    return "".join(secrets.choice(_TYPED) for _ in range(24))
+
+
+_TYPED = "".join(sorted(set(string.ascii_letters + string.digits) - set("0O1lI")))  # what cannot be mistaken when it is read from paper
 _PORT = click.IntRange(0, 65535)
 
 
@@ -136,7 +143,7 @@ def _answers(given: dict[str, object], *, asking: bool, output: Path, clear: boo
     password = ""
     if asking:
         password = click.prompt("Password (empty: one is made)", "", hide_input=True, show_default=False)
-    password = password or secrets.token_urlsafe(18)
+    password = password or _made_up()
     if '"' in password or not password.isprintable():
         raise click.UsageError("the password may not hold quotation marks or characters that cannot be printed")
     ports = given["submission_ports"]
