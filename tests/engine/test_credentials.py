@@ -140,6 +140,8 @@ async def test_a_disabled_user_is_refused_whatever_he_proves(make: Make, tmp_pat
     assert await stores.password("bob", "builder") == ""
     assert stores.stores.find("bob") is None
     assert stores.stores.scram_keys("bob", "SHA-256") is None
+    assert stores.stores.knows("bob") is True  # and so no stranger, whom a token might let in
+    assert stores.stores.knows("nobody") is False
 
 
 async def test_passwords_are_compared_as_they_are_meant(make: Make, tmp_path: Path) -> None:
@@ -173,6 +175,8 @@ async def test_certificates_tell_who_somebody_is(make: Make, tmp_path: Path) -> 
     assert stores.certificate_user(der("stranger")) is None
     assert stores.certificate_user(b"no certificate") is None
     assert stores.kinds() == CredentialKinds(certificates=True)
+    assert stores.find("dora") is None  # a ticket or token that names her is no certificate
+    assert stores.knows("dora") is True
     with pytest.raises(ValueError, match="the same tls-certificate as dora"):
         check(settings(dora, replace(dora, name="twin")))
     with pytest.raises(ValueError, match="smtp-user dora"):

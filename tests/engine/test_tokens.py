@@ -54,7 +54,7 @@ class Bench:
         self.issuer = issuer
         self.clock = Clock()
         self.lines = CapturingLogger()
-        self.tokens = Tokens(self.clock, structlog.wrap_logger(self.lines, processors=[]), self.find)
+        self.tokens = Tokens(self.clock, structlog.wrap_logger(self.lines, processors=[]), self.find, self.knows)
         self.provider = OauthProvider("corp", ISSUER, ("relay",), issuer.jwks_url, required_scopes=("smtp.send",))
         self.asking = structs.replace(self.provider, jwks="", introspection_url=issuer.ask_url, client_id="relay", client_secret="se/sa&me")
 
@@ -64,6 +64,14 @@ class Bench:
             future.set_result(CAROL)
             return future
         return ALICE if name.lower() == "alice@corp.example" else None
+
+    def knows(self, name: str) -> bool | asyncio.Future[bool]:
+        """There are Dora, who is disabled, and Emil of the look-up, who is too."""
+        if name.lower() == "emil@corp.example":
+            future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            future.set_result(True)
+            return future
+        return name.lower() == "dora@corp.example"
 
     def use(self, *providers: OauthProvider) -> None:
         self.tokens.apply(Settings(oauth_providers=providers))
@@ -196,6 +204,13 @@ async def test_users_who_are_not_configured(bench: Bench) -> None:
     carol = (await bench.check(bench.issuer.token(email="carol@corp.example"))).user
     assert carol is not None
     assert (carol.name, carol.source) == ("carol@corp.example", "cloud")
+
+
+async def test_who_is_disabled_is_not_unknown(bench: Bench) -> None:
+    bench.use(structs.replace(bench.provider, accept_unknown_users=True, source="cloud"))
+    for name in ("dora", "emil"):
+        assert (await bench.check(bench.issuer.token(email=f"{name}@corp.example"))).error == "invalid_token"
+    assert "has to log in otherwise" in repr(bench.lines.calls)
 
 
 # -- keys -----------------------------------------------------------------------------------

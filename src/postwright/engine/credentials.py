@@ -172,11 +172,19 @@ class Credentials:
         return known.scram.get(hash)
 
     def find(self, user: str) -> Found:
-        """What a name that something else has proved is bound to; None for nobody of ours, or a disabled user."""
+        """What a name that something else has proved is bound to; None for nobody of ours, a disabled user, or one whom the operator wants
+        to see a certificate of: to let him in by a ticket or token would be to let him in without."""
         known = self._here(user)
         if known is None and self._directory is not None:
             return self._task(self._bound_there(user))
         return _bound(known)
+
+    def knows(self, user: str) -> bool | asyncio.Future[bool]:
+        """Is the name one of ours, whether or not it may log in?"""
+        known = self._here(user)
+        if known is None and self._directory is not None:
+            return self._task(self._known_there(user))
+        return known is not None
 
     def certificate_user(self, certificate: bytes) -> UserSettings | None:
         """The user whose `tls-certificate` has the public key of this one (DER)."""
@@ -199,6 +207,9 @@ class Credentials:
 
     async def _bound_there(self, user: str) -> UserSettings | None:
         return _bound(await self._there(user))
+
+    async def _known_there(self, user: str) -> bool:
+        return await self._there(user) is not None
 
     async def _keys_there(self, user: str, hash: str) -> ScramKeys | None:
         known = await self._there(user)
@@ -276,7 +287,9 @@ def check(settings: Settings) -> None:
 
 
 def _bound(known: KnownUser | None) -> UserSettings | None:
-    return known.settings if known is not None and not known.disabled else None
+    if known is None or known.disabled or known.settings.authentication_method == "certificate":
+        return None
+    return known.settings
 
 
 def _plain(known: KnownUser | None) -> str | None:

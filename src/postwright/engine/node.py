@@ -100,9 +100,9 @@ class Node:
         self.intake.log = log
         self.intake.names = resolver
         changed = self.intake.credentials_changed
-        self.intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)
+        stores = self.intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)
         self.logins = ReceiverLogins(clock, log)
-        self.intake.tokens = Tokens(clock, log, lambda name: self.intake.credentials.find(name))
+        self.intake.tokens = Tokens(clock, log, stores.find, stores.knows)
         self.intake.acceptors = Acceptors(clock, log, lambda name: self.intake.credentials.secret(name), helper)
         self.intake.guard.keep(keeper or OwnOffice(clock.now, log))
         self.intake.apply(resolved)

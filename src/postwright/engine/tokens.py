@@ -4,7 +4,8 @@
           -> anything else                -> introspection       -> claims
 
 A token is judged by the one provider that its `iss` names; an opaque one is shown to the providers with an `introspection-url`, in their
-order, until one knows it. A user whom nothing else knows is let in only by `accept-unknown-users`. Never raises for what a client sent;
+order, until one knows it. A user whom nothing else knows is let in only by `accept-unknown-users`; one who is known and may not log in
+(disabled, or by certificate only) is not unknown. Never raises for what a client sent;
 trouble on our side is LoginUnavailable, since the token may well be good. The token is in no log and no result.
 """
 
@@ -25,6 +26,7 @@ from postwright.policy.oauth import ALGORITHMS, INVALID_TOKEN, Judgement, judge
 from postwright.policy.settings import OauthProvider, Origin, Settings, UserSettings
 
 Finder = Callable[[str], UserSettings | asyncio.Future[UserSettings | None] | None]
+Knower = Callable[[str], bool | asyncio.Future[bool]]
 
 
 class TokenResult(Struct, frozen=True):
@@ -78,12 +80,14 @@ class _Provider:
 
 
 class Tokens:
-    """One per shard. `find` gives the user of a name that a token has proved, None if nobody knows him. Call `close` at the end."""
+    """One per shard. `find` gives the user of a name that a token has proved, None if there is none who may log in so; `knows` whether
+    there is one all the same, whom `accept-unknown-users` is not about. Call `close` at the end."""
 
-    def __init__(self, clock: Clock, log: structlog.stdlib.BoundLogger, find: Finder) -> None:
+    def __init__(self, clock: Clock, log: structlog.stdlib.BoundLogger, find: Finder, knows: Knower) -> None:
         self._clock = clock
         self._log = log
         self._find = find
+        self._knows = knows
         self._providers: list[_Provider] = []
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -149,10 +153,19 @@ class Tokens:
         user = await found if asyncio.isfuture(found) else found
         if user is not None:
             return TokenResult(user if user.source else structs.replace(user, source=provider.source))
+        if await self._is_known(name):
+            return self._shut_out(provider, "the token's user is disabled, or has to log in otherwise")
         if provider.accept_unknown_users:
             return TokenResult(UserSettings(name, source=provider.source))
-        self._log.info("a token was refused", reason="its user is not configured", provider=provider.name)
-        return TokenResult(None, INVALID_TOKEN, "the token's user is not configured")
+        return self._shut_out(provider, "the token's user is not configured")
+
+    async def _is_known(self, name: str) -> bool:
+        found = self._knows(name)
+        return await found if asyncio.isfuture(found) else found
+
+    def _shut_out(self, provider: OauthProvider, reason: str) -> TokenResult:
+        self._log.info("a token was refused", reason=reason, provider=provider.name)
+        return TokenResult(None, INVALID_TOKEN, reason)
 
 
 def _without_origin(provider: OauthProvider) -> OauthProvider:
