@@ -68,15 +68,22 @@ async def measure(bench: Bench) -> Section:
     """Calm and besieged in turns."""
     idle, slow, guessers = bench.pick((5000, 500, 20), (200, 20, 4))
     section = Section("siege", f"messages/s of {SESSIONS} good senders beside {idle} idle, {slow} slow and {guessers} guessing sessions")
-    count = bench.pick(5000, 200)
+    count = bench.pick(20_000, 200)
     rates: dict[str, list[float]] = {"calm": [], "besieged": []}
+    work = {"calm": 0.0, "besieged": 0.0}
     counts: dict[str, int] = {}
     async with counting_sink() as sink, running_relay(bench, sink.port, more=LINES) as relay:
         await once(inject, relay.port, sink, warm_up(count), SMALL)
+
+        async def measured(name: str) -> None:
+            before = relay.work()
+            rates[name].append(await once(inject, relay.port, sink, count, SMALL))
+            work[name] += relay.work() - before
+
         for _ in range(bench.rounds):
-            rates["calm"].append(await once(inject, relay.port, sink, count, SMALL))
+            await measured("calm")
             async with besieged(relay, idle, slow, guessers) as told:
-                rates["besieged"].append(await once(inject, relay.port, sink, count, SMALL))
+                await measured("besieged")
             counts = told.counts
             bench.say(f"calm {rates['calm'][-1]:.0f}/s, besieged {rates['besieged'][-1]:.0f}/s, {counts}")
     if counts.get("guess RIGHT"):

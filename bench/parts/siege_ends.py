@@ -3,8 +3,9 @@
     python -m parts.siege_ends PORT IDLE SLOW GUESSERS
 
 Prints `standing` once all idle and slow sessions have been greeted, then goes on until SIGTERM, and prints what it has done as JSON. Each
-kind comes from addresses of its own (127.0.66.1, 127.0.67.1, 127.0.68.1). Whoever is turned away comes again after a second, as those
-people do. The guesses are paced: the machine's time is to be spent by the relay, not here.
+kind comes from addresses of its own (127.0.66.1, 127.0.67.1, and guesses from 256 networks in turn, 127.68.0.1 to 127.68.255.1). Whoever
+is turned away comes again after a second, as those people do. The guesses are paced: the machine's time is to be spent by the relay, not
+here.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ AGAIN = 1.0  # seconds until one who was turned away comes again
 DRIP = 1.0  # seconds between the octets of a slow writer
 GUESS_PAUSE = 0.05  # seconds between the guesses of one guesser
 OPENING = 64  # connections that are being opened at a time
-FROM = {"idle": "127.0.66.1", "slow": "127.0.67.1", "guess": "127.0.68.1"}
+FROM = {"idle": "127.0.66.1", "slow": "127.0.67.1"}
 
 
 class Besieger(asyncio.Protocol):
@@ -112,6 +113,7 @@ class Siege:
         self.port = port
         self.counts: Counter[str] = Counter()
         self.numbers = itertools.count()
+        self.networks = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = False
         self._wanted = 0
@@ -137,7 +139,7 @@ class Siege:
         sock = socket.socket()
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT: thousands from one address
-        sock.bind((FROM[kind.kind], 0))
+        sock.bind((FROM.get(kind.kind) or f"127.68.{next(self.networks) % 256}.1", 0))
         try:
             await loop.sock_connect(sock, ("127.0.0.1", self.port))
             await loop.create_connection(lambda: kind(self), sock=sock)
