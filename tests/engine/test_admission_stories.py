@@ -9,11 +9,12 @@ from postwright.engine.admission import ListenerDoor, limits
 from postwright.net.door import Terms
 from postwright.net.session import ServerSession
 from postwright.net.session_book import SessionBook
-from postwright.net.visit import PeerFacts
+from postwright.net.visit import PeerFacts, spoken_for
 from postwright.policy.settings import ListenerSettings, Rate, SourceGroup, UserSettings
 from postwright.testing.memory_transport import join
 from postwright.testing.world import World
 from postwright.testing.world_settings import ANYBODY, relay, source
+from postwright.wire.events import XClient
 
 ME, YOU = "me@sender.example", "you@example.com"
 TOO_MANY = "421 4.7.0 too many messages in a short time, try again later"
@@ -282,14 +283,40 @@ def test_rules_and_records_are_those_of_whom_a_proxy_speaks_for() -> None:
         assert [record.rcv_source_ip for record in world.of("r")] == ["203.0.113.9"]
 
 
-def test_a_proxy_gains_nothing_for_a_stranger_and_may_speak_again() -> None:
+def test_a_proxy_gains_nothing_for_a_stranger_nor_for_whom_it_does_not_serve() -> None:
     with behind_proxy() as world:
         talk = Talk(world, PROXY)
         talk.say(b"XCLIENT ADDR=198.51.100.9\r\n")
         said = talk.say(b"EHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<you@example.com>\r\nRSET\r\n")
         assert b"550 5.7.1" in said
+    with behind_proxy() as world:
+        talk = Talk(world, PROXY)
         assert talk.say(b"XCLIENT ADDR=203.0.113.200\r\n").startswith(b"521 ")
         assert talk.over
+
+
+def test_whom_a_proxy_speaks_for_cannot_speak_for_others() -> None:
+    """nginx passes on what its client says; that one shall not name himself anew, nor log himself in."""
+    for claim in (b"ADDR=198.51.100.9", b"ADDR=198.51.100.9 LOGIN=anna", b"LOGIN=anna"):
+        with behind_proxy() as world:
+            talk = Talk(world, PROXY)
+            talk.say(b"XCLIENT " + claim + b"\r\n")
+            assert b"XCLIENT" not in talk.say(b"EHLO client.example\r\n")
+            assert talk.say(b"XCLIENT ADDR=203.0.113.9 LOGIN=anna\r\n").startswith(b"500 5.5.2")
+
+
+def test_proxies_behind_one_another_and_claims_in_pieces() -> None:
+    with behind_proxy() as world:
+        talk = Talk(world, PROXY)
+        talk.say(b"XCLIENT NAME=client.example PORT=4711\r\n")
+        assert talk.say(f"XCLIENT ADDR={PROXY}\r\n".encode()).startswith(b"220 ")
+        assert talk.say(b"XCLIENT ADDR=198.51.100.9\r\n").startswith(b"220 ")
+
+
+def test_the_certificate_of_a_proxy_is_not_that_of_its_client() -> None:
+    proxy = PeerFacts(PROXY, 4711, "192.0.2.1", 25, "TLSv1.3", "TLS_AES_128_GCM_SHA256", b"the proxy's", ("tls-exporter",))
+    client = spoken_for(proxy, XClient("198.51.100.9"))
+    assert (client.peer, client.certificate, client.channel, client.tls) == ("198.51.100.9", b"", (), "TLSv1.3")
 
 
 def test_a_login_at_the_proxy_counts_if_we_know_the_user() -> None:
@@ -302,9 +329,8 @@ def test_a_login_at_the_proxy_counts_if_we_know_the_user() -> None:
 
 def test_connections_that_a_proxy_brings_have_their_rate() -> None:
     with behind_proxy(max_connect_rate_in=Rate(1, 60.0)) as world:
-        talk = Talk(world, PROXY)
-        assert talk.say(b"XCLIENT ADDR=203.0.113.9\r\n").startswith(b"220 ")
-        assert talk.say(b"XCLIENT ADDR=203.0.113.9\r\n").startswith(b"421 4.7.0 too many connections")
+        assert Talk(world, PROXY).say(b"XCLIENT ADDR=203.0.113.9\r\n").startswith(b"220 ")
+        assert Talk(world, PROXY).say(b"XCLIENT ADDR=203.0.113.9\r\n").startswith(b"421 4.7.0 too many connections")
 
 
 def test_who_is_not_trusted_is_heard_as_if_there_were_no_such_command() -> None:

@@ -96,7 +96,7 @@ class Visitor:
         self._check: PeerCheck | None = None
         self._void = False  # the message has too many recipients and will be refused
         self._refresh()
-        self._xclient = self._source.allow_xclient  # by where it comes from, and not by where it says that it does
+        self._xclient = self._source.allow_xclient
 
     def _refresh(self) -> None:
         """Look up anew what holds for this session (at start, after login, after a reload)."""
@@ -177,6 +177,9 @@ class Visitor:
         self._refresh()
         source = self._source
         if source.max_connect_rate_in is not None and self._intake.admission.too_fast("c", peer.peer, source.max_connect_rate_in):
+        if claim.address or claim.login:
+            # Proxies pass on what their client says (nginx does): the right to say more is that of whom they have named, mostly none.
+            self._xclient = bool(claim.address) and source.allow_xclient
             return TOO_FAST
         return self.login.claimed(claim.login, self.greeting) if claim.login else self.greeting()
 

@@ -44,13 +44,16 @@ class PeerFacts(Struct, frozen=True, gc=False):
 
 
 def spoken_for(peer: PeerFacts, claim: XClient) -> PeerFacts:
-    """Whom a client that we trust speaks for; what it does not say or know stays."""
+    """Whom a client that we trust speaks for; what it does not say or know stays. Its own certificate proves nothing about that one, and
+    nobody behind it can bind a login to its TLS."""
     return replace(
         peer,
         peer=claim.address or peer.peer,
         peer_port=claim.port or peer.peer_port,
         local=claim.local or peer.local,
         local_port=claim.local_port or peer.local_port,
+        certificate=b"",
+        channel=(),
     )
 
 
