@@ -25,6 +25,7 @@ from postwright.wire.client_states import (
     BODY,
     CLOSED,
     END,
+    HANDSHAKE,
     IDLE,
     QUIT,
     STAGES,
@@ -54,6 +55,7 @@ class Channel(asyncio.Protocol):
         "_busy",
         "_client",
         "_clock",
+        "_early",
         "_flow",
         "_limits",
         "_loop",
@@ -84,6 +86,7 @@ class Channel(asyncio.Protocol):
         self.ending: Failure | None = None
         self.on_close: Callable[[Channel], object] | None = None
         self._busy = False
+        self._early: bytearray | None = None
         self._client = SmtpClient(route.source.name, options, secure=secure, login=_attempt(route, options))
         self._clock = clock
         self._sweep = sweep
@@ -201,9 +204,13 @@ class Channel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         client = self._client
+        stage = client.expect
+        if stage == HANDSHAKE and self._early is not None:
+            self._early += data
+            return
         heard = client.heard
         now = self._clock.monotonic()
-        self._spent[client.expect] += now - self._since
+        self._spent[stage] += now - self._since
         self._since = now
         events = client.receive_data(data)
         waits = False
@@ -338,6 +345,12 @@ class Channel(asyncio.Protocol):
         """None when the connection is gone."""
         return self._transport
 
+    def handshake_begins(self) -> None:
+        """From here on what comes is inside TLS. With TLS 1.2 the greeting of a receiver that speaks TLS at once may come with the end of
+        the handshake, before whoever waits for that end can tell us. Behind STARTTLS there is nothing that it could say."""
+        if self.route.implicit:
+            self._early = bytearray()
+
     def handshake_failed(self, detail: str) -> Failure:
         """The connection is of no more use."""
         late = self.deadline == NEVER
@@ -352,7 +365,11 @@ class Channel(asyncio.Protocol):
         if self._opening.done():
             self._opening = self._loop.create_future()
         self._client.tls_started(self._binding() if self.options.login is not None else None)
-        self._flush()
+        early, self._early = self._early, None
+        if early:
+            self.data_received(bytes(early))
+        else:
+            self._flush()
 
     def _binding(self) -> tuple[str, bytes] | None:
         tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None

@@ -138,6 +138,7 @@ class Dialer:
         try:
             if transport is None:
                 raise ConnectionResetError("closed by the peer")
+            channel.handshake_begins()
             secured = await loop.start_tls(
                 transport,
                 channel,
