@@ -27,6 +27,12 @@ def unfolded(octets: bytes) -> str:
     return re.sub(r"\r\n[ \t]+", " ", octets.decode("ascii")).removesuffix("\r\n")
 
 
+@pytest.mark.parametrize(("rcpt", "before"), [("bob@example.com", "for <bob@example.com>"), ("", f"id {ID}")])
+def test_a_priority_stands_among_the_clauses_behind_all_others(rcpt: str, before: str) -> None:
+    said = unfolded(trace.received(TLS, "mail.example", ID, rcpt, NOW, False, -3))
+    assert said.endswith(f" {before} PRIORITY -3; {WHEN}")
+
+
 @pytest.mark.parametrize(
     ("arrival", "rcpt", "hide", "says"),
     [

@@ -23,6 +23,17 @@ def test_the_id_in_the_250_is_in_the_received_field_and_in_every_record() -> Non
         assert {record.message_id for record in world.records} == {taken.id}
 
 
+def test_mail_beyond_ascii_has_a_protocol_of_its_own() -> None:
+    """RFC 6531 section 4.3, and of one session only the mail that asked for SMTPUTF8."""
+    with World(relay()) as world:
+        mx = world.domain("example.com")
+        world.submit("me@sender.example", ["grüße@example.com"], smtputf8=True)
+        world.submit("me@sender.example", ["you@example.com"])
+        world.run_until(lambda: len(mx.messages) == 2)
+        by = {message.recipients[0]: message.parsed["Received"].split(" with ")[1].split()[0] for message in mx.messages}
+        assert by == {"grüße@example.com": "UTF8SMTP", "you@example.com": "ESMTP"}
+
+
 def test_who_may_not_relay_is_told_so() -> None:
     settings = relay(source(ANYBODY), source("192.0.2.0/25", always_allow_relaying=True), relay_domains=("ours.example",))
     with World(settings) as world:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from postwright.engine.wishes import offers
 from postwright.model.address import parse_mailbox
 from postwright.model.envelope import MailExtras, Notify, Recipient
 from postwright.model.outcome import Fault
 from postwright.model.work import QueueKey, WaitReason
+from postwright.policy.settings import SourceSettings
 from postwright.testing.sink_records import Extensions
 from postwright.testing.world import START, World
 from postwright.testing.world_settings import ANYBODY, domain, relay, source
@@ -194,6 +196,29 @@ def test_r_goes_back_from_a_host_that_knows_no_time_and_n_is_told_of() -> None:
         assert len(home.messages) == 2
 
 
+def test_a_host_that_keeps_no_time_is_asked_to_tell_of_delays_himself() -> None:
+    """RFC 2852 section 4.1.4.2, where the next host knows DSN."""
+    with World(relay()) as world:
+        mx = world.domain("example.com")
+        for notify in (Notify.ABSENT, Notify.SUCCESS, Notify.NEVER):
+            world.submit(ME, [Recipient(parse_mailbox(YOU), notify)], extras=MailExtras(by=(3600, "N")))
+        world.submit(ME, [YOU])
+        world.run_until(lambda: len(mx.messages) == 4, within=MINUTE)
+        asked = sorted(message.recipient_params[0] for message in mx.messages)
+        assert asked == ["", "NOTIFY=FAILURE,DELAY", "NOTIFY=NEVER", "NOTIFY=SUCCESS,DELAY"]
+
+
+def test_of_a_time_that_was_over_when_the_mail_came_nobody_is_told_again() -> None:
+    """BY=-60;N says that a host before us has told the sender (RFC 2852 section 4.1.4.1); what is over goes on being passed on."""
+    with World(relay(domain("*", retry_after=(HOUR,)))) as world:
+        mx, home = world.domain("example.com", rules=["rcpt first=1 450 4.2.0 later"], extensions=TIMED), world.domain("sender.example")
+        world.submit(ME, [YOU], extras=MailExtras(by=(-60, "N")))
+        world.run_until(lambda: bool(mx.messages))
+        assert "BY=-3660;N" in mx.messages[0].sender_params
+        world.run_until_empty()
+        assert home.messages == []
+
+
 # -- MT-PRIORITY (RFC 6710) ---------------------------------------------------------------------------
 
 
@@ -208,6 +233,8 @@ def test_urgent_mail_goes_first_and_the_next_host_is_told() -> None:
             world.submit(ME, [f"{name}@example.com"], extras=extras)
         mx.down = None
         world.run_until(lambda: len(mx.messages) == 6, within=2 * HOUR)
+        received = [message.parsed["Received"].replace("\r\n", "") for message in mx.messages]
+        assert ["PRIORITY 9" in field for field in received] == [True, True, False, False, False, False]  # section 4.2
         assert [one.partition("@")[0] for one in mx.recipients] == ["urgent", "urgent2", "high", "first", "plain", "bulk"]
         assert ["MT-PRIORITY=9" in message.sender_params for message in mx.messages] == [True, True, False, False, False, False]
 
@@ -243,6 +270,12 @@ def test_what_limits_us_is_told() -> None:
     with World(relay(bounded)) as world:
         taken = world.submit(ME, ["a@one.example", "a@two.example", "b@one.example", "c@one.example"])
         assert [reply.code if reply else 0 for reply in taken.rcpt] == [250, 452, 250, 452]
+
+
+def test_only_a_limit_of_the_extension_s_kind_is_offered() -> None:
+    """RFC 9422 section 4: six digits, and RCPTDOMAINMAX counts a session's domains, not a message's."""
+    assert offers(SourceSettings(max_rcpt_per_message=7, max_rcpt_domains_per_message=1), False, False).limits == ("RCPTMAX=7",)
+    assert offers(SourceSettings(max_rcpt_per_message=1_000_000, max_msg_per_session=9), False, False).limits == ("MAILMAX=9",)
 
 
 def test_the_time_of_held_mail_begins_when_it_is_let_go() -> None:

@@ -84,7 +84,7 @@ async def test_where_it_cannot_be_kept_it_goes_back_and_the_report_is_as_secret(
         await submit(place, recipient)
         row = await place.row("b", recipient)
         report = (await place.home.wait_for(before + 1))[before]
-    assert row["dsnStatus"].split()[0] == "5.7.30"
+    assert row["dsnStatus"].split()[0] == ("5.7.30" if lack == "no REQUIRETLS" else "5.7.10")  # RFC 8689 section 4.2.1
     assert receiver.counts.messages == 0
     assert "REQUIRETLS" in report.sender_params
     assert b"Subject: hello" in report.content

@@ -28,18 +28,22 @@ _path = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.:\[\]_-]+").ful
 _LAST_YEAR = 253_402_300_799  # the last second that datetime can write
 
 
-def received(arrival: Arrival, host: str, message_id: str, for_recipient: str, now: float, hide_source: bool) -> bytes:
+def received(
+    arrival: Arrival, host: str, message_id: str, for_recipient: str, now: float, hide_source: bool, priority: int | None = None
+) -> bytes:
     """A Received field of RFC 5321 section 4.4 with its CRLF; `with` as RFC 3848 names it.
 
     `host` is our own name, `message_id` ours too, `for_recipient` the only recipient or "" (several would tell each about the
     other), `now` Unix seconds. `hide_source` is `hide-message-source`: neither the client's name nor its address is told.
+    `priority` is the one that MT-PRIORITY came to (RFC 6710 section 4.2), None when it was not asked for.
     A recipient that is quoted or not ASCII is left out, as a reader of the field may not be able to take it.
     """
     head, lead = _head(arrival, host, hide_source)
     line = f"{lead} id {message_id}" if len(lead) + len(message_id) <= _WIDTH - 4 else f"{lead}\r\n\tid {message_id}"
+    more = "" if priority is None else f"\r\n\tPRIORITY {priority}"  # an Additional-Registered-Clause
     if for_recipient and len(for_recipient) <= _MOST and _path(for_recipient) is not None:
-        return f"{head}{line}\r\n\tfor <{for_recipient}>;\r\n\t{date(now)}\r\n".encode("ascii", "replace")
-    return f"{head}{line};\r\n\t{date(now)}\r\n".encode("ascii", "replace")
+        return f"{head}{line}\r\n\tfor <{for_recipient}>{more};\r\n\t{date(now)}\r\n".encode("ascii", "replace")
+    return f"{head}{line}{more};\r\n\t{date(now)}\r\n".encode("ascii", "replace")
 
 
 def date(now: float) -> str:

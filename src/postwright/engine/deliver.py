@@ -21,10 +21,11 @@ from postwright.content.downgrade import to_7bit
 from postwright.engine import secured
 from postwright.engine.deadlines import TOO_LATE
 from postwright.engine.hub import Hub
-from postwright.engine.outgoing import refusals, transaction_of
+from postwright.engine.outgoing import not_offered, refusals, transaction_of
 from postwright.engine.queue_state import QueueState
 from postwright.engine.resting import Resting
 from postwright.engine.settle import NO_SESSION
+from postwright.engine.wishes import with_delay
 from postwright.model.envelope import MailExtras, Wishes
 from postwright.model.errors import SpoolError
 from postwright.model.message import Message
@@ -48,14 +49,6 @@ CONVERTED_MOST = 48 * 1024 * 1024
 
 _OVER = "x-pmta;message expired: the last time in its x-schedule has passed"
 _EXPIRED = "x-pmta;message expired: could not be delivered within bounce-after"
-_MISFIT_STATUS = {
-    "8BITMIME": "5.6.3",
-    "BINARYMIME": "5.6.3",
-    "SMTPUTF8": "5.6.7",
-    "SIZE": "5.3.4",
-    "REQUIRETLS": "5.7.30",
-    "DELIVERBY": "5.3.3",
-}
 
 
 class Delivery:
@@ -338,6 +331,8 @@ class Worker:
         else:
             by = (round(wishes.deadline - now), wishes.deadline_mode) if wishes.deadline_mode else None
             transaction.extras = MailExtras(wishes.require_tls, by=by, priority=wishes.priority)
+            if by is not None and "DELIVERBY" not in self.channel.capabilities.keywords:
+                with_delay(transaction)
             if not wishes.require_tls or secured.is_verified(self.channel):
                 return True
             self.securing = True
@@ -367,8 +362,7 @@ class Worker:
                 misfit = self.channel.misfit(transaction)
                 if misfit is None:
                     return transaction
-        status = _MISFIT_STATUS.get(keyword, "5.6.3")
-        self._fail(lease, message, Disposition(Kind.PERMANENT, status, f"x-pmta;the receiver does not offer {misfit.detail}"))
+        self._fail(lease, message, not_offered(misfit))
         return None
 
     def _fail(self, lease: Lease, message: Message | None, disposition: Disposition) -> None:

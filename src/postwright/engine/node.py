@@ -244,7 +244,7 @@ class Node:
         since = message.received_at if not not_before else max(message.received_at, not_before)
         plain = (message.id, ref, recipients, since, not_before, 0, 0.0, job, priority)
         wishes = message.envelope.wishes
-        if wishes is None or not wishes.deadline_mode:
+        if wishes is None or not wishes.deadline_mode or wishes.late:
             return Entry(*plain)
         return TimedEntry(*plain, wishes.deadline, wishes.deadline_mode.startswith("R"))
 

@@ -13,12 +13,22 @@ from postwright.content import trace
 from postwright.content.from_field import rewritten
 from postwright.engine.queue_state import Ways
 from postwright.model.message import ContentFacts, Message
-from postwright.model.outcome import Disposition, Kind
+from postwright.model.outcome import Disposition, Failure, Kind
 from postwright.model.work import Entry, Lease
 from postwright.policy.rewrite import Rewriting
 from postwright.policy.verp import return_path
 from postwright.wire.body import scan
 from postwright.wire.client_states import Transaction
+
+# By the keyword that a receiver would have to offer (RFC 3463; RFC 6531 section 3.5, RFC 8689 section 4.2.1)
+_LACKING = {
+    "8BITMIME": "5.6.3",
+    "BINARYMIME": "5.6.3",
+    "SMTPUTF8": "5.6.7",
+    "SIZE": "5.3.4",
+    "REQUIRETLS": "5.7.30",
+    "DELIVERBY": "5.3.3",
+}
 
 
 def transaction_of(message: Message, lease: Lease, content: bytes, ways: Ways, now: float) -> Transaction:
@@ -48,6 +58,12 @@ def with_from_rewritten(content: bytes, facts: ContentFacts, rewriting: Rewritin
         return content, facts
     changed = rewritten(content, facts.header_size, rewriting.from_domain)
     return (content, facts) if changed is None else (changed, scan(changed))
+
+
+def not_offered(misfit: Failure) -> Disposition:
+    """The fate of a transaction that needs what its receiver does not offer; `misfit.detail` begins with the keyword."""
+    status = _LACKING.get(misfit.detail.partition(":")[0], "5.6.3")
+    return Disposition(Kind.PERMANENT, status, f"x-pmta;the receiver does not offer {misfit.detail}")
 
 
 def refusals(message: Message, entry: Entry) -> tuple[Disposition, ...]:

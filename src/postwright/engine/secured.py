@@ -2,7 +2,8 @@
 
 The ordinary session of a queue may be in the clear, or with whoever answers; what such a sender wrote must never see it. So a worker that
 meets such a message leaves it to us: each route of its plan is dialled with the certificate checked against the host's name, and the host
-must offer REQUIRETLS in turn. If no host can, the message goes back with 5.7.30. A host that is merely not there is tried again later.
+must offer REQUIRETLS in turn. If no host can, the message goes back: with 5.7.30 where one had TLS but not the extension, with 5.7.10
+where none had TLS (section 4.2.1). A host that is merely not there is tried again later.
 DNSSEC and MTA-STS, which the RFC wants for the host's name too, are not looked at yet.
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from postwright.engine.hub import Hub
+from postwright.engine.outgoing import not_offered
 from postwright.engine.settle import NO_SESSION, Session
 from postwright.model.message import Message
 from postwright.model.outcome import Disposition, Failure, Fault, Judgement, Kind, Stage, TransactionResult
@@ -23,7 +25,7 @@ from postwright.policy.trouble import Rules, judge, of_failure
 from postwright.schedule.queue import Queue
 from postwright.wire.client_states import Transaction
 
-STATUS = "5.7.30"
+NO_TLS = "5.7.10"  # encryption needed, or not with whom it should be
 
 
 def is_verified(channel: Channel) -> bool:
@@ -87,10 +89,15 @@ def _no_way(failures: Sequence[Failure], count: int) -> Judgement:
         found = of_failure(failure)
         fate = found if found.kind is Kind.TRANSIENT else replace(found, kind=Kind.TRANSIENT, status="4" + found.status[1:])
     else:
-        last = failures[-1]
-        why = last.reply.text if last.reply is not None else f"{last.fault.value}: {last.detail}"
-        fate = Disposition(Kind.PERMANENT, STATUS, f"x-pmta;the sender requires TLS on the whole way: {why}"[:1000])
+        # a host that had the TLS and not the rest says more of what is missing than one that had neither
+        misfits = [failure for failure in failures if failure.stage is Stage.MAIL]
+        fate = not_offered(misfits[-1]) if misfits else _no_tls(failures[-1])
     return Judgement((fate,) * count, keep_session=False)
+
+
+def _no_tls(failure: Failure) -> Disposition:
+    why = failure.reply.text if failure.reply is not None else f"{failure.fault.value}: {failure.detail}"
+    return Disposition(Kind.PERMANENT, NO_TLS, f"x-pmta;the sender requires TLS on the whole way: {why}"[:1000])
 
 
 def _lacks_tls(failure: Failure) -> bool:

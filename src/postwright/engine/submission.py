@@ -193,7 +193,8 @@ def _prepare(
     received = b""
     if source.add_received_header:
         only = envelope.recipients[0].address.text if len(envelope.recipients) == 1 else ""
-        received = trace.received(arrival, host, text, only, now, source.hide_message_source)
+        priority = None if envelope.wishes is None else envelope.wishes.priority
+        received = trace.received(arrival, host, text, only, now, source.hide_message_source, priority)
     return prepare(
         content,
         facts,

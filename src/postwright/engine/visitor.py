@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 import structlog
+from msgspec.structs import replace
 
 from postwright.engine import wishes
 from postwright.engine.admission import Admission, patience, with_xclient
@@ -176,10 +177,10 @@ class Visitor:
         self._envelope = None
         self._refresh()
         source = self._source
-        if source.max_connect_rate_in is not None and self._intake.admission.too_fast("c", peer.peer, source.max_connect_rate_in):
         if claim.address or claim.login:
             # Proxies pass on what their client says (nginx does): the right to say more is that of whom they have named, mostly none.
             self._xclient = bool(claim.address) and source.allow_xclient
+        if source.max_connect_rate_in is not None and self._intake.admission.too_fast("c", peer.peer, source.max_connect_rate_in):
             return TOO_FAST
         return self.login.claimed(claim.login, self.greeting) if claim.login else self.greeting()
 
@@ -256,6 +257,9 @@ class Visitor:
         if self._void:  # BDAT asks for no 354
             return VOID
         arrival = self._arrival or self._arrive()
+        if envelope.smtputf8:
+            # UTF8SMTP, UTF8SMTPSA, UTF8LMTP: RFC 6531 section 4.3
+            arrival = replace(arrival, protocol="UTF8" + arrival.protocol.removeprefix("E"))
         source = self._source
         checks = (self._check.result(source.trace_iprev_check),) if self._check is not None and source.check_iprev_inbound else ()
         bound = self._bound

@@ -13,16 +13,19 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from postwright.content import schedule
-from postwright.model.envelope import MailExtras, Wishes
+from postwright.model.envelope import MailExtras, Notify, Wishes
 from postwright.model.message import Message
 from postwright.model.reply import Reply
 from postwright.policy.extensions import extensions, may_relay
 from postwright.policy.settings import SourceSettings
+from postwright.wire.client_states import Transaction
 from postwright.wire.options import Offers
 
 MAIL_OK = Reply(250, "2.1.0", ("MAIL ok",))
 HELD_TOO_LONG = Reply(501, "5.5.4", ("HOLDUNTIL is further ahead than mail is held here",))
 SCHEDULE_OVER = Reply(550, "5.4.7", ("the last time in x-schedule has passed",))
+
+_TOLD_MOST = 999_999  # what six digits can say (RFC 9422 section 4); who allows more names no limit
 
 MIDDLE = 50  # the priority of mail that asks for none
 STEP = 5  # -9 to 9 becomes 5 to 95, of 0 to 100
@@ -31,17 +34,14 @@ STEP = 5  # -9 to 9 becomes 5 to 95, of 0 to 100
 def offers(source: SourceSettings, tls: bool, logged_in: bool) -> Offers:
     """What EHLO says of these extensions."""
     names = extensions(source, tls, logged_in)
-    limits = (
-        ("RCPTMAX", source.max_rcpt_per_message),
-        ("MAILMAX", source.max_msg_per_session),
-        ("RCPTDOMAINMAX", source.max_rcpt_domains_per_message),
-    )
+    # not RCPTDOMAINMAX: that counts the domains of a session (RFC 9422 section 4.3), `max-rcpt-domains-per-message` those of a message
+    limits = (("RCPTMAX", source.max_rcpt_per_message), ("MAILMAX", source.max_msg_per_session))
     return Offers(
         requiretls="requiretls" in names,
         hold=int(source.max_future_release) if "futurerelease" in names else 0,
         deliverby="deliverby" in names,
         mt_priority="mt-priority" in names,
-        limits=tuple([f"{name}={most}" for name, most in limits if most is not None]) if "limits" in names else (),
+        limits=tuple([f"{name}={most}" for name, most in limits if most is not None and most <= _TOLD_MOST]) if "limits" in names else (),
     )
 
 
@@ -69,7 +69,18 @@ def granted(extras: MailExtras, source: SourceSettings, logged_in: bool, now: fl
         priority = 0
     # the time for delivering begins when the message is let go: before, nobody is late
     deadline = max(now, not_before) + seconds if mode else 0.0
-    return Wishes(extras.require_tls, held, not_before, deadline, mode, priority)
+    # Only by N; RFC 2852 section 4.1.4.1 passes on what is over, and who saw it pass has told the sender.
+    return Wishes(extras.require_tls, held, not_before, deadline, mode, priority, late=bool(mode) and seconds <= 0)
+
+
+def with_delay(transaction: Transaction) -> None:
+    """To a host that keeps no time but knows DSN: it is asked to tell of delays in its own way (RFC 2852 section 4.1.4.2)."""
+    transaction.recipients = [
+        recipient
+        if recipient.notify & Notify.NEVER
+        else replace(recipient, notify=int(Notify.DELAY | (recipient.notify or Notify.FAILURE)))
+        for recipient in transaction.recipients
+    ]
 
 
 def answered(extras: MailExtras, wishes: Wishes) -> Reply:

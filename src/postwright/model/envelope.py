@@ -56,7 +56,8 @@ class Wishes(Struct, frozen=True, omit_defaults=True):
     """The same as the envelope keeps it: in absolute time, with what we granted; and when the message may be sent (`x-schedule`).
 
     `held` is for reports: `for;3600` or `until;2030-01-01T00:00:00Z` (RFC 4865 section 5), "" if it was not asked for. `deadline`
-    Unix seconds, 0 for none, and `deadline_mode` as in `MailExtras.by`. `windows` (start, end) in order, empty for any time.
+    Unix seconds, 0 for none, and `deadline_mode` as in `MailExtras.by`; `late`: it had passed when the message came, and a host before us
+    has told the sender. `windows` (start, end) in order, empty for any time.
     """
 
     require_tls: bool = False
@@ -66,6 +67,7 @@ class Wishes(Struct, frozen=True, omit_defaults=True):
     deadline_mode: str = ""
     priority: int | None = None
     windows: tuple[tuple[float, float], ...] = ()
+    late: bool = False
 
 
 class Envelope(Struct):

@@ -47,7 +47,7 @@ def require_tls(value: str | None, options: ServerOptions) -> bool:
     return True
 
 
-_seconds = re.compile(r"[0-9]{1,9}").fullmatch
+_seconds = re.compile(r"[1-9][0-9]{0,8}").fullmatch  # future-release-integer of RFC 4865 section 4: no time at all is none
 
 
 def hold_for(value: str | None, options: ServerOptions) -> int:
@@ -93,7 +93,7 @@ def by(value: str | None, options: ServerOptions) -> tuple[int, str]:
     return seconds, mode + match[3].upper()
 
 
-_priority = re.compile(r"-?[0-9]").fullmatch
+_priority = re.compile(r"-?[1-9]|0").fullmatch  # priority-value of RFC 6710 section 4 knows one zero
 
 
 def priority(value: str | None, options: ServerOptions) -> int:
