@@ -46,6 +46,9 @@ class Rules:
             raise ValueError("ours")
         return self.by_peer.get(peer, self.general)
 
+    def barred(self, peer: str) -> bool:
+        return False
+
     def hurried(self, peer: str) -> bool:
         self.fast.append(peer)
         return len(self.fast) > 2
