@@ -36,6 +36,28 @@ def test_the_name_of_a_client_is_always_a_text(places: list[tuple[int, int]], cu
     assert len(name) <= certificates.LONGEST_NAME
 
 
+def test_a_serial_number_that_is_none_is_no_trouble() -> None:
+    """cryptography warns of it, and warnings are errors here."""
+    number = x509.load_der_x509_certificate(DER).serial_number
+    serial = number.to_bytes(number.bit_length() // 8 + 1)
+    negative = DER.replace(serial, b"\x81" + serial[1:])
+    assert negative != DER
+    assert certificates.client_name(negative) == "a.example"
+    assert len(certificates.client_key(negative)) == 32
+
+
+def test_a_key_of_a_kind_that_nobody_knows_is_nobodys() -> None:
+    p256 = bytes.fromhex("06082a8648ce3d030107")
+    assert p256 in DER
+    assert certificates.client_key(DER.replace(p256, p256[:-1] + b"\x63")) == b""
+    assert certificates.client_key(b"no certificate") == b""
+
+
+@given(DAMAGE)
+def test_whom_a_certificate_is_of_is_always_asked_in_vain_or_known(places: list[tuple[int, int]]) -> None:
+    assert len(certificates.client_key(damaged(places, 0))) in (0, 32)
+
+
 @given(places=DAMAGE)
 def test_a_damaged_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, places: list[tuple[int, int]]) -> None:
     file = tmp_path_factory.getbasetemp() / "damaged.pem"

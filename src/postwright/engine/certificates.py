@@ -6,18 +6,21 @@ anything; keys are handed to OpenSSL and forgotten. A problem is a value; only `
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import ssl
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import wraps
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, ParamSpec, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 
 from postwright.model.errors import PostwrightError
@@ -34,6 +37,9 @@ _encrypted = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,E
 _ODD = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.ExtensionNotFound, x509.DuplicateExtension,
         x509.UnsupportedGeneralNameType)  # fmt: skip
 LONGEST_NAME: Final = 200  # characters of a client's name that we repeat
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class CertificateError(PostwrightError):
@@ -56,6 +62,20 @@ class Pem(Struct, frozen=True):
     encrypted: bool
 
 
+def _unwarned(ask: Callable[_P, _T]) -> Callable[_P, _T]:
+    """`cryptography` warns of certificates that break RFC 5280 (a serial number of 0, a long name): of a stranger's that would be a line
+    on standard error, and an exception where somebody has made errors of warnings."""
+
+    @wraps(ask)
+    def asked(*arguments: _P.args, **more: _P.kwargs) -> _T:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return ask(*arguments, **more)
+
+    return asked
+
+
+@_unwarned
 def read(file: str) -> Pem:
     """What is in the file. Raises CertificateError when it cannot be read or holds no certificate."""
     try:
@@ -88,6 +108,7 @@ def pem_text(certificates: Sequence[x509.Certificate]) -> str:
     return "".join(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in certificates)
 
 
+@_unwarned
 def names(certificate: x509.Certificate) -> tuple[str, ...]:
     """The DNS names that it is for, in lower case, `*.` before a wildcard; the common name only where there is no other (RFC 6125)."""
     try:
@@ -97,6 +118,7 @@ def names(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(name.lower() for name in found) or tuple(filter(None, [common_name(certificate).lower()]))
 
 
+@_unwarned
 def common_name(certificate: x509.Certificate) -> str:
     """The subject's common name, or ""."""
     try:
@@ -106,6 +128,7 @@ def common_name(certificate: x509.Certificate) -> str:
     return str(attributes[0].value) if attributes else ""
 
 
+@_unwarned
 def client_name(der: bytes) -> str:
     """Whom a client's certificate (DER) names: its common name, else the first mail address or DNS name in it, else "".
 
@@ -117,6 +140,21 @@ def client_name(der: bytes) -> str:
     except _ODD:
         return ""
     return "".join([c if c.isprintable() else "?" for c in name[:LONGEST_NAME]])
+
+
+@_unwarned
+def client_key(der: bytes) -> bytes:
+    """`key_digest` of a client's certificate (DER); b"" for a kind of key that OpenSSL has taken and this library does not know. Never
+    raises."""
+    try:
+        return key_digest(x509.load_der_x509_certificate(der))
+    except _ODD:
+        return b""
+
+
+def key_digest(certificate: x509.Certificate) -> bytes:
+    """What a certificate is recognised by: the SHA-256 of its public key, which stays when the certificate is renewed for the same key."""
+    return hashlib.sha256(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
 
 
 def _other_names(certificate: x509.Certificate) -> list[str]:

@@ -7,11 +7,7 @@ settings are put in force; one that cannot be read, or that two users have, is a
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from postwright.engine import certificates
 from postwright.engine.known_user import KnownUser
@@ -77,11 +73,6 @@ def derived(secret: bytes, name: str, password: str, hash: str) -> ScramKeys:
     return derive_keys(password, steady_salt(secret, name, hash), SCRAM_ITERATIONS, hash)
 
 
-def public_key(certificate: x509.Certificate) -> bytes:
-    """What a certificate is recognised by: the SHA-256 of its public key, which stays when the certificate is renewed for the same key."""
-    return hashlib.sha256(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
-
-
 def _certificates(settings: Settings) -> dict[bytes, UserSettings]:
     """Users by the public keys of their `tls-certificate` files; only those with `authentication-method certificate`."""
     found: dict[bytes, UserSettings] = {}
@@ -92,7 +83,7 @@ def _certificates(settings: Settings) -> dict[bytes, UserSettings]:
             (certificate, *_) = certificates.read(user.tls_certificate).certificates
         except certificates.CertificateError as error:
             raise ValueError(f"smtp-user {user.name}: {error}") from None
-        other = found.setdefault(public_key(certificate), user)
+        other = found.setdefault(certificates.key_digest(certificate), user)
         if other is not user:
             raise ValueError(f"smtp-user {user.name} has the same tls-certificate as {other.name}; a certificate has to tell who it is")
     return found

@@ -17,10 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from cryptography import x509
-
-from postwright.engine import auth_process, login_secret, users_file
-from postwright.engine.configured_users import ConfiguredUsers, derived, public_key
+from postwright.engine import auth_process, certificates, login_secret, users_file
+from postwright.engine.configured_users import ConfiguredUsers, derived
 from postwright.engine.file_users import FileUsers
 from postwright.engine.known_user import KnownUser
 from postwright.engine.user_lookup import LookupUsers, secret_of
@@ -188,10 +186,7 @@ class Credentials:
 
     def certificate_user(self, certificate: bytes) -> UserSettings | None:
         """The user whose `tls-certificate` has the public key of this one (DER)."""
-        try:
-            return self._configured.certificates.get(public_key(x509.load_der_x509_certificate(certificate)))
-        except ValueError:  # OpenSSL has taken it, but for a kind of key that the library does not know
-            return None
+        return self._configured.certificates.get(certificates.client_key(certificate))
 
     # -- looking ------------------------------------------------------------------------------
 
