@@ -293,6 +293,23 @@ def test_what_ends_asks_neither_rate_nor_retry(make_entry: MakeEntry) -> None:
     assert s.lease_for_end(queue, 30.0) is None, "not before it is due"
 
 
+@pytest.mark.parametrize("more", [0, 2 * SHORT], ids=["few", "many"])
+def test_what_is_old_ends_behind_more_urgent_mail_that_is_young(make_entry: MakeEntry, more: int) -> None:
+    s = scheduler()
+    given = [(95, 20.0), (95, 21.0), (50, 22.0), (5, 10.0), (5, 11.0), (5, 23.0), *[(50, 24.0)] * more]
+    for priority, received in given:
+        entry = make_entry(received_at=received)
+        entry.priority = priority
+        queue = s.submit(A, entry, 30.0)
+    ended = []
+    while (gone := s.lease_for_end(queue, 30.0, 15.0)) is not None:
+        ended.append((gone.entry.priority, gone.entry.received_at))
+        s.settle(queue, gone, 30.0, [])
+    assert ended == [(5, 10.0), (5, 11.0)]
+    assert s.recipients == len(given) - 2
+    assert lease(s, queue, 30.0).entry.received_at == 20.0
+
+
 # -- operators, reload, the end --------------------------------------------------------------
 
 

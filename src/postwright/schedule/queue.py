@@ -170,6 +170,24 @@ class Queue:
             self.ready = []
         return entry
 
+    def take_older(self, received_before: float) -> Entry | None:
+        """One that is ready and came in before, or None. Only the first of each priority is looked at: those behind it came later, mostly."""
+        ready = self.ready
+        at = 0
+        while at < len(ready):
+            entry = ready[at]
+            if entry.received_at <= received_before:
+                return self._take_at(at)
+            at = bisect_right(ready, -entry.priority, lo=at, key=_urgency)  # greater than before, even where a line is out of order
+        return None
+
+    def _take_at(self, at: int) -> Entry | None:
+        if at == 0:
+            return self.take()
+        entry = self.ready[at]
+        del self.ready[at]
+        return entry
+
     def has_due(self, now: float) -> bool:
         return bool(self.ready) or bool(self.scheduled and self.scheduled[0].due <= now)
 

@@ -273,16 +273,15 @@ class Scheduler:
         return Lease(queue.key, entry)
 
     def lease_for_end(self, queue: Queue, now: float, received_before: float = NEVER) -> Lease | None:
-        """The next due entry for a fate that needs no session (expired, no such domain): whole, whatever rate, pause or retry say.
+        """A due entry for a fate that needs no session (expired, no such domain): whole, whatever rate, pause or retry say.
 
-        None when there is none or the next one came in after `received_before`.
+        None when the next of each priority came in after `received_before`.
         """
         if queue.scheduled:
             self._promote(queue, now)
-        if not queue.ready or queue.ready[0].received_at > received_before:
+        entry = queue.take_older(received_before)
+        if entry is None:
             return None
-        entry = queue.take()
-        assert entry is not None
         queue.in_flight += len(entry.recipients)
         return Lease(queue.key, entry, now)
 
