@@ -56,12 +56,24 @@ def server_context(tmp_path_factory: pytest.TempPathFactory) -> ServerContext:
     return context
 
 
-def shake_hands(server_context: ssl.SSLContext, version: ssl.TLSVersion, name: str = "mx.example") -> tuple[ssl.SSLObject, ssl.SSLObject]:
-    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client_context.check_hostname, client_context.verify_mode = False, ssl.CERT_NONE
-    client_context.minimum_version = client_context.maximum_version = version
+def client_of(version: ssl.TLSVersion) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = version
+    return context
+
+
+def shake_hands(
+    server_context: ssl.SSLContext,
+    version: ssl.TLSVersion,
+    name: str = "mx.example",
+    client_context: ssl.SSLContext | None = None,
+    session: ssl.SSLSession | None = None,
+) -> tuple[ssl.SSLObject, ssl.SSLObject]:
+    client_context = client_context or client_of(version)
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = server_context.wrap_bio(there, back, server_side=True), client_context.wrap_bio(back, there, server_hostname=name)
+    server = server_context.wrap_bio(there, back, server_side=True)
+    ends = server, client_context.wrap_bio(back, there, server_hostname=name, session=session)
     for _ in range(3):
         for end in reversed(ends):
             try:
@@ -89,6 +101,17 @@ def test_tls_1_2_has_tls_unique(server_context: ServerContext) -> None:
     assert channel_binding.kinds(server) == (UNIQUE,)
     assert channel_binding.values(server) == {UNIQUE: server.get_channel_binding("tls-unique")}
     assert channel_binding.values(server)[UNIQUE] == channel_binding.values_of_client(client)[UNIQUE]
+
+
+def test_a_session_that_is_resumed_has_no_tls_unique(server_context: ServerContext) -> None:
+    version = ssl.TLSVersion.TLSv1_2
+    client_context = client_of(version)
+    _, client = shake_hands(server_context, version, client_context=client_context)
+    server, client = shake_hands(server_context, version, client_context=client_context, session=client.session)
+    assert server.session_reused
+    assert channel_binding.kinds(server) == ()
+    assert channel_binding.values(server) == {}
+    assert UNIQUE not in channel_binding.values_of_client(client)
 
 
 def test_the_end_point_is_that_of_the_context_in_use(server_context: ServerContext) -> None:

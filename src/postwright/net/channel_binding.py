@@ -1,10 +1,11 @@
 """Channel bindings of a TLS connection, by which a login (SCRAM's -PLUS forms) proves that nobody sits between its two ends.
 
 `tls-server-end-point` (RFC 5929 section 4) is a hash of the server's certificate. `tls-unique` (section 3) is Python's to give, and sound
-up to TLS 1.2 only. For `tls-exporter` (RFC 9266), the one of TLS 1.3, Python has no function: OpenSSL's own is called through the pointer
-that stands in Python's connection object. That is done only on releases of CPython whose layout is known (`net.openssl`), when the pointer
-next to it is what it must be, and after a trial: two handshakes in memory, of which both ends must export the same value, and each
-connection another. Where that fails `tls-exporter` is not offered. Nothing is raised, and values are never shown.
+up to TLS 1.2 only, and not where a session is resumed: who sits between two connections can have made them alike (RFC 7627 section 1). For
+`tls-exporter` (RFC 9266), the one of TLS 1.3, Python has no function: OpenSSL's own is called through the pointer that stands in Python's
+connection object. That is done only on releases of CPython whose layout is known (`net.openssl`), when the pointer next to it is what it
+must be, and after a trial: two handshakes in memory, of which both ends must export the same value, and each connection another. Where that
+fails `tls-exporter` is not offered. Nothing is raised, and values are never shown.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def kinds(connection: ssl.SSLObject) -> tuple[str, ...]:
     """The types that our side of this connection has, as a server."""
     found = [EXPORTER] if exporter_works() else []
     if connection.version() != "TLSv1.3":
-        found = [UNIQUE]
+        found = [] if connection.session_reused else [UNIQUE]
     if getattr(connection.context, "end_point", b""):
         found.append(END_POINT)
     return tuple(found)
@@ -92,7 +93,7 @@ def exporter_works() -> bool:
 def _values(connection: ssl.SSLObject, end: bytes) -> Mapping[str, bytes]:
     exporter = _exporter()
     if connection.version() != "TLSv1.3":
-        found = {UNIQUE: connection.get_channel_binding(UNIQUE) or b""}
+        found = {UNIQUE: b"" if connection.session_reused else connection.get_channel_binding(UNIQUE) or b""}
     else:
         found = {EXPORTER: exporter(connection)} if exporter is not None else {}
     found[END_POINT] = end
