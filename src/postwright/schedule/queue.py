@@ -171,7 +171,7 @@ class Queue:
         return entry
 
     def take_older(self, received_before: float) -> Entry | None:
-        """One that is ready and came in before, or None. Only the first of each priority is looked at: those behind it came later, mostly."""
+        """One that is ready and came in before, or None. The first of each priority is looked at: those behind it came later, mostly."""
         ready = self.ready
         at = 0
         while at < len(ready):
