@@ -22,6 +22,7 @@ from postwright.wire.options import Limits, ServerOptions
 from postwright.wire.sasl import mechanisms
 from postwright.wire.scram import derive_keys, made_up_keys
 from postwright.wire.scram_client import ScramClient
+from postwright.wire.server_states import State
 
 PEER = PeerFacts("192.0.2.1", 4000, "192.0.2.2", 25)
 KEYS = {hash: derive_keys("secret", b"salt" * 4, 4096, hash) for hash in ("SHA-1", "SHA-256")}
@@ -84,8 +85,8 @@ class Transport(asyncio.Transport):
 
 @pytest.fixture
 def line(scripted_visit: Callable[..., Any]) -> Callable[..., Line]:
-    def make(**answers: Any) -> Line:
-        visit = scripted_visit(PEER, answers, ServerOptions(auth=mechanisms(), limits=Limits(errors=None)))
+    def make(errors: int | None = None, **answers: Any) -> Line:
+        visit = scripted_visit(PEER, answers, ServerOptions(auth=mechanisms(), limits=Limits(errors=errors)))
         return Line(visit)
 
     return make
@@ -217,6 +218,21 @@ async def test_malformed_is_501_and_the_session_goes_on(line: Callable[..., Line
     assert reply.startswith(b"334 ")
     assert there.answer(b"\xff\0")[:3] == b"501"
     assert there.say(b"NOOP")[:3] == b"250"
+
+
+@pytest.mark.parametrize("broken_off", [b"*", b"c=biws,r=x"])
+async def test_nobody_asks_for_keys_without_end(line: Callable[..., Line], broken_off: bytes) -> None:
+    """Each may cost a look-up and ten thousand rounds of a hash, and is no failed login while there is no proof."""
+    there = line(errors=5, scram_keys=KEYS["SHA-256"])
+    replies = []
+    for _ in range(8):
+        there.say(initial("SCRAM-SHA-256", b"n,,n=anna,r=abcdefgh"))
+        replies.append((there.say(broken_off) if broken_off == b"*" else there.answer(broken_off))[:3])
+        if there.session._engine.state is State.CLOSED:
+            break
+    assert replies[:5] == [b"501"] * 5
+    assert there.visit.names().count("scram_keys") <= 6
+    assert there.session._engine.state is State.CLOSED
 
 
 @pytest.mark.parametrize("mechanism", mechanisms())

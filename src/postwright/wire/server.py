@@ -223,6 +223,7 @@ class SmtpServer:
             case events.Auth() | events.AuthResponse():
                 self.state = _S_AUTH if code == 334 else _S_READY
                 self.authenticated = code == 235
+                self._errors += code == 501  # found by the mechanism, where `_reject` has not seen it
             case events.StartTls() if code == 220:
                 self.state = _S_TLS
                 self.dropped += self._lines.clear()
@@ -403,6 +404,8 @@ class SmtpServer:
             return self._unknown(verb, argument)
         if self.authenticated:
             return self._reject(verb, refusals.ALREADY_AUTHENTICATED)
+        if self.options.limits.errors is not None and self._errors > self.options.limits.errors:
+            return self._reject(verb, refusals.TOO_MANY_ERRORS)
         found = commands.parse_auth(argument, verb)
         if isinstance(found, Reply):
             return self._reject(verb, found)
