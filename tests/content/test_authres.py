@@ -14,6 +14,12 @@ def test_a_result_with_its_property_and_remarks() -> None:
     assert made == b"Authentication-Results: relay.example;\r\n\tiprev=pass (mx.a.example) policy.iprev=192.0.2.1\r\n"
 
 
+def test_what_is_no_token_is_quoted() -> None:
+    """RFC 8601 section 2.2: a value is a token of RFC 2045 or a quoted string, and a token has no colon."""
+    made = field("relay.example", [Result("iprev", "fail", (("policy.iprev", "2001:db8::1"),))])
+    assert made == b'Authentication-Results: relay.example;\r\n\tiprev=fail policy.iprev="2001:db8::1"\r\n'
+
+
 def test_several_results_and_none() -> None:
     assert field("h.example", [Result("iprev", "fail"), Result("spf", "pass")]) == (
         b"Authentication-Results: h.example;\r\n\tiprev=fail; spf=pass\r\n"

@@ -60,6 +60,17 @@ def test_an_alias_of_ours_points_outward_for_anybody() -> None:
         }
 
 
+def test_who_has_said_no_is_not_mailed_through_an_alias_either() -> None:
+    lists = {"gone": AddressList(("no@far.example",))}
+    known = (Alias("sales", ("a@far.example", "no@far.example")),)
+    with World(relay(free(suppression_lists=("gone",)), aliases=known, address_lists=lists)) as world:
+        far, home = world.domain("far.example"), world.domain("sender.example")
+        world.submit(ME, ["sales@relay.example"])
+        world.run_until_empty()
+        assert (far.recipients, home.messages) == (["a@far.example"], [])
+        assert [(r.rcpt, r.dsn_status) for r in world.of("b")] == [("no@far.example", "5.7.1")]
+
+
 def test_an_alias_hands_on_what_the_sender_wants_to_hear() -> None:
     known = (Alias("sales", ("gone@far.example",)),)
     with World(relay(aliases=known)) as world:

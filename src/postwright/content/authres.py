@@ -12,6 +12,7 @@ from msgspec import Struct
 
 _WIDTH = 76  # octets of a folded line we aim at, as in `trace`
 _plain = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,255}").fullmatch
+_special = re.compile(r"[:\[\]]").search
 # authserv-id of section 2.2: a word or a quoted string, comments before it; what cannot be read so is not ours.
 _id = re.compile(rb'(?:[ \t]|\((?:[^()\\]|\\.)*+\))*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;"()]+))')
 
@@ -46,10 +47,15 @@ def is_from(value: bytes, host: str) -> bool:
 def _words(result: Result, last: bool) -> list[str]:
     words = [f"{result.method}={result.result}"]
     words += [f"({remark})" for remark in map(_remark, result.remarks) if remark]
-    words += [f"{name}={value}" for name, value in result.properties if _plain(value) is not None]
+    words += [f"{name}={_pvalue(value)}" for name, value in result.properties if _plain(value) is not None]
     if not last:
         words[-1] += ";"
     return words
+
+
+def _pvalue(value: str) -> str:
+    """A token of RFC 2045 section 5.1, or in quotes: the colons of an IPv6 address are no part of a token (RFC 8601 section 2.2)."""
+    return f'"{value}"' if _special(value) is not None else value
 
 
 def _remark(text: str) -> str:

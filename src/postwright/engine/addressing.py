@@ -103,13 +103,17 @@ class SourceRules:
             return Recipient(address, event.notify, event.orcpt, refusal=_words(event.invalid))
         if not address.domain:
             address = Address(f"{address.text}@{self._host}", self._host.lower())
-        if self._suppression and (held := holding(self._suppression, address)) is not None:
-            refusal = Reply(550, "5.7.1", (f'recipient is in suppression list "{held.name}": <{address.text}>',))
+        refusal = self._suppressed(address)
+        if refusal is not None:
             # A stranger who writes to a domain of ours could have the bounce sent to anybody.
             if not self._bounces or not may_relay(self.source, authenticated):
                 return refusal
             return Recipient(address, event.notify, event.orcpt, refusal=_words(refusal))
         return Recipient(address, event.notify, event.orcpt)
+
+    def _suppressed(self, address: Address) -> Reply | None:
+        held = holding(self._suppression, address) if self._suppression else None
+        return Reply(550, "5.7.1", (f'recipient is in suppression list "{held.name}": <{address.text}>',)) if held is not None else None
 
     # -- when the content has come ----------------------------------------------------------
 
@@ -122,7 +126,7 @@ class SourceRules:
             envelope.reverse_path = self.rewriting.sender(envelope.reverse_path)
         envelope.verp = self.verp and bool(envelope.reverse_path.text)
         if aliases is not None:
-            recipients = list(islice(_expanded(aliases, recipients), RECIPIENTS_MOST + 1))
+            recipients = list(islice(self._expanded(aliases, recipients), RECIPIENTS_MOST + 1))
         if self.bcc is not None:
             recipients = [*recipients, Recipient(self.bcc, int(Notify.NEVER))]  # who gets copies is for no report to tell
         if len(recipients) > RECIPIENTS_MOST:
@@ -132,22 +136,26 @@ class SourceRules:
         envelope.smtputf8 = envelope.smtputf8 or not all(address.text.isascii() for address in addresses)
         return None
 
+    def _expanded(self, aliases: Aliases, recipients: Iterable[Recipient]) -> Iterable[Recipient]:
+        """RFC 3461 section 5.2.7.1: a recipient that goes on to others gives them its NOTIFY and its ORCPT, which is itself if it has none."""
+        for recipient in recipients:
+            targets = aliases.expand(recipient.address) if not recipient.refusal else None
+            if targets is None:
+                yield recipient
+                continue
+            original = recipient.address.text
+            orcpt = recipient.orcpt or f"{'rfc822' if original.isascii() else 'utf-8'};{original}"
+            for target in targets:
+                yield self._target(replace(recipient, address=target, orcpt=orcpt))
+
+    def _target(self, recipient: Recipient) -> Recipient:
+        """Who has said no is not written to through an alias either. That is recorded, and no news for who wrote to the alias."""
+        refusal = self._suppressed(recipient.address)
+        return recipient if refusal is None else replace(recipient, notify=int(Notify.NEVER), refusal=_words(refusal))
+
     def job(self, job: str, user: str) -> str:
         """`jobid-prefix` before a job that has a name; `{auth}` in it is who has logged in."""
         return self.job_prefix.replace("{auth}", user) + job if job else ""
-
-
-def _expanded(aliases: Aliases, recipients: Iterable[Recipient]) -> Iterable[Recipient]:
-    """RFC 3461 section 5.2.7.1: a recipient that goes on to others gives them its NOTIFY and its ORCPT, which is itself if it has none."""
-    for recipient in recipients:
-        targets = aliases.expand(recipient.address) if not recipient.refusal else None
-        if targets is None:
-            yield recipient
-            continue
-        original = recipient.address.text
-        orcpt = recipient.orcpt or f"{'rfc822' if original.isascii() else 'utf-8'};{original}"
-        for target in targets:
-            yield replace(recipient, address=target, orcpt=orcpt)
 
 
 def _words(refusal: Reply) -> str:
