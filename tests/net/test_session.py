@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from postwright.model.reply import Reply
-from postwright.net import session as session_module
+from postwright.net import session_flow
 from postwright.net.session import NEVER, ServerSession
 from postwright.net.visit import PeerFacts
 from postwright.wire.options import Limits, ServerOptions
@@ -465,7 +465,7 @@ async def test_half_a_command_buys_no_time(rig: Callable[..., Rig]) -> None:
 async def test_contents_of_all_sessions_have_a_bound_together(
     rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, chunked: bool
 ) -> None:
-    monkeypatch.setattr(session_module, "CONTENT_IN_MEMORY", 10_000)
+    monkeypatch.setattr(session_flow, "CONTENT_IN_MEMORY", 10_000)
     first, second = rig(), rig()
     second.session._book = first.book
     line = b"x" * 98 + b"\r\n"

@@ -15,7 +15,7 @@ from msgspec import Struct
 from postwright.net.address_board import AddressBoard
 from postwright.net.antechamber import Antechamber
 from postwright.net.load_board import LoadBoard
-from postwright.net.session import ServerSession
+from postwright.net.session_flow import SessionFlow
 from postwright.net.slot_board import SlotBoard, SlotRule
 
 SWEEP_INTERVAL = 1.0  # seconds
@@ -74,7 +74,7 @@ class SessionBook:
         self._addresses = addresses
         self._slots = slots or SlotBoard.alone()
         self.antechamber = Antechamber(shared=self._slots.shared)
-        self._sessions: dict[ServerSession, tuple[str, str]] = {}  # each with the address and the group that it counts for
+        self._sessions: dict[SessionFlow, tuple[str, str]] = {}  # each with the address and the group that it counts for
         self._by_address: dict[str, int] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._empty: asyncio.Event = asyncio.Event()
@@ -117,7 +117,7 @@ class SessionBook:
         if self.antechamber.waiting:
             self.antechamber.look()
 
-    def joined(self, session: ServerSession, group: str = "") -> None:
+    def joined(self, session: SessionFlow, group: str = "") -> None:
         """A session begins."""
         address = session.peer.peer
         self._sessions[session] = (address, group)
@@ -126,7 +126,7 @@ class SessionBook:
         if self._board is not None:
             self._board.publish(len(self._sessions))
 
-    def left(self, session: ServerSession) -> None:
+    def left(self, session: SessionFlow) -> None:
         """A session is over; saying it twice is no harm."""
         place = self._sessions.pop(session, None)
         if place is None:
