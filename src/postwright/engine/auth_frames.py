@@ -65,12 +65,17 @@ class ExchangeTold(Struct, tag="exchange-told"):
 
 
 class Equip(Struct, tag="equip"):
-    """Supervisor to helper, at its start and at each reload: what it works with. Never a pickle: the helper may be root's."""
+    """Supervisor to helper, at its start and at each reload: what it works with. Never a pickle: the helper may be root's.
+
+    `run_as`: the user to become, "" to stay what it is. `keytab_copy` is the helper's own (`auth_rights`).
+    """
 
     pam_service: str = "smtp"
     keytab: str = ""
     kerberos_service: str = "smtp"
     kerberos_realms: tuple[str, ...] = ()
+    run_as: str = ""
+    keytab_copy: str = ""
 
 
 class Noticed(Struct, tag="noticed"):

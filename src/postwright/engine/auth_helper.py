@@ -5,7 +5,8 @@
 
 It is a child of the small process of `engine.auth_keeper`, which starts it anew when it dies. Work beyond `QUEUE` is answered at once as
 "try later". A module that hangs holds a thread for `STUCK` seconds; then the process ends itself, since no thread can be ended, and the
-next one is fresh. Passwords are in the frames and nowhere else: nothing here logs what a client sent.
+next one is fresh. Passwords are in the frames and nowhere else: nothing here logs what a client sent. Root's rights are kept only where
+PAM wants them (`auth_rights`).
 
 Acceptors of dialogues (NTLM, GSSAPI) are named in `ACCEPTORS` and imported when first asked for. An acceptor lives in one context of one
 shard's link; it is forgotten when it is done, when the shard says so, when its link ends, and after `FORGET` seconds.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,8 +26,10 @@ from typing import Protocol
 
 from postwright.engine import auth_frames as a
 from postwright.engine import pam
+from postwright.engine.auth_rights import Rights
 from postwright.engine.bus import Link
 from postwright.engine.frames import Frame
+from postwright.engine.privileges import PrivilegeError
 from postwright.model.credentials import Exchanged
 
 THREADS = 16  # a wrong password may hold one for seconds (pam_fail_delay)
@@ -191,6 +195,18 @@ def _maker_of(names: dict[str, str], kind: str) -> MakerOf:
     return found
 
 
+def _equip(helper: Helper, rights: Rights, frame: a.Equip) -> None:
+    """Take the settings, or end: for want of rights (then another one is started, which has them), or because they cannot be given up."""
+    try:
+        settled = rights.settle(frame)
+    except (OSError, PrivilegeError) as error:
+        sys.stderr.write(f"postwright login helper: {error}\n")
+        os._exit(2)
+    if settled is None:
+        os._exit(0)
+    helper.equip(settled)
+
+
 async def serve(listening: socket.socket, control: socket.socket) -> None:
     """Be the helper until the keeper closes `control`: it takes shards on `listening`."""
     loop = asyncio.get_running_loop()
@@ -198,9 +214,11 @@ async def serve(listening: socket.socket, control: socket.socket) -> None:
     helper: Helper
     ready = asyncio.Event()
 
+    rights = Rights()
+
     def told(link: Link, frame: Frame) -> None:
         if isinstance(frame, a.Equip):
-            helper.equip(frame)
+            _equip(helper, rights, frame)
             ready.set()
 
     _, link = await loop.create_connection(lambda: Link(told, lambda link, reason: gone.set(), "keeper"), sock=control)

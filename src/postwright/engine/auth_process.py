@@ -68,6 +68,7 @@ class AuthProcess:
         self._control: socket.socket | None = None
         self._link: Link | None = None
         self._began_as_root = os.geteuid() == 0
+        self._unprivileged = ""  # whom the helper becomes where PAM needs no root
         self._stopping = asyncio.Event()
         self._wanted = asyncio.Event()
 
@@ -81,6 +82,8 @@ class AuthProcess:
         self._settings = settings
         if needed(settings) and self._listening is None:
             check(settings)
+            target = privileges.wanted_user(settings, self._user)
+            self._unprivileged = target.pw_name if target is not None else ""
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._listening = listen_unix(self._path)
             for path in (self._path.parent, self._path):
@@ -176,14 +179,15 @@ class AuthProcess:
 
     def _equip(self) -> None:
         if self._link is not None:
-            self._link.send(equipment(self._settings))
+            self._link.send(equipment(self._settings, self._unprivileged))
 
     def _heard(self, link: Link, frame: Frame) -> None:
         if isinstance(frame, a.Noticed):
             self._log.warning(frame.event, detail=frame.detail)
 
 
-def equipment(settings: Settings) -> a.Equip:
-    """What the helper is told of the settings."""
+def equipment(settings: Settings, unprivileged: str = "") -> a.Equip:
+    """What the helper is told of the settings; `unprivileged` is the user whose rights are enough without PAM, "" for our own."""
     general = settings.general
-    return a.Equip(general.pam_service, general.kerberos_keytab, general.kerberos_service, general.kerberos_realms)
+    run_as = "" if uses_pam(settings) else unprivileged
+    return a.Equip(general.pam_service, general.kerberos_keytab, general.kerberos_service, general.kerberos_realms, run_as)

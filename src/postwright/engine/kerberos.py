@@ -99,7 +99,7 @@ def _is_spnego(token: bytes) -> bool:
 def make(equipment: Equip) -> Callable[[], KerberosAcceptor]:
     """For `auth_helper.ACCEPTORS`: reads the keytab once. Raises OSError or ValueError."""
     try:
-        credential = Credential(equipment.keytab, equipment.kerberos_service)
+        credential = Credential(equipment.keytab_copy or equipment.keytab, equipment.kerberos_service)
     except GssError as error:
         raise ValueError(f"the keytab {equipment.keytab} cannot be used for {equipment.kerberos_service}: {error}") from error
     return lambda: KerberosAcceptor(credential, equipment.kerberos_realms)

@@ -83,8 +83,12 @@ def _give_tree(top: Path, target: pwd.struct_passwd) -> None:
 def drop(settings: Settings, user: str) -> None:
     """Become the user, for good: groups, group and user; then prove that there is no way back."""
     target = wanted_user(settings, user)
-    if target is None:
-        return
+    if target is not None:
+        become(target)
+
+
+def become(target: pwd.struct_passwd) -> None:
+    """The same for a user who is known. Raises PrivilegeError or OSError, after which nobody must go on."""
     os.setgroups(os.getgrouplist(target.pw_name, target.pw_gid))
     os.setresgid(target.pw_gid, target.pw_gid, target.pw_gid)
     os.setresuid(target.pw_uid, target.pw_uid, target.pw_uid)
