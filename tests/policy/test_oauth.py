@@ -24,7 +24,16 @@ GOOD: dict[str, Any] = {
     "email": "Alice@corp.example",
     "sub": "0815",
 }
-GONE = object()
+
+
+class Gone:
+    """A claim that is not there. Its name is that of a test, and the same in each worker."""
+
+    def __repr__(self) -> str:
+        return "GONE"
+
+
+GONE = Gone()
 
 
 def verdict(changed: dict[str, Any], hint: str = "", *, provider: OauthProvider = PROVIDER, introspected: bool = False) -> Judgement:
