@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
 from typing import Any
 
 import pytest
 import structlog
+from tests.engine.login_talk import Client
 
 from postwright.engine.session_log import LONGEST, SessionLog, dump, session_log
 from postwright.net.session import ServerSession
 from postwright.net.session_book import SessionBook
 from postwright.net.visit import PeerFacts
-from postwright.policy.settings import SourceSettings
+from postwright.policy.settings import SourceSettings, UserSettings
 from postwright.testing.world import World
 from postwright.testing.world_settings import ANYBODY, relay, source
 from postwright.wire.server import SmtpServer
@@ -78,6 +80,36 @@ def test_a_line_is_cut_and_whatever_it_holds_is_text() -> None:
     log.heard(b"NOOP \xff\r\n")
     assert len(events[0]["event"]) == LONGEST + 4
     assert events[1]["event"] == ">>> NOOP \\xff"
+
+
+def test_a_user_s_own_source_has_the_session_logged_from_the_login_on() -> None:
+    anybody = source(ANYBODY, allow_unencrypted_plain_auth=True, auth_failure_delay=0.0)
+    users = {name: UserSettings(name, password="secret", source=f"{{{name}}}") for name in ("joe", "jim")}
+    with World(relay(anybody, source("{joe}", log_commands=True), source("{jim}"), users=users)) as world:
+        lines: list[str] = []
+
+        def keep(logger: Any, level: str, event: Any) -> Any:
+            lines.append(event["event"])
+            raise structlog.DropEvent
+
+        world.node.intake.log = structlog.wrap_logger(None, processors=[keep])
+        for user in ("jim", "joe"):
+            client = Client(world)
+            client.say("NOOP before")
+            assert client.plain(user, "wrong")[:3] == "535"
+            client.send(f"AUTH PLAIN {b64encode(f'{chr(0)}{user}{chr(0)}secret'.encode()).decode()}\r\nNOOP behind it")
+            assert client.answer() == "250 2.0.0 ok"
+            assert client.say("NOOP after")[:3] == "250"
+            client.say("QUIT")
+        assert [line for line in lines if line[:3] in (">>>", "<<<")] == [
+            "<<< 235 2.7.0 authentication succeeded",
+            ">>> NOOP behind it",
+            "<<< 250 2.0.0 ok",
+            ">>> NOOP after",
+            "<<< 250 2.0.0 ok",
+            ">>> QUIT",
+            "<<< 221 2.0.0 goodbye",
+        ]
 
 
 @pytest.mark.parametrize(("said", "engine"), [({}, SmtpServer), ({"log_commands": True}, WatchedServer)])

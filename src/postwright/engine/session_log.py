@@ -4,7 +4,8 @@
     <<< 250 2.1.0 MAIL ok                sent
     >>> 0000  48 45 4c 4f 20 78 0d 0a                          |HELO x..|
 
-Decided once, when a session begins, by the source that the client's address has: the others cost nothing. Secrets are hidden before
+Decided when a session begins, by the source that the client's address has, and once more when a login (or XCLIENT) has made it another's:
+the others cost nothing. What is logged once is logged to its end. Secrets are hidden before
 anything comes here (`wire.watched`). What a peer says is written with its control octets escaped, and lines are cut at a bound.
 """
 

@@ -89,7 +89,11 @@ class ServerSession(SessionFlow):
         """For us it is somebody else from now on."""
         self.peer = spoken_for(self.peer, event)
         answer = self.visit.introduced(self.peer, event)
-        return self._welcome(False, answer) if isinstance(answer, Reply) else self._await(answer, lambda said: self._welcome(False, said))
+        return self._introduced(answer) if isinstance(answer, Reply) else self._await(answer, self._introduced)
+
+    def _introduced(self, reply: Reply) -> bool:
+        self._watch()
+        return self._welcome(False, reply)
 
     def _on_quit(self, event: events.Quit) -> bool:
         return self._reply(GOODBYE)
@@ -135,6 +139,7 @@ class ServerSession(SessionFlow):
     def auth_done(self, reply: Reply) -> bool:
         self._auth_over()
         self._refresh()
+        self._watch()
         return self._reply(reply)
 
     def _auth_over(self) -> None:

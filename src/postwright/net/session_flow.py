@@ -199,13 +199,14 @@ class SessionFlow(asyncio.Protocol):
 
     def _take_events(self) -> bool:
         """True: there may be more, but first what has been answered is to leave: a peer who does not take it is read no further."""
-        next_event, handlers = self._engine.next_event, self.handlers
+        engine, handlers = self._engine, self.handlers
+        next_event = engine.next_event
         for _ in _AT_A_TIME:
             if self._blocked:
                 return False
             event = next_event()
             if isinstance(event, Signal) or not handlers[type(event)](self, event):
-                return False
+                return self._engine is not engine  # see `_watch`: what else has come is with the other one
         return True
 
     def _account(self, held: int) -> None:
@@ -315,6 +316,13 @@ class SessionFlow(asyncio.Protocol):
         """Who the visitor is may have changed what we offer and how long we wait."""
         self._engine.options = self.visit.options()
         self._timeouts = self.visit.timeouts()
+
+    def _watch(self) -> None:
+        """Whom the visitor has turned out to be may be somebody whose sessions are logged: from here on, then."""
+        onlooker = self.visit.onlooker() if self._onlooker is None else None
+        if onlooker is not None:
+            self._onlooker = onlooker
+            self._engine = WatchedServer.over(self._engine, onlooker)
 
     def _auth_over(self) -> None:
         """A dialogue of AUTH that is under way comes to nothing."""

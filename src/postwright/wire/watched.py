@@ -41,6 +41,15 @@ class WatchedServer(SmtpServer):
         super().__init__(options)
         self._watch = watch
 
+    @classmethod
+    def over(cls, engine: SmtpServer, watch: Watch) -> WatchedServer:
+        """The same session from here on; `engine` is not to be used any more."""
+        made = cls.__new__(cls)
+        for name in SmtpServer.__slots__:
+            setattr(made, name, getattr(engine, name))
+        made._watch = watch
+        return made
+
     def data_to_send(self) -> bytes:
         data = super().data_to_send()
         if data:
