@@ -12,6 +12,7 @@ from typing import Protocol
 from postwright.wire.events import Event
 from postwright.wire.options import ServerOptions
 from postwright.wire.server import SmtpServer
+from postwright.wire.server_core import ServerCore
 from postwright.wire.server_states import ALLOWED, ALLOWED_LMTP, State
 
 HIDDEN = b"(hidden)"
@@ -45,7 +46,7 @@ class WatchedServer(SmtpServer):
     def over(cls, engine: SmtpServer, watch: Watch) -> WatchedServer:
         """The same session from here on; `engine` is not to be used any more."""
         made = cls.__new__(cls)
-        for name in SmtpServer.__slots__:
+        for name in ServerCore.__slots__:
             setattr(made, name, getattr(engine, name))
         made._watch = watch
         return made
