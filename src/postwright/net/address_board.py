@@ -8,10 +8,11 @@ that dies leaves its figures until it is started again; whoever reads them meanw
 from __future__ import annotations
 
 import mmap
-import os
 import zlib
 from pathlib import Path
 from typing import Final
+
+from postwright.net.shared_page import open_page
 
 CELLS: Final = 16384  # in a row; 64 KB for each process
 _ROWS: Final = 2
@@ -35,14 +36,7 @@ class AddressBoard:
     @classmethod
     def open(cls, path: Path, slot: int, slots: int) -> AddressBoard:
         """The board in the file `path` (made when it is not there), for process `slot` of `slots`. Raises OSError, ValueError."""
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            size = slots * _SLOT * 2
-            if os.fstat(file).st_size < size:
-                os.ftruncate(file, size)
-            return cls(mmap.mmap(file, size), slot, slots)
-        finally:
-            os.close(file)
+        return cls(open_page(path, slots * _SLOT * 2), slot, slots)
 
     def joined(self, address: str) -> None:
         """A session of `address` begins here."""

@@ -9,10 +9,10 @@ in the same microsecond one count may be lost. Raises nothing once it is open.
 from __future__ import annotations
 
 import mmap
-import os
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
+
+from postwright.net.shared_page import open_page, tag
 
 BUCKETS: Final = 16384
 WAYS: Final = 4
@@ -39,13 +39,7 @@ class DayBoard:
     @classmethod
     def open(cls, path: Path) -> DayBoard:
         """The table in the file `path` (made when it is not there). Raises OSError."""
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if os.fstat(file).st_size < _SIZE:
-                os.ftruncate(file, _SIZE)
-            return cls(mmap.mmap(file, _SIZE))
-        finally:
-            os.close(file)
+        return cls(open_page(path, _SIZE))
 
     def used(self, key: str, day: int) -> int:
         """How much `key` has used of this day."""
@@ -71,7 +65,7 @@ class DayBoard:
         self._values[at + 2], self._values[at + 3] = day, used
 
     def _place(self, key: str) -> int:
-        hashed = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little") or 1
+        hashed = tag(key)
         tags, values = self._tags, self._values
         first = (hashed % BUCKETS) * WAYS
         places = range(first, first + WAYS)

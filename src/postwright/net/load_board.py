@@ -10,9 +10,10 @@ Figures may be stale or lost (a process died): whoever reads those of sessions m
 from __future__ import annotations
 
 import mmap
-import os
 from pathlib import Path
 from typing import Final
+
+from postwright.net.shared_page import open_page
 
 MOST_SLOTS: Final = 256
 _SIZE: Final = MOST_SLOTS * 4
@@ -36,13 +37,7 @@ class LoadBoard:
     @classmethod
     def open(cls, path: Path, slot: int, slots: int) -> LoadBoard:
         """The board in the file `path` (made when it is not there), for process `slot` of `slots`. Raises OSError, ValueError."""
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if os.fstat(file).st_size < _SIZE:
-                os.ftruncate(file, _SIZE)
-            return cls(mmap.mmap(file, _SIZE), slot, slots)
-        finally:
-            os.close(file)
+        return cls(open_page(path, _SIZE), slot, slots)
 
     def publish(self, sessions: int) -> None:
         """So many sessions are ours."""

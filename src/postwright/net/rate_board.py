@@ -9,10 +9,10 @@ network in the same microsecond one count may be lost. Raises nothing.
 from __future__ import annotations
 
 import mmap
-import os
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
+
+from postwright.net.shared_page import open_page, tag
 
 BUCKETS: Final = 16384
 WAYS: Final = 4
@@ -39,13 +39,7 @@ class RateBoard:
     @classmethod
     def open(cls, path: Path) -> RateBoard:
         """The table in the file `path` (made when it is not there). Raises OSError."""
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if os.fstat(file).st_size < _SIZE:
-                os.ftruncate(file, _SIZE)
-            return cls(mmap.mmap(file, _SIZE))
-        finally:
-            os.close(file)
+        return cls(open_page(path, _SIZE))
 
     def take(self, key: str, count: int, interval: float, now: float) -> bool:
         """One more of `key`, if `count` per `interval` seconds allow it. What was refused does not count."""
@@ -62,7 +56,7 @@ class RateBoard:
 
     def _place(self, key: str) -> int:
         """Index of the pair that belongs to `key`; that of the most rested one of its bucket is taken over when it has none."""
-        hashed = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little") or 1
+        hashed = tag(key)
         tags, whole = self._tags, self._whole
         first = (hashed % BUCKETS) * WAYS * 2
         places = range(first, first + WAYS * 2, 2)

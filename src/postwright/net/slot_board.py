@@ -13,9 +13,10 @@ import fcntl
 import mmap
 import os
 from collections.abc import Callable, Iterator
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
+
+from postwright.net.shared_page import open_file, tag
 
 MOST_GROUPS: Final = 1023
 _CELLS: Final = MOST_GROUPS + 1  # cell 0 counts all sessions
@@ -49,10 +50,8 @@ class SlotBoard:
     @classmethod
     def open(cls, path: Path, slot: int, slots: int) -> SlotBoard:
         """The board in the file `path` (made when it is not there), for process `slot` of `slots`. Raises OSError, ValueError."""
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = open_file(path, _size(slots))
         try:
-            if os.fstat(file).st_size < _size(slots):
-                os.ftruncate(file, _size(slots))
             return cls(mmap.mmap(file, _size(slots)), slot, slots, file)
         except BaseException:
             os.close(file)
@@ -111,19 +110,18 @@ class SlotBoard:
     def _cell(self, group: str) -> int:
         cell = self._cells.get(group)
         if cell is None:
-            tag = int.from_bytes(blake2b(group.encode(), digest_size=8).digest(), "little") or 1
             with self._locked():
-                cell = self._cells[group] = self._find(tag)
+                cell = self._cells[group] = self._find(tag(group))
         return cell
 
-    def _find(self, tag: int) -> int:
+    def _find(self, wanted: int) -> int:
         """The cell of a group's name, the same one in every process. Cells are not given away again while the relay runs."""
         names = self._names
         for cell in range(1, _CELLS):
-            if names[cell] == tag:
+            if names[cell] == wanted:
                 return cell
             if not names[cell]:
-                names[cell] = tag
+                names[cell] = wanted
                 return cell
         raise ValueError(f"more than {MOST_GROUPS} source groups")
 
