@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from postwright.engine import password_hash, users_file
 from postwright.engine.credentials import LOOK
@@ -15,7 +16,7 @@ from postwright.engine.users_file import UserEntry
 from postwright.engine.visitor import Visitor
 from postwright.model.address import parse_mailbox
 from postwright.net.visit import PeerFacts
-from postwright.policy.settings import ListenerSettings
+from postwright.policy.settings import ListenerSettings, Origin, UserSettings
 from postwright.testing.world import World
 from postwright.testing.world_settings import ANYBODY, relay, source
 from postwright.wire.events import MailFrom, RcptTo
@@ -80,9 +81,12 @@ def test_the_source_of_a_line_holds_for_its_user(world: World) -> None:
     assert (mail(alice, 500), rcpt(alice)) == (250, 250)
 
 
-def test_a_changed_file_counts_for_the_next_login_and_leaves_who_is_there_alone(world: World, file: Path) -> None:
-    alice = visitor(world)
+def test_a_changed_file_counts_for_the_next_login_and_leaves_others_alone(world: World, file: Path) -> None:
+    put(file, "carol", "christmas")
+    world.advance(LOOK + 0.1)
+    alice, carol = visitor(world), visitor(world)
     assert login(world, alice, "alice", "wonderland") == 235
+    assert login(world, carol, "carol", "christmas") == 235
     assert login(world, visitor(world), "bob", "builder") == 535
     put(file, "bob", "builder")
     put(file, "alice", "wonderland", disabled=True)
@@ -92,7 +96,39 @@ def test_a_changed_file_counts_for_the_next_login_and_leaves_who_is_there_alone(
     assert login(world, bob, "bob", "builder") == 235
     assert (mail(bob, 2000), rcpt(bob)) == (250, 250)
     assert login(world, visitor(world), "alice", "wonderland") == 535
-    assert (mail(alice, 500), rcpt(alice)) == (250, 250)
+    assert (mail(carol, 500), rcpt(carol)) == (250, 250)
+
+
+def test_who_is_disabled_removed_or_has_another_password_is_sent_for_no_longer(world: World, file: Path) -> None:
+    def remove() -> None:
+        with users_file.editing(file) as draft:
+            draft.remove("alice")
+
+    changes = (lambda: put(file, "alice", "wonderland", disabled=True), lambda: put(file, "alice", "otherland"), remove)
+    for change in changes:
+        put(file, "alice", "wonderland")
+        world.advance(LOOK + 0.1)
+        alice = visitor(world)
+        assert login(world, alice, "alice", "wonderland") == 235
+        assert (mail(alice, 500), rcpt(alice)) == (250, 250)
+        change()
+        assert mail(alice, 500) == 250  # nobody has looked yet
+        world.advance(LOOK + 0.1)
+        assert [mail(alice, 500) for _ in range(2)] == [421, 421]
+
+
+def test_a_user_of_the_configuration_who_is_changed_logs_in_anew(world: World) -> None:
+    def users(line: int, source: str = "") -> dict[str, UserSettings]:
+        origin = Origin("config", line)
+        return {"dora": UserSettings("dora", "secret", source=source, origin=origin), "emil": UserSettings("emil", "secret", origin=origin)}
+
+    world.reload(replace(world.settings, users=users(1)))
+    dora, emil = visitor(world), visitor(world)
+    assert [login(world, one, name, "secret") for one, name in ((dora, "dora"), (emil, "emil"))] == [235, 235]
+    world.reload(replace(world.settings, users=users(7)))  # lines have moved, and nothing else
+    assert (mail(dora, 500), mail(emil, 500)) == (250, 250)
+    world.reload(replace(world.settings, users=users(7, source="{mailings}")))
+    assert (mail(dora, 500), mail(emil, 500)) == (421, 250)
 
 
 def test_what_auth_offers_follows_the_file(world: World, file: Path) -> None:

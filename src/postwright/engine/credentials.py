@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from postwright.engine import auth_process, certificates, login_secret, users_file
 from postwright.engine.configured_users import ConfiguredUsers, derived
 from postwright.engine.file_users import FileUsers
@@ -29,7 +31,7 @@ from postwright.model.errors import LoginUnavailable
 from postwright.model.saslprep import prepared
 from postwright.net.clock import Clock, Timer
 from postwright.policy import passwords
-from postwright.policy.settings import Settings, UserLookup, UserSettings
+from postwright.policy.settings import Origin, Settings, UserLookup, UserSettings
 from postwright.wire.scram import HASHES
 
 LOOK = 2.0  # seconds between two looks at the users files
@@ -69,7 +71,9 @@ class Credentials:
         self._told = told
         self._helper = helper
         self._verifier = Verifier(workers, clock.monotonic)
-        self._files = FileUsers(workers, told, changed)
+        self.generation = 0  # another one whenever users may have changed here: in the configuration, or in a file
+        self._changed = changed
+        self._files = FileUsers(workers, told, self._files_changed)
         self._configured = ConfiguredUsers(Settings())
         self._directory: LookupUsers | None = None
         self._timer: Timer | None = None
@@ -85,6 +89,7 @@ class Credentials:
         self._directory, directory = directory, self._directory
         if directory is not None and directory is not self._directory:
             directory.close()
+        self.generation += 1
         configured.derive(self.secret_octets, self._workers)
         if self._timer is not None:
             self._timer.cancel()
@@ -98,6 +103,10 @@ class Credentials:
         if present is not None and present.settings == settings and present.secret == secret_of(settings):
             return present
         return LookupUsers(settings, self._clock.monotonic, self._told)
+
+    def _files_changed(self) -> None:
+        self.generation += 1
+        self._changed()
 
     def _look(self) -> None:
         self._timer = self._clock.call_later(LOOK, self._look)
@@ -183,6 +192,14 @@ class Credentials:
         if known is None and self._directory is not None:
             return self._task(self._known_there(user))
         return known is not None
+
+    def mark(self, user: str) -> int:
+        """What configuration and files say of the user, his password too, as a number to compare; 0 for nobody. It is another one when any
+        of that has changed."""
+        known = self._here(user)
+        if known is None:
+            return 0
+        return hash((replace(known.settings, origin=Origin()), known.plain, known.hash, known.disabled)) or 1
 
     def certificate_user(self, certificate: bytes) -> UserSettings | None:
         """The user whose `tls-certificate` has the public key of this one (DER)."""

@@ -53,6 +53,13 @@ class Credentials(Protocol):
     def find(self, user: str) -> Found:
         """What a name that something else has proved is bound to. None: that user may not log in so, or not at all."""
 
+    @property
+    def generation(self) -> int:
+        """Another number whenever `mark` may give another one."""
+
+    def mark(self, user: str) -> int:
+        """What is known of the user, as a number to compare."""
+
     def certificate_user(self, certificate: bytes) -> Found:
         """The user who logs in with this client certificate (DER)."""
 

@@ -37,6 +37,7 @@ VOID = Reply(554, "5.5.3", ("the message has too many recipients",))
 TOO_MANY = Reply(550, "5.5.3", ("too many recipients, the message will be refused",))
 DATA_OK = Reply(354, "", ("send message",))
 NO_TLS = Reply(454, "4.7.0", ("TLS is not available",))
+LOG_IN_ANEW = Reply(421, "4.7.0", ("this login counts no more, connect and log in anew",))
 STOPPING = Reply(421, "4.3.2", ("service is stopping, try again later",))
 MEMORY = Reply(452, "4.3.2", ("Server resources temporarily exhausted",))
 
@@ -71,6 +72,7 @@ class Visitor:
         "_epoch",
         "_intake",
         "_listener",
+        "_mark",
         "_name",
         "_peer",
         "_protocol",
@@ -89,6 +91,7 @@ class Visitor:
         self._peer = peer
         self._user = ""
         self._user_source = ""
+        self._mark = (0, 0)  # of the user: see `_outdated`
         self._bound: BoundUser | None = None
         self._name = ""
         self._protocol = "SMTP"
@@ -151,6 +154,8 @@ class Visitor:
     def _became(self, user: UserSettings) -> None:
         self._user = user.name
         self._user_source = user.source
+        credentials = self._intake.credentials
+        self._mark = credentials.generation, credentials.mark(user.name)
         self._bound = bound(user, self._intake.boards)
         self._refresh()
 
@@ -184,9 +189,23 @@ class Visitor:
             return TOO_FAST
         return self.login.claimed(claim.login, self.greeting) if claim.login else self.greeting()
 
+    def _outdated(self) -> bool:
+        """Has the user's entry changed since the login? Who was disabled, removed, or given another password because somebody else has
+        it, must not be sent for as long as that one keeps his session."""
+        credentials = self._intake.credentials
+        generation, mark = self._mark
+        if generation == credentials.generation:
+            return False
+        if credentials.mark(self._user) != mark:
+            return True
+        self._mark = credentials.generation, mark
+        return False
+
     def mail(self, event: MailFrom) -> Answer:
         if self._intake.stopping:
             return STOPPING
+        if self._user and self._outdated():
+            return LOG_IN_ANEW
         if self._epoch is not self._intake.epoch:
             self._refresh()
         if self._check is not None and self._source.check_iprev_inbound:

@@ -42,6 +42,10 @@ ROWS: dict[str, tuple[str, str]] = {
     "421 4.5.3 too many messages in one session, begin another": ("max-msg-per-session", "connect anew; MAILMAX in EHLO has the number"),
     "421 4.7.0 this is not the protocol spoken here": ("GET, POST and the like: a browser or a scanner", "speak SMTP"),
     "421 4.7.0 too many errors": ("more refused or idle commands in a session than max-smtp-errors or max-junk-commands", MEND),
+    "421 4.7.0 this login counts no more, connect and log in anew": (
+        "the user was changed, disabled or removed after the login",
+        "log in with what holds now",
+    ),
     "421 4.7.0 too many failed logins from your network, try again later": (
         "the network is locked, for failed logins (auth-failures-per-network, smtp-max-auth-failure-rate)",
         "mend the password; the operator: postwright show locks, postwright unlock",
