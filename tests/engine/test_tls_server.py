@@ -188,6 +188,22 @@ def test_shards_with_one_secret_know_one_anothers_tickets(file: str, version: st
 
 
 @pytest.mark.skipif(bool(openssl.missing()), reason=openssl.missing())
+@pytest.mark.parametrize("version", ["tlsv1_2", "tlsv1_3"])
+def test_a_clients_certificate_is_known_again_with_its_ticket(file: str, tmp_path: Path, version: str) -> None:
+    """At another shard: or AUTH EXTERNAL would fail for who comes back."""
+    customers = trustme.CA()
+    customers.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    versions = {f"tls_allow_{v}": v == version for v in ("tlsv1_2", "tlsv1_3")}
+    asking = listener(tls_certificate=file, tls_ca_file=str(tmp_path / "ca.pem"), **versions)
+    shards = [context(asking, tickets=Tickets(b"s" * 32)) for _ in range(2)]
+    anna = certified(customers, tmp_path / "anna.pem")
+    first = shake(shards[0], anna)
+    again = shake(shards[1], anna, session=first[1].session)[0]
+    assert again.session_reused
+    assert again.getpeercert(binary_form=True) == first[0].getpeercert(binary_form=True) is not None
+
+
+@pytest.mark.skipif(bool(openssl.missing()), reason=openssl.missing())
 def test_a_ticket_counts_for_nothing_under_other_rules(file: str, tmp_path: Path) -> None:
     """Else a client would carry a certificate that one listener trusts to another that does not."""
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))

@@ -174,6 +174,14 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
     assert read(path).find("bob") == BOB
 
 
+def test_the_lock_is_no_link_to_somebody_elses_file(tmp_path: Path) -> None:
+    """Root changes a file in a folder that is the relay's user's."""
+    (tmp_path / ".users.lock").symlink_to(tmp_path / "made by root")
+    with pytest.raises(OSError, match="symbolic link"), editing(tmp_path / "users"):
+        pass
+    assert not (tmp_path / "made by root").exists()
+
+
 def _add(path: Path, names: list[str]) -> None:
     for name in names:
         with editing(path) as draft:

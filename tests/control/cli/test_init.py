@@ -78,6 +78,18 @@ def test_in_clear_only_when_asked_for(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "config").stat().st_mode) == 0o600
 
 
+def test_what_lies_in_the_way_is_not_written_through(tmp_path: Path) -> None:
+    """A draft that an earlier run left readable, or a link of somebody who may write here."""
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / ".config.new").symlink_to(tmp_path / "theirs")
+    run(tmp_path, "--user", "shop", "--clear-password")
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    (tmp_path / ".config.new").touch(mode=0o644)
+    run(tmp_path, "--user", "shop", "--clear-password", "--force")
+    assert not (tmp_path / "config").is_symlink()
+    assert stat.S_IMODE((tmp_path / "config").stat().st_mode) == 0o600
+
+
 def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
     (tmp_path / "users").write_text("mine")
     refused = run(tmp_path)

@@ -184,7 +184,8 @@ def _write(answers: Answers, password: str, output: Path, folder: Path) -> None:
         _give(Path(answers.users_file))
     mode = stat.S_IRUSR | stat.S_IWUSR if answers.password else 0o644
     fresh = output.with_name(f".{output.name}.new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as opened:
+    fresh.unlink(missing_ok=True)  # what is there may be somebody else's, or a link
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as opened:
         opened.write(render(answers))
     os.replace(fresh, output)
 
