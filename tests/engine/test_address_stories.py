@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.engine.login_talk import Client
 
 from postwright.model.address import Address, parse_mailbox
 from postwright.model.envelope import Notify, Recipient
@@ -170,6 +171,20 @@ def test_bcc_copies_every_message_and_nobody_hears_of_it() -> None:
         assert not home.messages
         assert b"archive" not in mx.messages[0].content
         assert "for <you@example.com>" in headers(mx.messages[0], "Received")[0].replace("\r\n\t", " ").replace("\n", " ")
+
+
+def test_a_sender_may_ask_for_return_paths_of_their_own() -> None:
+    """MAIL ... VERP, where `verp-default` is off; a bounce of ours goes to such a path, and mail without a path has none to be varied."""
+    with World(relay()) as world:
+        mx = world.domain("example.com", rules=["rcpt:gone@example.com 550 5.1.1 no such user"])
+        home = world.domain("sender.example")
+        client = Client(world)
+        for reverse, asked in ((ME, " VERP"), (ME, ""), ("", " VERP")):
+            said = [f"MAIL FROM:<{reverse}>{asked}", "RCPT TO:<a@example.com>", "RCPT TO:<gone@example.com>", "DATA", "Subject: s\r\n\r\n."]
+            assert [client.say(line)[:3] for line in said] == ["250", "250", "250", "354", "250"]
+        world.run_until_empty()
+        assert sorted(message.sender for message in mx.messages) == ["", "me-a=example.com@sender.example", ME]
+        assert sorted(home.recipients) == ["me-gone=example.com@sender.example", ME]
 
 
 # -- suppression and recipients that are none ---------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ class SourceRules:
             return None
         if self.rewriting is not None:
             envelope.reverse_path = self.rewriting.sender(envelope.reverse_path)
-        envelope.verp = self.verp and bool(envelope.reverse_path.text)
+        envelope.verp = (self.verp or envelope.verp) and bool(envelope.reverse_path.text)
         if aliases is not None:
             recipients = list(islice(self._expanded(aliases, recipients), RECIPIENTS_MOST + 1))
         if self.bcc is not None:
@@ -137,7 +137,7 @@ class SourceRules:
         return None
 
     def _expanded(self, aliases: Aliases, recipients: Iterable[Recipient]) -> Iterable[Recipient]:
-        """RFC 3461 section 5.2.7.1: a recipient that goes on to others gives them its NOTIFY and its ORCPT, which is itself if it has none."""
+        """RFC 3461 section 5.2.7.1: who goes on to others gives them its NOTIFY and its ORCPT, which is itself if it has none."""
         for recipient in recipients:
             targets = aliases.expand(recipient.address) if not recipient.refusal else None
             if targets is None:

@@ -31,6 +31,7 @@ _WORDS = {
     "STARTTLS": "can encrypt the connection from here on, RFC 3207",
     "SUBMITTER": "an old way to name who sends, RFC 4405",
     "TURN": "an old and unsafe way to hand out mail: should be off",
+    "VERP": "a sender may have a return path of its own for each recipient (PowerMTA)",
     "VRFY": "tells whether a user exists: better off towards the world",
     "X-ANONYMOUSTLS": "Exchange among its own",
     "X-EXPS": "Exchange's own way to log in by {}",

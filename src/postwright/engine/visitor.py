@@ -228,7 +228,9 @@ class Visitor:
             self._intake.counters.traffic.rejected += 1
             return refusal
         self._void = False
-        self._envelope = Envelope(self._rules.sender(event.address), [], event.ret, event.envid, event.body, event.smtputf8, event.size)
+        verp = event.verp and bool(event.address.text)
+        sender = self._rules.sender(event.address)
+        self._envelope = Envelope(sender, [], event.ret, event.envid, event.body, event.smtputf8, event.size, verp)
         return wishes.MAIL_OK if event.extras is None else self._wish(event.extras)
 
     def _wish(self, extras: MailExtras) -> Reply:

@@ -41,6 +41,7 @@ def offers(source: SourceSettings, tls: bool, logged_in: bool) -> Offers:
         hold=int(source.max_future_release) if "futurerelease" in names else 0,
         deliverby="deliverby" in names,
         mt_priority="mt-priority" in names,
+        verp="verp" in names,
         limits=tuple([f"{name}={most}" for name, most in limits if most is not None and most <= _TOLD_MOST]) if "limits" in names else (),
     )
 

@@ -10,7 +10,7 @@ class AddressError(PostwrightError, ValueError):
 
 
 class LoginUnavailable(PostwrightError):
-    """Whether a login is right cannot be told now (a store does not answer): 454 4.7.0 (RFC 4954 section 6), never 535. The text is ours."""
+    """Whether a login is right cannot be told now (a store does not answer): 454 4.7.0 (RFC 4954 section 6), not 535. The text is ours."""
 
 
 class SpoolError(PostwrightError):

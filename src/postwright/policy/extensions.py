@@ -1,14 +1,14 @@
 """Which of the later SMTP extensions a client is offered (`smtp-extensions`), and who may ask for more than others get.
 
 Pure. What a stranger sees in EHLO is kept small: REQUIRETLS inside TLS, and the limits that hold. To hold a message, to have it back
-by a time, or to be served before others is for those who may relay.
+by a time, to be served before others, or to have a return path for each recipient is for those who may relay.
 """
 
 from __future__ import annotations
 
 from postwright.policy.settings import SourceSettings
 
-NAMES = ("requiretls", "futurerelease", "deliverby", "mt-priority", "limits")
+NAMES = ("requiretls", "futurerelease", "deliverby", "mt-priority", "verp", "limits")
 _FOR_ALL = frozenset({"requiretls", "limits"})
 
 

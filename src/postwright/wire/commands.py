@@ -102,6 +102,7 @@ _MAIL: dict[str, tuple[str, _Parser]] = {
     "ENVID": ("envid", _envid),
     "SMTPUTF8": ("smtputf8", _smtputf8),
     "AUTH": ("auth", _auth_param),
+    "VERP": ("verp", mail_extras.verp),
     "REQUIRETLS": ("require_tls", mail_extras.require_tls),
     "HOLDFOR": ("hold_for", mail_extras.hold_for),
     "HOLDUNTIL": ("hold_until", mail_extras.hold_until),

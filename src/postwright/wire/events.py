@@ -36,7 +36,8 @@ class MailFrom(Struct, frozen=True, gc=False):
 
     `size` octets, 0 if not said (RFC 1870); `body` "7BIT", "8BITMIME" (RFC 6152) or "BINARYMIME" (RFC 3030); `ret` "",
     "FULL" or "HDRS" and `envid`, xtext decoded (RFC 3461); `smtputf8` (RFC 6531); `auth` the AUTH= mailbox decoded,
-    "<>" if the client does not know, "" if not said (RFC 4954 section 5); `extras` what else was asked, None if nothing.
+    "<>" if the client does not know, "" if not said (RFC 4954 section 5); `extras` what else was asked, None if nothing; `verp` PowerMTA's
+    VERP: each recipient is to have a return path of its own.
     """
 
     address: Address
@@ -47,6 +48,7 @@ class MailFrom(Struct, frozen=True, gc=False):
     smtputf8: bool = False
     auth: str = ""
     extras: MailExtras | None = None
+    verp: bool = False
 
 
 class RcptTo(Struct, frozen=True, gc=False):

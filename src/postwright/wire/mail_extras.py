@@ -1,4 +1,4 @@
-"""The parameters of MAIL that later extensions brought: REQUIRETLS, HOLDFOR and HOLDUNTIL, BY, MT-PRIORITY. Both ways.
+"""The parameters of MAIL that later extensions brought: REQUIRETLS, HOLDFOR and HOLDUNTIL, BY, MT-PRIORITY (both ways), VERP.
 
 Parsers take the value behind `=` and what is offered, and give a value or raise `Refused` with the reply; `words` writes those that the
 next host offers. What relative times come to, and who may ask for what, is not decided here.
@@ -16,8 +16,8 @@ from postwright.model.reply import Reply
 from postwright.wire.options import ServerOptions
 
 BY_MOST = 999_999_999  # seconds: nine digits, RFC 2852 section 4
-# What the extensions add to a MAIL line: RFC 8689 section 2, RFC 4865 section 4, RFC 2852 section 4, RFC 6710 section 4
-LINE_EXTRA = 11 + 34 + 17 + 15
+# What the extensions add to a MAIL line: RFC 8689 section 2, RFC 4865 section 4, RFC 2852 section 4, RFC 6710 section 4; VERP
+LINE_EXTRA = 11 + 34 + 17 + 15 + 5
 FIELDS = frozenset(("require_tls", "hold_for", "hold_until", "by", "priority"))
 
 
@@ -44,6 +44,13 @@ def require_tls(value: str | None, options: ServerOptions) -> bool:
         raise unknown("REQUIRETLS")
     if value is not None:
         raise bad("REQUIRETLS takes no value")
+    return True
+
+
+def verp(value: str | None, options: ServerOptions) -> bool:
+    """PowerMTA's; its only form has no value (the delimiters of Postfix's XVERP are another's)."""
+    if not options.offers.verp or value is not None:
+        raise unknown("VERP")
     return True
 
 

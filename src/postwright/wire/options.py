@@ -41,7 +41,7 @@ class Offers(Struct, frozen=True):
     """Extensions that only some clients are offered.
 
     `requiretls` RFC 8689 (the caller offers it inside TLS only); `hold` seconds that a message may be held at most (RFC 4865), 0: not
-    offered; `deliverby` RFC 2852; `mt_priority` RFC 6710; `limits` are words such as "RCPTMAX=100"
+    offered; `deliverby` RFC 2852; `mt_priority` RFC 6710; `verp` PowerMTA's; `limits` are words such as "RCPTMAX=100"
     (RFC 9422), which the caller takes from the limits that are worth telling.
     """
 
@@ -49,6 +49,7 @@ class Offers(Struct, frozen=True):
     hold: int = 0
     deliverby: bool = False
     mt_priority: bool = False
+    verp: bool = False
     limits: tuple[str, ...] = ()
 
 
@@ -117,6 +118,7 @@ class ServerOptions(Struct, frozen=True):
             (f"FUTURERELEASE {offers.hold}", offers.hold > 0),  # who knows the time puts the date behind it
             ("DELIVERBY", offers.deliverby),
             ("MT-PRIORITY", offers.mt_priority),
+            ("VERP", offers.verp),
             ("LIMITS " + " ".join(offers.limits), bool(offers.limits)),
         )
         return tuple([line for line, on in lines if on])

@@ -49,7 +49,7 @@ LIMITS: tuple[Directive, ...] = (
 
 OFFERED: tuple[Directive, ...] = (
     works("allow-chunking", S, k.BOOL, "Offer CHUNKING and BINARYMIME", "yes"),
-    works("smtp-extensions", S, k.CHOICES("auto", "none", "requiretls", "futurerelease", "deliverby", "mt-priority", "limits"),
+    works("smtp-extensions", S, k.CHOICES("auto", "none", "requiretls", "futurerelease", "deliverby", "mt-priority", "verp", "limits"),
           "Further extensions offered; auto: requiretls inside TLS and limits to all, the others to who may relay", "auto", ours=True),
     works("max-future-release", S, k.TIME, "How long a client may have a message held (HOLDFOR, HOLDUNTIL)", "7d", ours=True),
     works("allow-smtputf8", S, k.BOOL, "Offer SMTPUTF8", "yes"),
