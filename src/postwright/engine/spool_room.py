@@ -1,6 +1,7 @@
 """`spool-max-recipients`: how many recipients may wait in the queues of all shards together before MAIL is answered 452.
 
-Each shard shows its figure on a board and reads the others' once a second, so the limit may be overrun by what comes within one. A
+One message may have a hundred thousand of them: at every `STEP`th RCPT there must be room for all that it has so far. Each
+shard shows its figure on a board and reads the others' once a second, so the limit may be overrun by what comes within one. A
 shard that has died leaves its figure: its recipients are still in its spool. `auto` is what memory can bear. Asking costs a comparison.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from postwright.model.reply import Reply
 from postwright.net.load_board import LoadBoard
 
+STEP = 64
 FULL = Reply(452, "4.3.1", ("too many recipients are waiting, try again later",))
 
 BYTES_EACH = 2048
@@ -32,6 +34,10 @@ class SpoolRoom:
     def full(self) -> bool:
         """No more recipients are taken."""
         return self.limit is not None and self._own() + self._others >= self.limit
+
+    def lacks(self, count: int) -> bool:
+        """So many more would be too many."""
+        return self.limit is not None and self._own() + self._others + count > self.limit
 
     def tick(self) -> None:
         """Show the others our figure and look at theirs; call about once a second."""

@@ -21,7 +21,7 @@ from postwright.engine.epoch import Epoch
 from postwright.engine.iprev import Names, PeerCheck
 from postwright.engine.login import Login, LoginHost
 from postwright.engine.session_log import session_log
-from postwright.engine.spool_room import FULL, SpoolRoom
+from postwright.engine.spool_room import FULL, STEP, SpoolRoom
 from postwright.engine.submission import Submissions
 from postwright.model.envelope import Envelope, MailExtras, Recipient
 from postwright.model.message import Arrival, ContentFacts
@@ -248,13 +248,16 @@ class Visitor:
         source = self._source
         if source.max_rcpt_rate_in is not None and (hurried := self._intake.admission.recipient(source, self._peer.peer)) is not None:
             return hurried
+        count = len(envelope.recipients)
+        if count and not count % STEP and self._intake.room.lacks(count + 1):
+            return FULL
         recipient = self._rules.recipient(event, bool(self._user))
         most = self._rules.most
-        if most is not None and len(envelope.recipients) >= most and isinstance(recipient, Recipient):
+        if most is not None and count >= most and isinstance(recipient, Recipient):
             self._void = True
             recipient = TOO_MANY
         elif self._bound is not None and isinstance(recipient, Recipient):
-            recipient = self._bound.rcpt(len(envelope.recipients) + 1) or recipient
+            recipient = self._bound.rcpt(count + 1) or recipient
         if isinstance(recipient, Reply):
             self._intake.counters.traffic.rejected += 1
             return recipient
