@@ -20,6 +20,8 @@ EAST = timezone(timedelta(hours=2))
         ("2030-01-30T12:00:00/2030-01-30T13:00:30", ((NOON, NOON + HOUR + 30),)),
         ("2030-01-30 14:00+02:00 / 2030-01-30 13:00Z", ((NOON, NOON + HOUR),)),
         ("2030-01-30 12:00", ((NOON, FOREVER),)),
+        ("2030-01-30 23:30 / 2030-01-31 00:30", ((NOON + 11.5 * HOUR, NOON + 12.5 * HOUR),)),
+        ("2030-01-31 00:30+12:30 / 2030-01-30 02:00-11:00", ((NOON, NOON + HOUR),)),  # each end in a zone and on a date of its own
         (
             "2030-01-30 15:00 / 2030-01-30 16:00,\r\n\t2030-01-30 12:00 / 2030-01-30 13:00,",
             ((NOON, NOON + HOUR), (NOON + 3 * HOUR, NOON + 4 * HOUR)),
