@@ -1,4 +1,4 @@
-"""Libraries that a way to log in wants and this machine lacks: told at the line, with what to install. Takes milliseconds."""
+"""Logins that lack a library of this machine, and passwords that everybody could read: told at the line. Takes milliseconds."""
 
 from __future__ import annotations
 
@@ -44,3 +44,23 @@ def test_what_is_there_is_not_told(tmp_path: Path) -> None:
         2,
         "kerberos-service: this is no service of Kerberos",
     )
+
+
+# -- passwords on their way -----------------------------------------------------------------------
+
+
+def notes(block: str, folder: Path) -> list[tuple[int, str, str]]:
+    result = loads(f"{block}\nallow-unencrypted-plain-auth yes\n</source>\n", folder=folder, offline=True)
+    return [(problem.line, problem.level, problem.message) for problem in result.problems if problem.line]
+
+
+def test_passwords_from_the_internet_without_tls_are_told(tmp_path: Path) -> None:
+    [(line, level, message)] = notes("<source 0/0>", tmp_path)
+    assert (line, level) == (2, "note")  # many a file of PowerMTA's has it, and means it
+    assert "passwords from 0/0 may come unencrypted" in message
+    assert len(notes("<source 198.51.100.0/24>", tmp_path)) == len(notes("<source 2001:db8::/32>", tmp_path)) == 1
+
+
+@pytest.mark.parametrize("head", ["10/8", "192.168.7.1", "127.0.0.0/8", "::1", "{auth}", "0/0>\nrequire-starttls-before-auth yes\n#"])
+def test_passwords_that_do_not_cross_it_are_not(tmp_path: Path, head: str) -> None:
+    assert notes(f"<source {head}>", tmp_path) == []

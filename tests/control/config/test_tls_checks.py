@@ -152,3 +152,16 @@ def test_suites_of_tls_1_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(tls_context.openssl, "missing", lambda: "it is another Python")
     message = f"{name}: OpenSSL's suites are used, as it is another Python"
     assert told(f"{name} TLS_AES_128_GCM_SHA256", tmp_path) == [("warning", 1, message)]
+
+
+@pytest.mark.parametrize(("ciphers", "named"), [("ALL:aNULL:@SECLEVEL=0", "ADH-AES256"), ("AES128-SHA:eNULL:@SECLEVEL=0", "NULL-SHA")])
+def test_suites_that_protect_nobody_are_told(tmp_path: Path, ciphers: str, named: str) -> None:
+    [(level, line, message)] = told(f"smtp-server-tls-ciphers {ciphers}", tmp_path)
+    assert (level, line) == ("warning", 1)
+    assert named in message
+    assert "protect nobody" in message
+
+
+@pytest.mark.parametrize("ciphers", ["HIGH:!ADH:@STRENGTH", "ECDHE+AESGCM", "AES128-SHA"])
+def test_others_are_the_operators_own_affair(tmp_path: Path, ciphers: str) -> None:
+    assert told(f"smtp-server-tls-ciphers {ciphers}", tmp_path) == []

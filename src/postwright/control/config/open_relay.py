@@ -24,7 +24,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _TOO_MANY = {4: 1 << 26, 6: 1 << 114}
 _WIDE_LITERALS = 8  # bits of a network of address literals below which it is everybody's
 # Not on the Internet (RFC 6890, RFC 4193, RFC 4291): who may relay from there is the operator's own affair.
-_NOT_PUBLIC: tuple[Network, ...] = tuple(
+NOT_PUBLIC: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
     for text in ("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
                  "224.0.0.0/3", "::/3", "4000::/2", "8000::/1")
@@ -81,7 +81,7 @@ def _by_source(blocks: list[SourceBlock], named: SourceBlock | None) -> Opening 
         everything = ipaddress.ip_network("0.0.0.0/0" if version == 4 else "::/0")
         networks: list[tuple[Network, Scope | None]] = [(everything, {})]
         networks += [(ipaddress.ip_network(block.network), block.assignments) for block in blocks]
-        networks += [(network, None) for network in _NOT_PUBLIC]
+        networks += [(network, None) for network in NOT_PUBLIC]
         counted: dict[int, int] = {}
         guilty: dict[int, Assignment] = {}
         for node in _segments([entry for entry in networks if entry[0].version == version]):
