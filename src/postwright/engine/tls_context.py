@@ -17,10 +17,11 @@ from postwright.engine.certificates import CertificateError
 from postwright.net import openssl
 from postwright.net.channel_binding import ServerContext, end_point
 from postwright.policy.list_settings import FilePassword
-from postwright.policy.server_tls import VERSIONS, ServerTlsRules
+from postwright.policy.server_tls import POWERMTA_CIPHERS, VERSIONS, ServerTlsRules
 
 # Mozilla's intermediate profile; the post-quantum hybrid where OpenSSL has it (3.5), since recorded mail may be worth breaking later.
 _GROUPS = ("X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384")
+_BITS = 112  # of a key; NIST SP 800-57 has ended all that are shorter
 _FORBID = {"TLSv1.1": "OP_NO_TLSv1_1", "TLSv1.2": "OP_NO_TLSv1_2"}  # the only ones that can stand between two others
 _BOUND = dict(zip(VERSIONS, (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3), strict=True))
 
@@ -28,6 +29,19 @@ _BOUND = dict(zip(VERSIONS, (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.T
 def suites_fixed() -> str:
     """Why the suites of TLS 1.3 cannot be chosen with this Python; "" when they can."""
     return openssl.missing()
+
+
+def weak_suites(ciphers: str) -> list[str]:
+    """Names of suites in this list that encrypt nothing, or too little, or do not tell who is there; [] for a list that OpenSSL does not
+    take, which is told where a context is made."""
+    if ciphers == POWERMTA_CIPHERS:
+        return []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.set_ciphers(ciphers)
+    except ssl.SSLError:
+        return []
+    return [str(one["name"]) for one in context.get_ciphers() if one["strength_bits"] < _BITS or one["auth"] == "auth-null"]
 
 
 def make_context(rules: ServerTlsRules, certificate: FilePassword) -> ssl.SSLContext:

@@ -6,20 +6,17 @@ line that names it. Nothing here raises, and no password gets into a message.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterable, Iterator
 
 from postwright.control.config.directive import Scope
 from postwright.control.config.reader import Block, Entry
 from postwright.control.config.report import Report
-from postwright.policy.server_tls import POWERMTA_CIPHERS
 from postwright.policy.settings import FilePassword, Settings
 
 _AUTHORITIES = frozenset({"smtp-server-tls-ca-file", "tls-ca-file", "smtp-tls-ca-file"})
 _OURS = frozenset({"smtp-server-tls-certificate", "smtp-server-tls-sni-certificate", "tls-certificate", "tls-sni-certificate",
                    "smtp-client-certificate"})  # fmt: skip
 _CIPHERS = frozenset({"smtp-server-tls-ciphers", "tls-ciphers"})
-_BITS = 112  # of a key; NIST SP 800-57 has ended all that are shorter
 _SUITES = frozenset({"smtp-server-tls-v1.3-ciphersuites", "tls-tlsv1.3-ciphersuites", "smtp-tls-tlsv1.3-ciphersuites"})
 
 
@@ -28,7 +25,8 @@ def check(items: Iterable[Entry | Block], settings: Settings, report: Report, no
     entries = list(_entries(items))
     if any("tls" in entry.row.name for entry in entries):
         _listeners(entries, settings, report)
-    _weak(entries, report)
+    if any(entry.row.name in _CIPHERS for entry in entries):
+        _weak(entries, report)
     if any(entry.row.name in _SUITES for entry in entries):
         _suites(entries, report)
     if not report.offline and any(entry.row.name in _OURS or entry.row.name in _AUTHORITIES for entry in entries):
@@ -73,15 +71,10 @@ def _suites(entries: Iterable[Entry], report: Report) -> None:
 
 def _weak(entries: Iterable[Entry], report: Report) -> None:
     """Suites that encrypt nothing, or with whomever: a login inside of them is none that TLS protects."""
+    from postwright.engine.tls_context import weak_suites
+
     for entry in entries:
-        if entry.row.name not in _CIPHERS or entry.value == POWERMTA_CIPHERS:
-            continue
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        try:
-            context.set_ciphers(entry.value)
-        except ssl.SSLError:
-            continue  # told where the context is made
-        bad = [str(one["name"]) for one in context.get_ciphers() if one["strength_bits"] < _BITS or one["auth"] == "auth-null"]
+        bad = weak_suites(entry.value) if entry.row.name in _CIPHERS else []
         if bad:
             message = f"{entry.row.name}: {', '.join(bad[:3])}{' and others' * (len(bad) > 3)} protect nobody"
             hint = "take them off; without the line the list is Mozilla's"
