@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from postwright.control.config import rules, values
+from postwright.control.config import list_rules, rules, values
 from postwright.control.config.directive import Kind, ValueProblem
 from postwright.control.config.rewrite_rules import rewrite_rule
 from postwright.control.config.scan import Scanner, comma_list, one_word
@@ -319,7 +319,7 @@ HOST_LIST = Kind("HOST[,HOST...][;HOST...]", "hosts such as mx.example.com, [192
 IP_OR_CIDR_HOST = Kind("IP|CIDR HOSTNAME", "an address (or a network) and the host name for EHLO", rules.source_host)
 LISTENER_ADDRESS = Kind("IP|CIDR:PORT [source=NAME]", "an address and a port such as 192.0.2.1:25", rules.listener_address)
 MX_PATTERN_COUNT = Kind(
-    "MX N", "the name of an MX (* allowed) and a number", _pair(rules.mx_pattern, "the name of an MX", values.count_or_unlimited)
+    "MX N", "the name of an MX (* allowed) and a number", _pair(list_rules.mx_pattern, "the name of an MX", values.count_or_unlimited)
 )
 
 
@@ -338,12 +338,16 @@ HEADER_MAP = Kind("TYPE header_X FIELD", "a type of record, a header as header_X
 DOMAIN_KEY = Kind("SELECTOR, DOMAIN|*, FILE", "a selector, a domain (or *) and the file of the key", rules.domain_key)
 HTTP_ACCESS = Kind("CIDR RIGHT", "a network and a right: none, monitor, operator or admin", rules.http_access)
 MACRO = Kind("NAME WORD[,WORD...]", "a name and a list of words", rules.macro)
-REPLY_RULE = Kind("/REGEX/ ACTION[,ACTION...]", "a regular expression and actions such as mode=backoff", rules.reply_rule)
-CATEGORY_RULE = Kind("/REGEX/ CATEGORY", "a regular expression and a category", rules.category_rule)
-ROLLUP_RULE = Kind("MX QUEUE.rollup [rollup-by-ip]", "the name of an MX (* allowed) and a queue that ends in .rollup", rules.rollup_rule)
-MAIL_FROM_RULE = Kind("/REGEX/ RESULT", "a regular expression and a result such as virtual-mta=NAME", rules.submission_rule("mail-from"))
-RCPT_TO_RULE = Kind("/REGEX/ RESULT", "a regular expression and a result such as virtual-mta=NAME", rules.submission_rule("rcpt-to"))
-HEADER_RULE = Kind("HEADER /REGEX/ RESULT", "a header, a regular expression and a result", rules.submission_rule("header"))
-CATCH_ALL_RULE = Kind("RESULT", "a result such as virtual-mta=NAME", rules.submission_rule("*"))
+REPLY_RULE = Kind("/REGEX/ ACTION[,ACTION...]", "a regular expression and actions such as mode=backoff", list_rules.reply_rule)
+CATEGORY_RULE = Kind("/REGEX/ CATEGORY", "a regular expression and a category", list_rules.category_rule)
+ROLLUP_RULE = Kind(
+    "MX QUEUE.rollup [rollup-by-ip]", "the name of an MX (* allowed) and a queue that ends in .rollup", list_rules.rollup_rule
+)
+MAIL_FROM_RULE = Kind(
+    "/REGEX/ RESULT", "a regular expression and a result such as virtual-mta=NAME", list_rules.submission_rule("mail-from")
+)
+RCPT_TO_RULE = Kind("/REGEX/ RESULT", "a regular expression and a result such as virtual-mta=NAME", list_rules.submission_rule("rcpt-to"))
+HEADER_RULE = Kind("HEADER /REGEX/ RESULT", "a header, a regular expression and a result", list_rules.submission_rule("header"))
+CATCH_ALL_RULE = Kind("RESULT", "a result such as virtual-mta=NAME", list_rules.submission_rule("*"))
 REWRITE_MAIL_FROM = Kind("SOURCE TARGET", "a sender and what becomes of it", rewrite_rule("mail-from"))
 REWRITE_FROM_DOMAIN = Kind("PATTERN DOMAIN", "a pattern of domains and what becomes of it", rewrite_rule("from-domain"))
