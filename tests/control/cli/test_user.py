@@ -114,6 +114,7 @@ def test_list_for_people_and_programs(config: Path) -> None:
     assert lines[0].split() == ["USER", "ENABLED", "PASSWORD", "MECHANISMS", "SOURCE"]
     assert lines[1].split() == ["alice", "yes", "argon2id", "PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "mailings"]
     assert lines[2].split() == ["bob", "no", "argon2id", "PLAIN", "LOGIN", "-"]
+    free = {"bound": {}, "check_from_header": False}
     assert json.loads(user(config, "list", "--json").output) == [
         {
             "name": "alice",
@@ -121,8 +122,9 @@ def test_list_for_people_and_programs(config: Path) -> None:
             "password": "argon2id",
             "mechanisms": ["PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256"],
             "source": "mailings",
+            **free,
         },
-        {"name": "bob", "enabled": False, "password": "argon2id", "mechanisms": ["PLAIN", "LOGIN"], "source": ""},
+        {"name": "bob", "enabled": False, "password": "argon2id", "mechanisms": ["PLAIN", "LOGIN"], "source": "", **free},
     ]
 
 
