@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import threading
@@ -166,6 +167,13 @@ async def _when_back(client: AuthClient) -> bool:
                 return await client.check_pam("alice", "wonderland")
             except HelperUnavailable:
                 await asyncio.sleep(0.01)
+
+
+async def test_a_crash_would_leave_no_passwords_on_the_disk(tmp_path: Path) -> None:
+    async with processes(tmp_path, system_users()) as (process, _, _):
+        await until(lambda: children(process.pid))
+        limits = Path(f"/proc/{children(process.pid)[0]}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits)
 
 
 async def test_both_leave_when_the_supervisor_does(tmp_path: Path) -> None:

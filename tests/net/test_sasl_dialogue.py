@@ -151,6 +151,14 @@ async def test_failures_are_alike_whoever_it_is(line: Callable[..., Line]) -> No
     assert replies == {b"535 5.7.8 authentication failed\r\n"}
 
 
+async def test_who_would_act_as_somebody_else_has_failed_as_others_do(line: Callable[..., Line]) -> None:
+    """It counts, and is answered as late as any failure: who decides that is the visit. The password is not even looked at."""
+    there = line()
+    there.say(initial("PLAIN", b"boss\0anna\0secret"))
+    assert "authenticated" in there.visit.names()
+    assert "check_password" not in there.visit.names()
+
+
 @pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
 async def test_a_token_that_is_refused_is_explained_before_it_is_refused(line: Callable[..., Line], mechanism: str) -> None:
     header = b"n,a=anna," if mechanism == "OAUTHBEARER" else b"user=anna"

@@ -19,7 +19,6 @@ from postwright.net.visit import Answer, Login
 from postwright.wire import sasl
 from postwright.wire.grammar import base64_encode
 
-BAD_CREDENTIALS = Reply(535, "5.7.8", ("authentication failed",))
 AUTH_MALFORMED = Reply(501, "5.5.2", ("not what the mechanism wants",))
 ROUNDS_MOST: Final = 12  # challenges of one dialogue; GSSAPI with SPNEGO and a security layer needs six at most
 
@@ -81,8 +80,8 @@ class Dialogue:
             case sasl.Challenge():
                 return self._challenge(step.data)
             case sasl.CheckPassword():
-                if step.identity not in ("", step.user):
-                    return self._done(BAD_CREDENTIALS)  # nobody may act as somebody else here (RFC 4616 section 2)
+                if step.identity not in ("", step.user):  # nobody may act as somebody else here (RFC 4616 section 2)
+                    return self._answer(login.authenticated(step.user, self._name, False))
                 return self._answer(login.check_password(step.user, step.password))
             case sasl.NeedSecret():
                 return self._ask(login.secret_for(step.user), self._with_secret)
