@@ -17,6 +17,7 @@ from postwright.engine import users_file
 from postwright.engine.known_user import KnownUser
 from postwright.engine.users_file import SCRAM_FIELDS, Stamp, UserEntry, UsersFileError, UsersTable
 from postwright.engine.workers import Workers, started
+from postwright.model.masked import masked
 from postwright.policy import bindings
 from postwright.policy.settings import UserSettings
 
@@ -29,6 +30,9 @@ class Census(Struct, frozen=True):
     passwords: int = 0
     scram: dict[str, int] = {}
     like: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return masked(self, "like")
 
 
 class FileUsers:

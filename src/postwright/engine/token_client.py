@@ -21,6 +21,7 @@ import structlog
 from msgspec import Struct
 
 from postwright.model.errors import PostwrightError
+from postwright.model.masked import masked
 from postwright.net.clock import Clock
 from postwright.net.http_client import HttpAnswer, HttpClient, HttpFailed
 from postwright.policy.oauth_client import OauthClient, form_of
@@ -66,6 +67,9 @@ class _Answer(Struct):
     refresh_token: str = ""
     error: str = ""
     error_description: str = ""
+
+    def __repr__(self) -> str:
+        return masked(self, "access_token", "refresh_token")
 
 
 _decoder = msgspec.json.Decoder(_Answer)

@@ -26,6 +26,7 @@ from postwright.engine.known_user import KnownUser
 from postwright.engine.users_file import canonical, read_scram
 from postwright.model.credentials import CredentialKinds, ScramKeys
 from postwright.model.errors import LoginUnavailable
+from postwright.model.masked import masked
 from postwright.model.saslprep import prepared
 from postwright.net.http_client import HttpAnswer, HttpClient, HttpFailed
 from postwright.policy import bindings
@@ -55,6 +56,9 @@ class _Reply(Struct, rename="kebab"):
     max_msg_rate: str = ""
     daily_limit: int = 0
     network: list[str] = []
+
+    def __repr__(self) -> str:
+        return masked(self, "password", "password_hash", "scram_sha_1", "scram_sha_256")
 
 
 _decoder = msgspec.json.Decoder(_Reply)

@@ -9,6 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from postwright.model.masked import masked
+
 # by their names in the registry of SASL; a test holds them to what `wire.client_mechanisms` can do
 OUTBOUND_MECHANISMS: Final = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5",
                               "XOAUTH2", "OAUTHBEARER", "EXTERNAL")  # fmt: skip
@@ -155,3 +157,6 @@ class DomainSettings(Struct, frozen=True):
     second_dkim_expire_after: float | None = None
     second_dkim_query_method: str = ""
     second_dkim_disallow_adding_headers: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return masked(self, "auth_password", "smtp_client_certificate_password")

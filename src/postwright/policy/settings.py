@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from postwright.model.masked import masked
 from postwright.policy.domain_settings import OUTBOUND_MECHANISMS, DomainSettings, Rate
 from postwright.policy.list_settings import (
     AddressList,
@@ -91,6 +92,9 @@ class Assignment(Struct, frozen=True):
     value: Any
     origin: Origin
 
+    def __repr__(self) -> str:
+        return f"Assignment({self.origin})"  # the value may be somebody's password
+
 
 Scope = dict[str, Assignment]
 
@@ -154,6 +158,9 @@ class GeneralSettings(Struct, frozen=True):
     kerberos_service: str = "smtp"
     kerberos_realms: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return masked(self, "smtp_server_tls_certificate_password")
+
 
 class ListenerSettings(Struct, frozen=True):
     """`smtp-listener`, either form. TLS fields that are empty or None inherit from the `smtp-server-tls-*` directives."""
@@ -176,6 +183,9 @@ class ListenerSettings(Struct, frozen=True):
     tls_ciphers: str = ""
     tls_tlsv1_3_ciphersuites: str = ""
     origin: Origin = Origin()
+
+    def __repr__(self) -> str:
+        return masked(self, "tls_certificate_password")
 
 
 class UserSettings(Struct, frozen=True):

@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 from postwright.model.credentials import SCRAM_ITERATIONS, ScramKeys
+from postwright.model.masked import masked
 from postwright.wire.grammar import GrammarError, base64_decode, base64_encode
 
 HASHES: Final = {"SHA-1": "sha1", "SHA-256": "sha256"}  # IANA's names -> hashlib's
@@ -122,6 +123,9 @@ class ClientFinal(Struct, frozen=True, gc=False):
     binding: bytes
     nonce: str
     proof: bytes
+
+    def __repr__(self) -> str:
+        return masked(self, "without_proof", "proof")
 
 
 _Matcher = Callable[[str], "re.Match[str] | None"]
