@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from postwright.control.cli import user as user_module
 from postwright.control.cli.main import main
 from postwright.engine import password_hash, privileges, users_file
 
@@ -80,6 +81,21 @@ def test_a_new_file_is_given_to_the_user_that_the_relay_will_be(config: Path, tm
     assert user(config, "add", "alice", password="x").exit_code == 0
     assert user(config, "passwd", "alice", password="y").exit_code == 0
     assert (tmp_path / "users").stat().st_uid == nobody.pw_uid
+
+
+def test_of_two_who_add_a_user_at_once_the_second_is_refused(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one is there while this one is still asked for a password."""
+    ask = user_module.secret
+
+    def slowly(*words: object, **more: object) -> str:
+        with users_file.editing(tmp_path / "users") as draft:
+            draft.put(users_file.UserEntry("Alice", disabled=True))
+        return ask(*words, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(user_module, "secret", slowly)
+    second = user(config, "add", "alice", password="x")
+    assert (second.exit_code, second.output) == (1, "postwright: alice has been added meanwhile\n")
+    assert users_file.read(tmp_path / "users").find("alice") == users_file.UserEntry("Alice", disabled=True)
 
 
 def test_what_cannot_be_done_is_told_and_changes_nothing(config: Path, tmp_path: Path) -> None:

@@ -153,6 +153,8 @@ def _add(
     user = user_admin.with_password(user_admin.judged(entry), _ask(password_stdin, True), not no_scram)
     new = not place.files[0].exists()
     with users_file.editing(place.files[0]) as draft:
+        if draft.table.find(name) is not None:
+            raise _Refused(f"{name} has been added meanwhile")
         draft.put(user)
     if new:
         _give(place)
