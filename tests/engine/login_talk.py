@@ -40,6 +40,11 @@ class Client(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.over = True
 
+    @property
+    def lines(self) -> list[str]:
+        """All of the last reply."""
+        return self._lines
+
     def send(self, line: str) -> None:
         """Says it, and does not wait."""
         self._lines.clear()

@@ -98,6 +98,18 @@ async def test_relay_debug_counts_after_a_login_too_and_a_4xx_may_be_the_end(tmp
         assert receiver.counts.messages == 0
 
 
+async def test_an_address_has_so_many_sessions_in_all_shards_and_each_so_much_time(tmp_path: Path) -> None:
+    few = "max-smtp-in-per-address 2\n<source 127.0.0.5/32>\n    smtp-command-timeout 1s\n</source>\n"
+    async with SinkServer() as receiver, Alone(tmp_path, receiver, few, shards=2) as relay:
+        sessions = [await SourceClient.connect("127.0.0.1", relay.port) for _ in range(3)]
+        assert [session.banner.code for session in sessions] == [220, 220, 421]
+        async with await SourceClient.connect("127.0.0.1", relay.port, source="127.0.0.5") as other:
+            assert other.banner.code == 220
+            assert (await other.read_reply()).text == "421 4.4.2 waited too long, closing"
+        for session in sessions:
+            session.abort()
+
+
 WAITING = """
 <smtp-listener 127.0.0.2:{port}>
     source {{few}}
