@@ -139,7 +139,6 @@ async def test_a_disabled_user_is_refused_whatever_he_proves(make: Make, tmp_pat
     stores = make(settings(files=(write(tmp_path / "users", entry("bob", "builder", disabled=True)),)))
     assert await stores.password("bob", "builder") == ""
     assert stores.stores.find("bob") is None
-    assert stores.stores.scram_keys("bob", "SHA-256") is None
     assert stores.stores.knows("bob") is True  # and so no stranger, whom a token might let in
     assert stores.stores.knows("nobody") is False
 

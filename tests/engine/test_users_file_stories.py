@@ -15,6 +15,7 @@ from postwright.engine.credentials import LOOK
 from postwright.engine.users_file import UserEntry
 from postwright.engine.visitor import Visitor
 from postwright.model.address import parse_mailbox
+from postwright.model.credentials import ScramKeys
 from postwright.net.visit import PeerFacts
 from postwright.policy.settings import ListenerSettings, Origin, UserSettings
 from postwright.testing.world import World
@@ -115,6 +116,23 @@ def test_who_is_disabled_removed_or_has_another_password_is_sent_for_no_longer(w
         assert mail(alice, 500) == 250  # nobody has looked yet
         world.advance(LOOK + 0.1)
         assert [mail(alice, 500) for _ in range(2)] == [421, 421]
+
+
+def test_scram_tells_nobody_who_was_disabled(world: World, file: Path) -> None:
+    """The same salt as before, and keys that the right password does not prove."""
+
+    def keys() -> ScramKeys:
+        found = visitor(world).login.scram_keys("alice", "SHA-256")
+        assert isinstance(found, ScramKeys)
+        return found
+
+    before = keys()
+    put(file, "alice", "wonderland", disabled=True)
+    world.advance(LOOK + 0.1)
+    after = keys()
+    assert (after.salt, after.iterations) == (before.salt, before.iterations)
+    assert after.stored_key != before.stored_key
+    assert after.server_key != before.server_key
 
 
 def test_a_user_of_the_configuration_who_is_changed_logs_in_anew(world: World) -> None:

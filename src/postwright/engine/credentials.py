@@ -168,11 +168,11 @@ class Credentials:
         return _plain(known)
 
     def scram_keys(self, user: str, hash: str) -> ScramKeys | asyncio.Future[ScramKeys | None] | None:
-        """Stored or derived keys; None for whoever has none."""
+        """Stored or derived keys; None for whoever has none. A disabled user has his still: it is `find` that refuses him."""
         known = self._here(user)
         if known is None and self._directory is not None:
             return self._task(self._keys_there(user, hash))
-        if known is None or known.disabled:
+        if known is None:
             return None
         if known.plain and hash not in known.scram:
             return self._workers.run(partial(self._configured.derived, self.secret_octets, user, hash))
@@ -225,8 +225,6 @@ class Credentials:
 
     async def _keys_there(self, user: str, hash: str) -> ScramKeys | None:
         known = await self._there(user)
-        if known is not None and known.disabled:
-            known = None
         if known is not None and hash in known.scram:
             return known.scram[hash]
         if self._directory is None or not self._directory.kinds().secrets:
