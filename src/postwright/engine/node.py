@@ -13,7 +13,6 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from random import Random
-from sys import intern
 from typing import Any
 
 import structlog
@@ -25,6 +24,7 @@ from postwright.engine.acceptors import Acceptors, LoginHelper
 from postwright.engine.counters import Counters
 from postwright.engine.credentials import Credentials
 from postwright.engine.deliver import Delivery, Worker
+from postwright.engine.entries import entries_of, entry_of
 from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
 from postwright.engine.login_guard import Keeper, OwnOffice
@@ -37,7 +37,7 @@ from postwright.engine.workers import Threads, Workers
 from postwright.model.errors import SpoolError
 from postwright.model.message import IdMaker, Message, SpoolRef, format_id
 from postwright.model.outcome import Judgement, Kind
-from postwright.model.work import Entry, Lease, QueueKey, TimedEntry, queue_of
+from postwright.model.work import Entry, Lease, QueueKey, queue_of
 from postwright.net.clock import Clock, Sweep
 from postwright.net.dialer import Dialer
 from postwright.net.resolver import Resolver
@@ -171,7 +171,7 @@ class Node:
     def _requeue(self, found: Recovered) -> None:
         now = self.clock.now()
         for recipients, due, attempts, first in found.states:
-            for key, entry in self.entries(found.message, found.ref, recipients):
+            for key, entry in entries_of(found.message, found.ref, recipients):
                 if self.sharing.mine(key):
                     if attempts:
                         entry.due, entry.attempts, entry.first_attempt = due, attempts, first
@@ -223,9 +223,9 @@ class Node:
     def _accept(self, message: Message, ref: SpoolRef) -> None:
         recipients = message.envelope.recipients
         if len(recipients) == 1:
-            self._submit(queue_of(message, recipients[0]), self._entry(message, ref, _ONE))
+            self._submit(queue_of(message, recipients[0]), entry_of(message, ref, _ONE))
             return
-        for key, entry in self.entries(message, ref, tuple(range(len(recipients)))):
+        for key, entry in entries_of(message, ref, tuple(range(len(recipients)))):
             self._submit(key, entry)
 
     def _submit(self, key: QueueKey, entry: Entry) -> None:
@@ -235,31 +235,6 @@ class Node:
                 self.pump_soon()
         else:
             self.sharing.hand_over(key, entry)
-
-    def _entry(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> Entry:
-        own = message.envelope.recipients[recipients[0]].priority
-        priority = message.priority if own < 0 else own
-        not_before, job = message.not_before, intern(message.job)  # a million entries of one job, one string
-        # who had it held meant the time for trying to begin then
-        since = message.received_at if not not_before else max(message.received_at, not_before)
-        plain = (message.id, ref, recipients, since, not_before, 0, 0.0, job, priority)
-        wishes = message.envelope.wishes
-        if wishes is None or not wishes.deadline_mode or wishes.late:
-            return Entry(*plain)
-        return TimedEntry(*plain, wishes.deadline, wishes.deadline_mode.startswith("R"))
-
-    def entries(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> list[tuple[QueueKey, Entry]]:
-        """One entry per queue and priority among these recipients; with VERP one for each, as each has a MAIL of its own."""
-        known = message.envelope.recipients
-        if len(recipients) == 1:
-            # a million of them at a start: the tuple is the spool's, which all messages with one recipient share
-            return [(queue_of(message, known[recipients[0]]), self._entry(message, ref, recipients))]
-        if message.envelope.verp:
-            return [(queue_of(message, known[index]), self._entry(message, ref, (index,))) for index in recipients]
-        groups: dict[tuple[QueueKey, int], list[int]] = {}
-        for index in recipients:
-            groups.setdefault((queue_of(message, known[index]), known[index].priority), []).append(index)
-        return [(key, self._entry(message, ref, tuple(indexes))) for (key, _), indexes in groups.items()]
 
     # -- the pump ---------------------------------------------------------------------
 

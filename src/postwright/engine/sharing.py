@@ -20,9 +20,10 @@ from msgspec.structs import replace
 
 from postwright.engine import frames as f
 from postwright.engine.borrowed import Borrowed
+from postwright.engine.entries import entries_of
 from postwright.engine.exchange import Exchange
 from postwright.model.errors import SpoolError
-from postwright.model.message import Message, SpoolRef, format_id
+from postwright.model.message import SpoolRef, format_id
 from postwright.model.work import Entry, Lease, QueueKey, TimedEntry
 from postwright.net.clock import Clock
 from postwright.schedule.scheduler import NEVER, Scheduler
@@ -49,9 +50,6 @@ class Home(Protocol):
 
     def limited(self, vmta: str) -> bool:
         """Has the virtual MTA a limit of its own, over all its queues?"""
-
-    def entries(self, message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> list[tuple[QueueKey, Entry]]:
-        """One entry per queue among these recipients."""
 
     def pump_soon(self) -> None: ...
     def drop_reader(self, shard: int) -> None: ...
@@ -138,7 +136,7 @@ class Sharing:
             return
         for live, due, attempts, first in states:
             wanted = live if only is None else tuple(index for index in live if index in only)
-            for key, entry in home.entries(message, ref, wanted):
+            for key, entry in entries_of(message, ref, wanted):
                 if attempts:
                     entry.due, entry.attempts, entry.first_attempt = due, attempts, first
                 yield key, entry

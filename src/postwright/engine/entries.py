@@ -1,0 +1,40 @@
+"""What a stored message is in the queues: an entry for each queue and priority that its recipients wait in.
+
+Pure: which queue a recipient waits in is `model.work.queue_of`'s, when it is due the message's own. There may be a million of them, so what
+several can share they share.
+"""
+
+from __future__ import annotations
+
+from sys import intern
+
+from postwright.model.message import Message, SpoolRef
+from postwright.model.work import Entry, QueueKey, TimedEntry, queue_of
+
+
+def entry_of(message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> Entry:
+    """One entry for these recipients, who have one queue and one priority."""
+    own = message.envelope.recipients[recipients[0]].priority
+    priority = message.priority if own < 0 else own
+    not_before, job = message.not_before, intern(message.job)  # a million entries of one job, one string
+    # who had it held meant the time for trying to begin then
+    since = message.received_at if not not_before else max(message.received_at, not_before)
+    plain = (message.id, ref, recipients, since, not_before, 0, 0.0, job, priority)
+    wishes = message.envelope.wishes
+    if wishes is None or not wishes.deadline_mode or wishes.late:
+        return Entry(*plain)
+    return TimedEntry(*plain, wishes.deadline, wishes.deadline_mode.startswith("R"))
+
+
+def entries_of(message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> list[tuple[QueueKey, Entry]]:
+    """One entry per queue and priority among these recipients; with VERP one for each, as each has a MAIL of its own."""
+    known = message.envelope.recipients
+    if len(recipients) == 1:
+        # a million of them at a start: the tuple is the spool's, which all messages with one recipient share
+        return [(queue_of(message, known[recipients[0]]), entry_of(message, ref, recipients))]
+    if message.envelope.verp:
+        return [(queue_of(message, known[index]), entry_of(message, ref, (index,))) for index in recipients]
+    groups: dict[tuple[QueueKey, int], list[int]] = {}
+    for index in recipients:
+        groups.setdefault((queue_of(message, known[index]), known[index].priority), []).append(index)
+    return [(key, entry_of(message, ref, tuple(indexes))) for (key, _), indexes in groups.items()]
