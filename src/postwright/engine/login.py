@@ -125,8 +125,8 @@ class Login:
         )
 
     def _shown(self, keys: ScramKeys | None, made_up: ScramKeys, found: UserSettings | None, user: str) -> ScramKeys:
-        """What SCRAM works with. Who may not log in (disabled, locked, from elsewhere) is refused by keys that nobody can prove: with the true
-        ones our signature would tell that a guess was right. The salt stays, as another one would tell of that."""
+        """What SCRAM works with. Who may not log in (disabled, locked, from elsewhere) is refused by keys that nobody can prove: with the
+        true ones our signature would tell that a guess was right. The salt stays, as another one would tell of that."""
         if keys is None:
             return made_up
         if found is not None and admits(found, self._peer.peer) and not self._host.guard.user_barred(user, self._peer.peer):
