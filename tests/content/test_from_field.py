@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from postwright.content.from_field import rewritten
+from postwright.content.from_field import addresses, rewritten
 from postwright.wire.body import scan
 
 
@@ -39,3 +41,31 @@ def test_the_domain_is_replaced_and_all_else_stays(before: bytes, after: bytes) 
 def test_what_does_not_fit_stays_as_it_is(head: bytes) -> None:
     expected = None if b'"' not in head else b'From: "me@new.example\r\n'
     assert done(head) == expected
+
+
+@pytest.mark.parametrize("piece", [b"\\(", b'\\"', b"(\\", b'a\\"', b"a@[", b'"', b"(", b"a@", b'"a"@', b"a ", b"\r\n ("])
+def test_time_is_linear_in_the_field(piece: bytes) -> None:
+    """The largest takes milliseconds; quadratic time would be half a minute."""
+    content = b"From: " + piece * (200_000 // len(piece)) + b"\r\n\r\n"
+    began = time.perf_counter()
+    rewritten(content, len(content) - 2, change)
+    addresses(content, len(content) - 2)
+    assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b"me@a.example", ["me@a.example"]),
+        (b'"x@y" <me@a.example> (z@y), "a b"@[192.0.2.1]', ["me@a.example", '"a b"@[192.0.2.1]']),
+        (b"me @\r\n a.example", ["me@a.example"]),
+        (b"\xff@a.example", ["\ufffd@a.example"]),
+        (b'me@a.example, "x <y@b.example>', ["me@a.example", ""]),
+        (b"me@a.example (x <y@b.example>", ["me@a.example", ""]),
+        (b'"x\\" <y@b.example>', [""]),
+        (b"nobody", []),
+    ],
+)
+def test_addresses(body: bytes, found: list[str]) -> None:
+    content = b"To: z@z.example\r\nFrom: " + body + b"\r\n\r\nFrom: q@q.example"
+    assert addresses(content, content.index(b"\r\n\r\n") + 2) == found
