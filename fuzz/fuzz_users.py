@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import common
 
-from postwright.engine import password_hash, users_file
+from postwright.engine import file_users, password_hash, users_file
 from postwright.engine.auth_keeper import Frames
 from postwright.engine.user_lookup import LookupUsers
 from postwright.engine.users_file import HEAD, UsersFileError
 from postwright.net.http_client import HttpAnswer, HttpFailed
+from postwright.policy.bindings import bindings_of
 from postwright.policy.settings import UserLookup
 
 HASH = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
@@ -19,6 +20,8 @@ KEYS = "4096,AAECAwQFBgcICQoLDA0ODw==,AAECAwQFBgcICQoLDA0ODxAREhM=,AAECAwQFBgcIC
 SEEDS = (
     f"alice password={HASH} scram-sha-1={KEYS} source=mailings\nbob disabled\n".encode(),
     b"%41%20b source=%7Bauth%7D disabled",
+    b"eve sender=a@b.example,*.c.example virtual-mta=one,%7Bdefault%7D max-msg-rate=9/10m daily-limit=5 network=10/8,::1 check-from-header",
+    b'{"sender": ["a@b.example"], "virtual-mta": ["x"], "max-msg-rate": "9/h", "daily-limit": 5, "network": ["::/0"]}',
     HASH.encode(),
     b"$scrypt$ln=15,r=8,p=3$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
     f'{{"password-hash": "{HASH}", "scram-sha-1": "{KEYS}", "enabled": false, "source": "x", "allowed": null}}'.encode(),
@@ -35,6 +38,7 @@ def _users(data: bytes) -> None:
     for name, line in lines.items():
         user = users_file.entry(line)
         assert users_file.canonical(user.name) == name
+        file_users.known(user)
         again = users_file.parse(f"{HEAD}\n{users_file.render(user)}".encode())
         assert [users_file.entry(one) for one in again.values()] == [user]
 
@@ -45,6 +49,7 @@ def _reply(data: bytes) -> None:
     except (HttpFailed, ValueError):
         return
     assert known is not None
+    bindings_of(known.settings)
     if known.hash:
         password_hash.read(known.hash)
 

@@ -24,7 +24,7 @@ from postwright.engine.workers import Inline
 from postwright.model.credentials import CredentialKinds
 from postwright.model.errors import LoginUnavailable
 from postwright.net.clock import SystemClock
-from postwright.policy.settings import GeneralSettings, Settings, UserLookup, UserSettings
+from postwright.policy.settings import GeneralSettings, Rate, Settings, UserLookup, UserSettings
 from postwright.wire.scram import derive_keys
 
 SALT = bytes(range(16))
@@ -146,6 +146,21 @@ async def test_other_kinds_of_reply(tmp_path: Path) -> None:
             assert await password(stores, "empty", typed) is None
 
 
+async def test_what_a_user_is_bound_to(tmp_path: Path) -> None:
+    async with served() as users, credentials(tmp_path, url=users.url, replies_have=("password",)) as stores:
+        bonds = {"sender": ["a.example", "b@b.example"], "check-from-header": True, "virtual-mta": ["one"], "max-msg-rate": "9/m"}
+        users.known["alice"] = {"password": "wonderland", **bonds, "daily-limit": 5, "network": ["10.1.2.0/24"]}
+        assert await stores.find("alice") == UserSettings(  # type: ignore[misc]
+            "alice",
+            sender=("a.example", "b@b.example"),
+            check_from_header=True,
+            virtual_mta=("one",),
+            max_msg_rate=Rate(9, 60.0),
+            daily_limit=5,
+            network=("10.1.2.0/24",),
+        )
+
+
 async def test_a_readable_password_is_as_good_as_keys(tmp_path: Path) -> None:
     async with served() as users, credentials(tmp_path, url=users.url, replies_have=("password",)) as stores:
         users.known["plain"] = {"password": "wonderland"}
@@ -180,6 +195,11 @@ async def test_the_server_may_judge_the_password_itself(tmp_path: Path) -> None:
         (b'{"enabled": "perhaps"}', "no answer of the form"),
         ({"password-hash": "wonderland"}, "no hash of argon2id"),
         ({"scram-sha-1": "1,2"}, "has not the form"),
+        ({"sender": "a.example"}, "no answer of the form"),
+        ({"sender": ["a@"]}, "sender: "),
+        ({"daily-limit": -1}, "daily-limit: "),
+        ({"max-msg-rate": "fast"}, "max-msg-rate: "),
+        ({"network": ["here"]}, "network: "),
         (b"[" * 2_000_000, "longer than"),
     ],
 )

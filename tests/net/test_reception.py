@@ -37,6 +37,7 @@ class Rules:
         self.behind_proxy = False
         self.fast: list[str] = []
         self.broken = False
+        self.locked = False
 
     def proxied(self, peer: str) -> bool:
         return self.behind_proxy
@@ -47,7 +48,7 @@ class Rules:
         return self.by_peer.get(peer, self.general)
 
     def barred(self, peer: str) -> bool:
-        return False
+        return self.locked
 
     def hurried(self, peer: str) -> bool:
         self.fast.append(peer)
@@ -295,6 +296,16 @@ async def test_the_group_of_a_session_is_given_back_when_it_ends(house: Callable
 
 
 # rates ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_who_is_locked_out_is_told_so_and_takes_no_slot(house: Callable[..., House]) -> None:
+    relay = house(Rules(Terms(rated=True)))
+    relay.rules.locked = True
+    reader, _ = await relay.knock()
+    assert await reader.read() == b"421 4.7.0 too many failed logins from your network, try again later\r\n"
+    assert (relay.book.refusals.locked_out, relay.rules.fast, len(relay.book)) == (1, [], 0)
+    relay.rules.locked = False
+    await greeted((await relay.knock())[0])
 
 
 async def test_who_comes_too_fast_is_told_so(house: Callable[..., House]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from postwright.content.from_field import addresses
+from postwright.engine.lock_office import login_name
 from postwright.model.address import Address
 from postwright.model.reply import Reply
 from postwright.net.day_board import DayBoard
@@ -44,7 +45,7 @@ class BoundUser:
     __slots__ = ("_bindings", "_boards", "_key")
 
     def __init__(self, name: str, bindings: Bindings, boards: Boards) -> None:
-        self._key = "u" + name.lower()
+        self._key = "u" + login_name(name)  # a look-up may give the name back as it was typed
         self._bindings = bindings
         self._boards = boards
 

@@ -148,7 +148,8 @@ class LockOffice:
         data = msgspec.msgpack.encode(Kept(locks=list(self._table.locks.values()), known=list(self._table.known())))
         draft = self._file.with_suffix(".new")
         try:
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+            draft.unlink(missing_ok=True)
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
                 file.write(data)
             os.replace(draft, self._file)
         except OSError as error:

@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from postwright.control.cli import user as user_module
 from postwright.control.cli.main import main
-from postwright.engine import password_hash, privileges, users_file
+from postwright.engine import file_users, password_hash, privileges, users_file
+from postwright.policy.settings import Rate, UserSettings
 
 CONFIG = """\
 host-name relay.example
@@ -236,3 +237,56 @@ def test_the_real_command(config: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, input="wonderland\n", capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert users_file.read(tmp_path / "users").find("alice") is not None
+
+
+def test_what_a_user_is_bound_to(config: Path, tmp_path: Path) -> None:
+    bonds = ("--sender", "alice@example.com,*.example.org", "--virtual-mta", "one,two", "--network", "10.0.0.0/8", "--check-from-header")
+    assert user(config, "add", "alice", *bonds, "--max-msg-rate", "100/h", "--daily-limit", "500", password="w").exit_code == 0
+    file = tmp_path / "users"
+    assert " sender=alice@example.com,*.example.org virtual-mta=one,two network=10.0.0.0/8 max-msg-rate=100/h " in file.read_text()
+    found = file_users.known(next(users_file.read(file).entries())).settings
+    assert found == UserSettings(
+        "alice",
+        sender=("alice@example.com", "*.example.org"),
+        check_from_header=True,
+        virtual_mta=("one", "two"),
+        max_msg_rate=Rate(100, 3600.0),
+        daily_limit=500,
+        network=("10.0.0.0/8",),
+    )
+    told = user(config, "test", "alice", password="w").output
+    for line in (
+        "bound to these senders: alice@example.com, *.example.org",
+        "the From field, too, has to be one of these senders",
+        "bound to these virtual MTAs: one, two",
+        "bound to these networks to log in from: 10.0.0.0/8",
+        "at most 100 messages in 3600 seconds",
+        "at most 500 recipients a day",
+    ):
+        assert line in told
+    free = ("--sender", "", "--virtual-mta", "", "--network", "", "--daily-limit", "", "--no-check-from-header")
+    changed = user(config, "set", "alice", *free)
+    assert changed.exit_code == 0
+    entry = users_file.read(file).find("alice")
+    assert entry is not None
+    assert (entry.bound, entry.check_from_header) == ({"max-msg-rate": "100/h"}, False)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [
+        ("--sender", "a@", "sender: "),
+        ("--max-msg-rate", "fast", "max-msg-rate: `fast` is no rate such as 100/h or 20/10m, nor unlimited"),
+        ("--daily-limit", "many", "daily-limit: `many` is no number of recipients, nor unlimited"),
+        ("--network", "here", "network: "),
+    ],
+)
+def test_bonds_that_mean_nothing_change_nothing(config: Path, tmp_path: Path, option: str, value: str, why: str) -> None:
+    assert user(config, "add", "alice", password="w").exit_code == 0
+    before = (tmp_path / "users").read_text()
+    refused = user(config, "set", "alice", option, value)
+    assert (refused.exit_code, why in refused.output) == (1, True)
+    assert (tmp_path / "users").read_text() == before
+    (tmp_path / "users").write_text(before.replace("\nalice ", f"\nalice {option[2:]}={value} "))
+    with pytest.raises(users_file.UsersFileError, match="users:2: "):
+        users_file.read(tmp_path / "users")
