@@ -161,6 +161,10 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "421 4.7.0 too many connections in a short time, try again later": ("tests/net/test_reception.py", "too many connections"),
     "421 4.7.0 too many messages in a short time, try again later": ("tests/engine/test_admission_stories.py", "too many messages"),
     "421 4.7.0 too many recipients in a short time, try again later": ("tests/engine/test_admission_stories.py", "too many recipients"),
+    "421 4.7.0 this port wants TLS from the start: choose SSL/TLS, not STARTTLS, or another port": (
+        "tests/net/test_listener.py",
+        "this port wants TLS",
+    ),
     "421 4.7.0 this login counts no more, connect and log in anew": ("tests/engine/test_users_file_stories.py", "== [421, 421]"),
     "421 4.7.0 too many failed logins from your network, try again later": ("tests/scenarios/test_guessing.py", "LOCKED_OUT"),
     "421 4.7.0 too many failed logins, try again later": ("tests/engine/test_lock_stories.py", "421 4.7.0 too many failed logins"),

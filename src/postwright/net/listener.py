@@ -21,6 +21,7 @@ from postwright.model.reply import Reply
 from postwright.net.door import Door, OpenDoor, Terms
 from postwright.net.session import HANDSHAKE_TIMEOUT, SHUTTING_DOWN, ServerSession
 from postwright.net.session_book import Room, SessionBook
+from postwright.net.tls_hello import PATIENCE, begins_tls
 from postwright.net.visit import PeerFacts, VisitFactory
 from postwright.wire.grammar import encode_reply
 from postwright.wire.proxy_line import ProxyHeader
@@ -33,6 +34,7 @@ REST = 1.0  # seconds without accepting when there are no descriptors left
 TOO_MANY_SESSIONS = Reply(421, "4.7.0", ("too many sessions, try again later",))
 TOO_FAST = Reply(421, "4.7.0", ("too many connections in a short time, try again later",))
 LOCKED_OUT = Reply(421, "4.7.0", ("too many failed logins from your network, try again later",))
+TLS_FIRST = Reply(421, "4.7.0", ("this port wants TLS from the start: choose SSL/TLS, not STARTTLS, or another port",))
 SPOKE_EARLY = Reply(554, "5.5.1", ("wait for the greeting before you speak",))
 
 # The peer went away before we took it; nothing is wrong with the listener.
@@ -61,6 +63,7 @@ class Listener:
         self._tls = tls
         self._door: Door = door or OpenDoor()
         self._loop = loop or asyncio.get_running_loop()
+        self.patience = PATIENCE
         self._joining: set[asyncio.Task[None]] = set()
         self._retry: asyncio.TimerHandle | None = None
 
@@ -201,10 +204,7 @@ class Listener:
 
     def _turn_away(self, connection: socket.socket, reply: Reply) -> None:
         """Say why, if it can hear us, and close. It need not hear us."""
-        with contextlib.suppress(OSError):
-            if self._tls is None:
-                connection.send(encode_reply(reply))
-            connection.recv(65536)  # closed with octets unread, the kernel would send a reset that overtakes our words
+        _tell(connection, reply if self._tls is None else None)
         connection.close()
 
     def _drop(self, connection: socket.socket, error: Exception) -> None:
@@ -214,10 +214,21 @@ class Listener:
     async def _join(self, connection: socket.socket, session: ServerSession) -> None:
         timeout = HANDSHAKE_TIMEOUT if self._tls is not None else None
         try:
+            if self._tls is not None and not await begins_tls(self._loop, connection, self.patience):
+                _tell(connection, TLS_FIRST)
+                raise OSError("TLS did not begin")
             await self._loop.connect_accepted_socket(partial(_itself, session), connection, ssl=self._tls, ssl_handshake_timeout=timeout)
         except OSError as error:  # ssl.SSLError and TimeoutError are OSErrors: the handshake failed
             session.connection_lost(error)
             connection.close()
+
+
+def _tell(connection: socket.socket, reply: Reply | None) -> None:
+    """The last words to a peer who may hear them before we close."""
+    with contextlib.suppress(OSError):
+        if reply is not None:
+            connection.send(encode_reply(reply))
+        connection.recv(65536)  # closed with octets unread, the kernel would send a reset that overtakes our words
 
 
 def _itself(session: ServerSession) -> ServerSession:

@@ -184,6 +184,10 @@ ROWS: dict[str, tuple[str, str]] = {
         MEND,
     ),
     "554 5.4.6 too many hops, this message is looping": ("max-message-hops Received fields and more", "look for the loop"),
+    "421 4.7.0 this port wants TLS from the start: choose SSL/TLS, not STARTTLS, or another port": (
+        "in the clear, at a listener with immediate-tls: other octets than TLS, or five seconds of silence",
+        "SSL/TLS (implicit TLS) for this port; STARTTLS belongs to 587",
+    ),
     "554 5.5.1 wait for the greeting before you speak": ("early-talker-delay: the client spoke first", MEND),
     "554 5.5.3 the message has too many recipients": ("the message of the 550 5.5.3 above", "use more messages"),
     "554 5.5.3 too many recipients, once aliases are expanded": (
