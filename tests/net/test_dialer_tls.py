@@ -179,7 +179,7 @@ async def test_what_fails_to_shake_hands_gets_no_password_in_the_clear(login: Lo
 )
 async def test_versions(ca: trustme.CA, versions: tuple[str, ...], spoken: str) -> None:
     context = context_for(ca)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
         context.minimum_version = ssl.TLSVersion.TLSv1
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     async with receiver(context) as there:

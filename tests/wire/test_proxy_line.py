@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -84,7 +85,7 @@ def read(octets: bytes, *cuts: int) -> tuple[ProxyHeader | Bad | None, bytes]:
     """The result, and what is left, when octets come in pieces and each piece is seen again until it is taken."""
     reader, rest = ProxyReader(), b""
     edges = [0, *sorted(cuts), len(octets)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         rest += octets[start:end]
         if reader.result is None:
             rest = rest[reader.feed(rest) :]
