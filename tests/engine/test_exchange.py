@@ -210,6 +210,32 @@ async def test_whoever_has_done_stays_until_the_others_have_told_him_all(pair: P
     await until(lambda: two.told_all)
 
 
+async def test_a_stop_at_once_after_the_start_waits_for_a_shard_that_has_not_reached_us_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Pair(tmp_path)
+    one, two = made.ends
+    monkeypatch.setattr(exchange, "REDIAL", 0.2)  # one has dialled in vain and tries again only then
+    await one.start()
+    await asyncio.sleep(0)
+    await two.start()
+    await made.owners[1].hears("hand again", 0)
+    two.hand_over(0, handed(1))
+    await made.owners[0].hears("take over", 1, [(1, (0,), 0)])
+    two.say_farewell()
+    one.outcome(1, Mark(1, (0,), SETTLED))
+    one.say_farewell()
+    assert not one.told_all
+    assert not two.told_all
+    await made.owners[1].hears("store", 0, [1])
+    assert not two.told_all
+    made.owners[1].waiting.pop()()
+    await until(lambda: one.told_all and two.told_all)
+    for end in made.ends:
+        end.cut()
+    await asyncio.sleep(0)
+
+
 async def test_nobody_waits_for_a_shard_that_is_gone(pair: Pair) -> None:
     pair.ends[1].cut()
     await until(lambda: pair.ends[0].told_all)

@@ -86,7 +86,8 @@ class Exchange:
         self._tasks: list[asyncio.Task[None]] = []
         self._server: asyncio.Server | None = None
         self._callers: dict[Link, int] = {}
-        self._parted: set[Link] = set()  # callers that have said farewell
+        self._parted: set[int] = set()  # shards that have said farewell, until they join again
+        self._said_farewell = False
         self._storing = 0  # batches of outcomes that our spool has, and that are not on disk yet
         self._closing = False
         self._flushing = False
@@ -104,12 +105,18 @@ class Exchange:
 
     @property
     def told_all(self) -> bool:
-        """Every shard that is there has stored what we told it, and has told us all that it will, which is stored and answered."""
-        waits = any(way.unstored or way.marks for way in self._ways.values() if way.link is not None)
-        return not waits and not self._storing and self._parted >= self._callers.keys()
+        """Every shard that is there has stored what we told it, and has told us all that it will, which is stored and answered.
+
+        A shard is there when one of us two has reached the other. The other way may still be dialled: a relay that is stopped at once after
+        its start has mail under way all the same.
+        """
+        there = {way.shard for way in self._ways.values() if way.link is not None}.union(self._callers.values())
+        waits = any(way.unstored or way.marks for way in self._ways.values() if way.shard in there)
+        return not waits and not self._storing and self._parted >= there
 
     def say_farewell(self) -> None:
         """We deliver no more. Call once, when the last outcome was given."""
+        self._said_farewell = True
         self._flush()
         for way in self._ways.values():
             if way.link is not None:
@@ -228,6 +235,8 @@ class Exchange:
             link.send(frame)
         way.returned = []
         way.link = link
+        if self._said_farewell:
+            link.send(f.Farewell())
         self._owner.hand_again(way.shard)
 
     def _ignore(self, link: Link, frame: f.Frame) -> None:
@@ -254,7 +263,7 @@ class Exchange:
             self._storing += 1
             self._owner.store_outcomes(shard, frame.marks, lambda: self._say_stored(shard, frame.batch))
         elif isinstance(frame, f.Farewell):
-            self._parted.add(link)
+            self._parted.add(shard)
         elif isinstance(frame, f.OutcomesStored):
             _stored(self._ways[shard], frame.batch)
         elif isinstance(frame, f.Stale):
@@ -268,6 +277,7 @@ class Exchange:
             del self._callers[old]
             old.abort()
             self._owner.forget(shard)
+        self._parted.discard(shard)
         self._callers[link] = shard
 
     def _unsettled(self, way: _Way, entries: list[f.Handed]) -> list[f.Handed]:
@@ -285,7 +295,6 @@ class Exchange:
             way.link.send(f.OutcomesStored(batch))
 
     def _caller_gone(self, link: Link, reason: str) -> None:
-        self._parted.discard(link)
         shard = self._callers.pop(link, None)
         if shard is not None and not self._closing:
             self._owner.forget(shard)
