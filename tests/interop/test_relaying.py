@@ -5,6 +5,7 @@ The same questions to a relay that trusts this address are answered otherwise, w
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,25 @@ async def test_nothing_for_a_stranger(start_relay: StartRelay, needs: Needs) -> 
 async def test_nmap_would_have_seen_it(start_relay: StartRelay, needs: Needs) -> None:
     relay = await start_relay(RULES.format(trusted="yes"))
     assert "Server is an open relay" in await scan(needs("nmap"), relay.port)
+
+
+NTLM = """ntlm-domain CORP
+<smtp-user anne>
+    password wonderland
+</smtp-user>
+<source 0/0>
+    allow-unencrypted-plain-auth yes
+</source>
+"""
+
+
+@pytest.mark.parametrize("on", [False, True])
+async def test_ntlm_tells_no_name_of_this_host(start_relay: StartRelay, needs: Needs, on: bool) -> None:
+    """Exchange's challenge gives machine and forest away. Ours has the one name that the configuration says, and only where NTLM is on."""
+    relay = await start_relay(NTLM if on else NTLM.partition("\n")[2])
+    done = await run(needs("nmap"), "-Pn", "-n", "-p", str(relay.port), "--script", "+smtp-ntlm-info,+smtp-commands", "127.0.0.1")
+    said = done.stdout.decode()
+    assert ("NTLM" in said.partition("smtp-commands")[2]) is on, said
+    assert ("Target_Name: CORP" in said) is on, said
+    assert "DNS_" not in said
+    assert f": {socket.gethostname()}" not in said

@@ -1,7 +1,7 @@
 <?php
 // Sends with PHPMailer what the tests ask for: a JSON array of messages on standard input, a JSON line of the outcome of each on standard output.
 // The fields are those of Joomla's panel (mailer SMTP), and the class below does with them what Joomla's own does: exceptions are on, and what
-// fails is tried once more without opportunistic TLS. What a person reads is ErrorInfo.
+// fails is tried once more without opportunistic TLS. What a person reads is ErrorInfo, and with debugging on the dialogue, too.
 
 use PHPMailer\PHPMailer\Exception;
 use PHPMailer\PHPMailer\OAuthTokenProvider;
@@ -28,9 +28,13 @@ final class Token implements OAuthTokenProvider
 
 final class PanelMailer extends PHPMailer
 {
+    public $dialogue = '';
+
     public function __construct(array $panel)
     {
         parent::__construct(true);
+        $this->SMTPDebug = 2;
+        $this->Debugoutput = function ($line) { $this->dialogue .= trim($line) . "\n"; };
         $this->isSMTP();
         $this->Host = $panel['host'];
         $this->Port = $panel['port'];
@@ -38,6 +42,7 @@ final class PanelMailer extends PHPMailer
         $this->Username = $panel['user'];
         $this->Password = $panel['secret'];
         $this->SMTPSecure = ['none' => '', 'starttls' => 'tls', 'ssl' => 'ssl'][$panel['security']];
+        $this->SMTPAutoTLS = $panel['auto_tls'] ?? true;
         $this->AuthType = $panel['mechanism'] === 'any' ? '' : $panel['mechanism'];
         if ($this->AuthType === 'XOAUTH2') {
             $this->setOAuth(new Token($panel['user'], $panel['secret']));
@@ -72,6 +77,7 @@ set_error_handler(function () { return true; }); // a warning of PHP's is for it
 foreach (json_decode(file_get_contents('php://stdin'), true) as $panel) {
     $mailer = new PanelMailer($panel);
     $sent = $mailer->go();
-    echo json_encode(['name' => $panel['name'], 'sent' => $sent, 'said' => $sent ? '' : $mailer->ErrorInfo]), "\n";
+    $said = $sent ? '' : $mailer->ErrorInfo;
+    echo json_encode(['name' => $panel['name'], 'sent' => $sent, 'said' => $said, 'debug' => $mailer->dialogue]), "\n";
 }
 fwrite(STDERR, 'PHPMailer ' . PHPMailer::VERSION . ', PHP ' . PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION . "\n");
