@@ -30,6 +30,7 @@ TABLE: list[tuple[Failure, Seen, str]] = [
     (Failure(Stage.CONNECT, None, Fault.REFUSED), SEEN, "refused"),
     (Failure(Stage.RESOLVE, None, Fault.UNREACHABLE), SEEN, "no-such-name"),
     (Failure(Stage.EHLO, Reply(421, "4.3.2", ("busy",))), SEEN, "busy"),
+    (Failure(Stage.BANNER, Reply(421, "4.7.0", ("this port wants TLS from the start: choose SSL/TLS",))), SEEN, "tls-at-once"),
     (Failure(Stage.MAIL, Reply(421, "4.7.0", ("too many connections",))), SEEN, "rate-limited"),
     (Failure(Stage.RCPT, Reply(450, "4.1.8", ("domain not found",))), SEEN, "temporary"),
     (Failure(Stage.RCPT, Reply(550, "5.7.1", ("policy",))), SEEN, "relaying-denied"),

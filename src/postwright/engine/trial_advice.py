@@ -46,6 +46,7 @@ _relay = re.compile(r"relay|not permitted to relay|not local|we do not relay", r
 _grey = re.compile(r"gr[ea]y.?list|try again|come back|deferred", re.IGNORECASE).search
 _login = re.compile(r"\bauthenticat|\blog ?in\b|smtp auth", re.IGNORECASE).search
 _tls = re.compile(r"starttls|tls|ssl|encrypt", re.IGNORECASE).search
+_tls_first = re.compile(r"\b(tls|ssl)\b.*\b(start|first|immediate|implicit)", re.IGNORECASE).search
 _app = re.compile(r"app(lication)?[- ]?specific|app password|InvalidSecondFactor|5\.7\.9", re.IGNORECASE).search
 _disabled = re.compile(r"5\.7\.139|SmtpClientAuthentication is disabled|auth(entication)? is disabled", re.IGNORECASE).search
 _many = re.compile(r"too many|rate|limit|quota|5\.7\.28|4\.7\.28", re.IGNORECASE).search
@@ -62,6 +63,8 @@ def diagnose(failure: Failure, seen: Seen) -> str:
         return _auth(failure, seen)
     if reply is None:
         return _without_reply(failure, seen)
+    if stage is Stage.BANNER and _tls_first(reply.text):
+        return "tls-at-once"
     if stage is Stage.BANNER or (stage is Stage.EHLO and reply.code == 421):
         return "busy" if reply.transient else "turned-away"
     if stage is Stage.STARTTLS:
