@@ -21,7 +21,7 @@ from postwright.policy.locks import Failure, Lock
 
 def shard_status(number: int) -> ShardStatus:
     traffic = Traffic(messages_in=10, recipients_in=20, bytes_in=2048, delivered=7, bytes_out=3 << 20, deferred=2, bounced=1, rejected=4)
-    queues = [QueueStatus(f"d{number}.example/v", 100 - number, 3, 90, 7, 2, wait="max-msg-rate is reached", last_error="450 later")]
+    queues = [QueueStatus(f"d{number}.example/v", 100 - number, 3, 90, 7, 2, "backoff", "max-msg-rate is reached", last_error="450 later")]
     return ShardStatus(number, 1000 + number, 90061.0, 3, 4, 1000, 5, 60, 42, traffic, 1 << 20, 2, 64 << 20, queues, epoch=3)
 
 
@@ -105,7 +105,8 @@ async def test_status_for_programs(side: Side) -> None:
 
 async def test_status_for_people(side: Side) -> None:
     text = "\n".join((await side.ask("status")).lines)
-    for words in ("2 of 3 shards answer", "d0.example/v", "max-msg-rate is reached (last error: 450 later)", "6.0 MB", "64.0 MB"):
+    why = "backoff mode; max-msg-rate is reached (last error: 450 later)"
+    for words in ("2 of 3 shards answer", "d0.example/v", why, "6.0 MB", "64.0 MB"):
         assert words in text
     (delivered,) = [line.split() for line in text.splitlines() if line.strip().startswith("delivered")]
     assert delivered == ["delivered", "14", "6.0", "MB", "84"]

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any
 
 from postwright.content import schedule
 from postwright.content.downgrade import to_7bit
-from postwright.engine import secured
+from postwright.engine import reply_actions, secured
 from postwright.engine.deadlines import TOO_LATE
 from postwright.engine.hub import Hub
 from postwright.engine.outgoing import not_offered, refusals, transaction_of
@@ -35,6 +35,7 @@ from postwright.model.work import BOUNCE, Lease
 from postwright.net.channel import Channel
 from postwright.net.clock import NEVER
 from postwright.policy import mx
+from postwright.policy.feedback import Heard, amend, replies_of
 from postwright.policy.retry import expired
 from postwright.policy.trouble import judge, judge_hosts, refused_login
 from postwright.schedule.queue import Queue
@@ -91,6 +92,7 @@ class Delivery:
                 self.node.scheduler.closed(queue, was_open=False)
                 self.node.pump_soon()
         if worker is not None:
+            self._keep_to_mode(queue)
             worker.feed()
             if self.node.scheduler.wants:
                 self.node.pump_soon()
@@ -115,6 +117,9 @@ class Delivery:
                 node.scheduler.opened(queue)
                 return Worker(self, queue, outcome, state, plan)
             failures.append(outcome)
+            heard = state.ways.feedback.listen((outcome.reply,)) if state.ways.feedback is not None else ()
+            if heard and await self._told(queue, heard):
+                return None
             if refused_login(outcome):
                 break  # the other hosts would refuse the same login, and count how often; and nothing is wrong with this one
             self.avoid[route.address] = node.clock.now() + AVOID_FOR
@@ -165,6 +170,31 @@ class Delivery:
         self.node.scheduler.retry_later(queue, now, plan.error, wait=wait)
         await self._expire(queue, now)
 
+    async def _told(self, queue: Queue, heard: Sequence[Heard]) -> bool:
+        """A host that did not take us in said what a rule is for. True: the queue is bounced or deferred, and no other host is asked."""
+        fate = self.heard(queue, heard)
+        if fate is not None:
+            await self.bounce_all(queue, fate)
+            return True
+        deferred = any(one.rule.action.defer_queue for one in heard)
+        if deferred:
+            await self._expire(queue, self.node.clock.now())
+        return deferred
+
+    def heard(self, queue: Queue, heard: Sequence[Heard]) -> Disposition | None:
+        """See `reply_actions.act`; connections that the mode does not allow any more end with what they are sending."""
+        fate = reply_actions.act(self.node, queue, heard)
+        self._keep_to_mode(queue)
+        return fate
+
+    def _keep_to_mode(self, queue: Queue) -> None:
+        """Backoff mode has its own limit of connections, and there may be more from before."""
+        most = queue.limits.max_smtp_out
+        if queue.backoff is None or most is None or queue.connections <= most:
+            return
+        for worker in [worker for worker in self.workers if worker.queue is queue and worker.channel.usable][most:]:
+            worker.retire()
+
     async def _site_failed(self, queue: Queue, state: QueueState, failures: list[Failure]) -> None:
         """No host of the plan took us in."""
         now = self.node.clock.now()
@@ -183,6 +213,11 @@ class Delivery:
     async def bounce_queue(self, queue: Queue, disposition: Disposition | None) -> None:
         """Everything that is due in the queue fails for good; None: each for the reason that it was taken with."""
         await self._give_up(queue, disposition, self.node.clock.now(), 0.0)
+
+    async def bounce_all(self, queue: Queue, disposition: Disposition) -> None:
+        """Everything in the queue fails for good, what waits for its time included (bounce-queue)."""
+        self.node.scheduler.retry_now(queue, self.node.clock.now())
+        await self.bounce_queue(queue, disposition)
 
     async def _give_up(self, queue: Queue, disposition: Disposition | None, now: float, age: float) -> None:
         """One fate for all that is due and at least `age` seconds old."""
@@ -389,10 +424,18 @@ class Worker:
 
     def _judge(self, lease: Lease, message: Message, result: TransactionResult) -> None:
         node = self.delivery.node
-        judgement = judge(result, self.state.ways.rules, more_hosts=bool(self._others - self.delivery.avoid.keys()))
+        more_hosts = bool(self._others - self.delivery.avoid.keys())
+        judgement = judge(result, self.state.ways.rules, more_hosts=more_hosts)
+        feedback = self.state.ways.feedback
+        heard = feedback.listen(replies_of(result)) if feedback is not None else ()
+        if heard:
+            judgement = amend(judgement, result, heard, more_hosts=more_hosts)
         if judgement.site is Site.HOST_BUSY:
             self.delivery.avoid[self.channel.route.address] = node.clock.now() + AVOID_FOR
+        fate = self.delivery.heard(self.queue, heard) if heard else None  # first, as it says when recipients are tried again
         node.apply(self.queue, lease, message, judgement, self.session)
+        if fate is not None:
+            self.delivery.spawn(self.delivery.bounce_all(self.queue, fate))
         if not judgement.keep_session:
             self.channel.close()
 

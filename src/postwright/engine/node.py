@@ -386,8 +386,8 @@ class Node:
         if settlement.delivered:
             traffic.delivered += settlement.delivered
             traffic.bytes_out += lease.entry.size
-            if queue.retry_step or queue.retry_at:
-                self.scheduler.delivered_something(queue)
+            if queue.retry_step or queue.retry_at or queue.backoff is not None:
+                self.scheduler.delivered_something(queue, lease.at)
         traffic.deferred += settlement.deferred
         traffic.bounced += settlement.bounced
         self._end(queue, lease, settlement.again)

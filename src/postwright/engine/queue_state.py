@@ -16,6 +16,7 @@ from postwright.engine.settle import Context
 from postwright.model.route import SessionOptions, SourceHost
 from postwright.model.work import QueueKey
 from postwright.policy import mx
+from postwright.policy.feedback import Feedback, compiled
 from postwright.policy.resolve import Resolved
 from postwright.policy.rewrite import Rewriting
 from postwright.policy.settings import DomainSettings, SourceHostRule
@@ -37,6 +38,7 @@ class Ways(Struct, frozen=True):
     hosts: tuple[mx.HostSpec, ...]
     linger: float
     known_vmta: bool
+    feedback: Feedback | None = None
     rewriting: Rewriting | None = None
 
 
@@ -63,6 +65,12 @@ def limits(resolved: Resolved, key: QueueKey) -> QueueLimits:
         retry_after=s.retry_after,
         retry_recipients_after=s.retry_recipients_after,
         bounce_after=s.bounce_after,
+        backoff_max_smtp_out=s.backoff_max_smtp_out,
+        backoff_max_msg_rate=s.backoff_max_msg_rate,
+        backoff_max_connect_rate=s.backoff_max_connect_rate,
+        backoff_retry_after=s.backoff_retry_after,
+        backoff_to_normal_after=s.backoff_to_normal_after,
+        backoff_to_normal_after_delivery=s.backoff_to_normal_after_delivery,
     )
 
 
@@ -88,6 +96,7 @@ def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, loc
         hosts=mx.parse_hosts(settings.smtp_hosts, settings.default_smtp_port) if settings.smtp_hosts else (),
         linger=max(settings.connection_idle_timeout, LINGER),
         known_vmta=vmta is not None or vmta_name == "{default}",
+        feedback=compiled(resolved.settings.smtp_pattern_lists.get(settings.smtp_pattern_list.lower(), ())),
         rewriting=_rewriting(resolved, vmta_name),
     )
 

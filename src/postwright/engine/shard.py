@@ -317,6 +317,7 @@ class Shard:
                     scheduled=len(queue.scheduled),
                     in_flight=queue.in_flight,
                     connections=queue.connections,
+                    mode="backoff" if queue.backoff is not None else "normal",
                     wait=scheduler.why(queue, now).value,
                     retry_at=queue.retry_at if queue.retry_at > now else 0.0,
                     last_error=queue.last_error,

@@ -141,6 +141,7 @@ def status_lines(status: RelayStatus) -> list[str]:
     if queues:
         lines += ["", f"{'Queue':<40}{'rcpt':>9}{'ready':>8}{'sched':>8}{'flight':>8}{'conn':>6}  why it waits"]
     for q in queues:
-        why = q.wait + (f" (last error: {q.last_error})" if q.last_error else "")
+        mode = "" if q.mode == "normal" else f"{q.mode} mode; "
+        why = mode + q.wait + (f" (last error: {q.last_error})" if q.last_error else "")
         lines.append(f"{q.name:<40}{q.recipients:>9}{q.ready:>8}{q.scheduled:>8}{q.in_flight:>8}{q.connections:>6}  {why}")
     return lines

@@ -20,7 +20,10 @@ class Origin(Struct, frozen=True, gc=False):
 
 
 class ReplyAction(Struct, frozen=True):
-    """What a reply does (`smtp-pattern-list`). `mode` "normal", "backoff" or "" for no change; times in seconds, None if not said."""
+    """What a reply does (`smtp-pattern-list`). `mode` "normal", "backoff" or "" for no change.
+
+    Times in seconds, infinity for never, None if not said.
+    """
 
     mode: str = ""
     backoff_to_normal_after: float | None = None

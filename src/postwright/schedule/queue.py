@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections import deque
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from postwright.model.work import Entry, QueueKey
 from postwright.policy.settings import Rate
@@ -31,6 +32,22 @@ class QueueLimits(Struct, frozen=True):
     retry_after: tuple[float, ...] = (600.0,)
     retry_recipients_after: float | None = None
     bounce_after: float = 388800.0
+    backoff_max_smtp_out: int | None = 20
+    backoff_max_msg_rate: Rate | None = None  # of both rates: None is as in normal mode
+    backoff_max_connect_rate: Rate | None = None
+    backoff_retry_after: tuple[float, ...] = (3600.0,)
+    backoff_to_normal_after: float | None = None  # None: never by itself
+    backoff_to_normal_after_delivery: bool = False
+
+    def in_backoff(self) -> QueueLimits:
+        """The limits in backoff mode."""
+        return replace(
+            self,
+            max_smtp_out=self.backoff_max_smtp_out,
+            max_msg_rate=self.backoff_max_msg_rate or self.max_msg_rate,
+            max_connect_rate=self.backoff_max_connect_rate or self.max_connect_rate,
+            retry_after=self.backoff_retry_after,
+        )
 
     @property
     def longest_wait(self) -> float:
@@ -41,6 +58,14 @@ class QueueLimits(Struct, frozen=True):
 SHORT = 32  # entries: taking the first of a list this short moves 256 octets, which is nothing
 NEVER_YET = float("-inf")
 PROMOTED = 256  # scheduled entries made ready at a time: a wave of retries must not hold up everybody else
+
+
+class Backoff(Struct, frozen=True):
+    """That a queue is in backoff mode: since when, until when (infinity: until a delivery or an operator ends it), and by what."""
+
+    since: float
+    until: float
+    reason: str
 
 
 class Budget:
@@ -68,9 +93,11 @@ class Queue:
     """
 
     __slots__ = (
+        "backoff",
         "budget",
         "connect_rate",
         "connections",
+        "deferred_at",
         "idle",
         "in_flight",
         "key",
@@ -104,6 +131,8 @@ class Queue:
         self.retry_step = 0
         self.last_connect = NEVER_YET
         self.last_error = ""
+        self.backoff: Backoff | None = None
+        self.deferred_at = NEVER_YET  # when a reply last put the queue in retry (defer-queue)
         self.paused = False
         self.listed = False
         self.waiting = False
@@ -115,7 +144,9 @@ class Queue:
         self.connect_rate = _sliding(limits.max_connect_rate)
 
     def limit(self, limits: QueueLimits) -> None:
-        """Put new limits in force (at a reload); what a rate has used stays used, though the rate be another now."""
+        """Put new limits in force (at a reload, or with the mode); what a rate has used stays used, though the rate be another now."""
+        if self.backoff is not None:
+            limits = limits.in_backoff()
         self.rate = _changed(self.rate, limits.max_msg_rate)
         self.connect_rate = _changed(self.connect_rate, limits.max_connect_rate)
         self.limits = limits
@@ -199,6 +230,9 @@ class Queue:
         """The wall clock was set back `by` seconds: waits go on as long as they would have. "Not before" means the new time, too."""
         self.retry_at = max(0.0, self.retry_at - by)
         self.last_connect -= by
+        self.deferred_at -= by
+        if self.backoff is not None:
+            self.backoff = replace(self.backoff, since=self.backoff.since - by, until=self.backoff.until - by)
         self.wake_at -= by
         for entry in self.scheduled:
             if entry.attempts:
@@ -212,6 +246,8 @@ class Queue:
         ends = [rate.idle_at() for rate in (self.rate, self.connect_rate) if rate is not None]
         if self.retry_at:
             ends.append(self.retry_at)
+        if self.backoff is not None:
+            ends.append(self.backoff.until)
         if self.limits.smtp_out_rampup_interval and self.last_connect > NEVER_YET:
             ends.append(self.last_connect + self.limits.smtp_out_rampup_interval)
         return max((end for end in ends if end is not None), default=None)

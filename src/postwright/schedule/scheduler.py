@@ -23,7 +23,8 @@ from msgspec.structs import replace
 
 from postwright.model.work import Entry, Lease, QueueKey, TimedEntry, WaitReason
 from postwright.schedule.deadlines import Deadlines
-from postwright.schedule.queue import Budget, Queue, QueueLimits
+from postwright.schedule.modes import ModeEnds
+from postwright.schedule.queue import Backoff, Budget, Queue, QueueLimits
 
 NEVER = float("inf")
 DEFAULT_RETRY = 600.0  # seconds; `retry-after` as it comes
@@ -51,6 +52,7 @@ class Scheduler:
         self._count = 0
         self._crowd = 0  # queues that wait in some budget
         self.deadlines = Deadlines()
+        self._mode_ends = ModeEnds()
         self.recipients = 0
         self.stopping = False
 
@@ -323,8 +325,16 @@ class Scheduler:
         if not queue.recipients:
             self._drop_if_empty(queue)
 
-    def delivered_something(self, queue: Queue) -> None:
-        """A delivery resets the retry steps of the queue (powermta.md, `retry-after`), and ends its wait."""
+    def delivered_something(self, queue: Queue, leased_at: float = NEVER) -> None:
+        """A delivery resets the retry steps of the queue (powermta.md, `retry-after`), ends its wait and, if it is told to, backoff mode.
+
+        What was leased before a reply put the queue in its wait or mode says nothing against that reply.
+        """
+        mode = queue.backoff
+        if mode is not None and queue.limits.backoff_to_normal_after_delivery and leased_at > mode.since:
+            self.normal(queue)
+        if leased_at <= queue.deferred_at:
+            return
         queue.retry_step = 0
         queue.retry_at = 0.0
         queue.last_error = ""
@@ -344,6 +354,36 @@ class Scheduler:
         queue.retry_at = now + wait * (1.0 + jitter)
         self._wake(queue, queue.retry_at)
         return queue.retry_at
+
+    def defer(self, queue: Queue, now: float, error: str) -> float:
+        """A reply put the queue in retry (defer-queue): as `retry_later`, and deliveries that were under way do not end the wait."""
+        queue.deferred_at = now
+        return self.retry_later(queue, now, error)
+
+    def back_off(self, queue: Queue, now: float, reason: str, after: float | None = None) -> None:
+        """Backoff mode from now on, for `after` seconds or as long as backoff-to-normal-after says; again when it is in it already.
+
+        It changes limits and retry times, and makes nobody wait (powermta.md section 1.6).
+        """
+        wait = queue.limits.backoff_to_normal_after if after is None else after
+        until = NEVER if wait is None else now + wait
+        before, queue.backoff = queue.backoff, Backoff(now, until, reason)
+        self._mode_ends.add(queue, until)
+        if before is None:
+            self._mode_changed(queue)
+
+    def normal(self, queue: Queue) -> None:
+        """Backoff mode is over."""
+        if queue.backoff is not None:
+            queue.backoff = None
+            self._mode_changed(queue)
+
+    def _mode_changed(self, queue: Queue) -> None:
+        queue.limit(self._limits(queue.key))
+        queue.retry_step = 0  # its steps were those of another list
+        queue.state = None
+        if not queue.listed:
+            self._list(queue)
 
     # -- operators and reload -------------------------------------------------------
 
@@ -403,7 +443,7 @@ class Scheduler:
 
     def next_wake(self) -> float:
         """The earliest time at which a queue that waits for a time should be looked at; NEVER if none does."""
-        return min(self._timers[0][0] if self._timers else NEVER, self.deadlines.next)
+        return min(self._timers[0][0] if self._timers else NEVER, self._mode_ends.next, self.deadlines.next)
 
     @property
     def wants(self) -> bool:
@@ -423,12 +463,15 @@ class Scheduler:
                 queue.wake_at = NEVER
                 if not queue.listed:
                     self._list(queue)
+        for queue in self._mode_ends.reached(now):
+            self.normal(queue)
 
     def clock_went_back(self, by: float) -> None:
         """The wall clock was set back `by` seconds; without a word of it, all that waits would wait for that much longer."""
         for queue in self.queues.values():
             queue.clock_went_back(by)
         self._timers = [(at - by, count, queue) for at, count, queue in self._timers]
+        self._mode_ends.clock_went_back(by)
 
     def _wake(self, queue: Queue, at: float) -> None:
         if at < queue.wake_at:

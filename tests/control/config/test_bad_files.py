@@ -44,6 +44,10 @@ CASES: dict[str, tuple[str, list[int], str, bool]] = {
     "open relay": ("<source 0/0>\n always-allow-relaying yes\n</source>\n", [10], "would relay for everybody", True),
     "several": ("<domain *>\n max-smtp-out many\n retry-afer 10m\n</domain>\nsmtp-listner 127.0.0.1:2526\n", [10, 11, 13], "", True),
     "damaged reply": ("<smtp-pattern-list r>\n reply /421 (/ mode=backoff\n</smtp-pattern-list>\n", [10], "does not compile", False),
+    "look-around in a reply": (
+        "<smtp-pattern-list r>\n reply /^421 (?!4.7.0)/ mode=backoff\n</smtp-pattern-list>\n", [10], "rule of its own above", False,
+    ),
+    "back-reference in a reply": ("<smtp-pattern-list r>\n reply /(.)\\1/ skip-mx\n</smtp-pattern-list>\n", [10], "RE2", False),
     "records all": ("<acct-file a.csv>\n records all\n</acct-file>\n", [10], "types are d, b", False),
     "key of four parts": ("domain-key a, b.example, c, d\n", [9], "a selector, a domain and a file", False),
     "several domains": ("<domain a.example b.example>\n</domain>\n", [9], "domain-macro for several", False),

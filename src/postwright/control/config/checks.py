@@ -26,7 +26,18 @@ def check(settings: Settings, builder: Builder, items: list[Entry | Block], repo
             _tell(opening, builder, items, report)
     _tell_of_slots(settings, items, report)
     lmtp.check(items, report)
+    _tell_of_actions(items, report)
     return _with_pools(settings)
+
+
+def _tell_of_actions(items: list[Entry | Block], report: Report) -> None:
+    """An action of a reply that is read and not acted on, once for each list."""
+    for block in items:
+        if not isinstance(block, Block) or block.row.name != "smtp-pattern-list":
+            continue
+        entry = next((entry for entry in block.entries() if entry.value.action.disable_source_ip), None)
+        if entry is not None:
+            report.at(entry.text, entry.line, "disable-source-ip is not yet effective", offset=0, level="warning")
 
 
 def _tell_of_slots(settings: Settings, items: list[Entry | Block], report: Report) -> None:

@@ -5,6 +5,7 @@ Like `rules`: text in, plain value of the settings tree out, `ValueProblem` with
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -19,22 +20,29 @@ from postwright.policy.settings import CategoryRule, ReplyAction, ReplyRule, Rol
 def reply_rule(text: str) -> ReplyRule:
     """`/…/ ACTION[,ACTION]`."""
     scanner = Scanner(text)
-    pattern = take_expression(scanner)
+    at = scanner.at
+    pattern = checked(values.linear_expression, scanner.take_regex(), at)
     if scanner.done():
         raise ValueProblem("an action is missing", scanner.at, f"actions are {', '.join(_ACTIONS)}")
     return ReplyRule(pattern, _actions(scanner))
+
+
+def _time_or_never(text: str) -> float:
+    """Seconds; infinity for `never`, which is not the same as to say nothing."""
+    time = values.time_or_never(text)
+    return math.inf if time is None else time
 
 
 # action -> (field, value out of what stands behind `=`)
 _ACTIONS: dict[str, tuple[str, Callable[[str], Any] | None]] = {
     "mode=normal": ("mode", None),
     "mode=backoff": ("mode", None),
-    "backoff-to-normal-after": ("backoff_to_normal_after", values.time_or_never),
+    "backoff-to-normal-after": ("backoff_to_normal_after", _time_or_never),
     "skip-mx": ("skip_mx", None),
     "bounce-queue": ("bounce_queue", None),
     "bounce-rcpt": ("bounce_rcpt", None),
     "disable-source-ip": ("disable_source_ip", None),
-    "reenable-after": ("reenable_after", values.time_or_never),
+    "reenable-after": ("reenable_after", _time_or_never),
     "defer-queue": ("defer_queue", None),
 }
 

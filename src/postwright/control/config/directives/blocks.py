@@ -29,7 +29,7 @@ BLOCKS: tuple[Directive, ...] = (
     works("rewrite-list", G, k.NAME, "Rewrites senders"),
     works("aliases", G, k.TEXT, "Many alias lines in one block"),
     works("address-list", (G, *_PROCESSORS), k.TEXT, "Addresses: for suppression-lists by name, or those that a processor looks at"),
-    delivery("smtp-pattern-list", G, k.NAME, "What replies of receivers mean for a queue"),
+    works("smtp-pattern-list", G, k.NAME, "What replies of receivers mean for a queue"),
     delivery("mx-rollup-list", G, k.TEXT, "Domains with the same MX share one queue"),
     delivery("dns", G, k.TEXT, "Domains looked up before they are wanted"),
     delivery("proxy", G, k.NAME, "A HAProxy to send through"),

@@ -25,10 +25,10 @@ TRANSPORT: tuple[Directive, ...] = (
 
 CONNECTIONS: tuple[Directive, ...] = (
     works("max-smtp-out", D, k.COUNT_OR_UNLIMITED, "Connections of the queue at a time", "20"),
-    delivery("backoff-max-smtp-out", D, k.COUNT_OR_UNLIMITED, "The same in backoff mode", "20"),
+    works("backoff-max-smtp-out", D, k.COUNT_OR_UNLIMITED, "The same in backoff mode", "20"),
     delivery("max-smtp-out-per-source-ip", D, k.COUNT_OR_UNLIMITED, "Connections per source address", deprecated="source-ip-max-smtp-out"),
     works("max-connect-rate", D, k.RATE, "New connections per interval", "unlimited"),
-    delivery("backoff-max-connect-rate", D, k.RATE, "The same in backoff mode", "(as max-connect-rate)"),
+    works("backoff-max-connect-rate", D, k.RATE, "The same in backoff mode", "(as max-connect-rate)"),
     works("smtp-out-rampup-interval", D, k.TIME, "Least time between two new connections", "0s"),
     works("connection-idle-timeout", D, k.TIME, "How long an idle connection is kept open for new mail (at least 1s)", "0s"),
     delivery("source-ip-max-smtp-out", D, k.CIDR_AND(k.COUNT_OR_UNLIMITED), "Connections of the queue per source address", repeat=True),
@@ -37,9 +37,9 @@ CONNECTIONS: tuple[Directive, ...] = (
 
 MESSAGES: tuple[Directive, ...] = (
     works("max-msg-rate", D, k.RATE, "Recipients attempted per interval", "unlimited"),
-    delivery("backoff-max-msg-rate", D, k.RATE, "The same in backoff mode", "(as max-msg-rate)"),
+    works("backoff-max-msg-rate", D, k.RATE, "The same in backoff mode", "(as max-msg-rate)"),
     works("max-msg-per-hour", D, k.PER_HOUR, "Recipients attempted per hour", setting="max_msg_rate", deprecated="max-msg-rate N/h"),
-    delivery("backoff-max-msg-per-hour", D, k.PER_HOUR, "The same in backoff mode",
+    works("backoff-max-msg-per-hour", D, k.PER_HOUR, "The same in backoff mode",
              setting="backoff_max_msg_rate", deprecated="backoff-max-msg-rate N/h"),
     delivery("max-data-volume-rate", D, k.DATA_RATE, "Octets delivered per interval", "unlimited"),
     delivery("backoff-max-data-volume-rate", D, k.DATA_RATE, "The same in backoff mode", "(as max-data-volume-rate)"),
@@ -71,12 +71,12 @@ RETRY: tuple[Directive, ...] = (
 )  # fmt: skip
 
 BACKOFF: tuple[Directive, ...] = (
-    delivery("smtp-pattern-list", D, k.NAME, "List of what replies of receivers mean for the queue"),
-    delivery("backoff-retry-after", D, k.TIME_LIST, "retry-after in backoff mode", "1h"),
+    works("smtp-pattern-list", D, k.NAME, "List of what replies of receivers mean for the queue"),
+    works("backoff-retry-after", D, k.TIME_LIST, "retry-after in backoff mode", "1h"),
     delivery("backoff-notify", D, k.EMAIL_LIST, "Who is told when the mode changes", clears=True),
     delivery("disabled-source-ip-notify", D, k.EMAIL_LIST, "Who is told when a source address is disabled or enabled", clears=True),
-    delivery("backoff-to-normal-after", D, k.TIME_OR_NEVER, "How long backoff mode lasts", "never"),
-    delivery("backoff-to-normal-after-delivery", D, k.BOOL, "One delivery ends backoff mode", "no"),
+    works("backoff-to-normal-after", D, k.TIME_OR_NEVER, "How long backoff mode lasts", "never"),
+    works("backoff-to-normal-after-delivery", D, k.BOOL, "One delivery ends backoff mode", "no"),
     delivery("backoff-upon-all-sources-disabled", D, k.BOOL, "Backoff mode when all source addresses are disabled", "no"),
     delivery("reenable-source-ip-after", D, k.TIME_OR_NEVER, "How long a source address stays disabled", "never"),
     delivery("backoff-reroute-to-virtual-mta", D, k.NAME, "Virtual MTA or pool that takes over in backoff mode", clears=True),
