@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import msgspec
 import structlog
@@ -155,7 +156,9 @@ class TokenClient:
 
     async def _ask(self, http: HttpClient) -> HttpAnswer:
         settings = self.settings
-        basic = (settings.client_id, settings.client_secret) if settings.client_authentication == "basic" else ("", "")
+        by_basic = settings.client_authentication == "basic"
+        # RFC 6749 section 2.3.1: in the form of a form before they are in Basic's
+        basic = (quote_plus(settings.client_id), quote_plus(settings.client_secret)) if by_basic else ("", "")
         try:
             return await http.post(settings.token_url, form_of(settings, self._refresh_token), *basic)
         except HttpFailed as error:

@@ -67,7 +67,7 @@ def window(text: str, column: int) -> tuple[str, int]:
     return f"{before}{text[start:end]}{'…' if end < len(text) else ''}", at - start + len(before)
 
 
-_SECRET = re.compile(r"pas+w|pwd|secret|api-?key|access-token|hexkey|siphash|hmac", re.IGNORECASE)
+_SECRET = re.compile(r"pas+w|pwd|secret|api-?key|tok(?!en-(?:url|file))|hexkey|siphash|hmac", re.IGNORECASE)
 # the file may be shown, what follows it is the key's password
 _FILE_THEN_SECRET = re.compile(r"certificate\b", re.IGNORECASE)
 
