@@ -12,6 +12,7 @@ import pytest
 from postwright.model.outcome import Failure, Fault, Stage
 from postwright.model.route import Login, SessionOptions, TlsLevel
 from postwright.policy.settings import OUTBOUND_MECHANISMS
+from postwright.wire import scram_client
 from postwright.wire.client import SmtpClient
 from postwright.wire.client_login import CLEAR_ONLY, UNPROVED, LoginAttempt
 from postwright.wire.client_mechanisms import ClientLogin, hidden, names
@@ -144,6 +145,15 @@ def test_scram_with_both_proofs(hash: str, plus: bool) -> None:
     assert not session.ready
     session.hear("235 2.7.0 welcome\r\n")
     assert session.ready
+
+
+def test_the_rounds_are_made_once() -> None:
+    """They take milliseconds, and a relay logs in at each connection."""
+    before = scram_client._salted.cache_info()
+    for _ in range(3):
+        Session(Login("anna", "a password of this test"), "AUTH SCRAM-SHA-1").challenge(SERVER_FIRST)
+    after = scram_client._salted.cache_info()
+    assert (after.hits - before.hits, after.misses - before.misses) == (2, 1)
 
 
 def test_plus_that_somebody_took_out_of_the_list_is_noticed() -> None:

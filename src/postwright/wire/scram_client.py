@@ -8,6 +8,7 @@ does not know the password either, and its 235 is worth nothing.
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 
 from postwright.model.saslprep import prepared
 from postwright.wire import scram
@@ -15,6 +16,8 @@ from postwright.wire.grammar import GrammarError, base64_decode, base64_encode
 
 ROUNDS_LEAST = 4096  # RFC 7677 section 4; with fewer who listens may guess too fast
 ROUNDS_MOST = 600_000
+# RFC 5802 section 5.1: a client may keep it, as salt and rounds stay the same; else every connection would cost those milliseconds.
+_salted = lru_cache(maxsize=64)(scram.salted_password)
 
 
 class ScramClient:
@@ -53,13 +56,13 @@ class ScramClient:
         return self._header + self._bare
 
     def final(self, server_first: bytes) -> bytes | None:
-        """client-final-message. Takes the milliseconds that the server's rounds cost."""
+        """client-final-message. Takes the milliseconds that the server's rounds cost, at the first login."""
         found = scram.read_server_first(server_first)
         if found is None or not found.nonce.startswith(self._nonce) or found.nonce == self._nonce:
             return None
         if not ROUNDS_LEAST <= found.iterations <= ROUNDS_MOST:
             return None
-        salted = scram.salted_password(self._password, found.salt, found.iterations, self._hash)
+        salted = _salted(self._password, found.salt, found.iterations, self._hash)
         without_proof = f"c={base64_encode(self._header + self._channel)},r={found.nonce}".encode()
         self._final = b",".join((self._bare, server_first, without_proof))
         self._server_key = scram.server_key(salted, self._hash)
