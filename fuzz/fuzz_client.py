@@ -41,7 +41,8 @@ ORDERS = [
 ]
 _SENT = re.compile(
     rb"(?:"
-    rb"(?:EHLO|HELO) me\r\n|STARTTLS\r\n|AUTH (?:[A-Z0-9-]+ [\w+/=]+|LOGIN|CRAM-MD5)\r\n|[\w+/]+=*\r\n|\*\r\n|QUIT\r\n|RSET\r\n|DATA\r\n"
+    rb"(?:EHLO|HELO) me\r\n|STARTTLS\r\n|AUTH XOAUTH2 [\w+/=]+\r\n\r\n"  # an empty answer to the challenge that says why not
+    rb"|AUTH (?:[A-Z0-9-]+ [\w+/=]+|LOGIN|CRAM-MD5)\r\n|[\w+/]+=*\r\n|\*\r\n|QUIT\r\n|RSET\r\n|DATA\r\n"
     rb"|MAIL FROM:<a@example\.com>[ -~]*\r\n|RCPT TO:<[bc]@example\.net>[ -~]*\r\n"
     rb"|hello\r\n\.\r\n|\.\.\r\nMAIL FROM:<x@example\.com>\r\n\.\r\n|\.\r\n"
     rb"|BDAT 7 LAST\r\nhello\r\n|BDAT %d LAST\r\n%s|BDAT %d LAST\r\n%s"
