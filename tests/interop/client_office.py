@@ -126,7 +126,7 @@ def _password(configuration: str) -> str:
     return found[1]
 
 
-def _written_by_init(folder: Path, ports: dict[str, int]) -> str:
+def written_by_init(folder: Path, ports: dict[str, int]) -> str:
     """The configuration that a person gets, on ports that are free."""
     output = folder / "init" / "relay.conf"
     output.parent.mkdir()
@@ -175,7 +175,7 @@ auth-failures-per-user unlimited
 """
 
 
-def _certificates(folder: Path) -> None:
+def make_certificates(folder: Path) -> None:
     authority = trustme.CA()
     issued = authority.issue_cert("localhost", "127.0.0.1")
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
@@ -192,11 +192,11 @@ async def open_office(folder: Path, clients: Sequence[str], needs: Needs) -> Asy
     """The relay, with a port for the wrong logins of each of `clients`, and all that it asks."""
     ports = {role: free_port() for role in (*ROLES, *(f"wrong {client}" for client in clients))}
     kdc = Kdc(folder / "kdc", REALM, needs)
-    _certificates(folder)
+    make_certificates(folder)
     await kdc.make()
     await kdc.add(USER, "wonderland")
     keytab = await kdc.keytab("smtp/localhost")
-    configuration = await asyncio.to_thread(_written_by_init, folder, ports)
+    configuration = await asyncio.to_thread(written_by_init, folder, ports)
     async with AsyncExitStack() as stack:
         sink = await stack.enter_async_context(SinkServer())
         issuer = await stack.enter_async_context(TokenIssuer())

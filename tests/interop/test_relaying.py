@@ -5,11 +5,16 @@ The same questions to a relay that trusts this address are answered otherwise, w
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
 import pytest
+from tests.interop.client_office import ROLES, make_certificates, written_by_init
 from tests.interop.peers import Needs, StartRelay, run
+
+from postwright.testing.relay_process import RelayProcess
+from postwright.testing.sockets import free_port
 
 pytestmark = pytest.mark.needs("nmap")
 
@@ -38,6 +43,30 @@ async def test_nothing_for_a_stranger(start_relay: StartRelay, needs: Needs) -> 
 async def test_nmap_would_have_seen_it(start_relay: StartRelay, needs: Needs) -> None:
     relay = await start_relay(RULES.format(trusted="yes"))
     assert "Server is an open relay" in await scan(needs("nmap"), relay.port)
+
+
+LOGS = "<source {mx}>\nlog-commands yes\n</source>\n<source {submission}>\nlog-commands yes\n</source>\n"
+
+
+async def test_nothing_at_any_port_that_init_writes(tmp_path: Path, needs: Needs) -> None:
+    """Port 25 and both submission ports, asked for users by VRFY, EXPN and RCPT. (Of 465 nmap knows by its number only.)"""
+    ports = {role: free_port() for role in ROLES if role != "25"}
+    make_certificates(tmp_path)
+    asked = [str(ports[role]) for role in ("mx", "587", "2525")]
+    scripts = ["--script", "+smtp-open-relay,+smtp-enum-users,+smtp-commands", "--script-args"]
+    arguments = "smtp-open-relay.domain=victim.example,smtp-enum-users.methods={VRFY,EXPN,RCPT}"
+    async with RelayProcess(tmp_path, written_by_init(tmp_path, ports) + LOGS) as relay:
+        done = await run(needs("nmap"), "-Pn", "-n", "-p", ",".join(asked), *scripts, arguments, "127.0.0.1")
+        heard = [str(event["event"]) for event in relay.log()]
+    said = done.stdout.decode()
+    assert said.count("Server doesn't seem to be an open relay, all tests failed") == 3, said
+    assert said.count("Couldn't find any accounts") == 3, said
+    offers = re.findall(r"smtp-commands: localhost, (.*)", said)
+    assert [("STARTTLS" in offer, "AUTH" in offer) for offer in offers] == [(True, False)] * 3, "nobody logs in without TLS"
+    for question in (">>> VRFY root", ">>> EXPN root", ">>> RCPT TO:<root@nmap.scanme.org>"):
+        assert heard.count(question) == 3
+    assert sum(line.startswith(">>> RCPT TO:<") for line in heard) >= 3 * 14
+    assert not any(line.startswith("<<< 250 2.1.5") for line in heard), "no recipient was taken"
 
 
 NTLM = """ntlm-domain CORP
