@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -20,13 +19,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT, skip_or_fail
+from tests.conftest import ROOT
 from tests.scenarios.alone import Alone
 
 from postwright.testing.sink import SinkServer
 from postwright.testing.sockets import free_port
 
-pytestmark = pytest.mark.xdist_group("port-2525")
+pytestmark = pytest.mark.xdist_group("first-run")  # they share a clone
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +50,15 @@ def stamp(folder: Path) -> str:
 
 
 class Terminal:
-    """`./dev run` as in a terminal: all that it prints, and Ctrl-C, which the terminal sends to everything in the foreground."""
+    """`./dev run` as in a terminal: all that it prints, and Ctrl-C, which the terminal sends to everything in the foreground.
+
+    The ports are free ones: on the usual ones somebody may listen, on a machine that the tests do not have for themselves.
+    """
 
     def __init__(self, folder: Path) -> None:
+        command = ["./dev", "run", "--port", str(free_port()), "--smtps-port", str(free_port())]
         self.process = subprocess.Popen(
-            ["./dev", "run"], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
         assert self.process.stdout is not None
         os.set_blocking(self.process.stdout.fileno(), False)
@@ -81,9 +84,6 @@ class Terminal:
 
 @pytest.fixture
 def terminal(clone: Path) -> Iterator[Terminal]:
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", 2525)) == 0:
-            skip_or_fail("somebody listens on 127.0.0.1:2525, the port of ./dev run; to enable: stop it")
     opened = Terminal(clone)
     yield opened
     if opened.process.poll() is None:
