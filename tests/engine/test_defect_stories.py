@@ -28,7 +28,7 @@ def test_a_message_that_cannot_be_prepared_waits_and_the_next_goes(monkeypatch: 
     with World(relay(ONE)) as world:
         mx = world.domain("example.com", extensions=Extensions(eightbitmime=False))
         with monkeypatch.context() as patched:
-            patched.setattr("postwright.engine.deliver.to_7bit", broken)
+            patched.setattr("postwright.engine.worker.to_7bit", broken)
             world.submit(ME, ["a@example.com"], EIGHT, body="8BITMIME")
             world.submit(ME, ["b@example.com"])
             world.advance(60)
@@ -74,7 +74,7 @@ def test_a_connection_that_cannot_be_planned_is_tried_in_its_time_and_not_in_a_c
     with World(relay(ONE)) as world:
         mx = world.domain("example.com")
         with monkeypatch.context() as patched:
-            patched.setattr("postwright.engine.deliver.mx.plan", broken)
+            patched.setattr("postwright.engine.opening.mx.plan", broken)
             world.submit(ME, ["a@example.com"])
             world.advance(130)
             assert errors(world) == ["delivery task failed"] * 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from postwright.engine import deliver, intake
+from postwright.engine import intake, worker
 from postwright.policy.settings import Rate
 from postwright.testing.sink_records import Extensions
 from postwright.testing.world import World
@@ -174,10 +174,10 @@ def test_a_reload_lowers_a_limit_though_connections_are_busy() -> None:
         for address in to(40):
             world.submit(ME, [address])
         world.advance(90)
-        assert len(world.node.delivery.workers) == 4
+        assert len(world.node.delivery.crew.workers) == 4
         world.reload(relay(domain("*", max_smtp_out=1)))
         world.advance(3 * MINUTE)
-        assert len(world.node.delivery.workers) == 1
+        assert len(world.node.delivery.crew.workers) == 1
         world.run_until_empty(within=3 * HOUR)
         assert sorted(mx.recipients) == sorted(to(40))
 
@@ -231,7 +231,7 @@ def test_a_content_too_large_to_be_converted_bounces(monkeypatch: pytest.MonkeyP
         mx = world.domain("example.com", extensions=Extensions(eightbitmime=False))
         world.domain("sender.example")
         head = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
-        monkeypatch.setattr(deliver, "CONVERTED_MOST", 2000)
+        monkeypatch.setattr(worker, "CONVERTED_MOST", 2000)
         world.submit(ME, ["small@example.com"], head + "Grüße\r\n", body="8BITMIME")
         world.submit(ME, ["large@example.com"], head + "Grüße\r\n" * 250, body="8BITMIME")
         world.run_until_empty(within=MINUTE)

@@ -23,7 +23,7 @@ from postwright.engine import frames as f
 from postwright.engine.acceptors import Acceptors, LoginHelper
 from postwright.engine.counters import Counters
 from postwright.engine.credentials import Credentials
-from postwright.engine.deliver import Delivery, Worker
+from postwright.engine.deliver import Delivery
 from postwright.engine.entries import entries_of, entry_of
 from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
@@ -33,6 +33,7 @@ from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.settle import Due, Session, Settlement, settle
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.engine.tokens import Tokens
+from postwright.engine.worker import Worker
 from postwright.engine.workers import Threads, Workers
 from postwright.model.errors import SpoolError
 from postwright.model.message import IdMaker, Message, SpoolRef, format_id
@@ -145,7 +146,7 @@ class Node:
         self.scheduler.reloaded(self._share(resolved.settings.general.total_max_smtp_out))
         self.sharing.reloaded()
         # the busy ones, too, when their message is through: with mail without end they would go on by the old settings without end
-        for worker in list(self.delivery.workers):
+        for worker in list(self.delivery.crew.workers):
             worker.retire()
         self.pump_soon()
 
@@ -261,7 +262,7 @@ class Node:
             else:
                 self.delivery.start(queue)
         if scheduler.crowded:
-            self.delivery.resting.make_room()
+            self.delivery.crew.resting.make_room()
         at = scheduler.next_wake()
         if at < self._alarm_at or (self._alarm is None and at < NEVER):
             self._set_alarm(at, now)
@@ -370,7 +371,7 @@ class Node:
         if settlement.reports:
             due = bounces.wanted(message, settlement.reports)
             if due:
-                self.delivery.spawn(self._report_then_finish(queue, lease, message, settlement, session, now))
+                self.delivery.crew.spawn(self._report_then_finish(queue, lease, message, settlement, session, now))
                 return
         self._finish(queue, lease, settlement, now)
 
@@ -411,7 +412,7 @@ class Node:
     def tell(self, lease: Lease, message: Message, dues: list[Due], session: Session) -> None:
         """See `deadlines.Teller.tell`."""
         if bounces.wanted(message, dues):
-            self.delivery.spawn(self._send_reports(lease, message, dues, session, self.clock.now()))
+            self.delivery.crew.spawn(self._send_reports(lease, message, dues, session, self.clock.now()))
 
     async def _send_reports(self, lease: Lease, message: Message, dues: list[Due], session: Session, now: float) -> None:
         for report, body in self._reports(lease, message, dues, session, now):
@@ -444,7 +445,7 @@ class Node:
         return self._vmta_limit(vmta) is not None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self.delivery.spawn(work)
+        self.delivery.crew.spawn(work)
 
     def drop_reader(self, shard: int) -> None:
         reader = self._readers.pop(shard, None)

@@ -1,0 +1,129 @@
+"""From a queue to an open channel: whom to ask, in which order, and what it means when nobody takes us in.
+
+    plan   the hosts (DNS or `smtp-hosts`), the sources and the settings become routes, best first (`policy.mx`)
+    open   routes are dialled in order; a refusal may be what a rule of smtp-pattern-list is for
+
+No way and no host end here, with the queue in retry or its mail bounced. Nothing is decided about it here (`policy.mx`, `policy.trouble`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from postwright.engine.queue_state import QueueState
+from postwright.engine.worker import Crew, Worker
+from postwright.model.outcome import Disposition, Failure, Kind, Site
+from postwright.model.route import MxAnswer, MxStatus, Plan
+from postwright.model.work import BOUNCE
+from postwright.net.channel import Channel
+from postwright.policy import mx
+from postwright.policy.feedback import Heard
+from postwright.policy.trouble import judge_hosts, refused_login
+from postwright.schedule.queue import Queue
+
+
+class Opener:
+    """Opens connections for the queues of one shard."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._fates = crew.fates
+        self._node = crew.node
+        self._turns: Counter[str] = Counter()
+
+    async def open(self, queue: Queue) -> Worker | None:
+        """A worker on an open channel, or None and the queue has been told why not. The place in its limits was taken by the caller."""
+        node = self._node
+        state = node.state(queue)
+        if queue.key.domain == BOUNCE:
+            await self._fates.bounce_queue(queue, None)
+            return None
+        if not state.ways.known_vmta:
+            await self._fates.bounce_queue(queue, Disposition(Kind.PERMANENT, "5.3.5", f"x-pmta;there is no virtual MTA {queue.key.vmta}"))
+            return None
+        plan = await self._plan(queue, state)
+        if not plan.routes:
+            await self._no_route(queue, state, plan)
+            return None
+        failures: list[Failure] = []
+        for route in plan.routes:
+            outcome = await node.logins.open(node.dialer, route, plan.options)
+            if isinstance(outcome, Channel):
+                node.scheduler.opened(queue)
+                return Worker(self._crew, queue, outcome, state, plan)
+            failures.append(outcome)
+            heard = state.ways.feedback.listen((outcome.reply,)) if state.ways.feedback is not None else ()
+            if heard and await self._told(queue, heard):
+                return None
+            if refused_login(outcome):
+                break  # the other hosts would refuse the same login, and count how often; and nothing is wrong with this one
+            self._crew.avoid_now(route.address)
+        await self._site_failed(queue, state, failures)
+        return None
+
+    async def _plan(self, queue: Queue, state: QueueState) -> Plan:
+        """Whom to connect to, best first."""
+        now = self._node.clock.now()
+        crew = self._crew
+        if crew.avoid:
+            crew.avoid = {address: until for address, until in crew.avoid.items() if until > now}
+        # By virtual MTA, not by queue: a thousand domains with a message each shall not all go by the first source.
+        turn = self._turns[queue.key.vmta]
+        self._turns[queue.key.vmta] += 1
+        answer = await (self._hosts(state) if state.ways.hosts else self._look_up(queue.key.domain))
+        settings = state.ways.settings
+        attempts, port = settings.mx_connection_attempts, settings.default_smtp_port
+        return mx.plan(answer, state.ways.options, state.ways.sources, turn, crew.avoid, attempts, port)
+
+    async def _look_up(self, domain: str) -> MxAnswer:
+        resolver = self._node.resolver
+        answer = await resolver.mx(domain)
+        return await resolver.fill(answer) if answer.status in (MxStatus.FOUND, MxStatus.IMPLICIT) else answer
+
+    async def _hosts(self, state: QueueState) -> MxAnswer:
+        """`smtp-hosts`: named hosts and literals, and other domains' MX in their place."""
+        resolver = self._node.resolver
+        hosts = []
+        for spec in state.ways.hosts:
+            if spec.lookup_mx:
+                found = await resolver.mx(spec.name)
+                hosts += [type(h)(h.name, spec.preference * 65536 + h.preference, spec.port, h.addresses) for h in found.hosts]
+            else:
+                host = mx.as_host(spec)
+                hosts.append(type(host)(host.name, host.preference * 65536, host.port, host.addresses))
+        answer = MxAnswer(MxStatus.FOUND, tuple(hosts))
+        return answer if all(host.addresses for host in hosts) else await resolver.fill(answer)
+
+    async def _no_route(self, queue: Queue, state: QueueState, plan: Plan) -> None:
+        now = self._node.clock.now()
+        age = mx.bounces_after(plan, state.ways.settings)
+        if age is not None:
+            gone = Disposition(Kind.PERMANENT, plan.status, f"x-pmta;{plan.error}")
+            await self._fates.give_up(queue, gone, now, age)
+            if not queue.has_due(now):
+                return
+        wait = None if plan.permanent else state.ways.settings.retry_after_dns_error
+        self._node.scheduler.retry_later(queue, now, plan.error, wait=wait)
+        await self._fates.expire(queue, now)
+
+    async def _told(self, queue: Queue, heard: Sequence[Heard]) -> bool:
+        """A host that did not take us in said what a rule is for. True: the queue is bounced or deferred, and no other host is asked."""
+        fate = self._crew.heard(queue, heard)
+        if fate is not None:
+            await self._fates.bounce_all(queue, fate)
+            return True
+        deferred = any(one.rule.action.defer_queue for one in heard)
+        if deferred:
+            await self._fates.expire(queue, self._node.clock.now())
+        return deferred
+
+    async def _site_failed(self, queue: Queue, state: QueueState, failures: list[Failure]) -> None:
+        """No host of the plan took us in."""
+        now = self._node.clock.now()
+        judgement = judge_hosts(failures, state.ways.rules)
+        if judgement.site is Site.QUEUE_BOUNCE:
+            await self._fates.bounce_queue(queue, judgement.dispositions[0])
+            return
+        self._node.scheduler.retry_later(queue, now, judgement.reason)
+        await self._fates.expire(queue, now)

@@ -1,0 +1,298 @@
+"""One open connection to a receiver: it leases, sends, judges, and leases again. And the crew: all such connections of one shard.
+
+    feed      lease the next entry, read it from its spool, submit it; up to two outstanding, so that the next envelope leaves
+              in the same write as this content
+    done      judge the result, settle it (reports, marks, scheduler, in that order)
+
+It never decides what a failure means (`policy.trouble`) nor when to try again (`policy.retry`, the scheduler).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from functools import partial
+from typing import Any
+
+from postwright.content import schedule
+from postwright.content.downgrade import to_7bit
+from postwright.engine import reply_actions, secured
+from postwright.engine.deadlines import TOO_LATE
+from postwright.engine.fates import EXPIRED, Fates
+from postwright.engine.hub import Hub
+from postwright.engine.outgoing import not_offered, transaction_of
+from postwright.engine.queue_state import QueueState
+from postwright.engine.resting import Resting
+from postwright.engine.wishes import with_delay
+from postwright.model.envelope import MailExtras, Wishes
+from postwright.model.errors import SpoolError
+from postwright.model.message import Message
+from postwright.model.outcome import Disposition, Judgement, Kind, Site, TransactionResult
+from postwright.model.route import Plan
+from postwright.model.work import Lease
+from postwright.net.channel import Channel
+from postwright.net.clock import NEVER
+from postwright.policy.feedback import Heard, amend, replies_of
+from postwright.policy.retry import expired
+from postwright.policy.trouble import judge
+from postwright.schedule.queue import Queue
+from postwright.wire.body import scan
+from postwright.wire.client_states import Transaction
+
+AVOID_FOR = 60.0  # seconds that a host which did not take us in comes after the others
+# Octets. A content made to be hard takes half a second for each MB, and a shard that does nothing else for a minute is taken to hang: it
+# would be ended, begun, find this message, and so on.
+CONVERTED_MOST = 48 * 1024 * 1024
+
+_OVER = "x-pmta;message expired: the last time in its x-schedule has passed"
+
+
+class Crew:
+    """All connections of one shard to receivers, and the tasks that open them."""
+
+    def __init__(self, node: Hub) -> None:
+        self.node = node
+        self.fates = Fates(node)
+        self.resting = Resting(node.scheduler.total)
+        self.workers: dict[Worker, None] = {}  # in the order in which they came: a simulation takes the same course each time
+        self.avoid: dict[str, float] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine of ours; what it raises is a defect and goes to the log."""
+        task = self.node.loop.create_task(coroutine)
+        self.tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.node.log.error("delivery task failed", exc_info=task.exception())
+
+    def avoid_now(self, address: str) -> None:
+        """Other hosts come first for a while."""
+        self.avoid[address] = self.node.clock.now() + AVOID_FOR
+
+    def heard(self, queue: Queue, heard: Sequence[Heard]) -> Disposition | None:
+        """See `reply_actions.act`; connections that the mode does not allow any more end with what they are sending."""
+        fate = reply_actions.act(self.node, queue, heard)
+        self.keep_to_mode(queue)
+        return fate
+
+    def keep_to_mode(self, queue: Queue) -> None:
+        """Backoff mode has its own limit of connections, and there may be more from before."""
+        most = queue.limits.max_smtp_out
+        if queue.backoff is None or most is None or queue.connections <= most:
+            return
+        for worker in [worker for worker in self.workers if worker.queue is queue and worker.channel.usable][most:]:
+            worker.retire()
+
+
+class Worker:
+    """One open channel of one queue. `deadline` (monotonic) is when an idle one is closed; the node's sweep watches it."""
+
+    __slots__ = ("_given", "_idle", "_others", "channel", "crew", "deadline", "plan", "queue", "securing", "session", "state")
+
+    def __init__(self, crew: Crew, queue: Queue, channel: Channel, state: QueueState, plan: Plan) -> None:
+        self.crew = crew
+        self.queue = queue
+        self.channel = channel
+        self.state = state
+        self.plan = plan
+        self.securing = False  # a message of ours has a session of its own; one at a time, and nothing else meanwhile
+        self.deadline = NEVER
+        self._idle = False
+        self._given = 0
+        self._others = frozenset([route.address for route in plan.routes]) - {channel.route.address}
+        self.session = secured.describe(channel)
+        channel.on_close = self._closed
+        crew.workers[self] = None
+        crew.node.sweep.add(self)
+
+    def feed(self) -> None:
+        """Keep the channel busy; go idle when nothing is due, close when it has served its share."""
+        if self._idle:
+            self._idle = False
+            self.crew.resting.end(self)
+        self.deadline = NEVER
+        channel, queue = self.channel, self.queue
+        node = self.crew.node
+        most, depth = self._most, channel.depth
+        while channel.usable and channel.outstanding < depth and not self.securing:
+            if most is not None and self._given >= most:
+                channel.close()
+                return
+            lease = node.scheduler.lease(queue, node.clock.now(), channel.capabilities.rcpt_max)
+            if lease is None:
+                break
+            self._send(lease)
+        if not channel.usable:
+            channel.close()
+        elif not channel.outstanding and not self.securing:
+            self._rest()
+
+    @property
+    def _most(self) -> int | None:
+        """Transactions of this session: ours to choose, and the receiver's (MAILMAX, RFC 9422)."""
+        ours, theirs = self.queue.limits.max_msg_per_connection, self.channel.capabilities.mail_max
+        return theirs if ours is None or (theirs is not None and theirs < ours) else ours
+
+    def _rest(self) -> None:
+        node = self.crew.node
+        if self.queue.state is not self.state or node.stopping:
+            self.channel.close()  # settings have changed under us
+            return
+        self._idle = True
+        self.deadline = node.clock.monotonic() + self.state.ways.linger
+        self.queue.idle.append(self)
+        self.crew.resting.begin(self)
+        if node.scheduler.crowded:
+            self.crew.resting.make_room()
+
+    def _send(self, lease: Lease) -> None:
+        node = self.crew.node
+        node.begin(lease)
+        try:
+            prepared = self._prepare(lease)
+        except Exception as error:  # a defect of ours with this one message must not hold up the others, nor leave it in flight
+            node.unreadable(self.queue, lease, error)
+            return
+        if prepared is not None:
+            message, transaction = prepared
+            self._given += 1
+            self.channel.submit(transaction, partial(self._done, lease, message))
+
+    def _prepare(self, lease: Lease) -> tuple[Message, Transaction] | None:
+        """What is to be sent, or None and the lease has ended without."""
+        node, entry = self.crew.node, lease.entry
+        # before it is read: what cannot be read must expire, too
+        if entry.attempts and expired(node.clock.now(), entry.received_at, self.queue.limits.bounce_after, entry.attempts):
+            self._fail(lease, None, Disposition(Kind.EXPIRED, "4.4.7", EXPIRED))
+            return None
+        try:
+            message, content = node.read(entry)
+        except KeyError:
+            node.lost(self.queue, lease)
+            return None
+        except SpoolError as error:
+            node.log.error("message cannot be read", message=entry.message_id, error=str(error))
+            self._fail(lease, None, Disposition(Kind.TRANSIENT, "4.3.0", "x-pmta;the message cannot be read from the spool"))
+            return None
+        transaction = transaction_of(message, lease, content, self.state.ways, node.clock.now())
+        wishes = message.envelope.wishes
+        if wishes is not None and not self._may_go(lease, message, wishes, transaction):
+            return None
+        fitting = self._fit(transaction, lease, message)
+        return None if fitting is None else (message, fitting)
+
+    def _may_go(self, lease: Lease, message: Message, wishes: Wishes, transaction: Transaction) -> bool:
+        """May this message leave by this session now? Else the lease has ended, or goes on in a session that is safe."""
+        node = self.crew.node
+        now = node.clock.now()
+        opens = schedule.opens(wishes.windows, now)
+        if opens is None:
+            self._fail(lease, message, Disposition(Kind.EXPIRED, "4.4.7", _OVER))
+        elif opens > now:
+            node.later(self.queue, lease, opens)
+        elif wishes.deadline_mode.startswith("R") and wishes.deadline <= now:
+            self._fail(lease, message, TOO_LATE)
+        else:
+            by = (round(wishes.deadline - now), wishes.deadline_mode) if wishes.deadline_mode else None
+            transaction.extras = MailExtras(wishes.require_tls, by=by, priority=wishes.priority)
+            if by is not None and "DELIVERBY" not in self.channel.capabilities.keywords:
+                with_delay(transaction)
+            if not wishes.require_tls or secured.is_verified(self.channel):
+                return True
+            self.securing = True
+            self.crew.spawn(self._secure(lease, message, transaction))
+        return False
+
+    async def _secure(self, lease: Lease, message: Message, transaction: Transaction) -> None:
+        """One message by a session of its own, then on with the others."""
+        try:
+            await secured.send(self.crew.node, self.queue, lease, message, transaction, self.plan, self.state.ways.rules)
+        finally:
+            self.securing = False
+            self.feed()
+
+    def _fit(self, transaction: Transaction, lease: Lease, message: Message) -> Transaction | None:
+        """The transaction as this receiver can take it, or None and the recipients have failed."""
+        misfit = self.channel.misfit(transaction)
+        if misfit is None:
+            return transaction
+        keyword = misfit.detail.partition(":")[0]
+        if keyword in ("8BITMIME", "BINARYMIME") and sum(map(len, transaction.content)) <= CONVERTED_MOST:
+            content = to_7bit(b"".join(transaction.content), transaction.facts)
+            if content is not None:
+                transaction.content = (content,)
+                transaction.facts = scan(content)
+                transaction.body = "7BIT"
+                misfit = self.channel.misfit(transaction)
+                if misfit is None:
+                    return transaction
+        self._fail(lease, message, not_offered(misfit))
+        return None
+
+    def _fail(self, lease: Lease, message: Message | None, disposition: Disposition) -> None:
+        """Recipients fail (or wait) without anything having been sent."""
+        node = self.crew.node
+        if message is None:
+            try:
+                message = node.read_message(lease.entry)
+            except KeyError:
+                node.lost(self.queue, lease)
+                return
+            except SpoolError as error:
+                node.unreadable(self.queue, lease, error)
+                return
+        node.apply(self.queue, lease, message, Judgement((disposition,) * len(lease.entry.recipients)), self.session)
+
+    def _done(self, lease: Lease, message: Message, result: TransactionResult) -> None:
+        """A transaction ended. The next one is begun first, so that it leaves in the same write."""
+        try:
+            if result.usable:
+                self.feed()
+        finally:  # whatever went wrong with the next one, this one has ended
+            self._judge(lease, message, result)
+
+    def _judge(self, lease: Lease, message: Message, result: TransactionResult) -> None:
+        node = self.crew.node
+        more_hosts = bool(self._others - self.crew.avoid.keys())
+        judgement = judge(result, self.state.ways.rules, more_hosts=more_hosts)
+        feedback = self.state.ways.feedback
+        heard = feedback.listen(replies_of(result)) if feedback is not None else ()
+        if heard:
+            judgement = amend(judgement, result, heard, more_hosts=more_hosts)
+        if judgement.site is Site.HOST_BUSY:
+            self.crew.avoid_now(self.channel.route.address)
+        fate = self.crew.heard(self.queue, heard) if heard else None  # first, as it says when recipients are tried again
+        node.apply(self.queue, lease, message, judgement, self.session)
+        if fate is not None:
+            self.crew.spawn(self.crew.fates.bounce_all(self.queue, fate))
+        if not judgement.keep_session:
+            self.channel.close()
+
+    def retire(self) -> None:
+        """Close when nothing is outstanding."""
+        self.channel.close()
+
+    def give_up(self) -> None:
+        """See `resting.Idle.give_up`."""
+        self.deadline = NEVER
+        self.channel.close()
+
+    def expired(self, now: float) -> None:
+        """The sweep's call: idle for long enough."""
+        self.deadline = NEVER
+        if self._idle:
+            self.channel.close()
+
+    def _closed(self, channel: Channel) -> None:
+        node = self.crew.node
+        node.sweep.discard(self)
+        self.crew.workers.pop(self, None)
+        self.crew.resting.gone(self)
+        if self._idle and self in self.queue.idle:
+            self.queue.idle.remove(self)
+        node.scheduler.closed(self.queue, was_open=True)
+        node.pump_soon()
