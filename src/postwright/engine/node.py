@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,33 +18,33 @@ import structlog
 from msgspec.structs import replace
 
 from postwright.engine import bounces, deadlines
-from postwright.engine import frames as f
 from postwright.engine.acceptors import Acceptors, LoginHelper
 from postwright.engine.counters import Counters
 from postwright.engine.credentials import Credentials
 from postwright.engine.deliver import Delivery
-from postwright.engine.entries import entries_of, entry_of
 from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
 from postwright.engine.login_guard import Keeper, OwnOffice
+from postwright.engine.placing import Placing
 from postwright.engine.queue_state import QueueState, limits, make
 from postwright.engine.receiver_logins import ReceiverLogins
+from postwright.engine.reporting import Reporting
 from postwright.engine.settle import Due, Session, Settlement, settle
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.engine.tokens import Tokens
 from postwright.engine.worker import Worker
 from postwright.engine.workers import Threads, Workers
 from postwright.model.errors import SpoolError
-from postwright.model.message import IdMaker, Message, SpoolRef, format_id
+from postwright.model.message import IdMaker, Message, format_id
 from postwright.model.outcome import Judgement, Kind
-from postwright.model.work import Entry, Lease, QueueKey, queue_of
+from postwright.model.work import Entry, Lease, QueueKey
 from postwright.net.clock import Clock, Sweep
 from postwright.net.dialer import Dialer
 from postwright.net.resolver import Resolver
 from postwright.policy.resolve import Resolved
 from postwright.schedule.queue import Queue, QueueLimits
 from postwright.schedule.scheduler import NEVER, Scheduler
-from postwright.store.spool import Recovered, Spool
+from postwright.store.spool import Spool
 
 RECOVER_BATCH = 2000
 CLOCK_STEP = 2.0  # seconds between two looks that are no drift
@@ -96,7 +95,9 @@ class Node:
         self.scheduler = Scheduler(self._limits, self._vmta_limit, self._share(resolved.settings.general.total_max_smtp_out))
         self.sharing = Sharing(self, run_dir)
         self.exchange = self.sharing.exchange
+        self.placing = Placing(number, clock, self.scheduler, self.sharing, log, self.pump_soon)
         self.delivery = Delivery(self)
+        self.reporting = Reporting(self)
         self.intake = Intake(spool, self, clock, self.ids, self.counters)
         self.intake.log = log
         self.intake.names = resolver
@@ -157,10 +158,7 @@ class Node:
         count = 0
         for found in self.spool.recover():
             self.ids.seen(found.message.id)
-            try:
-                self._requeue(found)
-            except Exception as error:  # one message must not keep all others of this shard from ever being tried again
-                self._put_off(_place(found.message, found.ref), error)
+            self.placing.recovered(found)
             count += 1
             if count % RECOVER_BATCH == 0:
                 await asyncio.sleep(0)
@@ -168,26 +166,6 @@ class Node:
         await self.exchange.start()
         self.pump_soon()
         return count
-
-    def _requeue(self, found: Recovered) -> None:
-        now = self.clock.now()
-        for recipients, due, attempts, first in found.states:
-            for key, entry in entries_of(found.message, found.ref, recipients):
-                if self.sharing.mine(key):
-                    if attempts:
-                        entry.due, entry.attempts, entry.first_attempt = due, attempts, first
-                    self.scheduler.submit(key, entry, now)
-
-    def _put_off(self, place: f.Place, error: Exception) -> None:
-        """A defect of ours with this message. It was promised to be delivered: so it waits, that is said, and we look at it again."""
-        self.log.error("a message waits, something is wrong here", message=format_id(place.message_id), exc_info=error)
-        self.clock.call_later(LOOK_AGAIN, partial(self._look_again, place))
-
-    def _look_again(self, place: f.Place) -> None:
-        try:
-            self.sharing.given_back(self.number, [place])
-        except Exception as error:
-            self._put_off(place, error)
 
     async def stop(self, within: float, others: float = 0.0) -> None:
         """Finish what is in flight within `within` seconds, tell everybody, close the spool.
@@ -216,26 +194,7 @@ class Node:
 
     def accepted(self, message: Message, ref: SpoolRef) -> None:
         """A message is on disk and ours: its recipients go to their queues."""
-        try:
-            self._accept(message, ref)
-        except Exception as error:
-            self._put_off(_place(message, ref), error)
-
-    def _accept(self, message: Message, ref: SpoolRef) -> None:
-        recipients = message.envelope.recipients
-        if len(recipients) == 1:
-            self._submit(queue_of(message, recipients[0]), entry_of(message, ref, _ONE))
-            return
-        for key, entry in entries_of(message, ref, tuple(range(len(recipients)))):
-            self._submit(key, entry)
-
-    def _submit(self, key: QueueKey, entry: Entry) -> None:
-        if self.sharing.mine(key):
-            self.scheduler.submit(key, entry, self.clock.now())
-            if not self._pumping:
-                self.pump_soon()
-        else:
-            self.sharing.hand_over(key, entry)
+        self.placing.accepted(message, ref)
 
     # -- the pump ---------------------------------------------------------------------
 
@@ -406,38 +365,13 @@ class Node:
         self, queue: Queue, lease: Lease, message: Message, settlement: Settlement, session: Session, now: float
     ) -> None:
         """A report is on disk before the failure that it tells of is forgotten."""
-        await self._send_reports(lease, message, settlement.reports, session, now)
+        await self.reporting.send(lease, message, settlement.reports, session, now)
         self._finish(queue, lease, settlement, now)
 
     def tell(self, lease: Lease, message: Message, dues: list[Due], session: Session) -> None:
         """See `deadlines.Teller.tell`."""
         if bounces.wanted(message, dues):
-            self.delivery.crew.spawn(self._send_reports(lease, message, dues, session, self.clock.now()))
-
-    async def _send_reports(self, lease: Lease, message: Message, dues: list[Due], session: Session, now: float) -> None:
-        for report, body in self._reports(lease, message, dues, session, now):
-            while True:
-                try:
-                    ref = await self.spool.commit(report, (body,))
-                except SpoolError as error:
-                    self.log.error("a report waits for room in the spool", error=str(error))
-                    await self.clock.sleep(1.0)
-                    continue
-                self.accepted(report, ref)
-                break
-
-    def _reports(self, lease: Lease, message: Message, dues: list[Due], session: Session, now: float) -> list[tuple[Message, bytes]]:
-        """What senders are to hear. A content that cannot be read, or that no report can be made of, is left out of it."""
-        due = bounces.wanted(message, dues)
-        general = self.resolved.settings.general
-        ids = [self.ids.next(now) for _ in range(4)]
-        vmta = lease.key.vmta if self.resolved.vmta(lease.key.vmta) is not None else "{default}"
-        try:
-            _, content = self.read(lease.entry)
-            return bounces.reports(message, content, due, session, general, now, ids, vmta)
-        except Exception as error:  # a report of little is better than none, and than a recipient in flight for ever
-            self.log.error("a report is made without the message", message=format_id(message.id), exc_info=error)
-            return bounces.reports(message, b"\r\n", due, session, general, now, ids, vmta)
+            self.delivery.crew.spawn(self.reporting.send(lease, message, dues, session, self.clock.now()))
 
     # -- see `sharing.Home` ---------------------------------------------------------------------
 
@@ -451,10 +385,6 @@ class Node:
         reader = self._readers.pop(shard, None)
         if reader is not None:
             reader.close()
-
-
-def _place(message: Message, ref: SpoolRef) -> f.Place:
-    return f.Place(message.id, ref, tuple(range(len(message.envelope.recipients))))
 
 
 def _wanted(resolved: Resolved) -> frozenset[str]:

@@ -1,0 +1,61 @@
+"""Reports on their way: what a sender is owed becomes messages of our own, on disk before the failure that they tell of is forgotten.
+
+A full disk makes them wait for room; a content that cannot be read is left out of them. What a report says is `engine.bounces`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from postwright.engine import bounces
+from postwright.engine.hub import Hub
+from postwright.engine.settle import Due, Session
+from postwright.model.errors import SpoolError
+from postwright.model.message import IdMaker, Message, SpoolRef, format_id
+from postwright.model.work import Lease
+from postwright.policy.resolve import Resolved
+from postwright.store.spool import Spool
+
+
+class Reporter(Hub, Protocol):
+    """The shard that reports."""
+
+    spool: Spool
+    ids: IdMaker
+    resolved: Resolved
+
+    def accepted(self, message: Message, ref: SpoolRef) -> None:
+        """A message of ours is on disk."""
+
+
+class Reporting:
+    """Of one shard."""
+
+    def __init__(self, node: Reporter) -> None:
+        self._node = node
+
+    async def send(self, lease: Lease, message: Message, dues: list[Due], session: Session, now: float) -> None:
+        """Commit what senders are to hear of `dues`, and queue it; done when it is on disk."""
+        for report, body in self._made(lease, message, dues, session, now):
+            while True:
+                try:
+                    ref = await self._node.spool.commit(report, (body,))
+                except SpoolError as error:
+                    self._node.log.error("a report waits for room in the spool", error=str(error))
+                    await self._node.clock.sleep(1.0)
+                    continue
+                self._node.accepted(report, ref)
+                break
+
+    def _made(self, lease: Lease, message: Message, dues: list[Due], session: Session, now: float) -> list[tuple[Message, bytes]]:
+        """What senders are to hear. A content that cannot be read, or that no report can be made of, is left out of it."""
+        due = bounces.wanted(message, dues)
+        general = self._node.resolved.settings.general
+        ids = [self._node.ids.next(now) for _ in range(4)]
+        vmta = lease.key.vmta if self._node.resolved.vmta(lease.key.vmta) is not None else "{default}"
+        try:
+            _, content = self._node.read(lease.entry)
+            return bounces.reports(message, content, due, session, general, now, ids, vmta)
+        except Exception as error:  # a report of little is better than none, and than a recipient in flight for ever
+            self._node.log.error("a report is made without the message", message=format_id(message.id), exc_info=error)
+            return bounces.reports(message, b"\r\n", due, session, general, now, ids, vmta)
