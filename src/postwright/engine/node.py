@@ -35,7 +35,7 @@ from postwright.engine.tokens import Tokens
 from postwright.engine.worker import Worker
 from postwright.engine.workers import Threads, Workers
 from postwright.model.errors import SpoolError
-from postwright.model.message import IdMaker, Message, format_id
+from postwright.model.message import IdMaker, Message, SpoolRef, format_id
 from postwright.model.outcome import Judgement, Kind
 from postwright.model.work import Entry, Lease, QueueKey
 from postwright.net.clock import Clock, Sweep
