@@ -18,6 +18,7 @@ from postwright.model.route import Login, Route, SessionOptions
 from postwright.net.channel import Channel
 from postwright.net.clock import Clock
 from postwright.net.dialer import Dialer
+from postwright.net.onlooker import Onlooker
 from postwright.policy.list_settings import Origin
 from postwright.policy.oauth_client import OauthClient
 
@@ -44,28 +45,30 @@ class ReceiverLogins:
         for gone in before.values():
             self._close_soon(gone)
 
-    async def open(self, dialer: Dialer, route: Route, options: SessionOptions) -> Channel | Failure:
+    async def open(self, dialer: Dialer, route: Route, options: SessionOptions, watch: Onlooker | None = None) -> Channel | Failure:
         """As `Dialer.open`."""
         login = options.login
         if login is None or not login.client:
-            return await dialer.open(route, options)
+            return await dialer.open(route, options, watch)
         client = self._clients.get(login.client.lower())
         if client is None:
             return _no_token(f"there is no <oauth-client {login.client}> any more")  # between a reload and the end of the old queues
         try:
-            return await self._open(dialer, route, options, login, client)
+            return await self._open(dialer, route, options, login, client, watch)
         except TokenUnavailable as error:
             return _no_token(str(error))
 
-    async def _open(self, dialer: Dialer, route: Route, options: SessionOptions, login: Login, client: TokenClient) -> Channel | Failure:
+    async def _open(
+        self, dialer: Dialer, route: Route, options: SessionOptions, login: Login, client: TokenClient, watch: Onlooker | None
+    ) -> Channel | Failure:
         token = await client.token()
-        outcome = await dialer.open(route, _with(options, login, token))
+        outcome = await dialer.open(route, _with(options, login, token), watch)
         if _refused(outcome) and client.refused(token):
             newer = await client.token()
             if newer == token:
                 return outcome
             token = newer
-            outcome = await dialer.open(route, _with(options, login, token))
+            outcome = await dialer.open(route, _with(options, login, token), watch)
         if isinstance(outcome, Channel):
             client.accepted(token)
         return outcome

@@ -17,6 +17,7 @@ from postwright.model.route import Route, SessionOptions, Timeouts
 from postwright.net import channel_binding
 from postwright.net.clock import NEVER, Clock, Sweep
 from postwright.net.flow import Outflow
+from postwright.net.onlooker import Onlooker
 from postwright.wire.client import SmtpClient
 from postwright.wire.client_encode import Unsendable
 from postwright.wire.client_login import LoginAttempt
@@ -37,6 +38,7 @@ from postwright.wire.client_states import (
     Secure,
     Transaction,
 )
+from postwright.wire.watched_client import WatchedClient
 
 QUIT_PATIENCE = 10.0  # seconds for the 221: nothing depends on it, and a socket is a socket
 
@@ -64,6 +66,7 @@ class Channel(asyncio.Protocol):
         "_spent",
         "_sweep",
         "_transport",
+        "_watch",
         "cipher",
         "closed",
         "deadline",
@@ -75,7 +78,16 @@ class Channel(asyncio.Protocol):
         "tls",
     )
 
-    def __init__(self, route: Route, options: SessionOptions, clock: Clock, sweep: Sweep, *, secure: bool = False) -> None:
+    def __init__(
+        self,
+        route: Route,
+        options: SessionOptions,
+        clock: Clock,
+        sweep: Sweep,
+        *,
+        secure: bool = False,
+        watch: Onlooker | None = None,
+    ) -> None:
         self.route = route
         self.options = options
         self.deadline = NEVER
@@ -87,7 +99,8 @@ class Channel(asyncio.Protocol):
         self.on_close: Callable[[Channel], object] | None = None
         self._busy = False
         self._early: bytearray | None = None
-        self._client = SmtpClient(route.source.name, options, secure=secure, login=_attempt(route, options))
+        self._client = _engine(route, options, secure, watch)
+        self._watch = watch
         self._clock = clock
         self._sweep = sweep
         self._limits = _limits(options.timeouts)
@@ -313,6 +326,8 @@ class Channel(asyncio.Protocol):
         self.closed = True
         self._sweep.discard(self)
         self._stop(Fault.LOST, str(exc) if exc is not None else "closed by the peer")
+        if self._watch is not None:
+            self._watch.ended(self.ending.detail if self.ending is not None else "")
         if self.on_close is not None:
             self.on_close(self)
 
@@ -362,6 +377,8 @@ class Channel(asyncio.Protocol):
         """The handshake on the transport is over."""
         self._spent[self._client.expect] += self._clock.monotonic() - self._since
         self._attach(transport)
+        if self._watch is not None:
+            self._watch.secured(self.tls, self.cipher)
         if self._opening.done():
             self._opening = self._loop.create_future()
         self._client.tls_started(self._binding() if self.options.login is not None else None)
@@ -394,6 +411,13 @@ def _deliver(token: Any, result: TransactionResult) -> bool:
     except Exception as error:  # a defect of the owner's with this transaction: the results behind it must reach it all the same
         asyncio.get_running_loop().call_exception_handler({"message": "a result was not taken", "exception": error})
     return False
+
+
+def _engine(route: Route, options: SessionOptions, secure: bool, watch: Onlooker | None) -> SmtpClient:
+    login = _attempt(route, options)
+    if watch is None:
+        return SmtpClient(route.source.name, options, secure=secure, login=login)
+    return WatchedClient(route.source.name, options, watch, secure=secure, login=login)
 
 
 def _attempt(route: Route, options: SessionOptions) -> LoginAttempt | None:

@@ -18,6 +18,7 @@ from postwright.model.route import Route, SessionOptions, TlsLevel
 from postwright.net.channel import Channel
 from postwright.net.clock import Clock, Sweep, SystemClock
 from postwright.net.dialer_tls import TlsContexts, describe, must_verify, server_name
+from postwright.net.onlooker import Onlooker
 from postwright.wire.client_states import Ready
 
 LOOP_TO_SELF = "loop to self"
@@ -53,19 +54,19 @@ class Dialer:
         self._tls = tls if tls is not None else TlsContexts()
         self._sweep = sweep if sweep is not None else Sweep(self._clock)
 
-    async def open(self, route: Route, options: SessionOptions) -> Channel | Failure:
-        """A greeted session ready for transactions, or why not. Cancelling it closes the connection."""
-        outcome = await self._try(route, options)
+    async def open(self, route: Route, options: SessionOptions, watch: Onlooker | None = None) -> Channel | Failure:
+        """A greeted session ready for transactions, or why not. Cancelling it closes the connection. `watch` sees the dialogue."""
+        outcome = await self._try(route, options, watch)
         if isinstance(outcome, _HandshakeFailed) and _may_fall_back(options):
             # RFC 7435: opportunistic security prefers clear text to no mail. What failed may have been the receiver's TLS as a
             # whole, and nothing can follow a broken handshake on the same connection.
-            outcome = await self._try(route, _without_tls(options))
+            outcome = await self._try(route, _without_tls(options), watch)
             if isinstance(outcome, Channel):
                 # What was asked for, so that a pool finds it again by that.
                 outcome.options = options
         return outcome.failure if isinstance(outcome, _HandshakeFailed) else outcome
 
-    async def _try(self, route: Route, options: SessionOptions) -> Channel | Failure | _HandshakeFailed:
+    async def _try(self, route: Route, options: SessionOptions, watch: Onlooker | None) -> Channel | Failure | _HandshakeFailed:
         sock = _make_socket(route)
         if isinstance(sock, Failure):
             return sock
@@ -73,7 +74,7 @@ class Dialer:
         if failure is not None:
             sock.close()
             return failure
-        channel = Channel(route, options, self._clock, self._sweep, secure=route.implicit)
+        channel = Channel(route, options, self._clock, self._sweep, secure=route.implicit, watch=watch)
         try:
             await asyncio.get_running_loop().create_connection(lambda: channel, sock=sock)
             outcome = await self._greet(channel, route, options)

@@ -16,6 +16,7 @@ from postwright.model.route import Route, SessionOptions
 from postwright.net.channel import Channel
 from postwright.net.clock import Clock, Sweep
 from postwright.net.dialer import Dialer
+from postwright.net.onlooker import Onlooker
 from postwright.testing.memory_transport import MemoryTransport, join
 from postwright.testing.sink import SinkServer
 from postwright.testing.sink_records import SinkMessage
@@ -71,7 +72,7 @@ class SimulatedDialer(Dialer):
         self._crashed = False
         self._transports: list[MemoryTransport] = []
 
-    async def _try(self, route: Route, options: SessionOptions) -> Channel | Failure | Any:
+    async def _try(self, route: Route, options: SessionOptions, watch: Onlooker | None) -> Channel | Failure | Any:
         receiver = self._receivers.get(route.address)
         if receiver is not None:
             receiver.called(route)
@@ -79,7 +80,7 @@ class SimulatedDialer(Dialer):
         if receiver is None or receiver.down is not None or self._crashed:
             fault = receiver.down if receiver is not None else None
             return Failure(Stage.CONNECT, None, fault or Fault.UNREACHABLE, "")
-        channel = Channel(route, options, self._clock, self._sweep, secure=route.implicit)
+        channel = Channel(route, options, self._clock, self._sweep, secure=route.implicit, watch=watch)
         here = (route.source.address or "192.0.2.1", self._random.randrange(1024, 65536))
         ours, theirs = join(channel, SinkSession(receiver), a_name=here, b_name=(route.address, route.port))
         self._transports = [t for t in self._transports if not t.is_closing()]

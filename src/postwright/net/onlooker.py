@@ -1,0 +1,17 @@
+"""Who looks on while a session to a receiver goes on: a log, a trace. What is said and heard comes without secrets (`wire.watched_client`)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from postwright.wire.watched_client import ClientWatch
+
+
+class Onlooker(ClientWatch, Protocol):
+    """Told what the wire does not see. Must not raise, and must not keep the session waiting."""
+
+    def secured(self, version: str, cipher: str) -> None:
+        """TLS has begun."""
+
+    def ended(self, detail: str) -> None:
+        """The connection is gone; `detail` "" when both sides wanted it."""
