@@ -1,4 +1,4 @@
-"""Who looks on while a session to a receiver goes on: a log, a trace. What is said and heard comes without secrets (`wire.watched_client`)."""
+"""Who looks on while a session to a receiver goes on: a log, a trace. No secret comes here (`wire.watched_client` hides them)."""
 
 from __future__ import annotations
 
