@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import weakref
 
+import structlog
+
 from postwright.engine.queue_state import QueueState, limits, make
 from postwright.model.route import SourceHost
 from postwright.model.work import QueueKey
@@ -30,7 +32,7 @@ SETTINGS = Settings(
 
 def state(resolved: Resolved, domain: str, vmta: str) -> QueueState:
     key = QueueKey(domain, vmta)
-    return make(resolved, key, limits(resolved, key), frozenset(("d",)), ("127.0.0.1", "127.0.0.2", "192.0.2.7"))
+    return make(resolved, key, limits(resolved, key), frozenset(("d",)), ("127.0.0.1", "127.0.0.2", "192.0.2.7"), structlog.get_logger())
 
 
 def test_what_it_comes_to() -> None:

@@ -22,6 +22,7 @@ from postwright.model.outcome import Failure, Fault, Stage
 from postwright.model.reply import Reply
 from postwright.model.route import Login, Route, SessionOptions, SourceHost
 from postwright.net.channel import Channel
+from postwright.net.onlooker import Onlooker
 from postwright.policy.oauth_client import OauthClient
 from postwright.testing.fake_clock import FakeClock
 
@@ -255,7 +256,7 @@ class Dials:
         self.good = set(good)
         self.tokens: list[str] = []
 
-    async def open(self, route: Route, options: SessionOptions) -> Channel | Failure:
+    async def open(self, route: Route, options: SessionOptions, watch: Onlooker | None = None) -> Channel | Failure:
         assert options.login is not None
         self.tokens.append(options.login.token)
         return object.__new__(Channel) if options.login.token in self.good else REFUSED

@@ -135,7 +135,7 @@ class Node:
         """See `Hub.state`."""
         state = queue.state
         if type(state) is not QueueState:
-            state = queue.state = make(self.resolved, queue.key, queue.limits, self._wanted, self._local)
+            state = queue.state = make(self.resolved, queue.key, queue.limits, self._wanted, self._local, self.log)
         return state
 
     def reload(self, resolved: Resolved) -> None:
@@ -323,7 +323,10 @@ class Node:
             self._untouched(queue, lease, now)
             return
         try:
-            settlement = settle(message, lease.entry, judgement, session, self.state(queue).context, now, lease.entry.size)
+            state = self.state(queue)
+            settlement = settle(message, lease.entry, judgement, session, state.context, now, lease.entry.size)
+            if state.log is not None:
+                state.log.settled(message, lease, judgement.dispositions)
         except Exception as error:  # a defect of ours: whatever it is, recipients must not stay in flight for ever
             self.unreadable(queue, lease, error)
             return

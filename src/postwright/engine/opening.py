@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from postwright.engine.queue_state import QueueState
 from postwright.engine.worker import Crew, Worker
 from postwright.model.outcome import Disposition, Failure, Kind, Site
-from postwright.model.route import MxAnswer, MxStatus, Plan
+from postwright.model.route import MxAnswer, MxStatus, Plan, Route
 from postwright.model.work import BOUNCE
 from postwright.net.channel import Channel
 from postwright.policy import mx
@@ -43,12 +43,14 @@ class Opener:
             await self._fates.bounce_queue(queue, Disposition(Kind.PERMANENT, "5.3.5", f"x-pmta;there is no virtual MTA {queue.key.vmta}"))
             return None
         plan = await self._plan(queue, state)
+        if state.log is not None:
+            state.log.resolved(plan)
         if not plan.routes:
             await self._no_route(queue, state, plan)
             return None
         failures: list[Failure] = []
         for route in plan.routes:
-            outcome = await node.logins.open(node.dialer, route, plan.options)
+            outcome = await self._dial(state, route, plan)
             if isinstance(outcome, Channel):
                 node.scheduler.opened(queue)
                 return Worker(self._crew, queue, outcome, state, plan)
@@ -61,6 +63,15 @@ class Opener:
             self._crew.avoid_now(route.address)
         await self._site_failed(queue, state, failures)
         return None
+
+    async def _dial(self, state: QueueState, route: Route, plan: Plan) -> Channel | Failure:
+        """One route, with whoever looks on."""
+        node = self._node
+        watch = state.log.session(route) if state.log is not None else None
+        outcome = await node.logins.open(node.dialer, route, plan.options, watch)
+        if watch is not None and isinstance(outcome, Failure):
+            watch.refused(outcome)
+        return outcome
 
     async def _plan(self, queue: Queue, state: QueueState) -> Plan:
         """Whom to connect to, best first."""

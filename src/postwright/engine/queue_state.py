@@ -10,8 +10,10 @@ import ipaddress
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
+import structlog
 from msgspec import Struct
 
+from postwright.engine.delivery_log import DeliveryLog, delivery_log
 from postwright.engine.settle import Context
 from postwright.model.route import SessionOptions, SourceHost
 from postwright.model.work import QueueKey
@@ -47,6 +49,7 @@ class QueueState(Struct):
 
     ways: Ways
     context: Context
+    log: DeliveryLog | None = None
 
 
 _ways: WeakKeyDictionary[Resolved, dict[tuple[int, str], Ways]] = WeakKeyDictionary()
@@ -74,7 +77,14 @@ def limits(resolved: Resolved, key: QueueKey) -> QueueLimits:
     )
 
 
-def make(resolved: Resolved, key: QueueKey, queue_limits: QueueLimits, wanted: frozenset[str], local: Sequence[str]) -> QueueState:
+def make(
+    resolved: Resolved,
+    key: QueueKey,
+    queue_limits: QueueLimits,
+    wanted: frozenset[str],
+    local: Sequence[str],
+    log: structlog.stdlib.BoundLogger,
+) -> QueueState:
     """Everything that delivery to this queue asks of the settings. `local` are this machine's addresses, the same for a `resolved`."""
     settings = resolved.queue(*key)
     known = _ways.setdefault(resolved, {})
@@ -82,7 +92,8 @@ def make(resolved: Resolved, key: QueueKey, queue_limits: QueueLimits, wanted: f
     ways = known.get(same)
     if ways is None:
         ways = known[same] = _make_ways(resolved, key.vmta, settings, local)
-    return QueueState(ways, Context(str(key), queue_limits, wanted, resolved.settings.general.track_time_first_attempt))
+    context = Context(str(key), queue_limits, wanted, resolved.settings.general.track_time_first_attempt)
+    return QueueState(ways, context, delivery_log(settings, log, key))
 
 
 def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, local: Sequence[str]) -> Ways:

@@ -259,6 +259,8 @@ class Worker:
         node = self.crew.node
         more_hosts = bool(self._others - self.crew.avoid.keys())
         judgement = judge(result, self.state.ways.rules, more_hosts=more_hosts)
+        if self.state.log is not None:
+            self.state.log.transferred(lease, result)
         feedback = self.state.ways.feedback
         heard = feedback.listen(replies_of(result)) if feedback is not None else ()
         if heard:

@@ -98,14 +98,14 @@ REPORTS: tuple[Directive, ...] = (
 )  # fmt: skip
 
 LOG: tuple[Directive, ...] = (
-    delivery("log-connections", D, k.BOOL, "Log the begin and end of connections", "no"),
-    delivery("log-commands", D, k.BOOL, "Log commands and replies", "no"),
-    delivery("log-data", D, k.BOOL, "Log every octet", "no"),
-    delivery("log-tls", D, k.BOOL, "Log TLS handshakes", "no"),
-    delivery("log-resolution", D, k.BOOL, "Log how hosts are found", "no"),
-    delivery("log-transfer-failures", D, k.BOOL, "Log breaks while a message is sent", "no"),
+    works("log-connections", D, k.BOOL, "Log the begin and end of connections", "no"),
+    works("log-commands", D, k.BOOL, "Log commands and replies", "no"),
+    works("log-data", D, k.BOOL, "Log every octet", "no"),
+    works("log-tls", D, k.BOOL, "Log TLS handshakes", "no"),
+    works("log-resolution", D, k.BOOL, "Log how hosts are found", "no"),
+    works("log-transfer-failures", D, k.BOOL, "Log breaks while a message is sent", "no"),
     delivery("log-disabled-ips", D, k.BOOL, "Log when a source address is disabled", "no"),
-    delivery("log-messages", D, k.BOOL, "Log each message", "no", confirmed=False),
+    works("log-messages", D, k.BOOL, "Log each message", "no", confirmed=False),
     delivery("max-events-recorded", D, k.COUNT, "Errors kept in memory per queue", "10"),
     delivery("track-recipient-events", D, k.BOOL, "Keep the last 50 outcomes of recipients in memory", "no"),
 )  # fmt: skip
