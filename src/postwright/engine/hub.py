@@ -12,6 +12,7 @@ from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.settle import Session
 from postwright.model.message import Message, SpoolRef
 from postwright.model.outcome import Judgement
+from postwright.model.record import Record
 from postwright.model.work import Entry, Lease
 from postwright.net.clock import Clock, Sweep
 from postwright.net.dialer import Dialer
@@ -69,6 +70,9 @@ class Hub(Protocol):
 
     def later(self, queue: Queue, lease: Lease, at: float) -> None:
         """The lease ends without an attempt; its entry waits until `at`."""
+
+    def account(self, record: Record) -> None:
+        """Write an accounting record that no message gives rise to; it survives a crash as the others do."""
 
     def apply(self, queue: Queue, lease: Lease, message: Message, judgement: Judgement, session: Session) -> None:
         """Settle an attempt: reports, marks, scheduler, in that order."""

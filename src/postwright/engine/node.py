@@ -37,6 +37,7 @@ from postwright.engine.workers import Threads, Workers
 from postwright.model.errors import SpoolError
 from postwright.model.message import IdMaker, Message, SpoolRef, format_id
 from postwright.model.outcome import Judgement, Kind
+from postwright.model.record import Record
 from postwright.model.work import Entry, Lease, QueueKey
 from postwright.net.clock import Clock, Sweep
 from postwright.net.dialer import Dialer
@@ -44,7 +45,7 @@ from postwright.net.resolver import Resolver
 from postwright.policy.resolve import Resolved
 from postwright.schedule.queue import Queue, QueueLimits
 from postwright.schedule.scheduler import NEVER, Scheduler
-from postwright.store.spool import Spool
+from postwright.store.spool import DEFERRED, Mark, Spool
 
 RECOVER_BATCH = 2000
 CLOCK_STEP = 2.0  # seconds between two looks that are no drift
@@ -354,6 +355,10 @@ class Node:
         traffic.deferred += settlement.deferred
         traffic.bounced += settlement.bounced
         self._end(queue, lease, settlement.again)
+
+    def account(self, record: Record) -> None:
+        """See `Hub.account`."""
+        self.spool.mark_nowait(Mark(0, (), DEFERRED, records=(record,)))
 
     def _untouched(self, queue: Queue, lease: Lease, now: float) -> None:
         """Nothing was tried: back to the front of the queue, unless the entry is not ours to keep."""

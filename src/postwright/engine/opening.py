@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from postwright.engine import queue_records
 from postwright.engine.queue_state import QueueState
 from postwright.engine.worker import Crew, Worker
 from postwright.model.outcome import Disposition, Failure, Kind, Site
@@ -61,7 +62,7 @@ class Opener:
             if refused_login(outcome):
                 break  # the other hosts would refuse the same login, and count how often; and nothing is wrong with this one
             self._crew.avoid_now(route.address)
-        await self._site_failed(queue, state, failures)
+        await self._site_failed(queue, state, failures, route)
         return None
 
     async def _dial(self, state: QueueState, route: Route, plan: Plan) -> Channel | Failure:
@@ -115,7 +116,8 @@ class Opener:
             if not queue.has_due(now):
                 return
         wait = None if plan.permanent else state.ways.settings.retry_after_dns_error
-        self._node.scheduler.retry_later(queue, now, plan.error, wait=wait)
+        why = Disposition(Kind.TRANSIENT, plan.status, f"x-pmta;{plan.error}")
+        queue_records.put_off(self._node, queue, why, plan.error, wait=wait)
         await self._fates.expire(queue, now)
 
     async def _told(self, queue: Queue, heard: Sequence[Heard]) -> bool:
@@ -129,12 +131,12 @@ class Opener:
             await self._fates.expire(queue, self._node.clock.now())
         return deferred
 
-    async def _site_failed(self, queue: Queue, state: QueueState, failures: list[Failure]) -> None:
-        """No host of the plan took us in."""
+    async def _site_failed(self, queue: Queue, state: QueueState, failures: list[Failure], route: Route) -> None:
+        """No host of the plan took us in; `route` was the last."""
         now = self._node.clock.now()
         judgement = judge_hosts(failures, state.ways.rules)
         if judgement.site is Site.QUEUE_BOUNCE:
             await self._fates.bounce_queue(queue, judgement.dispositions[0])
             return
-        self._node.scheduler.retry_later(queue, now, judgement.reason)
+        queue_records.put_off(self._node, queue, judgement.dispositions[0], judgement.reason, route)
         await self._fates.expire(queue, now)

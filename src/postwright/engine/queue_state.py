@@ -92,6 +92,8 @@ def make(
     ways = known.get(same)
     if ways is None:
         ways = known[same] = _make_ways(resolved, key.vmta, settings, local)
+    if settings.disable_acct_records:
+        wanted = wanted - frozenset(settings.disable_acct_records)
     context = Context(str(key), queue_limits, wanted, resolved.settings.general.track_time_first_attempt)
     return QueueState(ways, context, delivery_log(settings, log, key))
 

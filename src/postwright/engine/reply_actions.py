@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from postwright.engine import queue_records
 from postwright.engine.hub import Hub
-from postwright.model.outcome import Disposition
+from postwright.model.outcome import Disposition, Stage
 from postwright.policy.feedback import Heard, bounce_of
+from postwright.policy.trouble import of_reply
 from postwright.schedule.queue import Queue
 
 
@@ -22,7 +24,10 @@ def act(node: Hub, queue: Queue, heard: Iterable[Heard]) -> Disposition | None:
         if action.mode:
             _change_mode(node, queue, one, now)
         if action.defer_queue:
+            begins = queue.retry_at <= now
             node.scheduler.defer(queue, now, one.reply.text)
+            if begins:
+                queue_records.tell(node, queue, of_reply(one.reply, Stage.END_OF_DATA))
         if action.bounce_queue and fate is None:
             fate = bounce_of(one.reply)
     return fate

@@ -24,7 +24,7 @@ from postwright.policy.settings import (
 )
 
 ANYBODY = "0.0.0.0/0"
-RECORDS = ("d", "b", "t", "r")
+RECORDS = ("d", "b", "t", "tq", "r")
 
 
 def domain(pattern: str, **directives: Any) -> DomainBlock:
