@@ -1,6 +1,5 @@
-"""Fuzzes the reader of PROXY headers, versions 1 and 2: it raises nothing, and takes no octet that is not the header's.
-
-Its result must not depend on how the octets are cut.
+"""Fuzzes the reader of PROXY headers, versions 1 and 2, and the dialogue with a SOCKS5 proxy: they raise nothing, and take no octet that is
+not the header's. Results must not depend on how the octets are cut.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ import ipaddress
 
 import common
 
+from postwright.wire.proxy_hello import Socks5
 from postwright.wire.proxy_line import LONGEST_V1, MOST_EXTRA, SIGNATURE, Bad, ProxyHeader, ProxyReader
 
 SEEDS = (
@@ -18,6 +18,9 @@ SEEDS = (
     SIGNATURE + b"\x21\x11\0\x0f\xcb\0\x71\x09\xc0\0\x02\x01\xdc\x04\0\x19\x04\0\0EHLO",
     SIGNATURE + b"\x21\x21\0\x24" + bytes(36),
     SIGNATURE + b"\x20\0\0\0",
+    b"\5\0\5\0\0\1\x0a\0\0\1\x12\x34220 hi",
+    b"\5\2\1\0\5\0\0\3\5proxy\0\0",
+    b"\5\0\5\5\0\1",
 )
 
 
@@ -33,6 +36,19 @@ def fuzz_one(data: bytes) -> None:
         assert piecewise.feed(data[at : at + 1]) <= 1
     assert piecewise.result == whole.result
     _sane(whole.result)
+    _socks(data)
+
+
+def _socks(data: bytes) -> None:
+    whole, piecewise = (Socks5("2001:db8::1", 25, "joe", "secret") for _ in range(2))
+    whole.receive(data)
+    for at in range(len(data)):
+        if piecewise.done or piecewise.refused is not None:
+            break
+        piecewise.receive(data[at : at + 1])
+    assert (piecewise.done, piecewise.refused) == (whole.done, whole.refused)
+    assert not (whole.done and whole.refused is not None)
+    assert piecewise.data_to_send() == whole.data_to_send()
 
 
 def _sane(result: ProxyHeader | Bad | None) -> None:

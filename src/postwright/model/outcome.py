@@ -38,6 +38,7 @@ class Fault(Enum):
     PROTOCOL = "the peer broke the protocol"
     SOURCE = "the local source address cannot be used"
     LOCAL = "a local error"
+    PROXY = "the proxy does not serve us"
     NOT_OFFERED = "a needed extension is not offered"
 
 

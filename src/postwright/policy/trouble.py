@@ -46,6 +46,7 @@ _FAULT_STATUS = {
     Fault.PROTOCOL: "4.5.0",
     Fault.SOURCE: "4.3.5",
     Fault.LOCAL: "4.3.0",
+    Fault.PROXY: "4.4.4",
     Fault.NOT_OFFERED: "5.6.3",
     Fault.NONE: "4.0.0",
 }
