@@ -20,7 +20,7 @@ from postwright.model.envelope import Recipient
 from postwright.model.message import ContentFacts
 from postwright.model.outcome import Failure, Fault, Stage
 from postwright.model.route import ClientTls, Login, Route, SessionOptions, SourceHost, Timeouts, TlsLevel
-from postwright.net import dialer as dialer_module
+from postwright.net import reach as reach_module
 from postwright.net.channel import Channel
 from postwright.net.clock import Sweep
 from postwright.net.dialer import LOOP_TO_SELF, Dialer
@@ -200,8 +200,8 @@ async def test_refused() -> None:
         (errno.EMFILE, Fault.LOCAL),
     ],
 )
-def testconnect_failures(number: int, fault: Fault) -> None:
-    assert dialer_module.connect_failure(OSError(number, "why")) == Failure(Stage.CONNECT, None, fault, "why")
+def test_connect_failures(number: int, fault: Fault) -> None:
+    assert reach_module.connect_failure(OSError(number, "why")) == Failure(Stage.CONNECT, None, fault, "why")
 
 
 async def test_out_of_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +209,7 @@ async def test_out_of_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
     with monkeypatch.context() as patch:
-        patch.setattr(dialer_module.socket, "socket", none_left)
+        patch.setattr(reach_module.socket, "socket", none_left)
         failure = await Dialer().open(Route("mx.example", "127.0.0.1", 1, SourceHost("", "c.example")), PLAIN)
     assert isinstance(failure, Failure)
     assert failure.fault is Fault.LOCAL
@@ -301,7 +301,7 @@ async def test_lost_before_the_transport_is_made(monkeypatch: pytest.MonkeyPatch
     async with receiver() as there:
         loop = Loop()
         with monkeypatch.context() as patch:
-            patch.setattr(dialer_module.asyncio, "get_running_loop", lambda: loop)
+            patch.setattr(reach_module.asyncio, "get_running_loop", lambda: loop)
             failure = await Dialer().open(there.route(), PLAIN)
         assert isinstance(failure, Failure)
         assert (failure.stage, failure.fault) == (Stage.CONNECT, Fault.LOST)

@@ -45,11 +45,34 @@ class TlsLevel(IntEnum):
     VERIFIED = 3  # encrypted, chain and host name checked
 
 
-class SourceHost(Struct, frozen=True, gc=False):
-    """One sending identity: local IP ("" lets the system choose) and the name said in EHLO."""
+class Proxy(Struct, frozen=True):
+    """Who connects in our stead. `kind` 1 or 2: the version of HAProxy's protocol that it wants; 5: SOCKS5, perhaps with a login.
+
+    `host` an address or a name, `local` the address of ours that we reach it from ("" lets the system choose), `client_port` the port that
+    it sends from (0: any).
+    """
+
+    name: str
+    kind: int
+    host: str
+    port: int
+    local: str = ""
+    client_port: int = 0
+    user: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.name or self.host!r})"
+
+
+class SourceHost(Struct, frozen=True):
+    """One sending identity: IP ("" lets the system choose) and the name said in EHLO. With a `proxy` the address is one of its machine, and
+    `otherwise` the identity to take when that proxy does not serve us."""
 
     address: str
     name: str
+    proxy: Proxy | None = None
+    otherwise: SourceHost | None = None
 
 
 class Route(Struct, frozen=True, gc=False):

@@ -307,7 +307,8 @@ class Channel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._attach(transport)
-        self.local_address = _host(transport.get_extra_info("sockname"))
+        source = self.route.source
+        self.local_address = source.address if source.proxy is not None else _host(transport.get_extra_info("sockname"))
         self._since = self._clock.monotonic()
         self.deadline = self._since + self._limits[self._client.expect]
         self._sweep.add(self)

@@ -8,9 +8,6 @@ what a failure means, is not decided here.
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
-import sys
 from collections.abc import Collection
 
 from postwright.model.outcome import Failure, Fault, Stage
@@ -19,17 +16,13 @@ from postwright.net.channel import Channel
 from postwright.net.clock import Clock, Sweep, SystemClock
 from postwright.net.dialer_tls import TlsContexts, describe, must_verify, server_name
 from postwright.net.onlooker import Onlooker
+from postwright.net.reach import reach
 from postwright.wire.client_states import Ready
 
 LOOP_TO_SELF = "loop to self"
 
-# Linux: choose the port at connect and not at bind, so that one source address serves 28,000 connections to *each* receiver
-# and not in total. Python 3.11 has no name for it.
-_IP_BIND_ADDRESS_NO_PORT = 24
 _BACKSTOP = 60.0  # the sweep ends a handshake that hangs; asyncio's own timer only must not come first
 
-_UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT}
-_SOURCE = {errno.EADDRNOTAVAIL, errno.EADDRINUSE}
 
 
 class Dialer:
@@ -67,13 +60,9 @@ class Dialer:
         return outcome.failure if isinstance(outcome, _HandshakeFailed) else outcome
 
     async def _try(self, route: Route, options: SessionOptions, watch: Onlooker | None) -> Channel | Failure | _HandshakeFailed:
-        sock = _make_socket(route)
+        sock = await reach(route, options.timeouts.connect, self._clock)
         if isinstance(sock, Failure):
             return sock
-        failure = await self._connect(sock, route, options.timeouts.connect)
-        if failure is not None:
-            sock.close()
-            return failure
         channel = Channel(route, options, self._clock, self._sweep, secure=route.implicit, watch=watch)
         try:
             await asyncio.get_running_loop().create_connection(lambda: channel, sock=sock)
@@ -88,30 +77,6 @@ class Dialer:
         if not isinstance(outcome, Channel):
             channel.close()
         return outcome
-
-    async def _connect(self, sock: socket.socket, route: Route, patience: float) -> Failure | None:
-        loop = asyncio.get_running_loop()
-        task = loop.create_task(loop.sock_connect(sock, (route.address, route.port)))
-        late = False
-
-        def give_up() -> None:
-            nonlocal late
-            late = True
-            task.cancel()
-
-        timer = self._clock.call_later(patience, give_up)
-        try:
-            await task
-        except OSError as error:
-            return connect_failure(error)
-        except asyncio.CancelledError:
-            if late:
-                return Failure(Stage.CONNECT, None, Fault.TIMEOUT, f"no connection within {patience:g} s")
-            sock.close()
-            raise
-        finally:
-            timer.cancel()
-        return None
 
     async def _greet(self, channel: Channel, route: Route, options: SessionOptions) -> Channel | Failure | _HandshakeFailed:
         if route.implicit:
@@ -186,42 +151,3 @@ def _may_fall_back(options: SessionOptions) -> bool:
 def _without_tls(options: SessionOptions) -> SessionOptions:
     fields = {name: getattr(options, name) for name in options.__struct_fields__}
     return SessionOptions(**{**fields, "tls": TlsLevel.NONE})
-
-
-def _make_socket(route: Route) -> socket.socket | Failure:
-    """Not connected, not blocking, bound to the source address."""
-    family = socket.AF_INET6 if ":" in route.address else socket.AF_INET
-    source = route.source.address
-    if source and (":" in source) != (family == socket.AF_INET6):
-        return Failure(Stage.CONNECT, None, Fault.SOURCE, f"{source} cannot reach {route.address}: different address families")
-    try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        return Failure(Stage.CONNECT, None, Fault.LOCAL, str(error))
-    try:
-        sock.setblocking(False)
-        if source:
-            if sys.platform == "linux":
-                sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
-            sock.bind((source, 0))
-    except OSError as error:
-        sock.close()
-        return Failure(Stage.CONNECT, None, Fault.SOURCE, f"{source}: {error.strerror}")
-    return sock
-
-
-def connect_failure(error: OSError) -> Failure:
-    """ECONNREFUSED and the like, in the words of `Fault`."""
-    if isinstance(error, ConnectionRefusedError):
-        fault = Fault.REFUSED
-    elif isinstance(error, TimeoutError):
-        fault = Fault.TIMEOUT
-    elif isinstance(error, ConnectionError):
-        fault = Fault.LOST
-    elif error.errno in _UNREACHABLE:
-        fault = Fault.UNREACHABLE
-    elif error.errno in _SOURCE:
-        fault = Fault.SOURCE
-    else:
-        fault = Fault.LOCAL
-    return Failure(Stage.CONNECT, None, fault, error.strerror or str(error))

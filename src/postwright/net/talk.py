@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from postwright.model.outcome import Failure, Fault, Stage
 from postwright.model.reply import Reply
-from postwright.net.dialer import connect_failure
 from postwright.net.dialer_tls import describe
+from postwright.net.reach import connect_failure
 from postwright.wire.replies import ReplyParser
 
 _READ = 65536

@@ -69,8 +69,8 @@ class _Step(Enum):
 class Socks5:
     """One dialogue, up to the reply to CONNECT. `receive` what comes, send what `data_to_send` gives.
 
-    `user` "" for none; else user and password of at most 255 octets each (raises ValueError). `rest` is what came behind the last reply:
-    the host's first words.
+    `user` "" for none; else user and password of at most 255 octets each (raises ValueError). Who reads no more than `wants` leaves the
+    host's first words where they are; what came behind the last reply all the same is `rest`.
     """
 
     __slots__ = ("_buffer", "_out", "_password", "_step", "_target", "_user", "done", "refused", "rest")
@@ -94,6 +94,21 @@ class Socks5:
         """What to send now."""
         out, self._out = self._out, b""
         return out
+
+    @property
+    def wants(self) -> int:
+        """Octets that are still missing, as far as can be told now; 0 when there is an outcome."""
+        if self.done or self.refused is not None:
+            return 0
+        have = len(self._buffer)
+        if self._step is not _Step.CONNECT:
+            return 2 - have
+        return (5 if have < 5 else self._end()) - have
+
+    @property
+    def asked(self) -> bool:
+        """The proxy knows whom we want, and answers when the host does."""
+        return self._step is _Step.CONNECT
 
     def receive(self, data: bytes) -> None:
         """What the proxy said. Nothing is taken in after `done` or `refused`."""
@@ -146,12 +161,16 @@ class Socks5:
             return True
         if len(head) < 5:
             return False
-        size = {_IPV4: 4, _IPV6: 16, _NAME: 1 + head[4]}.get(head[3])
-        if size is None:
+        end = self._end()
+        if not end:
             self.refused = _NONSENSE
             return True
-        end = 4 + size + 2
         if len(head) < end:
             return False
         self.rest, self._buffer, self.done = head[end:], b"", True
         return True
+
+    def _end(self) -> int:
+        """Where a reply to CONNECT ends, of which five octets are there; 0 for an address of no kind."""
+        size = {_IPV4: 4, _IPV6: 16, _NAME: 1 + self._buffer[4]}.get(self._buffer[3])
+        return 4 + size + 2 if size is not None else 0
