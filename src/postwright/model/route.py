@@ -19,21 +19,27 @@ class MxStatus(Enum):
 
 
 class MxHost(Struct, frozen=True, gc=False):
-    """One host of a site; `addresses` empty until resolved. Lower `preference` first. `port` 0: not said, as in all answers of the DNS."""
+    """One host of a site; `addresses` empty until resolved. Lower `preference` first. `port` 0: not said, as in all answers of the DNS.
+
+    `tlsa_bases`: the names below which its TLSA records count, best first (RFC 7672 section 2.2.2); none unless DNSSEC vouches for its
+    addresses, or for its being an alias."""
 
     name: str
     preference: int = 0
     port: int = 0
     addresses: tuple[str, ...] = ()
+    tlsa_bases: tuple[str, ...] = ()
 
 
 class MxAnswer(Struct, frozen=True):
-    """The resolver's word on a domain: hosts in order of preference, and how long it may be kept (`expires`, Unix seconds)."""
+    """The resolver's word on a domain: hosts in order of preference, and how long it may be kept (`expires`, Unix seconds). `secure`: by
+    DNSSEC this is what the domain's owner says (RFC 7672 section 2.2.1); of IMPLICIT, that there are no MX records."""
 
     status: MxStatus
     hosts: tuple[MxHost, ...] = ()
     expires: float = 0.0
     detail: str = ""
+    secure: bool = False
 
 
 class TlsLevel(IntEnum):

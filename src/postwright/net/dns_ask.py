@@ -47,6 +47,8 @@ class Asker:
     It is a `DnsSource`, too, so that `CachingResolver` can give its answers their meaning.
     """
 
+    validates = False
+
     def __init__(self, servers: Sequence[str] = (), patience: float = 5.0) -> None:
         self._servers = [_endpoint(server) for server in servers]
         self._patience = patience

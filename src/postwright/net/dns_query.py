@@ -31,20 +31,31 @@ class DnsStatus(Enum):
 
 
 class DnsAnswer(Struct, frozen=True, gc=False):
-    """`records` as (preference, exchange) for MX, exchange "" for the root; (0, address) for A and AAAA, (0, name) for PTR. `ttl` seconds,
-    the least of the records and aliases on the way; meaningless when nothing was found."""
+    """`records` as (preference, exchange) for MX, exchange "" for the root; (0, address) for A and AAAA, (0, name) for PTR and CNAME,
+    (0, text) for TXT and TLSA. `ttl` seconds, the least of the records and aliases on the way; when nothing was found, for how long that
+    may be believed (RFC 2308 section 5), or 0 if it was not said.
+
+    `secure`: validated by DNSSEC, aliases and all; `bogus`, with FAILED: not to be had because validation failed. `canonical`: the name
+    at the end of the aliases, "" without any.
+    """
 
     status: DnsStatus
     records: tuple[tuple[int, str], ...] = ()
     ttl: float = 0.0
     detail: str = ""
+    secure: bool = False
+    bogus: bool = False
+    canonical: str = ""
 
 
 class DnsSource(Protocol):
-    """Who answers."""
+    """Who answers. `validates`: `DnsAnswer.secure` and `bogus` mean something; else nothing is ever secure."""
+
+    @property
+    def validates(self) -> bool: ...
 
     async def query(self, name: str, kind: str) -> DnsAnswer:
-        """`kind` is "MX", "A", "AAAA" or "PTR"; `name` in A-labels without the last dot."""
+        """`kind` is "MX", "A", "AAAA", "CNAME", "PTR", "TXT" or "TLSA"; `name` in A-labels without the last dot."""
 
     async def close(self) -> None: ...
 
@@ -58,6 +69,8 @@ class AresSource:
 
     `timeout` seconds for the first try of a server, which c-ares doubles for the next; `tries` for each server.
     """
+
+    validates = False
 
     def __init__(self, servers: Sequence[str] = (), *, timeout: float = 3.0, tries: int = 3, rotate: bool = True) -> None:
         self._servers = [_server(server) for server in servers]

@@ -8,7 +8,7 @@ and longer, up to `stale`, only while nobody answers (RFC 8767).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from ipaddress import ip_address
 from random import Random
 from typing import Protocol
@@ -17,9 +17,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from postwright.model.route import MxAnswer, MxHost, MxStatus
+from postwright.model.tlsa import TlsaAnswer, TlsaStatus
 from postwright.net.clock import Clock, SystemClock
 from postwright.net.dns_cache import AnswerCache, CacheLimits
 from postwright.net.dns_query import DnsAnswer, DnsSource, DnsStatus
+from postwright.net.dnssec import tlsa_answer, tlsa_bases
 
 LOOP_TO_SELF = "loop to self"
 MAX_HOSTS = 100  # of one domain; the rest, worst preference first, is forgotten
@@ -30,12 +32,13 @@ _FOREVER = float("inf")
 
 
 class AddressAnswer(Struct, frozen=True, gc=False):
-    """The addresses of one host. `status` FOUND, NO_DOMAIN (NXDOMAIN), NO_HOSTS (no A or AAAA) or TEMPORARY."""
+    """The addresses of one host. `status` FOUND, NO_DOMAIN (NXDOMAIN), NO_HOSTS (no A or AAAA) or TEMPORARY. `tlsa_bases` as `MxHost`'s."""
 
     status: MxStatus
     addresses: tuple[str, ...] = ()
     expires: float = 0.0
     detail: str = ""
+    tlsa_bases: tuple[str, ...] = ()
 
 
 class NamesAnswer(Struct, frozen=True, gc=False):
@@ -43,6 +46,15 @@ class NamesAnswer(Struct, frozen=True, gc=False):
 
     status: MxStatus
     names: tuple[str, ...] = ()
+    expires: float = 0.0
+    detail: str = ""
+
+
+class TextAnswer(Struct, frozen=True, gc=False):
+    """TXT records of one name. `status` FOUND, NO_DOMAIN, NO_HOSTS (no TXT) or TEMPORARY."""
+
+    status: MxStatus
+    texts: tuple[str, ...] = ()
     expires: float = 0.0
     detail: str = ""
 
@@ -66,6 +78,13 @@ class Resolver(Protocol):
         Nothing left: NO_HOSTS, or TEMPORARY if some host may have addresses that we could not learn now. An answer that is
         neither FOUND nor IMPLICIT comes back as it is.
         """
+
+    async def tlsa(self, bases: Sequence[str], port: int) -> TlsaAnswer:
+        """TLSA records of a host's TCP port at the first of `MxHost.tlsa_bases` that has any (RFC 7672 section 2.2.2). BOGUS or TEMPORARY
+        at one of them ends the search; none left is NONE."""
+
+    async def texts(self, name: str) -> TextAnswer:
+        """TXT records, each joined; `status` FOUND, NO_DOMAIN, NO_HOSTS (no TXT) or TEMPORARY."""
 
     async def close(self) -> None:
         """Give up what is under way; later calls answer TEMPORARY, but for what is cached."""
@@ -99,6 +118,8 @@ class CachingResolver:
         self._mx = AnswerCache(self._look_up_mx, self._clock, self._limits)
         self._hosts = AnswerCache(self._look_up_addresses, self._clock, self._limits)
         self._reverse = AnswerCache(self._look_up_names, self._clock, self._limits)
+        self._texts = AnswerCache(self._look_up_texts, self._clock, self._limits)
+        self._tlsa = AnswerCache(self._look_up_tlsa, self._clock, self._limits)
         self._turn = asyncio.Semaphore(parallel)
 
     # questions -------------------------------------------------------------------------------------------------------
@@ -118,6 +139,17 @@ class CachingResolver:
     async def names(self, address: str) -> NamesAnswer:
         return await self._reverse.get(ip_address(address).reverse_pointer)
 
+    async def texts(self, name: str) -> TextAnswer:
+        return await self._texts.get(name)
+
+    async def tlsa(self, bases: Sequence[str], port: int) -> TlsaAnswer:
+        answer = TlsaAnswer(TlsaStatus.NONE)
+        for base in bases:
+            answer = (await self._tlsa.get(f"_{port}._tcp.{base}")).answer
+            if answer.status is TlsaStatus.SECURE or answer.forbids:
+                break
+        return answer
+
     async def fill(self, answer: MxAnswer, limit: int = 10) -> MxAnswer:
         if answer.status not in (MxStatus.FOUND, MxStatus.IMPLICIT):
             return answer
@@ -128,7 +160,7 @@ class CachingResolver:
             batch = hosts[at : at + limit]
             for host, found in zip(batch, await self._all_addresses(batch), strict=True):
                 if found.status is MxStatus.FOUND:
-                    filled.append(host if host.addresses else replace(host, addresses=found.addresses))
+                    filled.append(host if host.addresses else replace(host, addresses=found.addresses, tlsa_bases=found.tlsa_bases))
                     expires = min(expires, found.expires)
                 elif found.status is MxStatus.TEMPORARY:
                     doubt = f"{host.name}: {found.detail}"
@@ -137,7 +169,7 @@ class CachingResolver:
         if not filled:
             status = MxStatus.TEMPORARY if doubt else MxStatus.NO_HOSTS
             return MxAnswer(status, (), self._clock.now() + self._limits.failure, doubt or "no MX host has an address")
-        return self._without_self(MxAnswer(answer.status, tuple(filled[:limit]), expires, answer.detail))
+        return self._without_self(replace(answer, hosts=tuple(filled[:limit]), expires=expires))
 
     async def _all_addresses(self, hosts: tuple[MxHost, ...]) -> list[AddressAnswer]:
         """Side by side, and without a task for those that are known, as nearly all are."""
@@ -178,7 +210,7 @@ class CachingResolver:
         answer = await self._query(domain, "MX")
         expires = self._until(answer)
         if answer.status is DnsStatus.NO_DATA:
-            return self._without_self(await self._implicit(domain, expires))
+            return self._without_self(await self._implicit(domain, expires, answer.secure))
         if answer.status is not DnsStatus.FOUND:
             status = MxStatus.NO_DOMAIN if answer.status is DnsStatus.NO_NAME else MxStatus.TEMPORARY
             return MxAnswer(status, (), expires, answer.detail)
@@ -191,14 +223,14 @@ class CachingResolver:
             return MxAnswer(MxStatus.NULL_MX, (), expires, "null MX")
         ordered = sorted(best.items(), key=lambda item: item[1])[:MAX_HOSTS]
         hosts = tuple([MxHost(name, preference) for name, preference in ordered])
-        return self._without_self(MxAnswer(MxStatus.FOUND, hosts, expires))
+        return self._without_self(MxAnswer(MxStatus.FOUND, hosts, expires, secure=answer.secure))
 
-    async def _implicit(self, domain: str, expires: float) -> MxAnswer:
+    async def _implicit(self, domain: str, expires: float, secure: bool) -> MxAnswer:
         """RFC 5321 section 5.1: without MX records the domain is its own and only host."""
         found = await self.addresses(domain)
         if found.status is MxStatus.FOUND:
-            host = MxHost(domain, addresses=found.addresses)
-            return MxAnswer(MxStatus.IMPLICIT, (host,), min(expires, found.expires))
+            host = MxHost(domain, addresses=found.addresses, tlsa_bases=found.tlsa_bases)
+            return MxAnswer(MxStatus.IMPLICIT, (host,), min(expires, found.expires), secure=secure)
         if found.status is MxStatus.TEMPORARY:
             return MxAnswer(MxStatus.TEMPORARY, (), found.expires, found.detail)
         return MxAnswer(MxStatus.NO_HOSTS, (), expires, "neither MX nor address records")
@@ -208,13 +240,30 @@ class CachingResolver:
         found = tuple([address for answer in (four, six) for _, address in answer.records])
         if found:
             # When one family is not known for now, ask again soon, but go on with the other.
-            return AddressAnswer(MxStatus.FOUND, found, min(self._until(four), self._until(six)))
+            bases = await self._tlsa_bases(host, four, six)
+            return AddressAnswer(MxStatus.FOUND, found, min(self._until(four), self._until(six)), tlsa_bases=bases)
         for answer in (four, six):
             if answer.status is DnsStatus.FAILED:
                 return AddressAnswer(MxStatus.TEMPORARY, (), self._until(answer), answer.detail)
         gone = four.status is DnsStatus.NO_NAME
         status = MxStatus.NO_DOMAIN if gone else MxStatus.NO_HOSTS
         return AddressAnswer(status, (), self._until(four), "no such host" if gone else "no address records")
+
+    async def _tlsa_bases(self, host: str, *answers: DnsAnswer) -> tuple[str, ...]:
+        """Whether an alias is itself validated costs a question of its own, and matters only where validation goes no further."""
+        vouched = True
+        if self._source.validates and any(a.canonical and not a.secure for a in answers):
+            vouched = (await self._query(host, "CNAME")).secure
+        return tlsa_bases(host, answers, vouched) if self._source.validates else ()
+
+    async def _look_up_texts(self, name: str) -> TextAnswer:
+        answer = await self._query(name, "TXT")
+        return TextAnswer(_STATUS[answer.status], tuple([text for _, text in answer.records]), self._until(answer), answer.detail)
+
+    async def _look_up_tlsa(self, name: str) -> _KeptTlsa:
+        answer = await self._query(name, "TLSA")
+        meaning = tlsa_answer(name.split(".", 2)[2], answer, self._until(answer))
+        return _KeptTlsa(_STATUS[answer.status], meaning, meaning.expires, answer.detail)
 
     async def _look_up_names(self, pointer: str) -> NamesAnswer:
         answer = await self._query(pointer, "PTR")
@@ -245,6 +294,15 @@ class CachingResolver:
         if nearer:
             return replace(answer, hosts=nearer)
         return MxAnswer(MxStatus.NO_HOSTS, (), answer.expires, LOOP_TO_SELF)
+
+
+class _KeptTlsa(Struct, frozen=True):
+    """A `TlsaAnswer` as the cache wants it."""
+
+    status: MxStatus
+    answer: TlsaAnswer
+    expires: float
+    detail: str = ""
 
 
 _STATUS = {

@@ -20,35 +20,50 @@ MAX_ALIASES = 8
 
 
 class MemorySource:
-    """A `DnsSource` of names and records. `failing` names answer FAILED; `ttl` is that of every record; `asked` keeps count."""
+    """A `DnsSource` of names and records. `failing` names answer FAILED, `bogus` ones so because DNSSEC does not hold, names at or below
+    `signed` are secure; `ttl` is that of every record; `asked` keeps count."""
+
+    validates = True
 
     def __init__(self, zone: Zone, *, ttl: float = 3600.0) -> None:
         self.zone: dict[str, Mapping[str, Sequence[str]]] = {name.lower(): records for name, records in zone.items()}
         self.ttl = ttl
         self.failing: set[str] = set()
+        self.bogus: set[str] = set()
+        self.signed: set[str] = set()
         self.asked: list[tuple[str, str]] = []
         self.closed = False
 
     async def query(self, name: str, kind: str) -> DnsAnswer:
         self.asked.append((name, kind))
+        secure, canonical = True, ""
         for _ in range(MAX_ALIASES):
             if self.closed or name in self.failing:
                 return DnsAnswer(DnsStatus.FAILED, detail="timed out")
+            if name in self.bogus:
+                return DnsAnswer(DnsStatus.FAILED, detail="validation failure", bogus=True)
+            secure = secure and self._is_signed(name)
             records = self.zone.get(name)
             if records is None:
-                return DnsAnswer(DnsStatus.NO_NAME, detail="no such name")
+                return DnsAnswer(DnsStatus.NO_NAME, detail="no such name", secure=secure, canonical=canonical)
             if kind in records:
-                return DnsAnswer(DnsStatus.FOUND, tuple([_record(kind, text) for text in records[kind]]), self.ttl)
+                found = tuple([_record(kind, text) for text in records[kind]])
+                return DnsAnswer(DnsStatus.FOUND, found, self.ttl, secure=secure, canonical=canonical)
             if "CNAME" not in records:
-                return DnsAnswer(DnsStatus.NO_DATA, detail="no such record")
-            name = records["CNAME"][0].rstrip(".").lower()
+                return DnsAnswer(DnsStatus.NO_DATA, detail="no such record", secure=secure, canonical=canonical)
+            name = canonical = records["CNAME"][0].rstrip(".").lower()
         return DnsAnswer(DnsStatus.FAILED, detail="a loop of aliases")
+
+    def _is_signed(self, name: str) -> bool:
+        return any(name == apex or name.endswith(f".{apex}") for apex in self.signed)
 
     async def close(self) -> None:
         self.closed = True
 
 
 def _record(kind: str, text: str) -> tuple[int, str]:
+    if kind == "TXT":
+        return 0, text.strip('"')
     if kind != "MX":
         return 0, text.rstrip(".")
     preference, exchange = text.split()
