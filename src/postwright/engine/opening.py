@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from postwright.engine import queue_records
+from postwright.engine.proxy_turns import ProxyTurns
 from postwright.engine.queue_state import QueueState
 from postwright.engine.worker import Crew, Worker
-from postwright.model.outcome import Disposition, Failure, Kind, Site
+from postwright.model.outcome import Disposition, Failure, Fault, Kind, Site
 from postwright.model.route import MxAnswer, MxStatus, Plan, Route
 from postwright.model.work import BOUNCE
 from postwright.net.channel import Channel
@@ -32,6 +35,7 @@ class Opener:
         self._fates = crew.fates
         self._node = crew.node
         self._turns: Counter[str] = Counter()
+        self._proxies = ProxyTurns()
 
     async def open(self, queue: Queue) -> Worker | None:
         """A worker on an open channel, or None and the queue has been told why not. The place in its limits was taken by the caller."""
@@ -59,6 +63,8 @@ class Opener:
             heard = state.ways.feedback.listen((outcome.reply,)) if state.ways.feedback is not None else ()
             if heard and await self._told(queue, heard):
                 return None
+            if outcome.fault is Fault.PROXY:
+                break  # none of the proxies serves us, and nothing is wrong with this host
             if refused_login(outcome):
                 break  # the other hosts would refuse the same login, and count how often; and nothing is wrong with this one
             self._crew.avoid_now(route.address)
@@ -66,7 +72,21 @@ class Opener:
         return None
 
     async def _dial(self, state: QueueState, route: Route, plan: Plan) -> Channel | Failure:
-        """One route, with whoever looks on."""
+        """One route, by the first of its proxies that serves us."""
+        if route.source.proxy is None:
+            return await self._dial_by(state, route, plan)
+        clock, source = self._node.clock, self._proxies.first(route.source, self._node.clock.now())
+        while True:
+            outcome = await self._dial_by(state, replace(route, source=source), plan)
+            if not isinstance(outcome, Failure) or outcome.fault is not Fault.PROXY:
+                return outcome
+            other = self._proxies.failed(source, clock.now())
+            if other is None:
+                return outcome
+            source = other
+
+    async def _dial_by(self, state: QueueState, route: Route, plan: Plan) -> Channel | Failure:
+        """With whoever looks on."""
         node = self._node
         watch = state.log.session(route) if state.log is not None else None
         outcome = await node.logins.open(node.dialer, route, plan.options, watch)

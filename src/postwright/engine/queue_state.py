@@ -6,7 +6,6 @@ settings, so what does not bear a queue's name is made once for all of them.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
@@ -21,7 +20,8 @@ from postwright.policy import mx
 from postwright.policy.feedback import Feedback, compiled
 from postwright.policy.resolve import Resolved
 from postwright.policy.rewrite import Rewriting
-from postwright.policy.settings import DomainSettings, SourceHostRule
+from postwright.policy.settings import DomainSettings
+from postwright.policy.sources import sources
 from postwright.policy.trouble import Rules
 from postwright.schedule.queue import QueueLimits
 
@@ -100,12 +100,11 @@ def make(
 
 def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, local: Sequence[str]) -> Ways:
     vmta = resolved.vmta(vmta_name)
-    rules = vmta.smtp_source_host if vmta is not None and vmta.smtp_source_host else resolved.settings.smtp_source_host
     return Ways(
         settings=settings,
         options=mx.session_options(settings),
         rules=Rules.of(settings),
-        sources=tuple(expand(rules, local)) or (SourceHost("", _ehlo_name(resolved, vmta_name)),),
+        sources=sources(resolved, vmta_name, local),
         hosts=mx.parse_hosts(settings.smtp_hosts, settings.default_smtp_port) if settings.smtp_hosts else (),
         linger=max(settings.connection_idle_timeout, LINGER),
         known_vmta=vmta is not None or vmta_name == "{default}",
@@ -123,23 +122,3 @@ def _rewriting(resolved: Resolved, vmta_name: str) -> Rewriting | None:
     name = next((name for name in (vmta.rewrite_list, *[pool.rewrite_list for pool in pools]) if name), "")
     rules = resolved.settings.rewrite_lists.get(name.lower())
     return Rewriting(rules) if rules else None
-
-
-def _ehlo_name(resolved: Resolved, vmta_name: str) -> str:
-    vmta = resolved.vmta(vmta_name)
-    if vmta is not None and vmta.host_name:
-        return vmta.host_name[0]
-    names = resolved.settings.general.host_name
-    return names[0] if names else "localhost"
-
-
-def expand(rules: Sequence[SourceHostRule], local: Sequence[str]) -> list[SourceHost]:
-    """`smtp-source-host` rules as source addresses: an address as it stands, a network as the local addresses in it."""
-    found: list[SourceHost] = []
-    for rule in rules:
-        network = ipaddress.ip_network(rule.network, strict=False)
-        if network.num_addresses == 1:
-            found.append(SourceHost(str(network.network_address), rule.name))
-            continue
-        found += [SourceHost(address, rule.name) for address in local if ipaddress.ip_address(address) in network]
-    return found

@@ -125,13 +125,35 @@ class DnsSettings(Struct, frozen=True):
     precached_max_domains: int = 500
 
 
+class ProxyClient(Struct, frozen=True):
+    """`client IP[:PORT] HOSTNAME`: an address that a proxy sends from (port 0: any), and the name to say in EHLO."""
+
+    address: str
+    port: int
+    name: str
+
+
 class ProxySettings(Struct, frozen=True):
-    """`<proxy NAME>`: `server` host and port, `client` as written (`IP[:PORT] HOSTNAME`)."""
+    """`<proxy NAME>`. `type` haproxy or socks5; `server` host and port."""
 
     name: str
+    type: str = "haproxy"
     server: tuple[str, int] = ("", 0)
-    client: tuple[str, ...] = ()
+    client: tuple[ProxyClient, ...] = ()
     protocol_version: str = "1"
+    auth_username: str = ""
+    auth_password: str = ""
+
+    def __repr__(self) -> str:
+        return f"ProxySettings({self.name!r})"
+
+
+class ProxySourceRule(Struct, frozen=True):
+    """`smtp-proxy-source-host LOCALIP-or-CIDR PROXY:PORT CLIENTIP[:PORT] HOSTNAME`; `local` as a network."""
+
+    local: str
+    server: tuple[str, int]
+    client: ProxyClient
 
 
 class VaultSettings(Struct, frozen=True):

@@ -42,7 +42,9 @@ from postwright.policy.service_settings import (
     EmailPatterns,
     HttpSettings,
     ProcessorSettings,
+    ProxyClient,
     ProxySettings,
+    ProxySourceRule,
     SourceGroup,
     SpoolSettings,
     VaultSettings,
@@ -70,7 +72,9 @@ __all__ = [
     "OauthProvider",
     "Origin",
     "ProcessorSettings",
+    "ProxyClient",
     "ProxySettings",
+    "ProxySourceRule",
     "Rate",
     "ReplyAction",
     "ReplyRule",
@@ -324,7 +328,7 @@ class VmtaSettings(Struct, frozen=True):
 
     name: str
     smtp_source_host: tuple[SourceHostRule, ...] = ()
-    smtp_proxy_source_host: tuple[str, ...] = ()
+    smtp_proxy_source_host: tuple[ProxySourceRule, ...] = ()
     proxy_protocol: str = "1"
     use_proxy: tuple[str, ...] = ()
     host_name: tuple[str, ...] = ()
@@ -388,7 +392,7 @@ class Settings(Struct, frozen=True):
     http: HttpSettings = HttpSettings()
     pickup: tuple[str, str] = ("", "")
     aliases: tuple[Alias, ...] = ()
-    smtp_proxy_source_host: tuple[str, ...] = ()
+    smtp_proxy_source_host: tuple[ProxySourceRule, ...] = ()
     use_proxy: tuple[str, ...] = ()
     mx_connection_limit: tuple[tuple[str, int | None], ...] = ()
     ip_connection_limit: tuple[tuple[str, int | None], ...] = ()

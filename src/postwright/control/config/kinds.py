@@ -314,6 +314,12 @@ TRUSTED_NETWORKS = Kind("CIDR[,CIDR...]", "a list of networks such as 10.1.2.0/2
 NETWORKS = Kind("CIDR[,CIDR...]", "a list of networks such as 10.1.2.0/24,192.0.2.1", _each(values.network))
 SENDERS = Kind("ADDRESS|DOMAIN[,...]", "a list of addresses and domains such as me@example.com,example.org,*.example.net", _each(_sender))
 CIDR = Kind("CIDR", "a network such as 192.0.2.0/24, 10/8 or ::1", _one(values.network))
+PROXY_CLIENT = Kind("IP[:PORT] HOSTNAME", "an address (perhaps with a port) and the host name for EHLO", rules.proxy_client)
+PROXY_SOURCE = Kind(
+    "IP|CIDR PROXY:PORT IP[:PORT] HOSTNAME",
+    "an address of ours (or a network), the proxy and its port, the address that it sends from and the host name for EHLO",
+    rules.proxy_source,
+)
 HOST_PORT = Kind("HOST:PORT", "a host and a port, such as proxy.example.com:3128", _one(rules.host_port))
 HOST_LIST = Kind("HOST[,HOST...][;HOST...]", "hosts such as mx.example.com, [192.0.2.1]:25 or lookup-mx:example.com", rules.host_list)
 IP_OR_CIDR_HOST = Kind("IP|CIDR HOSTNAME", "an address (or a network) and the host name for EHLO", rules.source_host)

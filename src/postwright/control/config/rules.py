@@ -21,6 +21,8 @@ from postwright.policy.settings import (
     DomainKey,
     FilePassword,
     HttpAccess,
+    ProxyClient,
+    ProxySourceRule,
     SourceHostRule,
 )
 
@@ -100,6 +102,37 @@ def source_host(text: str) -> SourceHostRule:
     name = take(scanner, "the host name", values.host_name)
     scanner.end()
     return SourceHostRule(network.removesuffix("/32" if ":" not in network else "/128"), name)
+
+
+def proxy_client(text: str) -> ProxyClient:
+    """`IP[:PORT] HOSTNAME`."""
+    scanner = Scanner(text)
+    client = _client(scanner)
+    scanner.end()
+    return client
+
+
+def _client(scanner: Scanner) -> ProxyClient:
+    address, port = take(scanner, "the address that the proxy sends from", _address_and_port)
+    return ProxyClient(address, port, take(scanner, "the host name", values.host_name))
+
+
+def _address_and_port(text: str) -> tuple[str, int]:
+    """An address, with a port or without (0); IPv6 with a port wants brackets."""
+    host, colon, digits = text.rpartition(":")
+    if not colon or (text.count(":") > 1 and not host.endswith("]")):
+        return values.address(text), 0
+    return values.address(host), checked(values.port, digits, len(host) + 1)
+
+
+def proxy_source(text: str) -> ProxySourceRule:
+    """`LOCALIP-or-CIDR PROXY:PORT CLIENTIP[:PORT] HOSTNAME`."""
+    scanner = Scanner(text)
+    local = take(scanner, "the address of ours to reach the proxy from", values.network)
+    server = take(scanner, "the proxy and its port", host_port)
+    client = _client(scanner)
+    scanner.end()
+    return ProxySourceRule(local, (server.host, server.port), client)
 
 
 def name_server(text: str) -> str:

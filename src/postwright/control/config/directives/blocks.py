@@ -32,7 +32,7 @@ BLOCKS: tuple[Directive, ...] = (
     works("smtp-pattern-list", G, k.NAME, "What replies of receivers mean for a queue"),
     delivery("mx-rollup-list", G, k.TEXT, "Domains with the same MX share one queue"),
     delivery("dns", G, k.TEXT, "Domains looked up before they are wanted"),
-    delivery("proxy", G, k.NAME, "A HAProxy to send through"),
+    works("proxy", G, k.NAME, "A HAProxy or SOCKS5 proxy to send through"),
     feedback("domain-key-list", G, k.NAME, "Named set of DKIM keys, chosen by key-list= in x-dkim-options"),
     feedback("vault", G, k.TEXT, "A vault that keeps DKIM keys"),
     feedback("bounce-category-patterns", G, k.TEXT, "Sorts bounces into categories, line by line: /regex/ category"),

@@ -15,6 +15,6 @@ ROWS: tuple[Directive, ...] = (
     delivery("max-smtp-msg-rate", (V, P), k.RATE, "Recipients attempted per interval by the virtual MTA", "unlimited"),
     delivery("max-smtp-data-volume-rate", (V, P), k.DATA_RATE, "Octets delivered per interval by the virtual MTA", "unlimited"),
     delivery("cold-virtual-mta", (V, P), k.NAME, "Virtual MTA that is being warmed up with a part of the mail", repeat=True),
-    delivery("proxy-protocol", V, k.CHOICE("1", "2"), "Version of the PROXY protocol towards smtp-proxy-source-host", "1"),
+    works("proxy-protocol", V, k.CHOICE("1", "2"), "Version of the PROXY protocol towards smtp-proxy-source-host", "1"),
     _gone("auto-cold-virtual-mta", V, k.WORDS, "Warm-up by virtual MTAs that PowerMTA chose itself"),
 )  # fmt: skip
