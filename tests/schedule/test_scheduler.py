@@ -425,5 +425,5 @@ def test_overtaken_timers_do_not_pile_up(make_entry: MakeEntry) -> None:
     s = scheduler()
     for number in range(20_000, 0, -1):
         s.submit(A, make_entry(due=float(number)), 0.0)
-    assert len(s._timers) < 2000  # no other way to see its memory
+    assert len(s._agenda.timers) < 2000  # no other way to see its memory
     assert s.next_wake() == 1.0

@@ -32,6 +32,7 @@ class QueueLimits(Struct, frozen=True):
     retry_after: tuple[float, ...] = (600.0,)
     retry_recipients_after: float | None = None
     bounce_after: float = 388800.0
+    queue_priority: int = 50
     backoff_max_smtp_out: int | None = 20
     backoff_max_msg_rate: Rate | None = None  # of both rates: None is as in normal mode
     backoff_max_connect_rate: Rate | None = None

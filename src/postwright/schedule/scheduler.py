@@ -22,13 +22,13 @@ from collections.abc import Callable, Iterator
 from msgspec.structs import replace
 
 from postwright.model.work import Entry, Lease, QueueKey, TimedEntry, WaitReason
+from postwright.schedule import reasons
+from postwright.schedule.agenda import NEVER, Agenda
 from postwright.schedule.deadlines import Deadlines
 from postwright.schedule.modes import ModeEnds
 from postwright.schedule.queue import Backoff, Budget, Queue, QueueLimits
 
-NEVER = float("inf")
 DEFAULT_RETRY = 600.0  # seconds; `retry-after` as it comes
-_STALE = 1024  # timers that are overtaken, beside four for each queue, before they are cleared away
 
 
 class Scheduler:
@@ -45,11 +45,9 @@ class Scheduler:
         self.queues: dict[QueueKey, Queue] = {}
         self.total = Budget(total_limit)
         self._budgets: dict[str, Budget] = {}
-        self._wanting: deque[Queue] = deque()
+        self._agenda = Agenda(self.queues)
         self._roomy: dict[Budget, None] = {}  # budgets in which a place has become free while queues waited for one
         self._shared: dict[QueueLimits, QueueLimits] = {}  # equal limits are one object: most queues have the same
-        self._timers: list[tuple[float, int, Queue]] = []
-        self._count = 0
         self._crowd = 0  # queues that wait in some budget
         self.deadlines = Deadlines()
         self._mode_ends = ModeEnds()
@@ -71,13 +69,13 @@ class Scheduler:
         if entry.due <= now:
             queue.append(entry)
             if not queue.listed:
-                self._list(queue)
+                self._agenda.list(queue)
         else:
             if entry.attempts:
                 # after a restart: the clock by which that time was reckoned may have been years ahead
                 entry.due = min(entry.due, now + max(queue.limits.longest_wait, DEFAULT_RETRY))
             queue.put(entry, now)
-            self._wake(queue, entry.due)
+            self._agenda.wake(queue, entry.due)
         return queue
 
     def _new_queue(self, key: QueueKey) -> Queue:
@@ -114,16 +112,12 @@ class Scheduler:
                 self._crowd -= 1
                 return queue
             del self._roomy[budget]
-        if not self._wanting:
-            return None
-        queue = self._wanting.popleft()
-        queue.listed = False
-        return queue
+        return self._agenda.take()
 
     def _may_open(self, queue: Queue, now: float) -> bool:
         if queue.scheduled and queue.retry_at <= now:
             self._promote(queue, now)
-        reason = self.why(queue, now)
+        reason = self.why(queue, now) if self.stopping else reasons.why(queue, self.total, now)
         if reason is WaitReason.READY:
             return True
         if reason is WaitReason.VMTA_CONNECTIONS:
@@ -131,14 +125,14 @@ class Scheduler:
         elif reason is WaitReason.TOTAL_CONNECTIONS:
             self._queue_up(queue, self.total)
         else:
-            self._wake(queue, self._until(queue, reason, now))
+            self._agenda.wake(queue, reasons.until(queue, reason, now))
         return False
 
     def _promote(self, queue: Queue, now: float) -> None:
         """What is due becomes ready, and for the rest there is a timer. The only way from one to the other, so that none goes without."""
         queue.promote(now)
         if queue.scheduled:
-            self._wake(queue, max(queue.scheduled[0].due, now))
+            self._agenda.wake(queue, max(queue.scheduled[0].due, now))
 
     def _queue_up(self, queue: Queue, budget: Budget) -> None:
         # In one list at most. If it waits in the other one, that one's budget is full too, and will bring it here when it is not.
@@ -149,49 +143,7 @@ class Scheduler:
 
     def why(self, queue: Queue, now: float) -> WaitReason:
         """Why what waits in this queue waits; READY when only a connection is missing and may be opened."""
-        if not queue.recipients or queue.in_flight >= queue.recipients:
-            return WaitReason.NONE
-        if self.stopping:
-            return WaitReason.STOPPING
-        if queue.paused:
-            return WaitReason.PAUSED
-        if queue.retry_at > now:
-            return WaitReason.QUEUE_RETRY
-        if not queue.has_due(now):
-            first = queue.scheduled[0] if queue.scheduled else None
-            return WaitReason.SCHEDULED if first is None or not first.attempts else WaitReason.RECIPIENT_RETRY
-        if queue.rate is not None and queue.rate.free(now) <= 0:
-            return WaitReason.MESSAGE_RATE
-        return WaitReason.READY if queue.idle else self._why_no_connection(queue, now)
-
-    def _why_no_connection(self, queue: Queue, now: float) -> WaitReason:
-        limits = queue.limits
-        used = queue.connections + queue.opening
-        if limits.max_smtp_out is not None and used >= limits.max_smtp_out:
-            return WaitReason.QUEUE_CONNECTIONS
-        if queue.opening >= queue.backlog(now):
-            return WaitReason.CONNECTING
-        if queue.budget.full:
-            return WaitReason.VMTA_CONNECTIONS
-        if self.total.full:
-            return WaitReason.TOTAL_CONNECTIONS
-        if queue.connect_rate is not None and queue.connect_rate.free(now) <= 0:
-            return WaitReason.CONNECT_RATE
-        if now < queue.last_connect + limits.smtp_out_rampup_interval:
-            return WaitReason.RAMP_UP
-        return WaitReason.READY
-
-    def _until(self, queue: Queue, reason: WaitReason, now: float) -> float:
-        """When to look at the queue again, beside when its next entry is due (`_promote`); NEVER when an event will bring it back."""
-        if reason is WaitReason.QUEUE_RETRY:
-            return queue.retry_at
-        if reason is WaitReason.MESSAGE_RATE and queue.rate is not None:
-            return queue.rate.next_free(now)
-        if reason is WaitReason.CONNECT_RATE and queue.connect_rate is not None:
-            return queue.connect_rate.next_free(now)
-        if reason is WaitReason.RAMP_UP:
-            return queue.last_connect + queue.limits.smtp_out_rampup_interval
-        return NEVER
+        return WaitReason.STOPPING if self.stopping and reasons.has_work(queue) else reasons.why(queue, self.total, now)
 
     def opening(self, queue: Queue, now: float) -> None:
         """A connection for this queue is being opened: it counts against every limit from now on."""
@@ -201,15 +153,15 @@ class Scheduler:
         queue.last_connect = now
         if queue.connect_rate is not None:
             queue.connect_rate.take(now)
-        if queue.has_due(now) and not queue.listed:
-            self._list(queue)
+        if not queue.listed and queue.has_due(now):
+            self._agenda.list(queue)
 
     def opened(self, queue: Queue) -> None:
         """The connection is up. It takes one entry now, so others may want a further one (see `wants`)."""
         queue.opening -= 1
         queue.connections += 1
-        if (queue.ready or queue.scheduled) and not queue.listed:
-            self._list(queue)
+        if not queue.listed and (queue.ready or queue.scheduled):
+            self._agenda.list(queue)
 
     def closed(self, queue: Queue, *, was_open: bool) -> None:
         """The connection is gone (or did not come up): those that waited for its place may try again."""
@@ -219,8 +171,8 @@ class Scheduler:
             queue.opening -= 1
         queue.budget.open -= 1
         self.total.open -= 1
-        if queue.recipients > queue.in_flight and not queue.listed:
-            self._list(queue)
+        if not queue.listed and queue.recipients > queue.in_flight:
+            self._agenda.list(queue)
         for budget in (queue.budget, self.total):
             if budget.waiting:
                 self._roomy[budget] = None
@@ -229,7 +181,7 @@ class Scheduler:
     def look_again(self, queue: Queue, now: float) -> None:
         """An idle connection was woken for this queue: is there work for one more?"""
         if not queue.listed and queue.has_due(now):
-            self._list(queue)
+            self._agenda.list(queue)
 
     # -- leases -------------------------------------------------------------------
 
@@ -249,7 +201,7 @@ class Scheduler:
             free = rate.free(now)
             if free <= 0:
                 if queue.has_due(now):
-                    self._wake(queue, rate.next_free(now))
+                    self._agenda.wake(queue, rate.next_free(now))
                 return None
             most = free if most is None else min(free, most)
         if queue.scheduled:
@@ -290,8 +242,7 @@ class Scheduler:
     def _split(self, queue: Queue, entry: Entry, most: int) -> Entry:
         """The first `most` recipients; the rest goes back to the front, and may want a connection of its own."""
         queue.put_back(replace(entry, recipients=entry.recipients[most:]))
-        if not queue.listed:
-            self._list(queue)
+        self._agenda.list(queue)
         return replace(entry, recipients=entry.recipients[:most])
 
     def settle(self, queue: Queue, lease: Lease, now: float, again: list[Entry], *, untouched: bool = False) -> None:
@@ -305,8 +256,7 @@ class Scheduler:
             if queue.rate is not None:
                 queue.rate.give_back(lease.at, count)
             queue.put_back(lease.entry)
-            if not queue.listed:
-                self._list(queue)
+            self._agenda.list(queue)
             return
         left = 0
         for entry in again:
@@ -316,9 +266,9 @@ class Scheduler:
                 self.deadlines.add(queue.key, entry)  # its time passed while it was in flight
             if entry.due <= now:
                 if not queue.listed:
-                    self._list(queue)
+                    self._agenda.list(queue)
             else:
-                self._wake(queue, entry.due)
+                self._agenda.wake(queue, entry.due)
         gone = count - left
         queue.recipients -= gone
         self.recipients -= gone
@@ -338,8 +288,7 @@ class Scheduler:
         queue.retry_step = 0
         queue.retry_at = 0.0
         queue.last_error = ""
-        if not queue.listed:
-            self._list(queue)
+        self._agenda.list(queue)
 
     def retry_later(self, queue: Queue, now: float, error: str = "", *, jitter: float = 0.0, wait: float | None = None) -> float:
         """The site failed: the queue waits for its next step of `retry-after` (the last one repeats), or for `wait` seconds without
@@ -352,7 +301,7 @@ class Scheduler:
             wait = steps[min(queue.retry_step, len(steps) - 1)] if steps else DEFAULT_RETRY
             queue.retry_step += 1
         queue.retry_at = now + wait * (1.0 + jitter)
-        self._wake(queue, queue.retry_at)
+        self._agenda.wake(queue, queue.retry_at)
         return queue.retry_at
 
     def defer(self, queue: Queue, now: float, error: str) -> float:
@@ -382,16 +331,15 @@ class Scheduler:
         queue.limit(self._limits(queue.key))
         queue.retry_step = 0  # its steps were those of another list
         queue.state = None
-        if not queue.listed:
-            self._list(queue)
+        self._agenda.list(queue)
 
     # -- operators and reload -------------------------------------------------------
 
     def pause(self, queue: Queue, paused: bool) -> None:
         """Pause or resume."""
         queue.paused = paused
-        if not paused and not queue.listed:
-            self._list(queue)
+        if not paused:
+            self._agenda.list(queue)
 
     def retry_now(self, queue: Queue, now: float) -> None:
         """Forget the queue's retry wait and make every scheduled entry due."""
@@ -400,8 +348,7 @@ class Scheduler:
             entry.due = now
             queue.append(entry)
         queue.scheduled.clear()
-        if not queue.listed:
-            self._list(queue)
+        self._agenda.list(queue)
 
     def remove(self, wanted: Callable[[QueueKey, Entry], bool]) -> list[tuple[QueueKey, Entry]]:
         """Take out every entry (not in flight) for which `wanted` says yes. A pass over all queues: for operators and dead shards."""
@@ -436,19 +383,18 @@ class Scheduler:
         for queue in self.queues.values():
             queue.limit(self._limits(queue.key))
             queue.state = None
-            if not queue.listed:
-                self._list(queue)
+            self._agenda.list(queue)
 
     # -- time -------------------------------------------------------------------
 
     def next_wake(self) -> float:
         """The earliest time at which a queue that waits for a time should be looked at; NEVER if none does."""
-        return min(self._timers[0][0] if self._timers else NEVER, self._mode_ends.next, self.deadlines.next)
+        return min(self._agenda.next, self._mode_ends.next, self.deadlines.next)
 
     @property
     def wants(self) -> bool:
         """`next_queue` may have something (without asking the time)."""
-        return bool(self._wanting or self._roomy)
+        return bool(self._agenda.line.count or self._roomy)
 
     @property
     def crowded(self) -> bool:
@@ -456,13 +402,7 @@ class Scheduler:
         return self._crowd > 0
 
     def _ring(self, now: float) -> None:
-        timers = self._timers
-        while timers and timers[0][0] <= now:
-            at, _, queue = heapq.heappop(timers)
-            if queue.wake_at == at:
-                queue.wake_at = NEVER
-                if not queue.listed:
-                    self._list(queue)
+        self._agenda.ring(now)
         for queue in self._mode_ends.reached(now):
             self.normal(queue)
 
@@ -470,21 +410,8 @@ class Scheduler:
         """The wall clock was set back `by` seconds; without a word of it, all that waits would wait for that much longer."""
         for queue in self.queues.values():
             queue.clock_went_back(by)
-        self._timers = [(at - by, count, queue) for at, count, queue in self._timers]
+        self._agenda.clock_went_back(by)
         self._mode_ends.clock_went_back(by)
-
-    def _wake(self, queue: Queue, at: float) -> None:
-        if at < queue.wake_at:
-            queue.wake_at = at
-            self._count += 1
-            heapq.heappush(self._timers, (at, self._count, queue))
-            if len(self._timers) > 4 * len(self.queues) + _STALE:
-                self._timers = [timer for timer in self._timers if timer[2].wake_at == timer[0]]
-                heapq.heapify(self._timers)
-
-    def _list(self, queue: Queue) -> None:
-        queue.listed = True
-        self._wanting.append(queue)
 
     def _drop_if_empty(self, queue: Queue) -> None:
         """Forget a queue that holds nothing; one that remembers what it has used, or is paused, stays until it does not."""
@@ -495,4 +422,4 @@ class Scheduler:
             del self.queues[queue.key]
             queue.wake_at = NEVER  # what stands in the heap for it is overtaken
         else:
-            self._wake(queue, until)
+            self._agenda.wake(queue, until)
