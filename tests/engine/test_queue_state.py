@@ -7,7 +7,7 @@ import weakref
 
 import structlog
 
-from postwright.engine.queue_state import QueueState, limits, make
+from postwright.engine.queue_state import Grounds, QueueState, limits, make
 from postwright.model.route import SourceHost
 from postwright.model.work import QueueKey
 from postwright.policy.mx import HostSpec
@@ -30,9 +30,12 @@ SETTINGS = Settings(
 )
 
 
+GROUNDS = Grounds(frozenset(("d",)), ("127.0.0.1", "127.0.0.2", "192.0.2.7"), structlog.get_logger())
+
+
 def state(resolved: Resolved, domain: str, vmta: str) -> QueueState:
     key = QueueKey(domain, vmta)
-    return make(resolved, key, limits(resolved, key), frozenset(("d",)), ("127.0.0.1", "127.0.0.2", "192.0.2.7"), structlog.get_logger())
+    return make(resolved, key, limits(resolved, key), GROUNDS)
 
 
 def test_what_it_comes_to() -> None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from postwright.engine import credentials
 from postwright.engine.addressing import Addressing
+from postwright.engine.header_files import HeaderFiles
 from postwright.engine.tickets import Tickets
 from postwright.engine.tls_server import ServerTls
 from postwright.model.reply import Reply
@@ -70,4 +71,5 @@ def make_epoch(resolved: Resolved, tickets: Tickets | None = None, troubles: lis
 def check(settings: Settings) -> None:
     """Could a shard put these in force? Raises ValueError or OSError, as it would (a certificate that cannot be read …)."""
     make_epoch(Resolved(settings))
+    HeaderFiles(settings)
     credentials.check(settings)

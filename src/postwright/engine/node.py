@@ -22,11 +22,12 @@ from postwright.engine.acceptors import Acceptors, LoginHelper
 from postwright.engine.counters import Counters
 from postwright.engine.credentials import Credentials
 from postwright.engine.deliver import Delivery
+from postwright.engine.header_files import HeaderFiles
 from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
 from postwright.engine.login_guard import Keeper, OwnOffice
 from postwright.engine.placing import Placing
-from postwright.engine.queue_state import QueueState, limits, make
+from postwright.engine.queue_state import Grounds, QueueState, limits, make
 from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.reporting import Reporting
 from postwright.engine.settle import Due, Session, Settlement, settle
@@ -89,10 +90,10 @@ class Node:
         self.ids = IdMaker(number)
         self.stopping = False
         self._local = local_addresses
+        self._grounds = Grounds(_wanted(resolved), local_addresses, log, HeaderFiles(resolved.settings))
         self._readers: dict[int, ContentReader] = {}
         self._make_reader = readers
         self._random = random or Random()
-        self._wanted = _wanted(resolved)
         self.scheduler = Scheduler(self._limits, self._vmta_limit, self._share(resolved.settings.general.total_max_smtp_out))
         self.sharing = Sharing(self, run_dir)
         self.exchange = self.sharing.exchange
@@ -136,15 +137,15 @@ class Node:
         """See `Hub.state`."""
         state = queue.state
         if type(state) is not QueueState:
-            state = queue.state = make(self.resolved, queue.key, queue.limits, self._wanted, self._local, self.log)
+            state = queue.state = make(self.resolved, queue.key, queue.limits, self._grounds)
         return state
 
     def reload(self, resolved: Resolved) -> None:
         """Put new settings in force. Raises ValueError or OSError before anything has changed."""
+        grounds = Grounds(_wanted(resolved), self._local, self.log, HeaderFiles(resolved.settings))
         self.intake.apply(resolved)
         self.logins.apply(resolved.settings.oauth_clients)
-        self.resolved = resolved
-        self._wanted = _wanted(resolved)
+        self.resolved, self._grounds = resolved, grounds
         self.scheduler.reloaded(self._share(resolved.settings.general.total_max_smtp_out))
         self.sharing.reloaded()
         # the busy ones, too, when their message is through: with mail without end they would go on by the old settings without end

@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from postwright.content import trace
+from postwright.content.delivery_fields import changed
 from postwright.content.from_field import rewritten
 from postwright.engine.queue_state import Ways
 from postwright.model.message import ContentFacts, Message
@@ -44,6 +45,8 @@ def transaction_of(message: Message, lease: Lease, content: bytes, ways: Ways, n
         content, facts = with_from_rewritten(content, facts, ways.rewriting)
     if envelope.verp:
         sender = return_path(sender, recipients[0].address)
+    if ways.changes_header or message.tell_vmta:
+        content, facts = with_fields(content, facts, ways, lease.key.vmta if message.tell_vmta else "")
     parts: tuple[bytes, ...] = (content,)
     if message.late_date:
         date = trace.date_header(now)
@@ -58,6 +61,12 @@ def with_from_rewritten(content: bytes, facts: ContentFacts, rewriting: Rewritin
         return content, facts
     changed = rewritten(content, facts.header_size, rewriting.from_domain)
     return (content, facts) if changed is None else (changed, scan(changed))
+
+
+def with_fields(content: bytes, facts: ContentFacts, ways: Ways, vmta: str) -> tuple[bytes, ContentFacts]:
+    """Header fields taken out and put in, as the queue wants it (`remove-header`, `include-headers-from`) and X-Virtual-MTA."""
+    made = changed(content, facts.header_size, remove=ways.remove, insert=ways.insert, vmta=vmta)
+    return (content, facts) if made is None else (made, scan(made))
 
 
 def not_offered(misfit: Failure) -> Disposition:

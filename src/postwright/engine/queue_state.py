@@ -13,6 +13,7 @@ import structlog
 from msgspec import Struct
 
 from postwright.engine.delivery_log import DeliveryLog, delivery_log
+from postwright.engine.header_files import HeaderFiles
 from postwright.engine.settle import Context
 from postwright.model.route import SessionOptions, SourceHost
 from postwright.model.work import QueueKey
@@ -30,6 +31,16 @@ from postwright.schedule.queue import QueueLimits
 LINGER = 1.0
 
 
+class Grounds(Struct, frozen=True):
+    """What a shard has for all its queues, beside the settings: types of records that anybody wants, this machine's addresses, its log,
+    and the files of header fields that these settings name."""
+
+    wanted: frozenset[str]
+    local: Sequence[str]
+    log: structlog.stdlib.BoundLogger
+    headers: HeaderFiles | None = None
+
+
 class Ways(Struct, frozen=True):
     """What all queues with the same settings and virtual MTA have in common."""
 
@@ -42,6 +53,13 @@ class Ways(Struct, frozen=True):
     known_vmta: bool
     feedback: Feedback | None = None
     rewriting: Rewriting | None = None
+    remove: frozenset[bytes] = frozenset()
+    insert: bytes = b""
+
+    @property
+    def changes_header(self) -> bool:
+        """Fields are taken out or put in (`remove-header`, `include-headers-from`)."""
+        return bool(self.remove or self.insert)
 
 
 class QueueState(Struct):
@@ -77,39 +95,35 @@ def limits(resolved: Resolved, key: QueueKey) -> QueueLimits:
     )
 
 
-def make(
-    resolved: Resolved,
-    key: QueueKey,
-    queue_limits: QueueLimits,
-    wanted: frozenset[str],
-    local: Sequence[str],
-    log: structlog.stdlib.BoundLogger,
-) -> QueueState:
-    """Everything that delivery to this queue asks of the settings. `local` are this machine's addresses, the same for a `resolved`."""
+def make(resolved: Resolved, key: QueueKey, queue_limits: QueueLimits, grounds: Grounds) -> QueueState:
+    """Everything that delivery to this queue asks of the settings."""
     settings = resolved.queue(*key)
     known = _ways.setdefault(resolved, {})
     same = (id(settings), key.vmta)  # `resolved` keeps the settings, so their identity is theirs alone
     ways = known.get(same)
     if ways is None:
-        ways = known[same] = _make_ways(resolved, key.vmta, settings, local)
+        ways = known[same] = _make_ways(resolved, key.vmta, settings, grounds)
+    wanted = grounds.wanted
     if settings.disable_acct_records:
         wanted = wanted - frozenset(settings.disable_acct_records)
     context = Context(str(key), queue_limits, wanted, resolved.settings.general.track_time_first_attempt)
-    return QueueState(ways, context, delivery_log(settings, log, key))
+    return QueueState(ways, context, delivery_log(settings, grounds.log, key))
 
 
-def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, local: Sequence[str]) -> Ways:
+def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, grounds: Grounds) -> Ways:
     vmta = resolved.vmta(vmta_name)
     return Ways(
         settings=settings,
         options=mx.session_options(settings),
         rules=Rules.of(settings),
-        sources=sources(resolved, vmta_name, local),
+        sources=sources(resolved, vmta_name, grounds.local),
         hosts=mx.parse_hosts(settings.smtp_hosts, settings.default_smtp_port) if settings.smtp_hosts else (),
         linger=max(settings.connection_idle_timeout, LINGER),
         known_vmta=vmta is not None or vmta_name == "{default}",
         feedback=compiled(resolved.settings.smtp_pattern_lists.get(settings.smtp_pattern_list.lower(), ())),
         rewriting=_rewriting(resolved, vmta_name),
+        remove=frozenset(name.lower().encode() for name in settings.remove_header),
+        insert=grounds.headers.of(resolved, vmta_name) if grounds.headers is not None else b"",
     )
 
 

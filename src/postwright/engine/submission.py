@@ -98,6 +98,7 @@ class Submissions:
             priority=stream.priority,
             suppress_dsn=source.suppress_local_dsn,
             late_date=submission.late_date,
+            tell_vmta=source.add_x_virtual_mta_header,
         )
         if envelope.wishes is not None or submission.schedule is not None:
             refusal = wishes.put_into(message, submission.schedule, now)

@@ -106,7 +106,8 @@ class Arrival(Struct, frozen=True, gc=False):
 class Message(Struct):
     """Everything about an accepted message except its content; this is what the spool stores beside the content.
 
-    `late_date`: a Date field is put before the content whenever it is sent (`date-header-time delivery`).
+    `late_date`: a Date field is put before the content whenever it is sent (`date-header-time delivery`); `tell_vmta`: so is
+    X-Virtual-MTA, if there is none (`add-x-virtual-mta-header`).
     """
 
     id: int
@@ -121,6 +122,7 @@ class Message(Struct):
     not_before: float = 0.0
     suppress_dsn: bool = False
     late_date: bool = False
+    tell_vmta: bool = False
 
 
 class SpoolRef(Struct, frozen=True, gc=False):

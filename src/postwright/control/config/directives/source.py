@@ -76,7 +76,7 @@ STREAMS: tuple[Directive, ...] = (
     works("pattern-list", S, k.NAME, "List that chooses the virtual MTA and the priority of a message"),
     works("process-x-virtual-mta", S, k.BOOL, "The field x-virtual-mta chooses the virtual MTA or pool", "no"),
     works("retain-x-virtual-mta", S, k.BOOL, "Leave that field in the message", "no"),
-    delivery("add-x-virtual-mta-header", S, k.BOOL, "Add that field at delivery", "no"),
+    works("add-x-virtual-mta-header", S, k.BOOL, "Add that field at delivery", "no"),
     works("allow-empty-x-virtual-mta", S, k.BOOL, "An empty field means {default}", "no"),
     works("reject-invalid-virtual-mta", S, k.BOOL, "Refuse a message that asks for an unknown virtual MTA", "yes"),
     works("process-x-job", S, k.BOOL, "The field x-job names the job", "no"),
