@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from msgspec.structs import replace
 
-from postwright.engine import bounces, deadlines
+from postwright.engine import bounces, copies, deadlines
 from postwright.engine.acceptors import Acceptors, LoginHelper
 from postwright.engine.counters import Counters
 from postwright.engine.credentials import Credentials
@@ -35,6 +35,7 @@ from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.engine.tokens import Tokens
 from postwright.engine.worker import Worker
 from postwright.engine.workers import Threads, Workers
+from postwright.model.address import Address
 from postwright.model.errors import SpoolError
 from postwright.model.message import IdMaker, Message, SpoolRef, format_id
 from postwright.model.outcome import Judgement, Kind
@@ -44,8 +45,9 @@ from postwright.net.clock import Clock, Sweep
 from postwright.net.dialer import Dialer
 from postwright.net.resolver import Resolver
 from postwright.policy.resolve import Resolved
+from postwright.schedule.agenda import NEVER
 from postwright.schedule.queue import Queue, QueueLimits
-from postwright.schedule.scheduler import NEVER, Scheduler
+from postwright.schedule.scheduler import Scheduler
 from postwright.store.spool import DEFERRED, Mark, Spool
 
 RECOVER_BATCH = 2000
@@ -332,10 +334,13 @@ class Node:
         except Exception as error:  # a defect of ours: whatever it is, recipients must not stay in flight for ever
             self.unreadable(queue, lease, error)
             return
-        if settlement.reports:
+        copy_to = state.ways.copy_to
+        if copy_to is not None and not (settlement.delivered and copies.wanted(message)):
+            copy_to = None
+        if settlement.reports or copy_to is not None:
             due = bounces.wanted(message, settlement.reports)
-            if due:
-                self.delivery.crew.spawn(self._report_then_finish(queue, lease, message, settlement, session, now))
+            if due or copy_to is not None:
+                self.delivery.crew.spawn(self._report_then_finish(queue, lease, message, settlement, session, now, copy_to))
                 return
         self._finish(queue, lease, settlement, now)
 
@@ -371,10 +376,13 @@ class Node:
         self.pump_soon()
 
     async def _report_then_finish(
-        self, queue: Queue, lease: Lease, message: Message, settlement: Settlement, session: Session, now: float
+        self, queue: Queue, lease: Lease, message: Message, settlement: Settlement, session: Session, now: float, copy_to: Address | None
     ) -> None:
-        """A report is on disk before the failure that it tells of is forgotten."""
-        await self.reporting.send(lease, message, settlement.reports, session, now)
+        """A report is on disk before the failure that it tells of is forgotten; so is a copy of what was delivered."""
+        if settlement.reports:
+            await self.reporting.send(lease, message, settlement.reports, session, now)
+        if copy_to is not None:
+            await self.reporting.copy(lease, message, copy_to, now)
         self._finish(queue, lease, settlement, now)
 
     def tell(self, lease: Lease, message: Message, dues: list[Due], session: Session) -> None:

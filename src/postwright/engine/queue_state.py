@@ -15,6 +15,7 @@ from msgspec import Struct
 from postwright.engine.delivery_log import DeliveryLog, delivery_log
 from postwright.engine.header_files import HeaderFiles
 from postwright.engine.settle import Context
+from postwright.model.address import Address, parse_mailbox
 from postwright.model.route import SessionOptions, SourceHost
 from postwright.model.work import QueueKey
 from postwright.policy import mx
@@ -55,6 +56,7 @@ class Ways(Struct, frozen=True):
     rewriting: Rewriting | None = None
     remove: frozenset[bytes] = frozenset()
     insert: bytes = b""
+    copy_to: Address | None = None
 
     @property
     def changes_header(self) -> bool:
@@ -123,6 +125,7 @@ def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, gro
         feedback=compiled(resolved.settings.smtp_pattern_lists.get(settings.smtp_pattern_list.lower(), ())),
         rewriting=_rewriting(resolved, vmta_name),
         remove=frozenset(name.lower().encode() for name in settings.remove_header),
+        copy_to=_copy_to(settings),
         insert=grounds.headers.of(resolved, vmta_name) if grounds.headers is not None else b"",
     )
 
@@ -136,3 +139,7 @@ def _rewriting(resolved: Resolved, vmta_name: str) -> Rewriting | None:
     name = next((name for name in (vmta.rewrite_list, *[pool.rewrite_list for pool in pools]) if name), "")
     rules = resolved.settings.rewrite_lists.get(name.lower())
     return Rewriting(rules) if rules else None
+
+
+def _copy_to(settings: DomainSettings) -> Address | None:
+    return parse_mailbox(settings.bcc_upon_delivery) if settings.bcc_upon_delivery else None

@@ -1,6 +1,6 @@
 """Reports on their way: what a sender is owed becomes messages of our own, on disk before the failure that they tell of is forgotten.
 
-A full disk makes them wait for room; a content that cannot be read is left out of them. What a report says is `engine.bounces`.
+Copies of what was delivered go the same way. A full disk makes them wait for room; a content that cannot be read is left out of them. What a report says is `engine.bounces`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from postwright.engine import bounces
+from postwright.engine.copies import copy_of
 from postwright.engine.hub import Hub
 from postwright.engine.settle import Due, Session
+from postwright.model.address import Address
 from postwright.model.errors import SpoolError
 from postwright.model.message import IdMaker, Message, SpoolRef, format_id
 from postwright.model.work import Lease
@@ -37,22 +39,37 @@ class Reporting:
     async def send(self, lease: Lease, message: Message, dues: list[Due], session: Session, now: float) -> None:
         """Commit what senders are to hear of `dues`, and queue it; done when it is on disk."""
         for report, body in self._made(lease, message, dues, session, now):
-            while True:
-                try:
-                    ref = await self._node.spool.commit(report, (body,))
-                except SpoolError as error:
-                    self._node.log.error("a report waits for room in the spool", error=str(error))
-                    await self._node.clock.sleep(1.0)
-                    continue
-                self._node.accepted(report, ref)
-                break
+            await self._commit(report, body)
+
+    async def copy(self, lease: Lease, message: Message, to: Address, now: float) -> None:
+        """Commit a copy of what was delivered, and queue it. What cannot be read any more is not copied, and that is said."""
+        try:
+            _, content = self._node.read(lease.entry)
+        except (KeyError, SpoolError) as error:
+            self._node.log.error("a copy is not made", message=format_id(message.id), error=str(error))
+            return
+        await self._commit(copy_of(message, to, self._vmta(lease), now, self._node.ids.next(now)), content)
+
+    async def _commit(self, message: Message, content: bytes) -> None:
+        while True:
+            try:
+                ref = await self._node.spool.commit(message, (content,))
+            except SpoolError as error:
+                self._node.log.error("a report waits for room in the spool", error=str(error))
+                await self._node.clock.sleep(1.0)
+                continue
+            self._node.accepted(message, ref)
+            return
+
+    def _vmta(self, lease: Lease) -> str:
+        return lease.key.vmta if self._node.resolved.vmta(lease.key.vmta) is not None else "{default}"
 
     def _made(self, lease: Lease, message: Message, dues: list[Due], session: Session, now: float) -> list[tuple[Message, bytes]]:
         """What senders are to hear. A content that cannot be read, or that no report can be made of, is left out of it."""
         due = bounces.wanted(message, dues)
         general = self._node.resolved.settings.general
         ids = [self._node.ids.next(now) for _ in range(4)]
-        vmta = lease.key.vmta if self._node.resolved.vmta(lease.key.vmta) is not None else "{default}"
+        vmta = self._vmta(lease)
         try:
             _, content = self._node.read(lease.entry)
             return bounces.reports(message, content, due, session, general, now, ids, vmta)
