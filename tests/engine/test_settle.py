@@ -42,7 +42,7 @@ def message(*notify: int, sender: str = "me@sender.example", **more: Any) -> Mes
 
 
 def entry(*recipients: int, attempts: int = 0, first: float = 0.0) -> Entry:
-    return Entry(7, REF, recipients, NOW - 100, attempts=attempts, first_attempt=first, job="job")
+    return Entry(7, REF, recipients, NOW - 100, attempts=attempts, first_attempt=first, owner="job")
 
 
 def settled(found: Message, what: Entry, *dispositions: Disposition, session: Session = SESSION, context: Context = CONTEXT) -> Any:

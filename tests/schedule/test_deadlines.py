@@ -16,7 +16,7 @@ A = QueueKey("a.example", "m1")
 
 
 def entry(number: int, priority: int = 50, recipients: int = 1, due: float = 0.0) -> Entry:
-    return Entry(number, SpoolRef(0, 1, number, 10, 100), tuple(range(recipients)), 0.0, due, priority=priority)
+    return Entry(number, SpoolRef(0, 1, number, 10, 100), tuple(range(recipients)), 0.0, due, rank=priority)
 
 
 def timed(number: int, deadline: float, *, told: bool = False, due: float = 0.0) -> TimedEntry:

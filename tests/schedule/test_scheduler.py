@@ -299,7 +299,7 @@ def test_what_is_old_ends_behind_more_urgent_mail_that_is_young(make_entry: Make
     given = [(95, 20.0), (95, 21.0), (50, 22.0), (5, 10.0), (5, 11.0), (5, 23.0), *[(50, 24.0)] * more]
     for priority, received in given:
         entry = make_entry(received_at=received)
-        entry.priority = priority
+        entry.rank = priority
         queue = s.submit(A, entry, 30.0)
     ended = []
     while (gone := s.lease_for_end(queue, 30.0, 15.0)) is not None:

@@ -9,17 +9,19 @@ from __future__ import annotations
 from sys import intern
 
 from postwright.model.message import Message, SpoolRef
-from postwright.model.work import Entry, QueueKey, TimedEntry, queue_of
+from postwright.model.rank import shared
+from postwright.model.work import Entry, QueueKey, TimedEntry, owned_by, queue_of
 
 
 def entry_of(message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> Entry:
     """One entry for these recipients, who have one queue and one priority."""
     own = message.envelope.recipients[recipients[0]].priority
-    priority = message.priority if own < 0 else own
-    not_before, job = message.not_before, intern(message.job)  # a million entries of one job, one string
+    rank = message.priority if own < 0 else own
+    # a million entries of one job, one string
+    not_before, owner = message.not_before, intern(owned_by(message.job, message.arrival.user))
     # who had it held meant the time for trying to begin then
     since = message.received_at if not not_before else max(message.received_at, not_before)
-    plain = (message.id, ref, recipients, since, not_before, 0, 0.0, job, priority)
+    plain = (message.id, ref, recipients, since, not_before, 0, 0.0, owner, shared(rank))
     wishes = message.envelope.wishes
     if wishes is None or not wishes.deadline_mode or wishes.late:
         return Entry(*plain)

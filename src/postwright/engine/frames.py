@@ -12,7 +12,7 @@ from postwright.engine.lock_frames import LockTalk
 from postwright.model.message import SpoolRef
 from postwright.store.spool import Mark
 
-VERSION = 1
+VERSION = 2
 
 
 class Start(Struct, tag="start"):
@@ -100,8 +100,8 @@ class Handed(Struct, array_like=True):
     attempts: int
     first_attempt: float
     received_at: float
-    job: str
-    priority: int
+    owner: str
+    rank: int
     deadline: float = 0.0  # of `model.work.TimedEntry`; 0 for an entry without
     returns: bool = False
 

@@ -24,6 +24,7 @@ from postwright.engine.entries import entries_of
 from postwright.engine.exchange import Exchange
 from postwright.model.errors import SpoolError
 from postwright.model.message import SpoolRef, format_id
+from postwright.model.rank import shared
 from postwright.model.work import Entry, Lease, QueueKey, TimedEntry
 from postwright.net.clock import Clock
 from postwright.schedule.scheduler import NEVER, Scheduler
@@ -243,7 +244,7 @@ def _entry(e: f.Handed) -> Entry:
     """What the queue keeps. Off the wire each has values of its own; a million that say the same share one."""
     recipients = _ONE if e.recipients == _ONE else e.recipients
     ref = SpoolRef(e.ref.spool, _same(e.ref.segment), e.ref.offset, _same(e.ref.meta_size), _same(e.ref.content_size))
-    plain = (e.message_id, ref, recipients, e.received_at, e.due, e.attempts, e.first_attempt, intern(e.job), e.priority)
+    plain = (e.message_id, ref, recipients, e.received_at, e.due, e.attempts, e.first_attempt, intern(e.owner), shared(e.rank))
     return Entry(*plain) if not e.deadline else TimedEntry(*plain, e.deadline, e.returns)
 
 
@@ -269,7 +270,7 @@ def _handed(key: QueueKey, e: Entry) -> f.Handed:
         e.attempts,
         e.first_attempt,
         e.received_at,
-        e.job,
-        e.priority,
+        e.owner,
+        e.rank,
         *((e.deadline, e.returns) if isinstance(e, TimedEntry) else ()),
     )

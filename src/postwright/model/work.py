@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from postwright.model.envelope import Recipient
 from postwright.model.message import Message, SpoolRef
+from postwright.model.rank import priority_of
 
 BOUNCE = "{bounce}"
 """The domain of the queues in which wait those who were taken only to be bounced. PowerMTA reserves the name."""
@@ -53,10 +54,18 @@ class WaitReason(Enum):
     STOPPING = "the relay is stopping"
 
 
+_OF = "\0"  # between job and user; no user name has it (RFC 4013 section 2.3)
+
+
+def owned_by(job: str, user: str) -> str:
+    """Job and user in one text, as entries hold it: a million of them share few. Of who did not log in it is the job."""
+    return f"{job}{_OF}{user}" if user or _OF in job else job
+
+
 class Entry(Struct, gc=False):
     """Live recipients of one message for one queue. `due`, `first_attempt`, `received_at` Unix seconds (the last is when it might first be
     sent, if the sender had it held); `recipients` indexes into the envelope; `attempts` so far (all recipients of an entry share their
-    history). Entries are ordered by the time they are due."""
+    history). `owner` says whose it is (`owned_by`), `rank` how urgent (`model.rank`). Entries are ordered by the time they are due."""
 
     message_id: int
     ref: SpoolRef
@@ -65,8 +74,25 @@ class Entry(Struct, gc=False):
     due: float = 0.0
     attempts: int = 0
     first_attempt: float = 0.0
-    job: str = ""
-    priority: int = 50
+    owner: str = ""
+    rank: int = 50
+
+    @property
+    def job(self) -> str:
+        """The job, "" for none."""
+        owner = self.owner
+        return owner if _OF not in owner else owner.rpartition(_OF)[0]
+
+    @property
+    def user(self) -> str:
+        """Who had logged in, "" for nobody."""
+        owner = self.owner
+        return "" if _OF not in owner else owner.rpartition(_OF)[2]
+
+    @property
+    def priority(self) -> int:
+        """0 to 100."""
+        return priority_of(self.rank)
 
     @property
     def size(self) -> int:

@@ -1,22 +1,24 @@
 """One queue: the recipients of one destination under one virtual MTA, in this process, with its limits and what they have used.
 
-Holds and orders; never looks at another queue and never waits. Due entries leave by priority, and of one priority in the order in which
-they became due; an entry that was not touched goes back to the front. There may be a hundred thousand queues with a handful of entries
-each, so an empty one is kept small: short lines of entries are lists (a deque costs 600 octets before the first), and what is seldom
-needed is made when it is.
+Holds and orders; never looks at another queue and never waits. Due entries of one share and rank leave in the order in which they became
+due, and `schedule.line` says whose turn it is; an entry that was not touched goes back to the front. There may be a hundred thousand
+queues with a handful of entries each, so an empty one is kept small: short lines of entries are lists, and what is seldom needed is made
+when it is.
 """
 
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_right
 from collections import deque
+from collections.abc import Container
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from postwright.model.work import Entry, QueueKey
 from postwright.policy.settings import Rate
+from postwright.schedule import line
+from postwright.schedule.line import BY_JOB, SHORT, FairLine, Line, Shares, alike, settled
 from postwright.schedule.rate import SlidingRate
 
 
@@ -39,6 +41,7 @@ class QueueLimits(Struct, frozen=True):
     backoff_retry_after: tuple[float, ...] = (3600.0,)
     backoff_to_normal_after: float | None = None  # None: never by itself
     backoff_to_normal_after_delivery: bool = False
+    shares: Shares = BY_JOB
 
     def in_backoff(self) -> QueueLimits:
         """The limits in backoff mode."""
@@ -56,7 +59,6 @@ class QueueLimits(Struct, frozen=True):
         return max((*self.retry_after, self.retry_recipients_after or 0.0))
 
 
-SHORT = 32  # entries: taking the first of a list this short moves 256 octets, which is nothing
 NEVER_YET = float("-inf")
 PROMOTED = 256  # scheduled entries made ready at a time: a wave of retries must not hold up everybody else
 
@@ -90,7 +92,7 @@ class Budget:
 class Queue:
     """Made and dropped by the scheduler. Counts: `recipients` in all, `in_flight` leased; `connections` open, `opening` being opened.
 
-    `ready` entries in the order in which they became due, `scheduled` a heap of those with a time to wait for.
+    `ready` entries in the line that they are taken from, `scheduled` a heap of those with a time to wait for.
     """
 
     __slots__ = (
@@ -122,7 +124,7 @@ class Queue:
     def __init__(self, key: QueueKey, limits: QueueLimits, budget: Budget) -> None:
         self.key = key
         self.budget = budget
-        self.ready: list[Entry] | deque[Entry] = []
+        self.ready: Line = []
         self.scheduled: list[Entry] = []
         self.recipients = 0
         self.in_flight = 0
@@ -150,6 +152,8 @@ class Queue:
             limits = limits.in_backoff()
         self.rate = _changed(self.rate, limits.max_msg_rate)
         self.connect_rate = _changed(self.connect_rate, limits.max_connect_rate)
+        if limits.shares is not self.limits.shares:
+            self.ready = line.shared_by(self.ready, self.limits.shares, limits.shares)
         self.limits = limits
 
     # -- entries ------------------------------------------------------------------
@@ -162,25 +166,30 @@ class Queue:
             heapq.heappush(self.scheduled, entry)
 
     def append(self, entry: Entry) -> None:
-        """An entry that is due, behind all others of its priority."""
+        """An entry that is due, behind all others of its share and rank."""
         ready = self.ready
-        if ready and entry.priority > ready[-1].priority:
-            ready.insert(bisect_right(ready, -entry.priority, key=_urgency), entry)
-        else:
-            ready.append(entry)
-        if len(ready) == SHORT and type(ready) is list:
+        if ready and type(ready) is not FairLine:
+            last = ready[-1]  # type: ignore[index]  # a plain line
+            # owners are interned: nearly always a line is of one, and is found to be so by two comparisons
+            if (last.owner is not entry.owner or last.rank != entry.rank) and not alike(last, entry, self.limits.shares):
+                self.ready = ready = FairLine(self.limits.shares, ready)  # type: ignore[arg-type]
+        ready.append(entry)
+        if type(ready) is list and len(ready) == SHORT:
             self.ready = deque(ready)
 
     def put_back(self, entry: Entry) -> None:
-        """An entry that was taken, in front of all others."""
-        self.ready.insert(0, entry)
+        """An entry that was taken, in front of all others of its share and rank."""
+        self.ready = line.put_back(self.ready, entry, self.limits.shares)
 
     def take_out(self, entry: Entry) -> None:
         """This one, from wherever it waits; by identity, as equal ones are others."""
-        self.scheduled = [other for other in self.scheduled if other is not entry]
+        self.drop((id(entry),))
+
+    def drop(self, gone: Container[int]) -> None:
+        """Take out the entries with these ids (of objects). A pass."""
+        self.scheduled = [entry for entry in self.scheduled if id(entry) not in gone]
         heapq.heapify(self.scheduled)
-        left = [other for other in self.ready if other is not entry]
-        self.ready = left if len(left) < SHORT else deque(left)
+        self.ready = line.drop(self.ready, gone)
 
     def promote(self, now: float) -> None:
         """Move scheduled entries that are due to those that are ready, a bounded number at a time."""
@@ -197,27 +206,22 @@ class Queue:
             return None
         if type(ready) is list:
             return ready.pop(0)
-        entry = ready.popleft()  # type: ignore[union-attr]  # a deque: the list went above
+        if type(ready) is FairLine:
+            entry = ready.take()
+            self.ready = settled(ready)
+            return entry
+        entry = ready.popleft()  # type: ignore[union-attr]  # a deque: the others went above
         if not ready:
             self.ready = []
         return entry
 
     def take_older(self, received_before: float) -> Entry | None:
-        """One that is ready and came in before, or None. The first of each priority is looked at: those behind it came later, mostly."""
-        ready = self.ready
-        at = 0
-        while at < len(ready):
-            entry = ready[at]
-            if entry.received_at <= received_before:
-                return self._take_at(at)
-            at = bisect_right(ready, -entry.priority, lo=at, key=_urgency)  # greater than before, even where a line is out of order
-        return None
-
-    def _take_at(self, at: int) -> Entry | None:
-        if at == 0:
-            return self.take()
-        entry = self.ready[at]
-        del self.ready[at]
+        """One that is ready and came in before, or None. Of each share and rank the first is looked at: the others came later, mostly."""
+        entry = line.take_older(self.ready, received_before)
+        if isinstance(self.ready, FairLine):
+            self.ready = settled(self.ready)
+        elif not self.ready:
+            self.ready = []
         return entry
 
     def has_due(self, now: float) -> bool:
@@ -266,10 +270,6 @@ class Queue:
     @property
     def empty(self) -> bool:
         return not self.recipients and not self.connections and not self.opening
-
-
-def _urgency(entry: Entry) -> int:
-    return -entry.priority
 
 
 def _sliding(rate: Rate | None) -> SlidingRate | None:

@@ -15,8 +15,6 @@ than before lists it; who looks at it in vain puts it where its reason to wait (
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
@@ -229,7 +227,7 @@ class Scheduler:
     def lease_for_end(self, queue: Queue, now: float, received_before: float = NEVER) -> Lease | None:
         """A due entry for a fate that needs no session (expired, no such domain): whole, whatever rate, pause or retry say.
 
-        None when the next of each priority came in after `received_before`.
+        None when the next of each share and rank came in after `received_before`.
         """
         if queue.scheduled:
             self._promote(queue, now)
@@ -358,9 +356,7 @@ class Scheduler:
             if not gone:
                 continue
             taken_out = {id(entry) for entry in gone}
-            queue.ready = deque(entry for entry in queue.ready if id(entry) not in taken_out)
-            queue.scheduled = [entry for entry in queue.scheduled if id(entry) not in taken_out]
-            heapq.heapify(queue.scheduled)
+            queue.drop(taken_out)
             count = sum(len(entry.recipients) for entry in gone)
             queue.recipients -= count
             self.recipients -= count
