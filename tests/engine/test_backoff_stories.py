@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
+
 from postwright.model.work import QueueKey
 from postwright.policy.settings import Rate, ReplyAction, ReplyRule
 from postwright.testing.world import World
@@ -207,3 +209,17 @@ def test_skip_mx_at_the_last_host_leaves_the_reply_its_meaning() -> None:
         w.run_until_empty()
         assert [len(host.attempts) for host in hosts] == [1, 1]
         assert [record.rcpt for record in w.of("b")] == [YOU]
+
+
+@pytest.mark.directive("replace-smtp-421-service-response")
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_bounce_by_a_421_says_what_the_operator_wants(replaced: bool) -> None:
+    with world(("blocked", ReplyAction(bounce_queue=True)), replace_smtp_421_service_response=replaced) as w:
+        w.domain("example.com", rules=["mail 421 4.7.0 [198.51.100.7] blocked for spam"])
+        home = w.domain("sender.example")
+        w.submit(ME, [YOU])
+        w.run_until_empty()
+        [report] = home.messages
+        assert (b"blocked for spam" in report.content) != replaced
+        assert (b"Service not available" in report.content) == replaced
+        assert "blocked for spam" in w.of("b")[0].dsn_diag, "the record is for the operator"

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from postwright.model.outcome import Disposition, Failure, Fault, Judgement, Kind, Site, Stage, TransactionResult
 from postwright.model.reply import Reply
 from postwright.policy.settings import DomainSettings
-from postwright.policy.trouble import LOOP_TO_SELF, Rules, judge, judge_hosts, of_failure, of_reply, refused_login, status_of
+from postwright.policy.trouble import (
+    LOOP_TO_SELF,
+    Rules,
+    judge,
+    judge_hosts,
+    of_failure,
+    of_reply,
+    refused_login,
+    status_of,
+    without_421,
+)
 
 OK = Reply(250, "2.1.5", ("ok",))
 TAKEN = Reply(250, "2.6.0", ("queued as 1",))
@@ -175,6 +185,44 @@ def test_bounce_upon_transfer_failure(stage: Stage, kind: Kind) -> None:
     judgement = judge(result(OK, failure=failed(stage, Fault.LOST)), Rules(bounce_upon_transfer_failure=True))
     assert kinds(judgement) == [kind]
     assert judgement.dispositions[0].status[0] == {P: "5", T: "4"}[kind]
+
+
+PIX = Rules(bounce_upon_pix_transfer_failure=True)
+
+
+@pytest.mark.directive("bounce-upon-pix-transfer-failure")
+@pytest.mark.parametrize(
+    ("stage", "pix", "rules", "kind"),
+    [
+        (Stage.BODY, True, PIX, P),
+        (Stage.END_OF_DATA, True, PIX, P),
+        (Stage.DATA, True, PIX, T),
+        (Stage.BODY, False, PIX, T),
+        (Stage.END_OF_DATA, False, PIX, T),
+        (Stage.BODY, True, Rules(), T),
+        (Stage.END_OF_DATA, True, Rules(), T),
+    ],
+)
+def test_transfer_failures_at_a_pix(stage: Stage, pix: bool, rules: Rules, kind: Kind) -> None:
+    found = result(OK, failure=failed(stage, Fault.LOST), maybe_taken=stage is Stage.END_OF_DATA)
+    found.pix = pix
+    [fate] = judge(found, rules).dispositions
+    assert fate.kind is kind
+    assert fate.status[0] == {P: "5", T: "4"}[kind]
+
+
+@pytest.mark.directive("replace-smtp-421-service-response")
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("smtp;421 4.7.0 [198.51.100.7] blocked, see http://example/x", "smtp;421 4.3.2 Service not available"),
+        ("421-4.7.0 first\n421 4.7.0 second", "421 4.3.2 Service not available"),
+        ("smtp;451 4.7.1 try later", "smtp;451 4.7.1 try later"),
+        ("x-pmta;no answer from 192.0.2.421", "x-pmta;no answer from 192.0.2.421"),
+    ],
+)
+def test_what_senders_are_told_of_a_421(text: str, told: str) -> None:
+    assert without_421(text) == told
 
 
 def test_a_refusal_in_the_content_is_no_transfer_failure() -> None:

@@ -108,7 +108,8 @@ def make(resolved: Resolved, key: QueueKey, queue_limits: QueueLimits, grounds: 
     wanted = grounds.wanted
     if settings.disable_acct_records:
         wanted = wanted - frozenset(settings.disable_acct_records)
-    context = Context(str(key), queue_limits, wanted, resolved.settings.general.track_time_first_attempt)
+    hides_421 = settings.replace_smtp_421_service_response
+    context = Context(str(key), queue_limits, wanted, resolved.settings.general.track_time_first_attempt, hides_421)
     return QueueState(ways, context, delivery_log(settings, grounds.log, key))
 
 

@@ -1,6 +1,7 @@
 """Reports on their way: what a sender is owed becomes messages of our own, on disk before the failure that they tell of is forgotten.
 
-Copies of what was delivered go the same way. A full disk makes them wait for room; a content that cannot be read is left out of them. What a report says is `engine.bounces`.
+Copies of what was delivered go the same way. A full disk makes them wait for room; a content that cannot be read is left out of them. What
+a report says is `engine.bounces`.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from postwright.model.record import Record
 from postwright.model.work import Entry, TimedEntry
 from postwright.policy.bounce import category
 from postwright.policy.retry import recipient_due
+from postwright.policy.trouble import without_421
 from postwright.schedule.queue import QueueLimits
 from postwright.store.spool import DEFERRED, SETTLED, Mark
 
@@ -62,6 +63,7 @@ class Context(Struct, frozen=True):
     limits: QueueLimits
     wanted: frozenset[str]
     track_first: bool = False
+    hides_421: bool = False
 
 
 def settle(message: Message, entry: Entry, judgement: Judgement, session: Session, context: Context, now: float, size: int) -> Settlement:
@@ -92,6 +94,8 @@ def settle(message: Message, entry: Entry, judgement: Judgement, session: Sessio
             final.append(index)
             if "b" in context.wanted:
                 records.append(_record("b", message, index, disposition, session, context, now, first, -1))
+            if context.hides_421:
+                disposition = replace(disposition, diagnostic=without_421(disposition.diagnostic))
             settlement.reports.append(Due("failed", index, disposition))
     if final:
         finals = tuple(r for r in records if r.type != "t")

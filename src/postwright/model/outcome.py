@@ -67,6 +67,7 @@ class TransactionResult(Struct):
 
     `rcpt` holds a reply per recipient of the transaction, in order, None where none came; `final` is the reply to the
     end of data. `failure` tells what broke, if anything; `maybe_taken` is true when the content was sent whole and the answer is missing.
+    `pix`: an old PIX firewall stands before the receiver.
     `untouched`: the session ended before this transaction got a reply, and it had carried another before; no attempt was made.
     """
 
@@ -78,6 +79,7 @@ class TransactionResult(Struct):
     usable: bool = True  # the channel can take another transaction
     bytes_sent: int = 0
     untouched: bool = False
+    pix: bool = False
 
 
 class Disposition(Struct, frozen=True):

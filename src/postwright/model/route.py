@@ -153,6 +153,7 @@ class SessionOptions(Struct, frozen=True):
     client_tls: ClientTls = ClientTls()
     verify: bool = False
     implicit: bool | None = None
+    pix_workaround: bool = True
     timeouts: Timeouts = Timeouts()
 
 

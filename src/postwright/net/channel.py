@@ -252,10 +252,11 @@ class Channel(asyncio.Protocol):
         if flow.clear:
             client.clear = True
             parts = client.data_to_send()
-            if parts:
+            while parts:
                 flow.send(parts)
                 client.clear = flow.clear
                 moved = True
+                parts = client.data_to_send() if client.apart else []
         if moved:
             self.deadline = self._clock.monotonic() + self._limits[client.expect]
 

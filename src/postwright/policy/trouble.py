@@ -29,6 +29,7 @@ delivers. Nothing here raises; nothing here knows the time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -95,6 +96,7 @@ class Rules(Struct, frozen=True):
     bounce_upon_5xx_greeting: bool = True
     bounce_upon_transfer_failure: bool = False
     assume_delivery_upon_data_termination_timeout: bool = False
+    bounce_upon_pix_transfer_failure: bool = False
     own_host: bool = False
 
     @classmethod
@@ -106,11 +108,14 @@ class Rules(Struct, frozen=True):
             settings.bounce_upon_5xx_greeting,
             settings.bounce_upon_transfer_failure,
             settings.assume_delivery_upon_data_termination_timeout,
+            settings.bounce_upon_pix_transfer_failure,
             bool(settings.auth_username or settings.smtp_hosts),
         )
 
 
 DEFAULT = Rules()
+_OF_421 = re.compile(r"(?<![.\d])421[ -].*", re.DOTALL)
+_NEUTRAL = "421 4.3.2 Service not available"
 
 
 def status_of(reply: Reply, stage: Stage, rules: Rules = DEFAULT) -> str:
@@ -144,6 +149,12 @@ def of_reply(reply: Reply, stage: Stage, rules: Rules = DEFAULT) -> Disposition:
         return Disposition(Kind.TRANSIENT, "4" + status_of(reply, stage, rules)[1:], diagnostic)
     kind = Kind.PERMANENT if reply.permanent else Kind.TRANSIENT
     return Disposition(kind, status_of(reply, stage, rules), diagnostic)
+
+
+def without_421(text: str) -> str:
+    """A diagnostic as the sender gets it with `replace-smtp-421-service-response`: a 421 says what RFC 5321 section 4.2.3 has it say, and
+    nothing of what the receiver thinks of us."""
+    return _OF_421.sub(_NEUTRAL, text)
 
 
 def of_failure(failure: Failure, rules: Rules = DEFAULT) -> Disposition:
@@ -243,7 +254,9 @@ def _one(result: TransactionResult, rcpt: Reply | None, rules: Rules) -> Disposi
         return of_reply(result.mail, Stage.MAIL, rules)
     failure = result.failure
     if result.maybe_taken:
-        return _maybe_taken(failure, rules)
+        fate = _maybe_taken(failure, rules)
+        through_pix = result.pix and rules.bounce_upon_pix_transfer_failure and fate.kind is Kind.TRANSIENT
+        return Disposition(Kind.PERMANENT, "5" + fate.status[1:], fate.diagnostic) if through_pix else fate
     if result.final is not None and result.final.code >= 300:
         stage = failure.stage if failure is not None else Stage.END_OF_DATA
         return of_reply(result.final, stage, rules)
@@ -251,7 +264,8 @@ def _one(result: TransactionResult, rcpt: Reply | None, rules: Rules) -> Disposi
         # a positive final reply, but this recipient got no answer of its own: the peer broke the protocol
         return Disposition(Kind.TRANSIENT, "4.5.0", "x-pmta;no reply to this recipient")
     disposition = of_failure(failure, rules)
-    if rules.bounce_upon_transfer_failure and failure.stage is Stage.BODY and failure.reply is None:
+    bounces = rules.bounce_upon_transfer_failure or (result.pix and rules.bounce_upon_pix_transfer_failure)
+    if bounces and failure.stage is Stage.BODY and failure.reply is None:
         return Disposition(Kind.PERMANENT, "5" + disposition.status[1:], disposition.diagnostic)
     return disposition
 

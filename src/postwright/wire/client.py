@@ -53,6 +53,7 @@ from postwright.wire.replies import ReplyParser
 EARLY_OCTETS = 65536  # content sent before anyone said 250 to a recipient; a window's worth, see the top
 BULKY_OCTETS = 65536  # content above this leaves on its own, so that the commands behind it do not wait in a full buffer
 
+_PIX = "*" * 10  # powermta.md, bounce-upon-pix-transfer-failure
 _UNSOLICITED = "a reply that nothing asked for"
 
 
@@ -61,7 +62,8 @@ class SmtpClient:
     nothing is ready before that has come to a good end.
 
     `clear` is the owner's word that all octets given out have left; `greeting` and `capabilities` grow as the receiver speaks;
-    `heard` counts whole replies.
+    `heard` counts whole replies. `pix`: before the receiver stands an old PIX firewall, which writes asterisks over its greeting and may lose
+    an end of data that shares its segment. `apart` is an end of data that has to leave in a segment of its own: ask once more for it.
     """
 
     __slots__ = (
@@ -75,10 +77,12 @@ class SmtpClient:
         "_quitting",
         "_reset",
         "_turns",
+        "apart",
         "capabilities",
         "clear",
         "greeting",
         "heard",
+        "pix",
         "secure",
         "served",
     )
@@ -95,6 +99,8 @@ class SmtpClient:
         self._reset = False
         self._quitting = False
         self.secure = secure
+        self.apart = b""
+        self.pix = False
         self.clear = True
         self.greeting: Reply | None = None
         self.capabilities = Capabilities()
@@ -162,6 +168,7 @@ class SmtpClient:
             raise Unsendable("no recipients")
         turn = Turn(transaction, token, commands(transaction, self.capabilities, self._options))
         turn.first = not (self.served or self._turns)
+        turn.result.pix = self.pix
         self._turns.append(turn)
 
     def misfit(self, transaction: Transaction) -> Failure | None:
@@ -186,11 +193,14 @@ class SmtpClient:
     def data_to_send(self) -> list[bytes]:
         """Octets to write now, in order; ask again when they have all left (`clear`)."""
         turns = self._turns
+        if self.apart and self.clear and not self._out:
+            end, self.apart = self.apart, b""
+            return [end]
         if turns:
             head = turns[0]
             if not head.started:
                 self._start(head, ahead=None)
-            if len(turns) > 1 and head.given and (head.size <= BULKY_OCTETS or not self._out) and self.clear:
+            if len(turns) > 1 and head.given and (head.size <= BULKY_OCTETS or not self._out) and self.clear and not self.apart:
                 behind = turns[1]
                 if not behind.started and self.capabilities.pipelining:
                     self._start(behind, ahead=head)
@@ -216,6 +226,7 @@ class SmtpClient:
             self._negative(phase, reply)
         elif phase == BANNER:
             self.greeting = reply
+            self.pix = any([_PIX in line for line in reply.lines])
             self._say(EHLO, f"EHLO {self._name}")
         else:
             self.capabilities = read_ehlo(reply, self._options) if phase == EHLO else read_helo(reply)
@@ -316,6 +327,8 @@ class SmtpClient:
 
     def _give_content(self, turn: Turn) -> None:
         self._out += for_bdat(turn.transaction) if turn.by_bdat else for_data(turn.transaction)
+        if turn.result.pix and self._options.pix_workaround and not turn.by_bdat:
+            self.apart = self._out.pop()
         turn.given = True
         turn.result.bytes_sent = turn.size
 

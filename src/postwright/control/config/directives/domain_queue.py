@@ -67,7 +67,7 @@ RETRY: tuple[Directive, ...] = (
     works("bounce-upon-no-mx", D, k.BOOL_TIME_OR_NEVER, "Give up on a domain without mail hosts: at once, never, or after a time", "no"),
     works("bounce-upon-5xx-greeting", D, k.BOOL, "Bounce the queue when all hosts greet with 5xx", "yes"),
     works("bounce-upon-transfer-failure", D, k.BOOL, "Bounce what was cut off while it was sent", "no"),
-    delivery("bounce-upon-pix-transfer-failure", D, k.BOOL, "The same when a PIX firewall stands before the host", "no"),
+    works("bounce-upon-pix-transfer-failure", D, k.BOOL, "The same when a PIX firewall stands before the host", "no"),
 )  # fmt: skip
 
 BACKOFF: tuple[Directive, ...] = (

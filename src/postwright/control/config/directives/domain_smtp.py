@@ -39,13 +39,13 @@ SESSION: tuple[Directive, ...] = (
           "Log in only if the certificate passes; auto: but on loopback, or where the clear is allowed anyway", "auto",
           ours=True),
     delivery("allow-cancel-during-transfer", D, k.BOOL, "At a shutdown a message may be cut off while it is sent", "yes"),
-    delivery("pix-bug-workaround", D, k.BOOL, "Send the final dot in a segment of its own to PIX firewalls", "yes"),
+    works("pix-bug-workaround", D, k.BOOL, "Send the final dot in a segment of its own to PIX firewalls", "yes"),
 )  # fmt: skip
 
 MEANINGS: tuple[Directive, ...] = (
     works("smtp-553-means-invalid-mailbox", D, k.BOOL, "A 553 without a status code means 5.1.1", "yes"),
     works("smtp-421-means-mx-unavailable", D, k.BOOL, "A 421 means that this host is to be left alone for a while", "no"),
-    delivery("replace-smtp-421-service-response", D, k.BOOL, "Put a neutral text for a 421 into bounces", "no"),
+    works("replace-smtp-421-service-response", D, k.BOOL, "Put a neutral text for a 421 into bounces", "no"),
     works("assume-delivery-upon-data-termination-timeout", D, k.BOOL, "No reply to the end of data counts as delivered", "no"),
 )  # fmt: skip
 
