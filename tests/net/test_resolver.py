@@ -1,16 +1,15 @@
-"""The resolver: what the DNS may say, its cache under a clock wound by hand, and c-ares against a name server on loopback."""
+"""The resolver: what the DNS may say, and its cache under a clock wound by hand."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 
-import pycares
 import pytest
 
 from postwright.model.route import MxAnswer, MxHost, MxStatus
 from postwright.net.dns_cache import CacheLimits
-from postwright.net.dns_query import AresSource, DnsAnswer, DnsStatus, _read
+from postwright.net.dns_client import DnsClient
+from postwright.net.dns_query import DnsAnswer, DnsStatus
 from postwright.net.resolver import LOOP_TO_SELF, MAX_HOSTS, CachingResolver
 from postwright.testing.dns_server import DnsServer
 from postwright.testing.fake_clock import FakeClock, settle
@@ -73,7 +72,7 @@ async def test_mx(domain: str, status: MxStatus, hosts: list[str]) -> None:
 @pytest.mark.parametrize(("domain", "status", "hosts"), CASES)
 async def test_mx_by_a_real_server(domain: str, status: MxStatus, hosts: list[str]) -> None:
     async with DnsServer(ZONE) as server:
-        resolver = CachingResolver(AresSource([server.address]), own_names=["us.example"])
+        resolver = CachingResolver(DnsClient([server.address]), own_names=["us.example"])
         answer = await resolver.mx(domain)
         assert (answer.status, names(answer)) == (status, hosts)
         await resolver.close()
@@ -172,7 +171,7 @@ async def test_equal_preferences_are_shuffled() -> None:
 )
 async def test_addresses(host: str, status: MxStatus, addresses: tuple[str, ...]) -> None:
     async with DnsServer(ZONE) as server:
-        for resolver in (FakeResolver(ZONE), CachingResolver(AresSource([server.address]))):
+        for resolver in (FakeResolver(ZONE), CachingResolver(DnsClient([server.address]))):
             answer = await resolver.addresses(host)
             assert (answer.status, answer.addresses) == (status, addresses)
             await resolver.close()
@@ -322,115 +321,3 @@ async def test_queries_under_way_are_bounded() -> None:
     source.gate.set()
     await asyncio.gather(*tasks)
     assert source.most == 4
-
-
-# c-ares --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("fault", ["servfail", "refused", "garbage"])
-async def test_server_fails(fault: str) -> None:
-    async with DnsServer(ZONE, faults={"example.com": fault}) as server:
-        resolver = CachingResolver(AresSource([server.address], timeout=0.05, tries=1))
-        answer = await resolver.mx("example.com")
-        assert answer.status is MxStatus.TEMPORARY
-        assert answer.detail
-        await resolver.close()
-
-
-async def test_server_is_silent() -> None:
-    async with DnsServer(ZONE, faults={"example.com": "drop"}) as server:
-        resolver = CachingResolver(AresSource([server.address], timeout=0.02, tries=1))
-        assert (await resolver.mx("example.com")).status is MxStatus.TEMPORARY
-        await resolver.close()
-
-
-async def test_no_server() -> None:
-    async with DnsServer({}) as server:
-        address = server.address
-    resolver = CachingResolver(AresSource([address], timeout=0.05, tries=1))
-    assert (await resolver.mx("example.com")).status is MxStatus.TEMPORARY
-    await resolver.close()
-
-
-async def test_next_server_is_asked() -> None:
-    async with DnsServer(ZONE, faults={"example.com": "servfail"}) as lame, DnsServer(ZONE) as good:
-        resolver = CachingResolver(AresSource([lame.address, good.address], timeout=0.2, tries=2, rotate=False))
-        assert (await resolver.mx("example.com")).status is MxStatus.FOUND
-        assert good.queries
-        await resolver.close()
-
-
-async def test_truncated_goes_on_by_tcp() -> None:
-    async with DnsServer(ZONE, faults={"many.example": "truncate"}) as server:
-        resolver = CachingResolver(AresSource([server.address]))
-        assert len((await resolver.mx("many.example")).hosts) == MAX_HOSTS
-        assert [way for _, _, way in server.queries] == ["udp", "tcp"]
-        await resolver.close()
-
-
-async def test_ttl_is_the_least_on_the_way() -> None:
-    async with DnsServer(ZONE, ttl=7200) as server:
-        server.ttls["alias.example"] = 100
-        resolver = CachingResolver(AresSource([server.address]))
-        now = time.time()
-        assert 90 < (await resolver.mx("alias.example")).expires - now < 110
-        assert 7100 < (await resolver.mx("example.com")).expires - now < 7300
-        await resolver.close()
-
-
-@pytest.mark.parametrize("name", ["a..b", "x" * 64 + ".example", ".".join(["abcdefgh"] * 40), "ä.example", ""])
-async def test_names_that_no_message_can_carry(name: str) -> None:
-    async with DnsServer(ZONE) as server:
-        resolver = CachingResolver(AresSource([server.address]))
-        assert (await resolver.mx(name)).status in (MxStatus.NO_DOMAIN, MxStatus.TEMPORARY, MxStatus.NO_HOSTS)
-        await resolver.close()
-
-
-async def test_after_close() -> None:
-    async with DnsServer(ZONE, faults={"example.com": "drop"}) as server:
-        resolver = CachingResolver(AresSource([server.address]))
-        pending = asyncio.ensure_future(resolver.mx("example.com"))
-        while not server.queries:  # noqa: ASYNC110 - what happens is c-ares's doing, and it sets no event
-            await asyncio.sleep(0)
-        await resolver.close()
-        assert (await pending).status is MxStatus.TEMPORARY
-        assert (await resolver.mx("alias.example")).detail == "the resolver is closed"
-
-
-@pytest.mark.parametrize(
-    ("server", "read"),
-    [
-        ("192.0.2.53", "192.0.2.53:53"),
-        ("192.0.2.53:5353", "192.0.2.53:5353"),
-        ("2001:db8::53", "[2001:db8::53]:53"),
-        ("[2001:db8::53]", "[2001:db8::53]:53"),
-        ("[2001:db8::53]:5353", "[2001:db8::53]:5353"),
-    ],
-)
-async def test_server_addresses(server: str, read: str) -> None:
-    resolver = AresSource([server])._start()
-    assert list(resolver._channel.servers) == [read]
-    await resolver.close()
-
-
-async def test_server_that_is_none() -> None:
-    source = AresSource(["not a server"])
-    answer = await source.query("example.com", "MX")
-    assert answer.status is DnsStatus.FAILED
-    assert answer.detail
-    await source.close()
-
-
-def test_records_that_were_not_asked_for() -> None:
-    """A server may add what it likes: it is neither an answer nor does its TTL count."""
-
-    def record(kind: int, ttl: int, data: object) -> pycares.DNSRecord:
-        return pycares.DNSRecord("x.example", kind, 1, ttl, data)
-
-    mx = record(pycares.QUERY_TYPE_MX, 500, pycares.MXRecordData(10, "MX.Example."))
-    text = record(pycares.QUERY_TYPE_TXT, 5, pycares.TXTRecordData(b"x"))
-    alias = record(pycares.QUERY_TYPE_CNAME, 50, pycares.CNAMERecordData("y.example"))
-    assert _read(pycares.DNSResult([text, mx], [], []), "MX") == DnsAnswer(DnsStatus.FOUND, ((10, "mx.example"),), 500.0)
-    assert _read(pycares.DNSResult([alias, mx, text], [], []), "MX").ttl == 50.0
-    for kind in ("A", "AAAA"):
-        assert _read(pycares.DNSResult([alias, mx], [], []), kind).status is DnsStatus.NO_DATA

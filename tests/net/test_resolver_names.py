@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from postwright.model.route import MxStatus
-from postwright.net.dns_query import AresSource
+from postwright.net.dns_client import DnsClient
 from postwright.net.resolver import MAX_NAMES, CachingResolver
 from postwright.testing.dns_server import DnsServer
 from postwright.testing.fake_resolver import FakeResolver, Zone
@@ -32,7 +32,7 @@ ZONE: Zone = {
 def test_names_by_a_real_name_server(address: str, status: MxStatus, names: tuple[str, ...]) -> None:
     async def ask() -> None:
         async with DnsServer(ZONE) as server:
-            resolver = CachingResolver(AresSource([server.address], timeout=1.0, tries=1))
+            resolver = CachingResolver(DnsClient([server.address]))
             found = await resolver.names(address)
             await resolver.close()
         assert (found.status, found.names) == (status, names)

@@ -8,7 +8,7 @@ from pathlib import Path
 from postwright.engine.intake import Intake
 from postwright.engine.listeners import expand
 from postwright.net.dialer import Dialer
-from postwright.net.dns_query import AresSource
+from postwright.net.dns_client import DnsClient
 from postwright.net.interfaces import local_addresses
 from postwright.net.resolver import CachingResolver, Resolver
 from postwright.policy.settings import ListenerSettings, Settings
@@ -65,11 +65,11 @@ def outside_facts(settings: Settings) -> tuple[object, ...]:
 
 
 def make_resolver(settings: Settings) -> Resolver:
-    """The resolver of a shard: c-ares with `name-server`, or the system's servers."""
+    """The resolver of a shard: `name-server`, or the system's servers."""
     addresses = {address for address, port in own_endpoints(settings) if port == 25}
     if addresses & {"0.0.0.0", "::"}:
         addresses = set(local_addresses())
-    return CachingResolver(AresSource(settings.general.name_server), own_names=own_names(settings), own_addresses=addresses)
+    return CachingResolver(DnsClient(settings.general.name_server), own_names=own_names(settings), own_addresses=addresses)
 
 
 def make_dialer(settings: Settings) -> Dialer:

@@ -1,11 +1,13 @@
 """A small authoritative name server for tests, on a free port of 127.0.0.1, UDP and TCP.
 
     async with DnsServer({"example.com": {"MX": ["10 mx.example.com."]}}) as server:
-        source = AresSource([server.address])
+        source = DnsClient([server.address])
 
 `zone` maps names to types to record texts; a name that is not there is NXDOMAIN, a type that is not there NODATA, aliases are
 followed within the zone. `faults` maps a name to what goes wrong: "servfail", "refused", "drop" (no answer), "truncate" (TC over
-UDP, the whole over TCP), "garbage" (octets that are no DNS message). Answers nothing but IN queries; never to be used beyond tests.
+UDP, the whole over TCP), "close" (TC over UDP, nothing over TCP), "garbage" (octets that are no DNS message), "no-edns" (FORMERR to
+EDNS), "foreign" (others' replies first), "bogus" (SERVFAIL unless the question has CD). Names at or below `signed` get the AD bit when
+it is asked for; a negative answer has an SOA record of `negative` seconds. Answers nothing but IN queries; never to be used beyond tests.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ class DnsServer:
         self.zone: Zone = zone
         self.ttl = ttl
         self.ttls: dict[str, int] = {}
+        self.negative = 600
+        self.signed: set[str] = set()
         self.faults: dict[str, str] = dict(faults or {})
         self.queries: list[tuple[str, str, str]] = []
         self.port = 0
@@ -69,6 +73,8 @@ class DnsServer:
             while True:
                 size = int.from_bytes(await reader.readexactly(2), "big")
                 reply = self.answer(await reader.readexactly(size), "tcp")
+                if reply == b"":
+                    return
                 if reply is not None:
                     writer.write(len(reply).to_bytes(2, "big") + reply)
                     await writer.drain()
@@ -78,7 +84,7 @@ class DnsServer:
             writer.close()
 
     def answer(self, wire: bytes, way: str) -> bytes | None:
-        """The reply to one query; None for silence."""
+        """The reply to one query; None for silence, b"" for an end of the connection."""
         try:
             query = dns.message.from_wire(wire)
         except dns.exception.DNSException:
@@ -91,35 +97,57 @@ class DnsServer:
             return None
         if fault == "garbage":
             return wire[:2] + b"\xff" * 20
+        if fault == "close" and way == "tcp":
+            return b""
         reply = dns.message.make_response(query)
         reply.flags |= dns.flags.AA | dns.flags.RA
-        if fault in ("servfail", "refused"):
-            reply.set_rcode(dns.rcode.from_text(fault.upper()))
-        elif fault == "truncate" and way == "udp":
+        code = _rcode(fault, query)
+        if code is not None:
+            reply.set_rcode(code)
+        elif fault in ("truncate", "close") and way == "udp":
             reply.flags |= dns.flags.TC
         else:
             self._fill(reply, name, question.rdtype)
+            if query.flags & dns.flags.AD and any(name == apex or name.endswith(f".{apex}") for apex in self.signed):
+                reply.flags |= dns.flags.AD
         return reply.to_wire(max_size=65535, want_shuffle=False)
+
+    def foreign(self, reply: bytes) -> bool:
+        """Whether others' replies come before this one: of another number, of another name, cut short."""
+        if "foreign" not in self.faults.values():
+            return False
+        name = dns.message.from_wire(reply, ignore_trailing=True).question[0].name
+        return self.faults.get(name.to_text(omit_final_dot=True).lower()) == "foreign"
 
     def _fill(self, reply: dns.message.Message, name: str, kind: dns.rdatatype.RdataType) -> None:
         for _ in range(MAX_ALIASES):
             records = self.zone.get(name)
             if records is None:
                 reply.set_rcode(dns.rcode.NXDOMAIN)
-                return
+                break
             texts = records.get(dns.rdatatype.to_text(kind))
             if texts:
                 reply.answer.append(self._rrset(name, kind, list(texts)))
                 return
             if "CNAME" not in records:
-                return
+                break
             reply.answer.append(self._rrset(name, dns.rdatatype.CNAME, list(records["CNAME"])))
             name = records["CNAME"][0].rstrip(".").lower()
+        soa = f"ns.{name}. hostmaster.{name}. 1 3600 600 86400 {self.negative}"
+        reply.authority.append(dns.rrset.from_text(dns.name.from_text(name), 86400, dns.rdataclass.IN, dns.rdatatype.SOA, soa))
 
     def _rrset(self, name: str, kind: dns.rdatatype.RdataType, texts: list[str]) -> dns.rrset.RRset:
         owner = dns.name.from_text(name)
         ttl = self.ttls.get(name, self.ttl)
         return dns.rrset.from_text_list(owner, ttl, dns.rdataclass.IN, kind, texts, origin=dns.name.root, relativize=False)
+
+
+def _rcode(fault: str, query: dns.message.Message) -> dns.rcode.Rcode | None:
+    if fault in ("servfail", "refused"):
+        return dns.rcode.from_text(fault.upper())
+    if fault == "bogus" and not query.flags & dns.flags.CD:
+        return dns.rcode.SERVFAIL
+    return dns.rcode.FORMERR if fault == "no-edns" and query.edns >= 0 else None
 
 
 class _Udp(asyncio.DatagramProtocol):
@@ -132,8 +160,13 @@ class _Udp(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str | None, int]) -> None:
         reply = self._server.answer(data, "udp")
-        if reply is not None and self._transport is not None:
-            self._transport.sendto(reply, addr)
+        if reply is None or self._transport is None:
+            return
+        if self._server.foreign(reply):
+            self._transport.sendto(bytes([reply[0] ^ 1]) + reply[1:], addr)
+            self._transport.sendto(reply[:13] + b"?" + reply[14:], addr)
+            self._transport.sendto(reply[:7], addr)
+        self._transport.sendto(reply, addr)
 
 
 def _sockets() -> tuple[socket.socket, socket.socket]:
