@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from postwright.content.from_field import addresses
 from postwright.engine.lock_office import login_name
 from postwright.model.address import Address
@@ -19,7 +21,7 @@ from postwright.net.day_board import DayBoard
 from postwright.net.rate_board import RateBoard
 from postwright.net.visit import Answer
 from postwright.policy.bindings import DAY_IS_FULL, FROM_NOT_YOURS, NOT_YOURS, TOO_FAST, Bindings, bindings_of
-from postwright.policy.settings import UserSettings
+from postwright.policy.settings import SourceSettings, UserSettings
 
 _YEAR: Final = 400  # more than the days of one
 
@@ -77,6 +79,11 @@ class BoundUser:
     def virtual_mta(self, header: str | None) -> str | Reply | None:
         """What is to stand for the field x-virtual-mta."""
         return self._bindings.choose(header)
+
+    def source(self, source: SourceSettings) -> SourceSettings:
+        """What holds for this user's messages: his own latency class goes before the source's."""
+        own = self._bindings.latency_class
+        return source if not own or own == source.latency_class else replace(source, latency_class=own)
 
     def content(self, content: bytes, header_size: int, recipients: int, store: Callable[[], Answer]) -> Answer:
         """The answer to a content: `store()`, if it may be; then its recipients count for the day, unless it was not stored."""

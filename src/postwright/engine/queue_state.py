@@ -13,6 +13,7 @@ import structlog
 from msgspec import Struct
 
 from postwright.engine.delivery_log import DeliveryLog, delivery_log
+from postwright.engine.fair_shares import shares
 from postwright.engine.header_files import HeaderFiles
 from postwright.engine.settle import Context
 from postwright.model.address import Address, parse_mailbox
@@ -94,6 +95,7 @@ def limits(resolved: Resolved, key: QueueKey) -> QueueLimits:
         backoff_retry_after=s.backoff_retry_after,
         backoff_to_normal_after=s.backoff_to_normal_after,
         backoff_to_normal_after_delivery=s.backoff_to_normal_after_delivery,
+        shares=shares(resolved, s.fair_share_by),
     )
 
 

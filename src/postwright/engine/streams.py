@@ -1,4 +1,4 @@
-"""Streams: which virtual MTA, pool and priority each recipient of a submission gets (powermta.md section 1.5, point 6).
+"""Streams: which virtual MTA, pool, priority and latency class each recipient of a submission gets (powermta.md section 1.5, point 6).
 
 Mostly all recipients share one, and it is the message's. A pattern-list may tell them apart by recipient; then those with another stream
 than the first have it in their own fields, and the message stays one. Decides by `policy.select` and `policy.assign`; a choice that must be
@@ -14,6 +14,7 @@ from msgspec import Struct
 from postwright.content.headers import find
 from postwright.engine.epoch import Epoch
 from postwright.model.envelope import Envelope
+from postwright.model.rank import rank_of
 from postwright.model.reply import Reply
 from postwright.policy.assign import choose_vmta
 from postwright.policy.select import NOTHING, Selection, Subject
@@ -26,7 +27,7 @@ Member = Callable[[str, tuple[str, ...]], str]
 
 
 class Stream(Struct, frozen=True):
-    """A virtual MTA, the pool that it was taken from or "", and the priority."""
+    """A virtual MTA, the pool that it was taken from or "", and the priority with its class (`model.rank`)."""
 
     vmta: str
     pool: str = ""
@@ -46,9 +47,9 @@ def stream_of(
     choice = choose_vmta(header, source, settings.vmtas, settings.pools, local, by_ip, fallback, selected.virtual_mta)
     if choice.error is not None:
         return choice.error
-    priority = selected.recipient_priority
+    priority = USUAL_PRIORITY if selected.recipient_priority is None else selected.recipient_priority
     vmta = choice.vmta or member(choice.pool, choice.members)
-    return Stream(vmta, choice.pool, USUAL_PRIORITY if priority is None else priority)
+    return Stream(vmta, choice.pool, rank_of(selected.latency_class or source.latency_class, priority))
 
 
 def assign(

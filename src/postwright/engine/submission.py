@@ -75,7 +75,7 @@ class Submissions:
             sent, facts = with_from_rewritten(content, facts, rules.rewriting)
         submission = _prepare(epoch, source, envelope, arrival, sent, facts, text, now, checks)
         if bound is None:
-            stream = self._stream(epoch, rules, envelope, submission.vmta_header, arrival.local, (content, header_size))
+            stream = self._stream(epoch, rules, source, envelope, submission.vmta_header, arrival.local, (content, header_size))
         else:
             stream = self._bound_stream(bound, epoch, rules, envelope, submission.vmta_header, arrival.local, (content, header_size))
         if isinstance(stream, Reply):
@@ -111,20 +111,27 @@ class Submissions:
         return reply
 
     def _stream(
-        self, epoch: Epoch, rules: SourceRules, envelope: Envelope, header: str | None, local: str, content: tuple[bytes, int]
+        self,
+        epoch: Epoch,
+        rules: SourceRules,
+        source: SourceSettings,
+        envelope: Envelope,
+        header: str | None,
+        local: str,
+        content: tuple[bytes, int],
     ) -> streams.Stream | Reply:
         """The message's virtual MTA and priority. A pool gives one member to a message, whatever a pattern-list makes of it.
 
         `content` as the client sent it, and the size of its header section.
         """
         if rules.selection is None:
-            return streams.stream_of(epoch, rules.source, header, local, self.member)
+            return streams.stream_of(epoch, source, header, local, self.member)
         members: dict[str, str] = {}
 
         def member(pool: str, of: tuple[str, ...]) -> str:
             return members[pool] if pool in members else members.setdefault(pool, self.member(pool, of))
 
-        return streams.assign(rules.selection, envelope, *content, partial(streams.stream_of, epoch, rules.source, header, local, member))
+        return streams.assign(rules.selection, envelope, *content, partial(streams.stream_of, epoch, source, header, local, member))
 
     def _bound_stream(
         self,
@@ -140,10 +147,10 @@ class Submissions:
         wanted = bound.virtual_mta(header)
         if isinstance(wanted, Reply):
             return wanted
+        source = bound.source(rules.source)
         if not bound.streams:
-            return self._stream(epoch, rules, envelope, header, local, content)
-        source = replace(rules.source, process_x_virtual_mta=True)
-        return streams.stream_of(epoch, source, wanted, local, self.member)
+            return self._stream(epoch, rules, source, envelope, header, local, content)
+        return streams.stream_of(epoch, replace(source, process_x_virtual_mta=True), wanted, local, self.member)
 
     def member(self, pool: str, members: tuple[str, ...]) -> str:
         """The pool's next virtual MTA, round robin per shard."""

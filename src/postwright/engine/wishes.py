@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from postwright.content import schedule
 from postwright.model.envelope import MailExtras, Notify, Wishes
 from postwright.model.message import Message
+from postwright.model.rank import with_priority
 from postwright.model.reply import Reply
 from postwright.policy.extensions import extensions, may_relay
 from postwright.policy.settings import SourceSettings
@@ -106,5 +107,5 @@ def put_into(message: Message, text: str | None, now: float) -> Reply | None:
     if opens > now:
         message.not_before = opens
     if wishes.priority is not None:
-        message.priority = MIDDLE + STEP * wishes.priority
+        message.priority = with_priority(message.priority, MIDDLE + STEP * wishes.priority)
     return None

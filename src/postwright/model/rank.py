@@ -12,13 +12,14 @@ CLASSES: Final = ("normal", "urgent", "bulk")
 """By their number in a rank."""
 
 _STEP: Final = 1000  # beyond any priority
+_BASES: Final = {"": 0} | {name: number * _STEP for number, name in enumerate(CLASSES)}
 _SMALL: Final = 256  # the interpreter has one object for each number up to here anyway
 _RANKS: Final = tuple(range(_STEP * len(CLASSES)))
 
 
 def rank_of(latency_class: str, priority: int) -> int:
-    """`priority` 0 to 100 in that class, or in `normal` for "" (nobody said one)."""
-    return priority if not latency_class else CLASSES.index(latency_class) * _STEP + priority
+    """`priority` 0 to 100 in that class; "" (nobody said one) is `normal`."""
+    return _BASES[latency_class] + priority
 
 
 def with_priority(rank: int, priority: int) -> int:

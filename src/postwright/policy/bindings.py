@@ -72,7 +72,7 @@ class Senders:
 class Bindings:
     """Ready to be asked. `virtual_mtas` in lower case; `default` is used where the message names none. None where there is no limit."""
 
-    __slots__ = ("check_from", "daily", "default", "rate", "senders", "virtual_mtas")
+    __slots__ = ("check_from", "daily", "default", "latency_class", "rate", "senders", "virtual_mtas")
 
     def __init__(self, user: UserSettings) -> None:
         self.senders = Senders(user.sender) if user.sender else None
@@ -81,6 +81,7 @@ class Bindings:
         self.virtual_mtas = frozenset([name.lower() for name in user.virtual_mta])
         self.rate = user.max_msg_rate
         self.daily = user.daily_limit
+        self.latency_class = user.latency_class
 
     def choose(self, header: str | None) -> str | Reply | None:
         """What is to stand for the field x-virtual-mta (None: there is none)."""
@@ -94,15 +95,27 @@ class Bindings:
 
 def bindings_of(user: UserSettings) -> Bindings | None:
     """What holds for the user; None when nothing does."""
-    if user.sender or user.virtual_mta or user.max_msg_rate is not None or user.daily_limit is not None:
-        return _bindings(user.sender, user.virtual_mta, user.max_msg_rate, user.daily_limit, user.check_from_header)
+    if user.sender or user.virtual_mta or user.max_msg_rate is not None or user.daily_limit is not None or user.latency_class:
+        return _bindings(user.sender, user.virtual_mta, user.max_msg_rate, user.daily_limit, user.check_from_header, user.latency_class)
     return None
 
 
 @lru_cache(maxsize=4096)
-def _bindings(sender: tuple[str, ...], vmta: tuple[str, ...], rate: Rate | None, daily: int | None, check_from: bool) -> Bindings:
+def _bindings(
+    sender: tuple[str, ...], vmta: tuple[str, ...], rate: Rate | None, daily: int | None, check_from: bool, latency_class: str
+) -> Bindings:
     """By value and without the user's secrets: a look-up gives the same user anew each time."""
-    return Bindings(UserSettings("", sender=sender, virtual_mta=vmta, max_msg_rate=rate, daily_limit=daily, check_from_header=check_from))
+    return Bindings(
+        UserSettings(
+            "",
+            sender=sender,
+            virtual_mta=vmta,
+            max_msg_rate=rate,
+            daily_limit=daily,
+            check_from_header=check_from,
+            latency_class=latency_class,
+        )
+    )
 
 
 def admits(user: UserSettings, peer: str) -> bool:

@@ -91,6 +91,7 @@ class DomainSettings(Struct, frozen=True):
     deliver_local_dsn: bool = True
     queue_to: str = ""
     queue_priority: int = 50
+    fair_share_by: str = "job"
     allow_priority_interruption: bool = True
     allow_priority_interruption_during_transfer: bool = False
     remove_header: tuple[str, ...] = ()

@@ -44,11 +44,13 @@ class ReplyRule(Struct, frozen=True):
 
 
 class SubmissionResult(Struct, frozen=True):
-    """What a `pattern-list` match leads to. `recipient_priority` None if not said; `call_to` list names for `call-to:`."""
+    """What a `pattern-list` match leads to. `recipient_priority` None and `latency_class` "" if not said; `call_to` list names for
+    `call-to:`."""
 
     virtual_mta: str = ""
     recipient_priority: int | None = None
     call_to: tuple[str, ...] = ()
+    latency_class: str = ""
 
 
 class SubmissionRule(Struct, frozen=True):

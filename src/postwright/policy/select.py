@@ -1,4 +1,4 @@
-"""`pattern-list`: which virtual MTA and priority a recipient of a message gets, by its sender, recipient and header fields.
+"""`pattern-list`: which virtual MTA, priority and latency class a recipient of a message gets, by its sender, recipient and header fields.
 
 The first line whose pattern fits counts (powermta.md sections 1.5 and 1.6). A line with a list of its own below it leaves the answer
 to that list, and if nothing fits there, there is none. `call-to:NAME` asks another list; what the line says itself goes before
@@ -78,13 +78,15 @@ class Selection:
         return None
 
     def _with_calls(self, result: SubmissionResult, subject: Subject, depth: int) -> SubmissionResult | None:
-        vmta, priority = result.virtual_mta, result.recipient_priority
+        vmta, priority, latency_class = result.virtual_mta, result.recipient_priority, result.latency_class
         for name in result.call_to if depth < _DEEPEST else ():
             called = self._first(self._lists[name.lower()], subject, depth + 1)
             if called is not None:
                 vmta = vmta or called.virtual_mta
                 priority = called.recipient_priority if priority is None else priority
-        return SubmissionResult(vmta, priority) if vmta or priority is not None else None
+                latency_class = latency_class or called.latency_class
+        found = SubmissionResult(vmta, priority, latency_class=latency_class)
+        return found if found != NOTHING else None
 
 
 def _compiled(rule: SubmissionRule, seen: list[SubmissionRule]) -> _Rule:

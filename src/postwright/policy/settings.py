@@ -161,6 +161,7 @@ class GeneralSettings(Struct, frozen=True):
     kerberos_keytab: str = ""
     kerberos_service: str = "smtp"
     kerberos_realms: tuple[str, ...] = ()
+    fair_share_weight: tuple[tuple[str, int], ...] = ()
 
     def __repr__(self) -> str:
         return masked(self, "smtp_server_tls_certificate_password")
@@ -206,6 +207,8 @@ class UserSettings(Struct, frozen=True):
     max_msg_rate: Rate | None = None
     daily_limit: int | None = None
     network: tuple[str, ...] = ()
+    latency_class: str = ""
+    share_weight: int | None = None
     origin: Origin = Origin()
 
     def __repr__(self) -> str:
@@ -273,6 +276,7 @@ class SourceSettings(Struct, frozen=True):
     verp_default: bool = False
     bcc: str = ""
     pattern_list: str = ""
+    latency_class: str = "normal"
     rewrite_list: str = ""
     source_group: str = ""
     max_connect_rate_in: Rate | None = None

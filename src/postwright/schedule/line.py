@@ -54,7 +54,7 @@ class Shares:
         """The name of the entry's share."""
         if self.by == "job":
             return entry.job
-        return entry.user if self.by == "user" else ""
+        return entry.user.lower() if self.by == "user" else ""  # who logs in as Ann and as ann gets no second share
 
     def weight(self, name: str) -> int:
         """Recipients of a round, at least one."""

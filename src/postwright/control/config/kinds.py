@@ -226,6 +226,9 @@ def _integer(text: str, low: int, high: int) -> int:
 
 
 PERCENT = INTEGER_RANGE(0, 100)
+WEIGHT = INTEGER_RANGE(1, 1000)
+SHARE_WEIGHT = Kind("NAME N", "the name of a job or user (* and ? allowed) and a weight from 1 to 1000",
+                    _pair(_word, "the name of a job or user", WEIGHT.parse))  # fmt: skip
 
 TIME = Kind("TIME", "a time such as 4d12h, 90s or 10m", _one(values.time))
 WAIT = Kind("TIME", "a time of at least 1s such as 10m", _one(values.wait))
@@ -283,6 +286,9 @@ def CHOICE(*words: str) -> Kind:
 def CHOICES(*words: str) -> Kind:
     """A list of some of `words`."""
     return Kind("WORD[,WORD...]", f"one of {', '.join(words)}, or several of them", _each(CHOICE(*words).parse))
+
+
+LATENCY_CLASS = CHOICE(*list_rules.LATENCY_CLASSES)
 
 
 @lru_cache

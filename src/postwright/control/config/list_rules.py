@@ -78,8 +78,12 @@ def _action(word: str, at: int) -> tuple[str, Any]:
     return field, checked(parse, value, at + len(name) + 1) if parse is not None else True
 
 
+LATENCY_CLASSES = ("urgent", "normal", "bulk")
+_RESULTS = "results are virtual-mta=NAME, recipient-priority=N, latency-class=NAME and call-to:LIST"
+
+
 def submission_result(scanner: Scanner) -> SubmissionResult:
-    """`virtual-mta=NAME`, `recipient-priority=N`, `call-to:LIST`, combinable with commas."""
+    """`virtual-mta=NAME`, `recipient-priority=N`, `latency-class=NAME` (ours), `call-to:LIST`, combinable with commas."""
     found: dict[str, Any] = {}
     value: Any
     for word, at in shifted(comma_list, scanner):
@@ -88,11 +92,13 @@ def submission_result(scanner: Scanner) -> SubmissionResult:
             name, value = "virtual_mta", word[12:]
         elif lower.startswith("recipient-priority="):
             name, value = "recipient_priority", checked(_priority, word[19:], at + 19)
+        elif lower.startswith("latency-class="):
+            name, value = "latency_class", checked(_latency_class, lower[14:], at + 14)
         elif lower.startswith("call-to:") and len(word) > 8:
             found["call_to"] = (*found.get("call_to", ()), word[8:])
             continue
         else:
-            raise ValueProblem(f"`{word}` is no result", at, "results are virtual-mta=NAME, recipient-priority=N and call-to:LIST")
+            raise ValueProblem(f"`{word}` is no result", at, _RESULTS)
         if name in found:
             raise ValueProblem(f"{name.replace('_', '-')} stands here twice", at)
         found[name] = value
@@ -101,6 +107,12 @@ def submission_result(scanner: Scanner) -> SubmissionResult:
 
 def _priority(text: str) -> int:
     return values.integer_between(text, 0, 100)
+
+
+def _latency_class(text: str) -> str:
+    if text not in LATENCY_CLASSES:
+        raise ValueProblem(f"`{text}` is no latency class", 0, f"classes are {', '.join(LATENCY_CLASSES)}")
+    return text
 
 
 def submission_rule(field: str) -> Callable[[str], SubmissionRule]:
@@ -115,7 +127,7 @@ def submission_rule(field: str) -> Callable[[str], SubmissionRule]:
         pattern = take_expression(scanner) if field != "*" else ""
         result = SubmissionResult() if scanner.done() else submission_result(scanner)
         if field == "*" and result == SubmissionResult():
-            raise ValueProblem("a result is missing", scanner.at, "results are virtual-mta=NAME, recipient-priority=N and call-to:LIST")
+            raise ValueProblem("a result is missing", scanner.at, _RESULTS)
         return SubmissionRule(field, pattern, result, header)
 
     return parse

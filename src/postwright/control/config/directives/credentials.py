@@ -25,6 +25,9 @@ BINDINGS: tuple[Directive, ...] = (
     works("max-msg-rate", USER, k.RATE, "Messages of this user; above it MAIL is answered 450", "unlimited", ours=True),
     works("daily-limit", USER, k.COUNT_OR_UNLIMITED, "Recipients of this user from midnight to midnight, local time; then 450", "unlimited",
           ours=True),
+    works("latency-class", USER, k.LATENCY_CLASS, "Latency class of this user's mail", "(the source's)", ours=True),
+    works("share-weight", USER, k.WEIGHT, "Weight of this user where users share a queue (fair-share-by user)", "(as fair-share-weight)",
+          ours=True),
     works("network", USER, k.NETWORKS, "Networks that this user may log in from; elsewhere every password is wrong", "(any)", ours=True),
 )  # fmt: skip
 

@@ -45,6 +45,7 @@ MESSAGES: tuple[Directive, ...] = (
     delivery("backoff-max-data-volume-rate", D, k.DATA_RATE, "The same in backoff mode", "(as max-data-volume-rate)"),
     delivery("source-ip-max-msg-rate", D, k.CIDR_AND(k.RATE), "Recipients attempted per source address and interval", repeat=True),
     delivery("source-ip-max-data-volume-rate", D, k.CIDR_AND(k.DATA_RATE), "Octets delivered per source address and interval", repeat=True),
+    works("fair-share-by", D, k.CHOICE("job", "user", "none"), "Who takes turns inside the queue", "job", ours=True),
     works("max-msg-per-connection", D, k.COUNT_OR_UNLIMITED, "Messages sent over one connection", "unlimited"),
     works("max-rcpt-per-message", D, k.COUNT_OR_UNLIMITED, "Recipients in one outbound transaction", "1000"),
     works("max-rcpt-per-transaction", D, k.COUNT_OR_UNLIMITED, "As max-rcpt-per-message", "1000", setting="max_rcpt_per_message"),

@@ -35,6 +35,8 @@ PROCESS: tuple[Directive, ...] = (
 
 LIMITS: tuple[Directive, ...] = (
     works("total-max-smtp-out", G, k.COUNT_OR_UNLIMITED, "Outbound connections of the whole relay at a time", "1200"),
+    works("fair-share-weight", G, k.SHARE_WEIGHT,
+          "Weight of jobs (or users) of that name where they share a queue; the first that fits, else 1", repeat=True, ours=True),
     works("total-max-smtp-in", G, k.COUNT_OR_UNLIMITED, "Inbound sessions of the whole relay at a time", "100"),
     works("max-smtp-in-per-address", G, k.COUNT_OR_UNLIMITED, "Inbound sessions of one client address at a time", "unlimited", ours=True),
     delivery("mx-connection-limit", G, k.MX_PATTERN_COUNT, "Connections to MX hosts of that name, per source address", repeat=True),

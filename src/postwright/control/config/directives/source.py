@@ -73,7 +73,9 @@ HEADERS: tuple[Directive, ...] = (
 
 STREAMS: tuple[Directive, ...] = (
     works("default-virtual-mta", S, k.NAME, "Virtual MTA or pool if nothing else chooses; by-smtp-source-ip: by the address connected to"),
-    works("pattern-list", S, k.NAME, "List that chooses the virtual MTA and the priority of a message"),
+    works("pattern-list", S, k.NAME, "List that chooses the virtual MTA, the priority and the latency class of a message"),
+    works("latency-class", S, k.LATENCY_CLASS, "How soon mail goes beside other mail of its queue, by weights: urgent 16, normal 4, bulk 1",
+          "normal", ours=True),
     works("process-x-virtual-mta", S, k.BOOL, "The field x-virtual-mta chooses the virtual MTA or pool", "no"),
     works("retain-x-virtual-mta", S, k.BOOL, "Leave that field in the message", "no"),
     works("add-x-virtual-mta-header", S, k.BOOL, "Add that field at delivery", "no"),
