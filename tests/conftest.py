@@ -6,6 +6,8 @@ with the reason and the command that would enable it. With CI=true in the enviro
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import shutil
 from collections.abc import Callable
@@ -62,6 +64,23 @@ def _need(name: str) -> Path:
 def needs() -> Callable[[str], Path]:
     """`needs("swaks")` is the path of that program; `needs("root")` asks for the superuser. Skips, or fails under CI=true."""
     return _need
+
+
+@pytest.fixture(scope="session")
+def libunbound() -> str:
+    """Lets this process load libunbound, out of the cache where the machine has none; the value is a LD_LIBRARY_PATH for others."""
+    with contextlib.suppress(OSError):
+        ctypes.CDLL("libunbound.so.8")
+        return ""
+    folders = {file.parent for file in (system_cache() / "root-unbound").rglob("*.so.*")}
+    found = next((folder for folder in folders if (folder / "libunbound.so.8").exists()), None)
+    if found is None:
+        skip_or_fail("libunbound is not here; to enable: tests/system/install unbound")
+        raise AssertionError("unreachable")
+    # What it needs in turn was unpacked with it, and is found by its name once it is loaded.
+    for file in sorted(found.glob("*.so.*"), key=lambda file: file.name.startswith("libunbound")):
+        ctypes.CDLL(str(file), mode=ctypes.RTLD_GLOBAL)
+    return ":".join(sorted(map(str, folders)))
 
 
 @pytest.fixture
