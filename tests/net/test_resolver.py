@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 
 import pytest
 
@@ -10,7 +11,7 @@ from postwright.model.route import MxAnswer, MxHost, MxStatus
 from postwright.net.dns_cache import CacheLimits
 from postwright.net.dns_client import DnsClient
 from postwright.net.dns_query import DnsAnswer, DnsStatus
-from postwright.net.resolver import LOOP_TO_SELF, MAX_HOSTS, CachingResolver
+from postwright.net.resolver import LOOP_TO_SELF, MAX_HOSTS, CachingResolver, ResolverCounts
 from postwright.testing.dns_server import DnsServer
 from postwright.testing.fake_clock import FakeClock, settle
 from postwright.testing.fake_resolver import FakeResolver, MemorySource, Zone
@@ -224,6 +225,16 @@ async def test_negative_answers_are_kept() -> None:
     assert len(resolver.source.asked) == asked + 1
 
 
+@pytest.mark.parametrize(("said", "kept"), [(0, 300.0), (1, 30.0), (900, 900.0), (86400, 3600.0)])
+async def test_a_negative_answer_lives_as_long_as_its_soa_says(said: int, kept: float) -> None:
+    class Denying(MemorySource):
+        async def query(self, name: str, kind: str) -> DnsAnswer:
+            return DnsAnswer(DnsStatus.NO_NAME, ttl=float(said))
+
+    clock = FakeClock()
+    assert (await CachingResolver(Denying({}), clock=clock).mx("x.example")).expires == clock.now() + kept
+
+
 async def test_failures_are_kept_shortly() -> None:
     clock = FakeClock()
     resolver = FakeResolver(ZONE, clock=clock)
@@ -246,6 +257,7 @@ async def test_stale_while_nobody_answers() -> None:
     answer = await resolver.mx("example.com")
     assert (answer.status, answer.detail) == (MxStatus.FOUND, "stale: timed out")
     assert answer.expires == clock.now() + CacheLimits().failure
+    assert resolver.counts().stale == 1
     asked = len(resolver.source.asked)
     await resolver.mx("example.com")
     assert len(resolver.source.asked) == asked
@@ -276,9 +288,13 @@ async def test_clear() -> None:
     resolver = FakeResolver(ZONE)
     await resolver.fill(await resolver.mx("example.com"))
     await resolver.mx("implicit.example")
-    assert resolver.clear("example.com") == 1
+    await resolver.texts("_mta-sts.example.com")
+    await resolver.tlsa(["mx1.example.com", "us.example"], 25)
+    assert resolver.counts().cached == 8
+    assert resolver.clear("example.com") == 1 + 2 + 1 + 1, "with its MX hosts, the policy's record and TLSA"
     assert resolver.clear("example.com") == 0
-    assert resolver.clear() == 4
+    assert resolver.clear() == 3
+    assert resolver.counts() == ResolverCounts(0, 0, 0, len(resolver.source.asked), 0)
     await resolver.mx("example.com")
     assert resolver.source.asked.count(("example.com", "MX")) == 2
 
@@ -321,3 +337,48 @@ async def test_queries_under_way_are_bounded() -> None:
     source.gate.set()
     await asyncio.gather(*tasks)
     assert source.most == 4
+
+
+async def test_what_nobody_may_use_any_more_leaves() -> None:
+    clock = FakeClock()
+    resolver = FakeResolver({}, clock=clock, limits=CacheLimits(stale=100))
+    for at in range(10):
+        await resolver.mx(f"old{at}.example")
+    await clock.advance(500)
+    for at in range(6):
+        await resolver.mx(f"new{at}.example")
+    assert resolver.counts().cached == 6
+
+
+async def test_close_leaves_no_task() -> None:
+    source = Slow()
+    resolver = CachingResolver(source)
+    asker = asyncio.ensure_future(resolver.mx("example.com"))
+    await settle()
+    assert (resolver.counts().pending, resolver.counts().active) == (1, 1)
+    asker.cancel()
+    await settle()
+    closing = asyncio.ensure_future(resolver.close())
+    await settle()
+    source.gate.set()
+    await closing
+    assert resolver.counts().pending == 0
+    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+async def test_memory_of_an_answer() -> None:
+    """The bound on the cache is what bounds memory: an answer costs under 800 octets with its MX host, name and all."""
+    count = 5_000
+
+    class Endless(MemorySource):
+        async def query(self, name: str, kind: str) -> DnsAnswer:
+            return DnsAnswer(DnsStatus.FOUND, ((10, f"mx.{name}"),), 3600.0)
+
+    resolver = CachingResolver(Endless({}))
+    tracemalloc.start()
+    for at in range(count):
+        await resolver.mx(f"d{at}.example")
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert resolver.counts().cached == count
+    assert size / count < 800

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from ipaddress import ip_address
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -59,6 +59,17 @@ class TextAnswer(Struct, frozen=True, gc=False):
     detail: str = ""
 
 
+class ResolverCounts(Struct, frozen=True):
+    """`cached` answers kept, `pending` look-ups under way, `active` questions before name servers; since the start, `asked` of these and
+    `stale` answers past their time that served because nobody answered."""
+
+    cached: int = 0
+    pending: int = 0
+    active: int = 0
+    asked: int = 0
+    stale: int = 0
+
+
 class Resolver(Protocol):
     """What the engine asks. Domains are A-labels in lower case or address literals (`Address.domain`)."""
 
@@ -85,6 +96,12 @@ class Resolver(Protocol):
 
     async def texts(self, name: str) -> TextAnswer:
         """TXT records, each joined; `status` FOUND, NO_DOMAIN, NO_HOSTS (no TXT) or TEMPORARY."""
+
+    def clear(self, domain: str = "") -> int:
+        """Forget what is known of a domain, or everything; how many answers that were."""
+
+    def counts(self) -> ResolverCounts:
+        """Figures for `postwright status`."""
 
     async def close(self) -> None:
         """Give up what is under way; later calls answer TEMPORARY, but for what is cached."""
@@ -121,6 +138,7 @@ class CachingResolver:
         self._texts = AnswerCache(self._look_up_texts, self._clock, self._limits)
         self._tlsa = AnswerCache(self._look_up_tlsa, self._clock, self._limits)
         self._turn = asyncio.Semaphore(parallel)
+        self._asked = self._active = 0
 
     # questions -------------------------------------------------------------------------------------------------------
 
@@ -187,24 +205,48 @@ class CachingResolver:
         return [found for found in answers if found is not None]
 
     def clear(self, domain: str = "") -> int:
-        """Forget what is known of a domain or host, or everything (`clear dnscache`); how many answers that were."""
-        return self._mx.clear(domain) + self._hosts.clear(domain) + self._reverse.clear(domain)
+        """Forget what is known of a domain with its MX hosts, or of a host, or everything; how many answers that were (`clear dnscache`)."""
+        known = self._mx.peek(domain) if domain else None
+        hosts = [host.name for host in known.hosts] if known is not None else []
+        names = list(dict.fromkeys([domain, *hosts]))
+        forgotten = sum(cache.clear(name) for cache in (self._hosts, self._reverse) for name in names) + self._mx.clear(domain)
+        if not domain:
+            return forgotten + self._texts.clear("") + self._tlsa.clear("")
+        return forgotten + self._texts.clear(f"_mta-sts.{domain}") + sum(self._tlsa.clear_below(f"._tcp.{name}") for name in names)
+
+    def counts(self) -> ResolverCounts:
+        """What `postwright status` tells."""
+        caches = self._caches()
+        cached, pending = sum(len(cache) for cache in caches), sum(cache.pending for cache in caches)
+        return ResolverCounts(cached, pending, self._active, self._asked, sum(cache.stale_served for cache in caches))
+
+    def _caches(self) -> tuple[AnswerCache[Any], ...]:
+        return self._mx, self._hosts, self._reverse, self._texts, self._tlsa
 
     async def close(self) -> None:
         await self._source.close()
+        for cache in self._caches():
+            await cache.close()
 
     # work ------------------------------------------------------------------------------------------------------------
 
     async def _query(self, name: str, kind: str) -> DnsAnswer:
         async with self._turn:
-            return await self._source.query(name, kind)
+            self._asked += 1
+            self._active += 1
+            try:
+                return await self._source.query(name, kind)
+            finally:
+                self._active -= 1
 
     def _until(self, answer: DnsAnswer) -> float:
         """When an answer has to be asked for anew."""
         limits = self._limits
         if answer.status is DnsStatus.FOUND:
             return self._clock.now() + min(max(answer.ttl, limits.least), limits.most)
-        return self._clock.now() + (limits.failure if answer.status is DnsStatus.FAILED else limits.negative)
+        if answer.status is DnsStatus.FAILED:
+            return self._clock.now() + limits.failure
+        return self._clock.now() + (min(max(answer.ttl, limits.least), limits.most_negative) if answer.ttl else limits.negative)
 
     async def _look_up_mx(self, domain: str) -> MxAnswer:
         answer = await self._query(domain, "MX")
