@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from tests.interop.jails import unwrapped
 from tests.interop.peers import listens, until
 
 from postwright.testing.sockets import free_port
@@ -221,12 +221,11 @@ def copy_for_everybody(program: Path, folder: Path) -> Path:
 
     Without the set-uid bit, as the loader takes no libraries from unusual places for a program that has it.
     """
-    wrapper = program.read_bytes()
-    found = re.search(rb'LD_LIBRARY_PATH="([^":$]*).*\nexec "([^"]+)"', wrapper, re.DOTALL) if wrapper.startswith(b"#!") else None
-    libraries, real = (found[1].decode(), found[2].decode()) if found else ("", str(program))
+    libraries, real = unwrapped(program)
     shutil.copyfile(real, folder / "exim.bin")
-    for library in Path(libraries).glob("*.so*") if libraries else ():
-        shutil.copy(library, folder)
+    for place in filter(None, libraries.split(":")):
+        for library in Path(place).glob("*.so*"):
+            shutil.copy(library, folder)
     start = folder / "exim"
     start.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={folder} exec {folder}/exim.bin "$@"\n')
     for path in (start, folder / "exim.bin"):
