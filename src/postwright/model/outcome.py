@@ -42,13 +42,25 @@ class Fault(Enum):
     NOT_OFFERED = "a needed extension is not offered"
 
 
+class TlsTrouble(Enum):
+    """What was wrong with the certificate of a host that had TLS (RFC 8460 section 4.3 counts them)."""
+
+    NAME = "the certificate is for another name"
+    EXPIRED = "the certificate is not in force"
+    UNTRUSTED = "nobody whom we trust has signed the certificate"
+    NO_MATCH = "no TLSA record matches the certificate"
+    OTHER = "the certificate does not hold"
+
+
 class Failure(Struct, frozen=True):
-    """Why a session or transaction ended early: the stage, the reply if there was one, else the fault and its detail."""
+    """Why a session or transaction ended early: the stage, the reply if there was one, else the fault and its detail. `trouble`: of the
+    certificate, when it was that."""
 
     stage: Stage
     reply: Reply | None = None
     fault: Fault = Fault.NONE
     detail: str = ""
+    trouble: TlsTrouble | None = None
 
 
 class Kind(Enum):

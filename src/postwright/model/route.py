@@ -6,6 +6,8 @@ from enum import Enum, IntEnum
 
 from msgspec import Struct
 
+from postwright.model.tlsa import Tlsa
+
 
 class MxStatus(Enum):
     """What looking up the MX records of a domain ended with."""
@@ -81,15 +83,39 @@ class SourceHost(Struct, frozen=True):
     otherwise: SourceHost | None = None
 
 
+class TlsRule(Enum):
+    """Who says that a host must have TLS, and what its certificate is held against."""
+
+    DANE = "dane"  # TLSA records: RFC 7672
+    DANE_UNUSABLE = "dane-unusable"  # TLSA records, none of which we can use: encrypted, with whoever it is (RFC 7672 section 2.2)
+    STS = "sts"  # an MTA-STS policy: the web's authorities and the host's name (RFC 8461 section 4.1)
+    STS_TESTING = "sts-testing"  # the same, but that mail goes all the same (RFC 8461 section 5)
+
+
+class TlsDemand(Struct, frozen=True):
+    """What one host must show, beyond what the options of its queue ask. `tlsa` for DANE, those that count; `names` that the certificate may
+    have where its name matters, the first of which is asked for by SNI."""
+
+    rule: TlsRule
+    names: tuple[str, ...]
+    tlsa: tuple[Tlsa, ...] = ()
+
+    @property
+    def authenticates(self) -> bool:
+        """With such a session one knows whom one talks to."""
+        return self.rule in (TlsRule.DANE, TlsRule.STS)
+
+
 class Route(Struct, frozen=True, gc=False):
     """One source address to one address of one MX host. `implicit`: TLS from the first octet (RFC 8314 section 3.3), whatever the
-    `TlsLevel`, which then says only how much of the certificate matters."""
+    `TlsLevel`, which then says only how much of the certificate matters. `demand`: what DANE or MTA-STS want of this host."""
 
     host: str
     address: str
     port: int
     source: SourceHost
     implicit: bool = False
+    demand: TlsDemand | None = None
 
 
 class Timeouts(Struct, frozen=True, gc=False):
@@ -142,7 +168,7 @@ class Login(Struct, frozen=True):
 
 class SessionOptions(Struct, frozen=True):
     """How to behave on a session to a receiver; resolved once per queue. `verify`: no TLS at any level with a certificate that does not
-    pass; `implicit`: TLS from the first octet, None for at port 465 only."""
+    pass; `implicit`: TLS from the first octet, None for at port 465 only; `resume`: TLS sessions are taken up again."""
 
     tls: TlsLevel = TlsLevel.OPPORTUNISTIC
     ignore_8bitmime: bool = False
@@ -154,6 +180,7 @@ class SessionOptions(Struct, frozen=True):
     verify: bool = False
     implicit: bool | None = None
     pix_workaround: bool = True
+    resume: bool = False
     timeouts: Timeouts = Timeouts()
 
 

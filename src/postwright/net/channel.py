@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from postwright.model.outcome import Failure, Fault, Stage, TransactionResult
+from postwright.model.outcome import Failure, Fault, Stage, TlsTrouble, TransactionResult
 from postwright.model.route import Route, SessionOptions, Timeouts
 from postwright.net import channel_binding
 from postwright.net.clock import NEVER, Clock, Sweep
@@ -49,7 +49,7 @@ class Channel(asyncio.Protocol):
     """Made by `Dialer.open`, which alone calls what is not described here.
 
     `tls` ("TLSv1.3" or "") and `cipher`; `local_address` the source IP really used; `ending` why the session is over, once it is
-    and nobody wanted it; `on_close` is called once when the connection is gone. Not for use by several tasks that do not know
+    and nobody wanted it; `tls_failure` why this session is not as safe as was tried first; `on_close` is called once when the connection is gone. Not for use by several tasks that do not know
     of one another.
     """
 
@@ -76,6 +76,7 @@ class Channel(asyncio.Protocol):
         "options",
         "route",
         "tls",
+        "tls_failure",
     )
 
     def __init__(
@@ -95,6 +96,7 @@ class Channel(asyncio.Protocol):
         self.cipher = ""
         self.local_address = ""
         self.closed = False
+        self.tls_failure: Failure | None = None
         self.ending: Failure | None = None
         self.on_close: Callable[[Channel], object] | None = None
         self._busy = False
@@ -368,10 +370,10 @@ class Channel(asyncio.Protocol):
         if self.route.implicit:
             self._early = bytearray()
 
-    def handshake_failed(self, detail: str) -> Failure:
-        """The connection is of no more use."""
+    def handshake_failed(self, detail: str, trouble: TlsTrouble | None = None) -> Failure:
+        """The connection is of no more use. `trouble`: what was wrong with the certificate."""
         late = self.deadline == NEVER
-        failure = Failure(Stage.STARTTLS, None, Fault.TIMEOUT if late else Fault.TLS, detail)
+        failure = Failure(Stage.STARTTLS, None, Fault.TIMEOUT if late else Fault.TLS, detail, trouble=trouble)
         self._stop(failure.fault, detail)
         return failure
 

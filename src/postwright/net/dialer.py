@@ -1,20 +1,25 @@
 """Opens sessions to receivers: a socket bound to the source address of the route, greeting, EHLO, STARTTLS, AUTH.
 
 `Dialer.open` gives an open `Channel` or the `Failure` that says how far it came; it raises for nothing that a peer, the network
-or a configured address may do. It tries one route once (twice when opportunistic TLS fails: again without). Which route, and
-what a failure means, is not decided here.
+or a configured address may do. It tries one route once (again without TLS when opportunistic TLS fails, which is remembered for an hour; again without the
+check when a policy that is being tested does not hold). Which route, and what a failure means, is not decided here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+import ssl
+from collections.abc import Collection, Hashable
+from typing import Any
+
+from msgspec.structs import replace
 
 from postwright.model.outcome import Failure, Fault, Stage
-from postwright.model.route import Route, SessionOptions, TlsLevel
+from postwright.model.route import Route, SessionOptions, TlsLevel, TlsRule
+from postwright.net import dane_check, tls_memory
 from postwright.net.channel import Channel
 from postwright.net.clock import Clock, Sweep, SystemClock
-from postwright.net.dialer_tls import TlsContexts, describe, must_verify, server_name
+from postwright.net.dialer_tls import TlsContexts, describe, must_verify, server_name, trouble_of
 from postwright.net.onlooker import Onlooker
 from postwright.net.reach import reach
 from postwright.wire.client_states import Ready
@@ -46,17 +51,28 @@ class Dialer:
         self._endpoints = frozenset(own_endpoints)
         self._tls = tls if tls is not None else TlsContexts()
         self._sweep = sweep if sweep is not None else Sweep(self._clock)
+        self._broken = tls_memory.broken(self._clock)
+        self._sessions = tls_memory.sessions(self._clock)
 
     async def open(self, route: Route, options: SessionOptions, watch: Onlooker | None = None) -> Channel | Failure:
         """A greeted session ready for transactions, or why not. Cancelling it closes the connection. `watch` sees the dialogue."""
-        outcome = await self._try(route, options, watch)
-        if isinstance(outcome, _HandshakeFailed) and _may_fall_back(options):
+        wanted = _as_demanded(route, options)
+        host = (route.address, route.port)
+        before = self._broken.find(host) if _may_fall_back(wanted) else None
+        outcome = await self._try(route, _without_tls(wanted) if before is not None else wanted, watch)
+        if isinstance(outcome, _HandshakeFailed) and route.demand is not None and route.demand.rule is TlsRule.STS_TESTING:
+            before, route = outcome.failure, replace(route, demand=None)
+            outcome = await self._try(route, wanted, watch)
+        if isinstance(outcome, _HandshakeFailed) and _may_fall_back(wanted):
             # RFC 7435: opportunistic security prefers clear text to no mail. What failed may have been the receiver's TLS as a
             # whole, and nothing can follow a broken handshake on the same connection.
-            outcome = await self._try(route, _without_tls(options), watch)
+            before = before or outcome.failure
+            outcome = await self._try(route, _without_tls(wanted), watch)
             if isinstance(outcome, Channel):
-                # What was asked for, so that a pool finds it again by that.
-                outcome.options = options
+                self._broken.keep(host, before)
+        if isinstance(outcome, Channel):
+            outcome.options = options  # what was asked for, so that a pool finds it again by that
+            outcome.tls_failure = before
         return outcome.failure if isinstance(outcome, _HandshakeFailed) else outcome
 
     async def _try(self, route: Route, options: SessionOptions, watch: Onlooker | None) -> Channel | Failure | _HandshakeFailed:
@@ -101,24 +117,46 @@ class Dialer:
     async def _handshake(self, channel: Channel, route: Route, options: SessionOptions) -> Failure | None:
         transport = channel.transport
         loop = asyncio.get_running_loop()
+        demand = route.demand
+        later = demand is not None and demand.rule is TlsRule.DANE
         try:
             if transport is None:
                 raise ConnectionResetError("closed by the peer")
+            context = self._tls.context(options.client_tls, verify=must_verify(route, options), later=later)
+            key = (context, route.host, route.address, route.port, demand)
             channel.handshake_begins()
-            secured = await loop.start_tls(
-                transport,
-                channel,
-                self._tls.context(options.client_tls, verify=must_verify(route, options)),
-                server_hostname=server_name(route),
-                ssl_handshake_timeout=options.timeouts.command + _BACKSTOP,
-            )
+            with tls_memory.offer(self._sessions.find(key) if options.resume else None):
+                secured = await loop.start_tls(
+                    transport,
+                    channel,
+                    context,
+                    server_hostname=server_name(route),
+                    ssl_handshake_timeout=options.timeouts.command + _BACKSTOP,
+                )
             # asyncio gives back None when the connection went away in the middle.
             if secured is None or secured.is_closing() or channel.closed:
                 raise ConnectionResetError("closed during the handshake")
         except (OSError, ValueError) as error:
-            return channel.handshake_failed(describe(error))
+            return channel.handshake_failed(describe(error), trouble_of(error))
+        tls = secured.get_extra_info("ssl_object")
+        if later and demand is not None and not tls.session_reused:
+            trouble = dane_check.judge(tls, demand, self._clock.now())
+            if trouble is not None:
+                return channel.handshake_failed(f"DANE: {trouble.value}", trouble)
         channel.tls_started(secured)
+        if options.resume:
+            self._keep_session(channel, key, tls)
         return None
+
+    def _keep_session(self, channel: Channel, key: Hashable, tls: Any) -> None:
+        """When the session is open: with TLS 1.3 tickets come behind the handshake, before or with the reply to EHLO."""
+
+        def opened(_: object) -> None:
+            session: ssl.SSLSession | None = tls.session
+            if session is not None and session.has_ticket:
+                self._sessions.keep(key, session)
+
+        channel.opened().add_done_callback(opened)
 
     def _is_self(self, channel: Channel, route: Route) -> bool:
         """Both the name and the address must be ours: names are easily borrowed, and addresses shared with other programs."""
@@ -140,6 +178,14 @@ class _HandshakeFailed:
         self.failure = failure
 
 
+def _as_demanded(route: Route, options: SessionOptions) -> SessionOptions:
+    """DANE and MTA-STS want TLS, whatever the queue asks for otherwise."""
+    demand = route.demand
+    if demand is None or demand.rule is TlsRule.STS_TESTING or options.tls >= TlsLevel.REQUIRED:
+        return options
+    return replace(options, tls=TlsLevel.REQUIRED)
+
+
 def _may_fall_back(options: SessionOptions) -> bool:
     """May what failed to shake hands have the mail in the clear? Never where a certificate had to pass, nor a login: whoever broke the
     handshake would get what the handshake was to keep from him."""
@@ -149,5 +195,4 @@ def _may_fall_back(options: SessionOptions) -> bool:
 
 
 def _without_tls(options: SessionOptions) -> SessionOptions:
-    fields = {name: getattr(options, name) for name in options.__struct_fields__}
-    return SessionOptions(**{**fields, "tls": TlsLevel.NONE})
+    return replace(options, tls=TlsLevel.NONE)

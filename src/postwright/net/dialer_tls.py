@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Final
 
-from postwright.model.route import ClientTls, Route, SessionOptions, TlsLevel
+from postwright.model.outcome import TlsTrouble
+from postwright.model.route import ClientTls, Route, SessionOptions, TlsLevel, TlsRule
 from postwright.net import openssl
-from postwright.net.tls_record import RecordObject
+from postwright.net.tls_memory import ResumingObject
 
 # Where nobody is checked, TLS of any strength is better than none (RFC 7435 section 3), so a weak key of theirs is no reason to send in the
 # clear: Python's own list, with SHA-1 and RSA key exchange behind it.
@@ -38,24 +39,25 @@ class TlsContexts:
 
     def __init__(self, ca_file: str = "") -> None:
         self._ca_file = ca_file
-        self._made: dict[tuple[ClientTls, bool], tuple[_Stamps, ssl.SSLContext]] = {}
+        self._made: dict[tuple[ClientTls, bool, bool], tuple[_Stamps, ssl.SSLContext]] = {}
 
-    def context(self, rules: ClientTls = DEFAULT, *, verify: bool = False) -> ssl.SSLContext:
-        """Chain and name are checked if `verify`: elsewhere TLS is better than none, whoever it is with (RFC 7435)."""
+    def context(self, rules: ClientTls = DEFAULT, *, verify: bool = False, later: bool = False) -> ssl.SSLContext:
+        """Chain and name are checked if `verify`: elsewhere TLS is better than none, whoever it is with (RFC 7435). `later`: they are
+        checked after the handshake, by DANE; so it must be as strong, and nothing is checked in it."""
         stamps = _stamps(rules)
-        found = self._made.get((rules, verify))
+        found = self._made.get((rules, verify, later))
         if found is None or found[0] != stamps:
-            found = self._made[rules, verify] = (stamps, self._make(rules, verify))
+            found = self._made[rules, verify, later] = (stamps, self._make(rules, verify, later))
         return found[1]
 
-    def _make(self, rules: ClientTls, verify: bool) -> ssl.SSLContext:
+    def _make(self, rules: ClientTls, verify: bool, later: bool) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=rules.ca_file or self._ca_file or None)
-        context.sslobject_class = RecordObject
+        context.sslobject_class = ResumingObject
         if not verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        _set_versions(context, rules.versions, verify)
-        _set_ciphers(context, rules, verify)
+        _set_versions(context, rules.versions, verify or later)
+        _set_ciphers(context, rules, verify or later)
         if rules.certificate:
             _load_certificate(context, rules)
         return context
@@ -64,7 +66,12 @@ class TlsContexts:
 def must_verify(route: Route, options: SessionOptions) -> bool:
     """Does the receiver have to show that it is who the route says? Where a login goes, yes: a password told to somebody in the middle is
     lost for good, and a relay never notices. Who stands between us and loopback has this machine already."""
-    if options.verify or options.tls is TlsLevel.VERIFIED:
+    demand = route.demand
+    if options.verify or (demand is not None and demand.rule in (TlsRule.STS, TlsRule.STS_TESTING)):
+        return True
+    if demand is not None and demand.rule is TlsRule.DANE:
+        return False  # TLSA records say more of the host than any authority (RFC 7672 section 1.3.4); see `dane_check`
+    if options.tls is TlsLevel.VERIFIED:
         return True
     return options.login is not None and options.login.verify and not ip_address(route.address).is_loopback
 
@@ -106,7 +113,10 @@ def _load_certificate(context: ssl.SSLContext, rules: ClientTls) -> None:
 
 
 def server_name(route: Route) -> str:
-    """The name for SNI and the check of the certificate: the MX host's, or its address if it has no other."""
+    """The name for SNI and the check of the certificate: the MX host's (with DANE the name that has the records), or its address if it has
+    no other."""
+    if route.demand is not None and route.demand.names:
+        return route.demand.names[0]
     name = route.host.rstrip(".").strip("[]").removeprefix("IPv6:")
     return name or route.address
 
@@ -119,3 +129,15 @@ def describe(error: BaseException) -> str:
         # Those that OpenSSL did not raise have no reason at all.
         return getattr(error, "reason", None) or str(error)
     return str(error) or type(error).__name__
+
+
+_TROUBLES: Final = {62: TlsTrouble.NAME, 64: TlsTrouble.NAME, 9: TlsTrouble.EXPIRED, 10: TlsTrouble.EXPIRED,
+                    2: TlsTrouble.UNTRUSTED, 18: TlsTrouble.UNTRUSTED, 19: TlsTrouble.UNTRUSTED, 20: TlsTrouble.UNTRUSTED,
+                    21: TlsTrouble.UNTRUSTED}  # fmt: skip  # X509_V_ERR_* of openssl/x509_vfy.h
+
+
+def trouble_of(error: BaseException) -> TlsTrouble | None:
+    """What a failed handshake says of the certificate; None when it was something else."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _TROUBLES.get(error.verify_code, TlsTrouble.OTHER)
+    return None

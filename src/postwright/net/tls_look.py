@@ -57,7 +57,7 @@ def client_context(*, verify: bool, ca_file: str = "", certificate: str = "", ke
     return context
 
 
-def chain(tls: ssl.SSLSocket) -> tuple[bytes, ...]:
+def chain(tls: ssl.SSLSocket | ssl.SSLObject) -> tuple[bytes, ...]:
     """The certificates that the server showed, its own first, as DER; the whole chain where this Python can tell it."""
     look = getattr(tls, "get_unverified_chain", None) or getattr(getattr(tls, "_sslobj", None), "get_unverified_chain", None)
     shown = look() if look is not None else None

@@ -1,37 +1,17 @@
-"""TLSA records (RFC 6698) as SMTP uses them (RFC 7672): read, and held against the certificates that a server showed.
+"""TLSA records as SMTP uses them (RFC 7672): read, and those chosen that a certificate has to match.
 
-Pure; hashes only. That a record may be believed at all is the validating resolver's word and not known here. What is malformed is None.
+Pure. That a record may be believed at all is the validating resolver's word and not known here. What is malformed is None.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from msgspec import Struct
+from postwright.model.tlsa import HASHES, Tlsa, matches
 
-_HASHES = {1: "sha256", 2: "sha512"}
+__all__ = ["Tlsa", "chosen", "matches", "read_tlsa"]
 
-
-class Tlsa(Struct, frozen=True):
-    """`usage` 2 (trust anchor) or 3 (end entity), 0 and 1 by the PKIX; `selector` 0 whole certificate, 1 its public key; `matching` 0 as it
-    is, 1 SHA-256, 2 SHA-512; `data` octets."""
-
-    usage: int
-    selector: int
-    matching: int
-    data: bytes
-
-    @property
-    def usable(self) -> bool:
-        """RFC 7672 section 3.1.3: SMTP has no use for PKIX usages; unknown selectors and matching types say nothing."""
-        return self.usage in (2, 3) and self.selector in (0, 1) and self.matching in (0, *_HASHES)
-
-    @property
-    def text(self) -> str:
-        """As zone files have it, the data cut short."""
-        digits = self.data.hex()
-        return f"{self.usage} {self.selector} {self.matching} {digits[:16]}{'…' if len(digits) > 16 else ''}"
+_MOST = 100  # records of one host; RFC 7672 knows no bound, and a chain is held against each
 
 
 def read_tlsa(text: str) -> Tlsa | None:
@@ -47,14 +27,14 @@ def read_tlsa(text: str) -> Tlsa | None:
     return Tlsa(usage, selector, matching, data)
 
 
-def matches(record: Tlsa, chain: Sequence[tuple[bytes, bytes]]) -> bool:
-    """Does a certificate of `chain` (whole, public key; the server's own first) have what the record says? Usage 3 looks at the first
-    alone. For usage 2 that the others are signed one by the next is for whoever validates the chain."""
-    if not record.usable:
-        return False
-    shown = chain[:1] if record.usage == 3 else chain
-    return any(_digest(record.matching, pair[record.selector]) == record.data for pair in shown)
+def chosen(texts: Sequence[str]) -> tuple[Tlsa, ...]:
+    """The usable ones among records in presentation form, less the weaker digests where a stronger one stands beside them.
+
+    Digest agility (RFC 7671 section 9): of one usage and selector only the strongest digest counts, beside those with the whole object.
+    """
+    usable = [record for record in map(read_tlsa, texts[:_MOST]) if record is not None and record.usable]
+    return tuple([record for record in usable if record.matching == 0 or record.matching == _strongest(usable, record)])
 
 
-def _digest(matching: int, octets: bytes) -> bytes:
-    return octets if matching == 0 else hashlib.new(_HASHES[matching], octets).digest()
+def _strongest(records: Iterable[Tlsa], like: Tlsa) -> int:
+    return max(r.matching for r in records if r.matching in HASHES and (r.usage, r.selector) == (like.usage, like.selector))
