@@ -355,13 +355,15 @@ def test_reload_puts_new_limits_in_force_and_keeps_what_an_unchanged_rate_has_us
     for _ in range(4):
         queue = s.submit(A, make_entry(), 0.0)
     assert open_all(s, 0.0) == [queue]
+    s.opened(queue)
     lease(s, queue, 0.0)
     queue.state = "resolved"
     limits = QueueLimits(max_smtp_out=3, max_msg_rate=Rate(2, 60.0))
-    s._vmta_limit = lambda name: 2  # as a node's answer changes with its settings
+    s.budgets._vmta_limit = lambda name: 2  # as a node's answer changes with its settings
     s.reloaded(None)
     assert queue.state is None
     assert open_all(s, 0.0) == [queue]
+    s.opened(queue)
     assert s.why(queue, 0.0) is WaitReason.VMTA_CONNECTIONS
     lease(s, queue, 0.0)
     assert s.lease(queue, 0.0) is None, "the first of two was counted before the reload"

@@ -45,8 +45,8 @@ from postwright.net.clock import Clock, Sweep
 from postwright.net.dialer import Dialer
 from postwright.net.resolver import Resolver
 from postwright.policy.resolve import Resolved
-from postwright.schedule.agenda import NEVER
 from postwright.schedule.queue import Queue, QueueLimits
+from postwright.schedule.rate import NEVER
 from postwright.schedule.scheduler import Scheduler
 from postwright.store.spool import DEFERRED, Mark, Spool
 
@@ -217,8 +217,8 @@ class Node:
         if scheduler.deadlines.next <= now:
             deadlines.look(self, now)
         while (queue := scheduler.next_queue(now)) is not None:
-            if queue.idle:
-                worker = queue.idle.pop()
+            worker = queue.pick_idle(now)
+            if worker is not None:
                 assert isinstance(worker, Worker)
                 worker.feed()
                 scheduler.look_again(queue, now)

@@ -11,7 +11,8 @@ from collections import Counter
 from itertools import islice
 from typing import Protocol
 
-from postwright.schedule.queue import Budget, Queue
+from postwright.schedule.budget import Budget
+from postwright.schedule.queue import Queue
 
 
 class Idle(Protocol):
@@ -26,12 +27,12 @@ class Idle(Protocol):
 class Resting:
     """All idle connections of one shard. `total` is the budget that all of them share."""
 
-    def __init__(self, total: Budget) -> None:
+    def __init__(self, total: Budget[Queue]) -> None:
         self._total = total
         self._all: dict[Idle, None] = {}  # the longest first
-        self._of: dict[Budget, dict[Idle, None]] = {}  # the same by virtual MTA: most of them have nothing to do with who waits
+        self._of: dict[Budget[Queue], dict[Idle, None]] = {}  # the same by virtual MTA: most of them have nothing to do with who waits
         self._leaving: set[Idle] = set()
-        self._places: Counter[Budget] = Counter()  # that are about to be free
+        self._places: Counter[Budget[Queue]] = Counter()  # that are about to be free
 
     def begin(self, worker: Idle) -> None:
         """It has nothing to do."""
@@ -54,7 +55,7 @@ class Resting:
             if budget.waiting:
                 self._make_room(budget, idle)
 
-    def _make_room(self, budget: Budget, idle: dict[Idle, None]) -> None:
+    def _make_room(self, budget: Budget[Queue], idle: dict[Idle, None]) -> None:
         for worker in list(islice(idle, max(0, len(budget.waiting) - self._places[budget]))):
             self.end(worker)
             self._leaving.add(worker)

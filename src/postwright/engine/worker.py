@@ -89,9 +89,22 @@ class Crew:
 
 
 class Worker:
-    """One open channel of one queue. `deadline` (monotonic) is when an idle one is closed; the node's sweep watches it."""
+    """One open channel of one queue, by `source`. `deadline` (monotonic) is when an idle one is closed; the node's sweep watches it."""
 
-    __slots__ = ("_given", "_idle", "_others", "channel", "crew", "deadline", "plan", "queue", "securing", "session", "state")
+    __slots__ = (
+        "_given",
+        "_idle",
+        "_others",
+        "channel",
+        "crew",
+        "deadline",
+        "plan",
+        "queue",
+        "securing",
+        "session",
+        "source",
+        "state",
+    )
 
     def __init__(self, crew: Crew, queue: Queue, channel: Channel, state: QueueState, plan: Plan) -> None:
         self.crew = crew
@@ -104,6 +117,7 @@ class Worker:
         self._idle = False
         self._given = 0
         self._others = frozenset([route.address for route in plan.routes]) - {channel.route.address}
+        self.source = channel.route.source.address
         self.session = secured.describe(channel)
         channel.on_close = self._closed
         crew.workers[self] = None
@@ -122,7 +136,7 @@ class Worker:
             if most is not None and self._given >= most:
                 channel.close()
                 return
-            lease = node.scheduler.lease(queue, node.clock.now(), channel.capabilities.rcpt_max)
+            lease = node.scheduler.lease(queue, node.clock.now(), channel.capabilities.rcpt_max, self.source)
             if lease is None:
                 break
             self._send(lease)

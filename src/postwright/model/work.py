@@ -45,6 +45,16 @@ class WaitReason(Enum):
     VMTA_CONNECTIONS = "max-smtp-out of the virtual MTA is reached"
     TOTAL_CONNECTIONS = "total-max-smtp-out is reached"
     MESSAGE_RATE = "max-msg-rate is reached"
+    DATA_VOLUME = "max-data-volume-rate is reached"
+    VMTA_MESSAGE_RATE = "max-smtp-msg-rate of the virtual MTA is reached"
+    VMTA_DATA_VOLUME = "max-smtp-data-volume-rate of the virtual MTA is reached"
+    MX_CONNECTIONS = "mx-connection-limit is reached at every host"
+    IP_CONNECTIONS = "ip-connection-limit is reached at every host"
+    SOURCES_DISABLED = "every source address of the queue is disabled"
+    SOURCE_CONNECTIONS = "source-ip-max-smtp-out is reached by every source address"
+    SOURCE_CONNECT_RATE = "source-ip-max-connect-rate is reached by every source address"
+    SOURCE_MESSAGE_RATE = "source-ip-max-msg-rate is reached by every source address"
+    SOURCE_DATA_VOLUME = "source-ip-max-data-volume-rate is reached by every source address"
     CONNECT_RATE = "max-connect-rate is reached"
     RAMP_UP = "smtp-out-rampup-interval"
     QUEUE_RETRY = "the queue waits for its next retry"
@@ -113,8 +123,9 @@ class TimedEntry(Entry, gc=False):
 
 
 class Lease(Struct):
-    """Recipients of one message, handed out for one transaction at the time `at`. `entry` is what is settled afterwards."""
+    """Recipients of one message, handed out for one transaction at the time `at`, to leave by the address `source` ("": whichever). `entry` is what is settled afterwards."""
 
     key: QueueKey
     entry: Entry
     at: float = 0.0
+    source: str = ""

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sized
-from typing import Final
 
 from postwright.schedule.priorities import PriorityLine
 from postwright.schedule.queue import Queue
+from postwright.schedule.rate import NEVER
 
-NEVER: Final = float("inf")
 _STALE = 1024  # timers that are overtaken, beside four for each queue, before they are cleared away
 
 

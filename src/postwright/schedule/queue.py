@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Container
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,8 +19,10 @@ from msgspec.structs import replace
 from postwright.model.work import Entry, QueueKey
 from postwright.policy.settings import Rate
 from postwright.schedule import line
+from postwright.schedule.budget import Budget, metered
+from postwright.schedule.budget import Line as SharedLine
 from postwright.schedule.line import BY_JOB, SHORT, FairLine, Line, Shares, alike, settled
-from postwright.schedule.rate import SlidingRate
+from postwright.schedule.sources import NO_SOURCES, Sources, SourceSet
 
 
 class QueueLimits(Struct, frozen=True):
@@ -27,6 +30,7 @@ class QueueLimits(Struct, frozen=True):
 
     max_smtp_out: int | None = 20
     max_msg_rate: Rate | None = None
+    max_data_volume_rate: Rate | None = None  # in octets
     max_connect_rate: Rate | None = None
     smtp_out_rampup_interval: float = 0.0
     max_rcpt_per_message: int | None = 1000
@@ -35,8 +39,10 @@ class QueueLimits(Struct, frozen=True):
     retry_recipients_after: float | None = None
     bounce_after: float = 388800.0
     queue_priority: int = 50
+    sources: SourceSet = NO_SOURCES
     backoff_max_smtp_out: int | None = 20
-    backoff_max_msg_rate: Rate | None = None  # of both rates: None is as in normal mode
+    backoff_max_msg_rate: Rate | None = None  # of all three rates: None is as in normal mode
+    backoff_max_data_volume_rate: Rate | None = None
     backoff_max_connect_rate: Rate | None = None
     backoff_retry_after: tuple[float, ...] = (3600.0,)
     backoff_to_normal_after: float | None = None  # None: never by itself
@@ -49,6 +55,7 @@ class QueueLimits(Struct, frozen=True):
             self,
             max_smtp_out=self.backoff_max_smtp_out,
             max_msg_rate=self.backoff_max_msg_rate or self.max_msg_rate,
+            max_data_volume_rate=self.backoff_max_data_volume_rate or self.max_data_volume_rate,
             max_connect_rate=self.backoff_max_connect_rate or self.max_connect_rate,
             retry_after=self.backoff_retry_after,
         )
@@ -71,22 +78,10 @@ class Backoff(Struct, frozen=True):
     reason: str
 
 
-class Budget:
-    """A number of connections shared by several queues (a virtual MTA's, the whole relay's). `waiting` queues want one.
+class Idle(Protocol):
+    """A connection of a queue that has nothing to do, from the address `source`."""
 
-    Between two calls of the scheduler, queues wait here only while the budget is full.
-    """
-
-    __slots__ = ("limit", "open", "waiting")
-
-    def __init__(self, limit: int | None) -> None:
-        self.limit = limit
-        self.open = 0
-        self.waiting: deque[Queue] = deque()
-
-    @property
-    def full(self) -> bool:
-        return self.limit is not None and self.open >= self.limit
+    source: str
 
 
 class Queue:
@@ -108,20 +103,24 @@ class Queue:
         "last_error",
         "limits",
         "listed",
+        "metered",
         "opening",
         "paused",
         "rate",
+        "rationed",
         "ready",
         "recipients",
         "retry_at",
         "retry_step",
         "scheduled",
+        "sources",
         "state",
+        "volume",
         "waiting",
         "wake_at",
     )
 
-    def __init__(self, key: QueueKey, limits: QueueLimits, budget: Budget) -> None:
+    def __init__(self, key: QueueKey, limits: QueueLimits, budget: Budget[Queue]) -> None:
         self.key = key
         self.budget = budget
         self.ready: Line = []
@@ -138,23 +137,44 @@ class Queue:
         self.deferred_at = NEVER_YET  # when a reply last put the queue in retry (defer-queue)
         self.paused = False
         self.listed = False
-        self.waiting = False
+        self.rationed = False  # it stands in the line for the rates of its virtual MTA
+        self.waiting: SharedLine[Queue] | None = None  # the line that it stands in
         self.wake_at = float("inf")
-        self.idle: list[object] = []  # the engine's: channels of this queue that wait for work
+        self.idle: list[Idle] = []  # the engine's: channels of this queue that wait for work
         self.state: object = None  # the engine's: whatever it resolved for this queue
         self.limits = limits
-        self.rate = _sliding(limits.max_msg_rate)
-        self.connect_rate = _sliding(limits.max_connect_rate)
+        self.rate = metered(None, limits.max_msg_rate) if limits.max_msg_rate is not None else None
+        self.volume = metered(None, limits.max_data_volume_rate) if limits.max_data_volume_rate is not None else None
+        self.connect_rate = metered(None, limits.max_connect_rate) if limits.max_connect_rate is not None else None
+        self.sources = Sources(limits.sources) if limits.sources.limited else None
+        self.metered = self._is_metered()
 
     def limit(self, limits: QueueLimits) -> None:
         """Put new limits in force (at a reload, or with the mode); what a rate has used stays used, though the rate be another now."""
         if self.backoff is not None:
             limits = limits.in_backoff()
-        self.rate = _changed(self.rate, limits.max_msg_rate)
-        self.connect_rate = _changed(self.connect_rate, limits.max_connect_rate)
+        self.rate = metered(self.rate, limits.max_msg_rate)
+        self.volume = metered(self.volume, limits.max_data_volume_rate)
+        self.connect_rate = metered(self.connect_rate, limits.max_connect_rate)
         if limits.shares is not self.limits.shares:
             self.ready = line.shared_by(self.ready, self.limits.shares, limits.shares)
+        if self.sources is not None:
+            self.sources.allow(limits.sources)
+        elif limits.sources.limited:
+            self.sources = Sources(limits.sources)
         self.limits = limits
+        self.metered = self._is_metered()
+
+    def by_source(self) -> Sources:
+        """What is kept of its source addresses, from now on if it was not before."""
+        if self.sources is None:
+            self.sources = Sources(self.limits.sources)
+            self.metered = True
+        return self.sources
+
+    def _is_metered(self) -> bool:
+        """Do its leases count anywhere but in `max-msg-rate`? Asked for each of them, so it is worked out before."""
+        return self.volume is not None or self.sources is not None or self.budget.rates is not None
 
     # -- entries ------------------------------------------------------------------
 
@@ -224,6 +244,25 @@ class Queue:
             self.ready = []
         return entry
 
+    def idle_that_may_send(self, now: float) -> Idle | None:
+        """The idle connection that was busy last and whose source address is not used up or disabled."""
+        if self.sources is None:
+            return self.idle[-1] if self.idle else None
+        for connection in reversed(self.idle):
+            use = self.sources.of(connection.source)
+            if use is None or use.may_send(now) is None:
+                return connection
+        return None
+
+    def pick_idle(self, now: float) -> Idle | None:
+        """That connection, which is idle no longer."""
+        if self.sources is None:
+            return self.idle.pop() if self.idle else None
+        connection = self.idle_that_may_send(now)
+        if connection is not None:
+            self.idle.remove(connection)
+        return connection
+
     def has_due(self, now: float) -> bool:
         return bool(self.ready) or bool(self.scheduled and self.scheduled[0].due <= now)
 
@@ -239,6 +278,8 @@ class Queue:
         if self.backoff is not None:
             self.backoff = replace(self.backoff, since=self.backoff.since - by, until=self.backoff.until - by)
         self.wake_at -= by
+        if self.sources is not None:
+            self.sources.clock_went_back(by)
         for entry in self.scheduled:
             if entry.attempts:
                 entry.due -= by
@@ -248,7 +289,9 @@ class Queue:
 
     def remembers_until(self) -> float | None:
         """When all that limits its next connection or recipient will be forgotten; None when there is nothing."""
-        ends = [rate.idle_at() for rate in (self.rate, self.connect_rate) if rate is not None]
+        ends = [rate.idle_at() for rate in (self.rate, self.volume, self.connect_rate) if rate is not None]
+        if self.sources is not None:
+            ends.append(self.sources.idle_at() or None)
         if self.retry_at:
             ends.append(self.retry_at)
         if self.backoff is not None:
@@ -259,9 +302,11 @@ class Queue:
 
     def forget(self, now: float) -> None:
         """Drop what time has made pointless."""
-        for rate in (self.rate, self.connect_rate):
+        for rate in (self.rate, self.volume, self.connect_rate):
             if rate is not None:
                 rate.free(now)
+        if self.sources is not None:
+            self.sources.forget(now)
         if self.retry_at <= now:
             self.retry_at = 0.0
         if self.last_connect + self.limits.smtp_out_rampup_interval <= now:
@@ -270,14 +315,3 @@ class Queue:
     @property
     def empty(self) -> bool:
         return not self.recipients and not self.connections and not self.opening
-
-
-def _sliding(rate: Rate | None) -> SlidingRate | None:
-    return SlidingRate(rate.count, rate.interval) if rate is not None else None
-
-
-def _changed(sliding: SlidingRate | None, rate: Rate | None) -> SlidingRate | None:
-    if sliding is None or rate is None:
-        return _sliding(rate)
-    sliding.change(rate.count, rate.interval)
-    return sliding

@@ -1,11 +1,9 @@
 """The scheduler: all queues of one shard in memory, and which of them may use a connection now.
 
-Pure data: time is an argument, nothing waits, nothing is read from disk. Work is found without a pass over the queues: a queue
-that has something to do stands in one list; one that waits for a time stands in a heap; one that waits for a shared connection
-budget stands in that budget's list, and goes first when there is room again. Everything here is rebuilt from the spool at start.
+Pure data: time is an argument, nothing waits, nothing is read from disk. Everything here is rebuilt from the spool at start.
 
     submit      entries into their queue
-    next_queue  a queue that has due work and may have one more connection (the caller then opens one)
+    next_queue  a queue that has due work and may have one more connection (see `schedule.openings`)
     lease       the next due entry of a queue, its rate debited
     settle      the lease is over: what is left of it comes back with a due time
 
@@ -20,37 +18,34 @@ from collections.abc import Callable, Iterator
 from msgspec.structs import replace
 
 from postwright.model.work import Entry, Lease, QueueKey, TimedEntry, WaitReason
-from postwright.schedule import reasons
-from postwright.schedule.agenda import NEVER, Agenda
+from postwright.schedule import meters
+from postwright.schedule.budget import Places, Total, VmtaRates
 from postwright.schedule.deadlines import Deadlines
-from postwright.schedule.modes import ModeEnds
-from postwright.schedule.queue import Backoff, Budget, Queue, QueueLimits
+from postwright.schedule.openings import Openings
+from postwright.schedule.queue import Backoff, Queue, QueueLimits
+from postwright.schedule.rate import NEVER as NEVER
+from postwright.schedule.sources import SourceUse
 
 DEFAULT_RETRY = 600.0  # seconds; `retry-after` as it comes
+NO_RATES = VmtaRates()
 
 
-class Scheduler:
-    """`limits_for(key)` and `vmta_limit(name)` are asked when a queue or virtual MTA appears, and again by `reloaded`."""
+class Scheduler(Openings):
+    """`limits_for(key)` is asked when a queue appears, and again by `reloaded`; for the rest see `openings.Openings`."""
 
     def __init__(
         self,
         limits_for: Callable[[QueueKey], QueueLimits],
         vmta_limit: Callable[[str], int | None] = lambda name: None,
         total_limit: int | None = None,
+        vmta_rates: Callable[[str], VmtaRates] = lambda name: NO_RATES,
+        places: Places | None = None,
     ) -> None:
+        super().__init__(Total(total_limit, places), vmta_limit, vmta_rates)
         self._limits_for = limits_for
-        self._vmta_limit = vmta_limit
-        self.queues: dict[QueueKey, Queue] = {}
-        self.total = Budget(total_limit)
-        self._budgets: dict[str, Budget] = {}
-        self._agenda = Agenda(self.queues)
-        self._roomy: dict[Budget, None] = {}  # budgets in which a place has become free while queues waited for one
         self._shared: dict[QueueLimits, QueueLimits] = {}  # equal limits are one object: most queues have the same
-        self._crowd = 0  # queues that wait in some budget
         self.deadlines = Deadlines()
-        self._mode_ends = ModeEnds()
         self.recipients = 0
-        self.stopping = False
 
     # -- entries in -------------------------------------------------------------
 
@@ -77,133 +72,37 @@ class Scheduler:
         return queue
 
     def _new_queue(self, key: QueueKey) -> Queue:
-        budget = self._budgets.get(key.vmta)
-        if budget is None:
-            budget = self._budgets[key.vmta] = Budget(self._vmta_limit(key.vmta))
-        queue = self.queues[key] = Queue(key, self._limits(key), budget)
+        queue = self.queues[key] = Queue(key, self._limits(key), self.budgets.of(key.vmta))
         return queue
 
     def _limits(self, key: QueueKey) -> QueueLimits:
         limits = self._limits_for(key)
         return self._shared.setdefault(limits, limits)
 
-    # -- who may connect ----------------------------------------------------------
-
-    def next_queue(self, now: float) -> Queue | None:
-        """A queue that should get one more connection now; the caller says `opening` at once. None when there is no such queue."""
-        self._ring(now)
-        while (queue := self._candidate()) is not None:
-            if self._may_open(queue, now):
-                return queue
-            if not queue.recipients:
-                queue.forget(now)
-                self._drop_if_empty(queue)
-        return None
-
-    def _candidate(self) -> Queue | None:
-        """The next queue to look at. Who has waited for a place that is free now comes before who has come in the meantime."""
-        while self._roomy:
-            budget = next(iter(self._roomy))
-            if budget.waiting and not budget.full:
-                queue = budget.waiting.popleft()
-                queue.waiting = False
-                self._crowd -= 1
-                return queue
-            del self._roomy[budget]
-        return self._agenda.take()
-
-    def _may_open(self, queue: Queue, now: float) -> bool:
-        if queue.scheduled and queue.retry_at <= now:
-            self._promote(queue, now)
-        reason = self.why(queue, now) if self.stopping else reasons.why(queue, self.total, now)
-        if reason is WaitReason.READY:
-            return True
-        if reason is WaitReason.VMTA_CONNECTIONS:
-            self._queue_up(queue, queue.budget)
-        elif reason is WaitReason.TOTAL_CONNECTIONS:
-            self._queue_up(queue, self.total)
-        else:
-            self._agenda.wake(queue, reasons.until(queue, reason, now))
-        return False
-
-    def _promote(self, queue: Queue, now: float) -> None:
-        """What is due becomes ready, and for the rest there is a timer. The only way from one to the other, so that none goes without."""
-        queue.promote(now)
-        if queue.scheduled:
-            self._agenda.wake(queue, max(queue.scheduled[0].due, now))
-
-    def _queue_up(self, queue: Queue, budget: Budget) -> None:
-        # In one list at most. If it waits in the other one, that one's budget is full too, and will bring it here when it is not.
-        if not queue.waiting:
-            queue.waiting = True
-            budget.waiting.append(queue)
-            self._crowd += 1
-
-    def why(self, queue: Queue, now: float) -> WaitReason:
-        """Why what waits in this queue waits; READY when only a connection is missing and may be opened."""
-        return WaitReason.STOPPING if self.stopping and reasons.has_work(queue) else reasons.why(queue, self.total, now)
-
-    def opening(self, queue: Queue, now: float) -> None:
-        """A connection for this queue is being opened: it counts against every limit from now on."""
-        queue.opening += 1
-        queue.budget.open += 1
-        self.total.open += 1
-        queue.last_connect = now
-        if queue.connect_rate is not None:
-            queue.connect_rate.take(now)
-        if not queue.listed and queue.has_due(now):
-            self._agenda.list(queue)
-
-    def opened(self, queue: Queue) -> None:
-        """The connection is up. It takes one entry now, so others may want a further one (see `wants`)."""
-        queue.opening -= 1
-        queue.connections += 1
-        if not queue.listed and (queue.ready or queue.scheduled):
-            self._agenda.list(queue)
-
-    def closed(self, queue: Queue, *, was_open: bool) -> None:
-        """The connection is gone (or did not come up): those that waited for its place may try again."""
-        if was_open:
-            queue.connections -= 1
-        else:
-            queue.opening -= 1
-        queue.budget.open -= 1
-        self.total.open -= 1
-        if not queue.listed and queue.recipients > queue.in_flight:
-            self._agenda.list(queue)
-        for budget in (queue.budget, self.total):
-            if budget.waiting:
-                self._roomy[budget] = None
-        self._drop_if_empty(queue)
-
-    def look_again(self, queue: Queue, now: float) -> None:
-        """An idle connection was woken for this queue: is there work for one more?"""
-        if not queue.listed and queue.has_due(now):
-            self._agenda.list(queue)
-
     # -- leases -------------------------------------------------------------------
 
-    def lease(self, queue: Queue, now: float, at_most: int | None = None) -> Lease | None:
+    def lease(self, queue: Queue, now: float, at_most: int | None = None, source: str = "") -> Lease | None:
         """The next due entry of the queue for one transaction, or None (nothing due, rate used up, paused, in retry).
 
-        `at_most`: recipients that the receiver takes in one, None if it does not say.
+        `at_most`: recipients that the receiver takes in one, None if it does not say. `source`: the address that it leaves by.
         """
         if queue.paused or self.stopping or queue.retry_at > now:
             return None
-        limits = queue.limits
-        most = limits.max_rcpt_per_message
+        most = queue.limits.max_rcpt_per_message
         if at_most is not None and (most is None or at_most < most):
             most = at_most
+        if queue.scheduled:
+            self._promote(queue, now)
+        if queue.metered:
+            return self._lease_metered(queue, now, most, source)
         rate = queue.rate
         if rate is not None:
             free = rate.free(now)
             if free <= 0:
-                if queue.has_due(now):
+                if queue.ready:
                     self._agenda.wake(queue, rate.next_free(now))
                 return None
             most = free if most is None else min(free, most)
-        if queue.scheduled:
-            self._promote(queue, now)
         entry = queue.take()
         if entry is None:
             return None
@@ -213,7 +112,45 @@ class Scheduler:
         if rate is not None:
             rate.take(now, count)
         queue.in_flight += count
-        return Lease(queue.key, entry, now)
+        return Lease(queue.key, entry, now, source)
+
+    def _lease_metered(self, queue: Queue, now: float, most: int | None, source: str) -> Lease | None:
+        """A lease that more is asked for than `max-msg-rate`."""
+        if not queue.ready:
+            return None
+        use = queue.sources.of(source) if queue.sources is not None else None
+        reason = meters.holds_up(queue, now)
+        if reason is not None:
+            self._wait(queue, reason, now)
+            return None
+        if use is not None and (block := use.may_send(now)) is not None:
+            self._agenda.wake(queue, block[1])
+            return None
+        entry = queue.take()
+        assert entry is not None
+        reason = meters.too_large(queue, use, now, entry.size)
+        if reason is not None:
+            queue.put_back(entry)
+            self._wait_for_volume(queue, use, reason, now)
+            return None
+        free = meters.recipients(queue, use, now)
+        most = free if most is None or (free is not None and free < most) else most
+        if most is not None and len(entry.recipients) > most:
+            entry = self._split(queue, entry, most)
+        count = len(entry.recipients)
+        meters.debit(queue, use, now, count, entry.size)
+        queue.in_flight += count
+        return Lease(queue.key, entry, now, source)
+
+    def _wait_for_volume(self, queue: Queue, use: SourceUse | None, reason: WaitReason, now: float) -> None:
+        """Its next entry is larger than what is left: it stays the next, here and in the line of its virtual MTA."""
+        rates = queue.budget.rates
+        if reason is WaitReason.VMTA_DATA_VOLUME and rates is not None:
+            self.budgets.queue_up(queue, rates, now, first=True)
+        elif reason is WaitReason.SOURCE_DATA_VOLUME and use is not None and use.volume is not None:
+            self._agenda.wake(queue, use.volume.next_free(now))
+        else:
+            self._wait(queue, reason, now)
 
     def lease_message(self, queue: Queue, message_id: int) -> Lease | None:
         """What waits of one message, for a fate that needs no session; None when nothing does (any more). A pass over the queue."""
@@ -251,8 +188,9 @@ class Scheduler:
         count = len(lease.entry.recipients)
         queue.in_flight -= count
         if untouched:
-            if queue.rate is not None:
-                queue.rate.give_back(lease.at, count)
+            if queue.metered or queue.rate is not None:
+                meters.credit(queue, self._use(queue, lease), lease.at, count, lease.entry.size)
+                self._given_back(queue)
             queue.put_back(lease.entry)
             self._agenda.list(queue)
             return
@@ -272,6 +210,20 @@ class Scheduler:
         self.recipients -= gone
         if not queue.recipients:
             self._drop_if_empty(queue)
+
+    def delivered_nothing(self, queue: Queue, lease: Lease) -> None:
+        """Of a lease that is about to be settled: rates of octets count what is delivered, so they get theirs back."""
+        if queue.metered:
+            meters.credit_volume(queue, self._use(queue, lease), lease.at, lease.entry.size)
+            self._given_back(queue)
+
+    def _use(self, queue: Queue, lease: Lease) -> SourceUse | None:
+        return queue.sources.of(lease.source) if queue.sources is not None else None
+
+    def _given_back(self, queue: Queue) -> None:
+        if queue.budget.rates is not None:
+            self.budgets.freed(queue.budget.rates)
+        self._agenda.list(queue)
 
     def delivered_something(self, queue: Queue, leased_at: float = NEVER) -> None:
         """A delivery resets the retry steps of the queue (powermta.md, `retry-after`), ends its wait and, if it is told to, backoff mode.
@@ -371,10 +323,7 @@ class Scheduler:
 
     def reloaded(self, total_limit: int | None) -> None:
         """Settings have changed: every queue gets its limits anew, and may now be allowed what it was not."""
-        self.total.limit = total_limit
-        for name, budget in self._budgets.items():
-            budget.limit = self._vmta_limit(name)
-        self._roomy = dict.fromkeys((self.total, *self._budgets.values()))
+        self.budgets.reloaded(total_limit)
         self._shared.clear()
         for queue in self.queues.values():
             queue.limit(self._limits(queue.key))
@@ -385,37 +334,12 @@ class Scheduler:
 
     def next_wake(self) -> float:
         """The earliest time at which a queue that waits for a time should be looked at; NEVER if none does."""
-        return min(self._agenda.next, self._mode_ends.next, self.deadlines.next)
-
-    @property
-    def wants(self) -> bool:
-        """`next_queue` may have something (without asking the time)."""
-        return bool(self._agenda.line.count or self._roomy)
-
-    @property
-    def crowded(self) -> bool:
-        """Some queue waits for a place in a budget that is full: a connection that has nothing to do should give up its own."""
-        return self._crowd > 0
-
-    def _ring(self, now: float) -> None:
-        self._agenda.ring(now)
-        for queue in self._mode_ends.reached(now):
-            self.normal(queue)
+        return min(self._agenda.next, self.budgets.next_wake, self._mode_ends.next, self.deadlines.next)
 
     def clock_went_back(self, by: float) -> None:
         """The wall clock was set back `by` seconds; without a word of it, all that waits would wait for that much longer."""
         for queue in self.queues.values():
             queue.clock_went_back(by)
         self._agenda.clock_went_back(by)
+        self.budgets.clock_went_back(by)
         self._mode_ends.clock_went_back(by)
-
-    def _drop_if_empty(self, queue: Queue) -> None:
-        """Forget a queue that holds nothing; one that remembers what it has used, or is paused, stays until it does not."""
-        if not queue.empty or queue.listed or queue.paused or self.queues.get(queue.key) is not queue:
-            return
-        until = queue.remembers_until()
-        if until is None:
-            del self.queues[queue.key]
-            queue.wake_at = NEVER  # what stands in the heap for it is overtaken
-        else:
-            self._agenda.wake(queue, until)
