@@ -8,10 +8,10 @@ import pytest
 from tests.engine.login_talk import Client
 
 from postwright.model.envelope import MailExtras
+from postwright.model.outcome import Fault
 from postwright.model.rank import class_of, priority_of, rank_of
 from postwright.policy.list_settings import SubmissionResult, SubmissionRule
 from postwright.policy.settings import Rate, Settings, UserSettings
-from postwright.testing.simulated_net import Fault
 from postwright.testing.world import World
 from postwright.testing.world_settings import ANYBODY, domain, relay, source
 

@@ -16,8 +16,10 @@ from tests.schedule.test_cost import calls
 from postwright.model.message import SpoolRef
 from postwright.model.rank import CLASSES, class_number, class_of, priority_of, rank_of, with_priority
 from postwright.model.work import Entry, QueueKey, owned_by
+from postwright.policy.settings import Rate
 from postwright.schedule.line import BY_JOB, CLASS_WEIGHTS, SHORT, FairLine, Shares, put_back
 from postwright.schedule.queue import Budget, Queue, QueueLimits
+from postwright.schedule.scheduler import Scheduler
 
 KEY = QueueKey("a.example", "m1")
 NOW = 1000.0
@@ -210,6 +212,53 @@ def test_urgent_mail_that_never_queues_up_leaves_bulk_its_part() -> None:
 def test_the_class_goes_before_the_priority() -> None:
     queue = queue_of(entry(rank=rank_of("bulk", 100)), entry(rank=rank_of("normal", 100)), entry(rank=rank_of("urgent", 0)))
     assert [class_of(one.rank) for one in taken(queue)] == ["urgent", "normal", "bulk"]
+
+
+@pytest.mark.directive("latency-class")
+@pytest.mark.parametrize("jobs", [1, 1000])
+def test_urgent_mail_behind_a_hundred_thousand_bulk_recipients_leaves_within_five_seconds(jobs: int) -> None:
+    """At a hundred a second, while it goes on sending; `./dev bench --only fairness` has a million of them."""
+    scheduler = Scheduler(lambda key: QueueLimits(max_msg_rate=Rate(100, 1.0)))
+    for number in range(100_000):
+        queue = scheduler.submit(KEY, entry(f"job{number % jobs}", rank=rank_of("bulk", 100)), NOW)
+    now, urgent, submitted = NOW, entry("reset", rank=rank_of("urgent", 0)), 0.0
+    while True:
+        if not submitted and now > NOW + 3:
+            submitted = now
+            scheduler.submit(KEY, urgent, now)
+        lease = scheduler.lease(queue, now)
+        if lease is None:
+            now += 0.125
+        elif lease.entry is urgent:
+            break
+        else:
+            scheduler.settle(queue, lease, now, [])
+    assert now - submitted <= 5.0
+    assert scheduler.recipients > 99_000, "the mailing has only begun"
+
+
+@pytest.mark.directive("latency-class")
+def test_urgent_mail_goes_between_the_parts_of_a_large_message() -> None:
+    """A message to a hundred thousand at a hundred a second is a lease each second, and no line of its own."""
+    scheduler = Scheduler(lambda key: QueueLimits(max_msg_rate=Rate(100, 1.0)))
+    queue = scheduler.submit(KEY, entry(recipients=100_000, rank=rank_of("bulk", 50)), NOW)
+    assert scheduler.lease(queue, NOW) is not None
+    scheduler.submit(KEY, urgent := entry(rank=rank_of("urgent", 50)), NOW)
+    lease = scheduler.lease(queue, NOW + 1.5)
+    assert lease is not None
+    assert lease.entry is urgent
+
+
+@pytest.mark.directive("latency-class")
+def test_what_becomes_due_again_stands_in_its_class() -> None:
+    scheduler = Scheduler(lambda key: QueueLimits())
+    for rank in [rank_of("bulk", 50)] * 5 + [rank_of("urgent", 50)]:
+        waiting = entry(rank=rank)
+        waiting.due, waiting.attempts = NOW + 10, 1
+        queue = scheduler.submit(KEY, waiting, NOW)
+    lease = scheduler.lease(queue, NOW + 10)
+    assert lease is not None
+    assert class_of(lease.entry.rank) == "urgent"
 
 
 @given(st.sampled_from(CLASSES), st.integers(0, 100), st.integers(0, 100))
