@@ -67,11 +67,17 @@ class Relay(RuleBasedStateMachine):
 
     # -- what the engine does -------------------------------------------------------
 
-    @rule(key=st.sampled_from(KEYS), recipients=st.integers(1, 5), delay=st.sampled_from([0.0, 0.0, 0.0, 7.0, 50.0]))
-    def submit(self, key: QueueKey, recipients: int, delay: float) -> None:
+    @rule(
+        key=st.sampled_from(KEYS),
+        recipients=st.integers(1, 5),
+        delay=st.sampled_from([0.0, 0.0, 0.0, 7.0, 50.0]),
+        owner=st.sampled_from(["", "a", "b"]),
+        rank=st.sampled_from([50, 50, 80, 1050]),
+    )
+    def submit(self, key: QueueKey, recipients: int, delay: float, owner: str, rank: int) -> None:
         self.messages += 1
         due = self.now + delay if delay else 0.0
-        entry = Entry(self.messages, SpoolRef(0, 1, 0, 0, 0), tuple(range(recipients)), self.now, due)
+        entry = Entry(self.messages, SpoolRef(0, 1, 0, 0, 0), tuple(range(recipients)), self.now, due, owner=owner, rank=rank)
         self.alive[key] |= {(self.messages, index) for index in entry.recipients}
         self.scheduler.submit(key, entry, self.now)
         self.pump()
