@@ -105,6 +105,7 @@ class Life:
         sender = SENDER if chance.random() < 0.8 else ""
         recipients = [f"u{number}-{at}@{chance.choice(self.domains)}" for at in range(chance.randint(1, 5))]
         headers = {"x-virtual-mta": chance.choice("ab")} if chance.random() < 0.5 else {}
+        headers["x-job"] = f"job{number % 3}"  # they take turns in their queues
         taken = self.world.submit(sender, recipients, headers=headers, shard=chance.randrange(self.shards))
         if taken.accepted:
             self.accepted.update(recipients)
