@@ -33,6 +33,8 @@ class Delivery:
             raise
         finally:
             if worker is None:
+                if self.crew.traces:
+                    self.crew.traces.no_session(str(queue.key), queue.last_error)
                 self.node.scheduler.closed(queue, was_open=False)
                 self.node.pump_soon()
         if worker is not None:

@@ -96,6 +96,9 @@ class SessionWatch:
         if self._settings.log_tls:
             self._log.info("TLS begins", version=version, cipher=cipher)
 
+    def opened(self) -> None:
+        """A session came of it."""
+
     def refused(self, failure: Failure) -> None:
         """No session came of it."""
         if self._settings.log_tls and failure.fault is Fault.TLS:

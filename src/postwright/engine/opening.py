@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from postwright.engine import queue_records
+from postwright.engine.delivery_log import SessionWatch
 from postwright.engine.proxy_turns import ProxyTurns
 from postwright.engine.queue_state import QueueState
+from postwright.engine.tracing import TraceWatch
 from postwright.engine.worker import Crew, Worker
 from postwright.model.outcome import Disposition, Failure, Fault, Kind, Site
 from postwright.model.route import MxAnswer, MxStatus, Plan, Route
@@ -50,6 +52,8 @@ class Opener:
         plan = await self._plan(queue, state)
         if state.log is not None:
             state.log.resolved(plan)
+        if self._crew.traces:
+            self._crew.traces.resolved(state.context.queue, plan)
         if not plan.routes:
             await self._no_route(queue, state, plan)
             return None
@@ -88,10 +92,15 @@ class Opener:
     async def _dial_by(self, state: QueueState, route: Route, plan: Plan) -> Channel | Failure:
         """With whoever looks on."""
         node = self._node
-        watch = state.log.session(route) if state.log is not None else None
+        watch: SessionWatch | TraceWatch | None = state.log.session(route) if state.log is not None else None
+        if self._crew.traces:
+            watch = self._crew.traces.session(state.context.queue, route, watch)
         outcome = await node.logins.open(node.dialer, route, plan.options, watch)
-        if watch is not None and isinstance(outcome, Failure):
-            watch.refused(outcome)
+        if watch is not None:
+            if isinstance(outcome, Failure):
+                watch.refused(outcome)
+            else:
+                watch.opened()
         return outcome
 
     async def _plan(self, queue: Queue, state: QueueState) -> Plan:

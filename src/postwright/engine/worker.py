@@ -23,6 +23,7 @@ from postwright.engine.hub import Hub
 from postwright.engine.outgoing import not_offered, transaction_of
 from postwright.engine.queue_state import QueueState
 from postwright.engine.resting import Resting
+from postwright.engine.tracing import Traces
 from postwright.engine.wishes import with_delay
 from postwright.model.envelope import MailExtras, Wishes
 from postwright.model.errors import SpoolError
@@ -57,6 +58,7 @@ class Crew:
         self.workers: dict[Worker, None] = {}  # in the order in which they came: a simulation takes the same course each time
         self.avoid: dict[str, float] = {}
         self.tasks: set[asyncio.Task[None]] = set()
+        self.traces = Traces(node.clock, node.log)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine of ours; what it raises is a defect and goes to the log."""
