@@ -20,6 +20,8 @@ from postwright.engine.bus import Link
 from postwright.engine.lock_lines import lock_lines, shown
 from postwright.engine.lock_office import LockOffice
 from postwright.engine.status import RelayStatus, ShardStatus, status_lines
+from postwright.model.address import canonical_domain
+from postwright.model.errors import AddressError
 
 
 class Relay(Protocol):
@@ -76,7 +78,29 @@ async def _unlock(relay: Relay, arguments: dict[str, str]) -> f.Told:
     return f.Told(ok=bool(ended) or not who, lines=lines or [f"There is no lock on {shown(who)}." if who else "There are no locks."])
 
 
-VERBS: dict[str, Verb] = {"status": _status, "reload": _reload, "rotate": _rotate, "stop": _stop, "locks": _locks, "unlock": _unlock}
+async def _clear_dnscache(relay: Relay, arguments: dict[str, str]) -> f.Told:
+    """PowerMTA's words (powermta.md section 3)."""
+    wish = arguments.get("domain", "")
+    try:
+        domain = "" if wish == "*" else canonical_domain(wish.rstrip("."))
+    except AddressError as error:
+        return f.Told(ok=False, lines=[f"{shown(wish)}: {error}"])
+    answers = await relay.ask_shards("clear-dnscache", domain.encode())
+    errors = [answer.error for answer in answers if answer.error]
+    cleared = sum(msgspec.msgpack.decode(answer.body, type=int) for answer in answers if answer.body)
+    line = f"Cleared {domain} from DNS cache." if domain else "DNS cache cleared."
+    return f.Told(ok=not errors, lines=errors or [line], body=msgspec.json.encode({"cleared": cleared}))
+
+
+VERBS: dict[str, Verb] = {
+    "status": _status,
+    "reload": _reload,
+    "rotate": _rotate,
+    "stop": _stop,
+    "locks": _locks,
+    "unlock": _unlock,
+    "clear-dnscache": _clear_dnscache,
+}
 
 
 class ControlServer:

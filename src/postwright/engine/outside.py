@@ -7,8 +7,8 @@ from pathlib import Path
 
 from postwright.engine.intake import Intake
 from postwright.engine.listeners import expand
+from postwright.engine.resolving import cache_limits, dns_source
 from postwright.net.dialer import Dialer
-from postwright.net.dns_client import DnsClient
 from postwright.net.interfaces import local_addresses
 from postwright.net.resolver import CachingResolver, Resolver
 from postwright.policy.settings import ListenerSettings, Settings
@@ -61,15 +61,16 @@ def own_endpoints(settings: Settings) -> list[tuple[str, int]]:
 
 def outside_facts(settings: Settings) -> tuple[object, ...]:
     """What resolver and dialer are made from: they are made anew when a reload changes it."""
-    return own_names(settings), own_endpoints(settings), settings.general.name_server
+    return own_names(settings), own_endpoints(settings), settings.general.name_server, settings.general.edns_udp_length, settings.dns
 
 
 def make_resolver(settings: Settings) -> Resolver:
-    """The resolver of a shard: `name-server`, or the system's servers."""
+    """The resolver of a shard."""
     addresses = {address for address, port in own_endpoints(settings) if port == 25}
     if addresses & {"0.0.0.0", "::"}:
         addresses = set(local_addresses())
-    return CachingResolver(DnsClient(settings.general.name_server), own_names=own_names(settings), own_addresses=addresses)
+    source, limits = dns_source(settings), cache_limits(settings)
+    return CachingResolver(source, own_names=own_names(settings), own_addresses=addresses, limits=limits)
 
 
 def make_dialer(settings: Settings) -> Dialer:

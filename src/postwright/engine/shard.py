@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from postwright.engine import admission, auth_process, heap, privileges
+from postwright.engine import admission, auth_process, heap, precache, privileges
 from postwright.engine import frames as f
 from postwright.engine import log as logs
 from postwright.engine.auth_client import AuthClient
@@ -114,7 +114,8 @@ class Shard:
         self.tls_watch = TlsWatch(self.node.intake, self.log, tells=self.number == 0)
         self.tls_watch.begin(self.start_frame.tickets)
         self._open_listeners()
-        self._tasks = [self.loop.create_task(self._seconds())]
+        precached = precache.keep(lambda: (self.node.resolver, self.settings.dns), self.clock, self.log)
+        self._tasks = [self.loop.create_task(self._seconds()), self.loop.create_task(precached)]
         self.link.send(f.Ready(self.number, recovered, time.perf_counter() - before))
         self._serving = True
         for question in self._early:
@@ -219,6 +220,8 @@ class Shard:
                 self._log_file.reopen()
             elif question.verb == "rotate-acct":
                 self.acct.rotate(msgspec.json.decode(question.argument or b"{}", type=dict[str, str]).get("file", ""))
+            elif question.verb == "clear-dnscache":
+                answer.body = msgspec.msgpack.encode(self.node.resolver.clear(question.argument.decode()))
             else:
                 answer.error = f"shard {self.number} knows no {question.verb}"
         except (OSError, ValueError) as error:
@@ -309,6 +312,7 @@ class Shard:
             spool_segments=spool.segments,
             memory=_resident(),
             epoch=self.settings.epoch,
+            resolver=self.node.resolver.counts(),
             top_queues=[
                 QueueStatus(
                     name=str(queue.key),

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
+from postwright.net.resolver import ResolverCounts
+
 
 class QueueStatus(Struct):
     """One queue: `ready` may go now, `scheduled` wait for a time, `in_flight` are being sent; `wait` is why the rest waits."""
@@ -60,6 +62,7 @@ class ShardStatus(Struct):
     waiting_group: int = 0
     waiting_for_slot: int = 0
     refused_at_door: dict[str, int] = {}
+    resolver: ResolverCounts = ResolverCounts()
 
 
 class RelayStatus(Struct):
@@ -109,6 +112,12 @@ def _logins(traffic: list[Traffic], locks: int) -> list[str]:
     return [f"  failed logins: {failed}, {sum(t.barred_logins for t in traffic)} of them under a lock; locks now: {locks}"]
 
 
+def _names(counts: list[ResolverCounts]) -> str:
+    told = f"  names: {sum(c.cached for c in counts)} cached, {sum(c.pending for c in counts)} pending"
+    stale = sum(c.stale for c in counts)
+    return f"{told}; stale answers used: {stale}" if stale else told
+
+
 def status_lines(status: RelayStatus) -> list[str]:
     """The status as text, in the order a person asks: is it up, does mail move, what waits and why."""
     shards = status.shards
@@ -129,6 +138,7 @@ def status_lines(status: RelayStatus) -> list[str]:
         *_injections(sum(t.starttls_injections for t in traffic)),
         *_door(shards),
         *_logins(traffic, status.locks),
+        _names([s.resolver for s in shards]),
         "",
         f"{'Shard':<8}{'pid':>8}{'recipients':>12}{'queues':>9}{'in':>7}{'out':>7}{'spool':>12}{'memory':>12}",
     ]

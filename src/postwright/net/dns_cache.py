@@ -75,9 +75,10 @@ class AnswerCache(Generic[A]):
         entry = self._entries.get(name)
         return entry[0] if entry is not None and entry[0].expires > now else None
 
-    async def get(self, name: str) -> A:
-        """What is known, or one look-up for all who ask at a time; it goes on when any of them is cancelled."""
-        known = self.known(name, self._clock.now())
+    async def get(self, name: str, until: float = 0.0) -> A:
+        """What is known (and good `until` then, if that is later than now), or one look-up for all who ask at a time; it goes on when any
+        of them is cancelled."""
+        known = self.known(name, max(until, self._clock.now()))
         if known is not None:
             return known
         running = self._running.get(name)
@@ -95,6 +96,8 @@ class AnswerCache(Generic[A]):
             until += self._limits.stale
         else:
             entry = self._entries.get(name)
+            if entry is not None and entry[0].expires > now:
+                return entry[0]  # asked before its time was over
             if entry is not None and entry[1] > now and entry[0].status is not MxStatus.TEMPORARY:
                 self.stale_served += 1
                 until = entry[1]

@@ -97,6 +97,9 @@ class Resolver(Protocol):
     async def texts(self, name: str) -> TextAnswer:
         """TXT records, each joined; `status` FOUND, NO_DOMAIN, NO_HOSTS (no TXT) or TEMPORARY."""
 
+    async def refresh(self, domain: str, until: float) -> None:
+        """Have what mail for a domain needs in the cache, good until then (Unix seconds) if its TTL allows."""
+
     def clear(self, domain: str = "") -> int:
         """Forget what is known of a domain, or everything; how many answers that were."""
 
@@ -203,6 +206,11 @@ class CachingResolver:
             learned = iter(await asyncio.gather(*[self.addresses(name) for name in missing]))
             return [found if found is not None else next(learned) for found in answers]
         return [found for found in answers if found is not None]
+
+    async def refresh(self, domain: str, until: float) -> None:
+        if not _literal(domain):
+            answer = await self._mx.get(domain, until)
+            await asyncio.gather(*[self._hosts.get(host.name, until) for host in answer.hosts[:MAX_FILLED] if not _literal(host.name)])
 
     def clear(self, domain: str = "") -> int:
         """Forget what is known of a domain with its MX hosts, or of a host, or everything; how many answers that were (`clear dnscache`)."""

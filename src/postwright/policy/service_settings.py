@@ -118,11 +118,16 @@ class ProcessorSettings(Struct, frozen=True):
 
 
 class DnsSettings(Struct, frozen=True):
-    """`<dns>`: names looked up before they are wanted."""
+    """`<dns>`. `dnssec_validator` as written, "" for nothing; `validator` what came of it: libunbound, name-server, or "" for nobody."""
 
     precached_domains_file: str = ""
     precached_refresh_interval: float = 300.0
     precached_max_domains: int = 500
+    stale_answers: float = 86400.0
+    max_cached_names: int = 200_000
+    dnssec_validator: str = ""
+    trust_anchor_file: str = ""
+    validator: str = ""
 
 
 class ProxyClient(Struct, frozen=True):

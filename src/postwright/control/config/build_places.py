@@ -47,6 +47,7 @@ _FILES: dict[str, Level] = {
     "address-file": "error",  # without it mail would go to those who have said no
     "body-pattern-file": "warning",
     "precached-domains-file": "warning",
+    "trust-anchor-file": "error",
 }
 _LIKE_ADDRESS = re.compile(r"[\d.]+(/.*)?|.*:.*|[^{]*/\d*")
 

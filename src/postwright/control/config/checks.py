@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from postwright.control.config import lmtp, open_relay, proxy_checks
+from postwright.control.config import dns_checks, lmtp, open_relay, proxy_checks
 from postwright.control.config.build import Builder
 from postwright.control.config.open_relay import Opening
 from postwright.control.config.reader import Block, Entry
@@ -28,7 +28,7 @@ def check(settings: Settings, builder: Builder, items: list[Entry | Block], repo
     lmtp.check(items, report)
     proxy_checks.check(items, report)
     _tell_of_actions(items, report)
-    return _with_pools(settings)
+    return _with_pools(dns_checks.check(settings, items, report))
 
 
 def _tell_of_actions(items: list[Entry | Block], report: Report) -> None:

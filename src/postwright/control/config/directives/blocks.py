@@ -31,7 +31,7 @@ BLOCKS: tuple[Directive, ...] = (
     works("address-list", (G, *_PROCESSORS), k.TEXT, "Addresses: for suppression-lists by name, or those that a processor looks at"),
     works("smtp-pattern-list", G, k.NAME, "What replies of receivers mean for a queue"),
     delivery("mx-rollup-list", G, k.TEXT, "Domains with the same MX share one queue"),
-    delivery("dns", G, k.TEXT, "Domains looked up before they are wanted"),
+    works("dns", G, k.TEXT, "Answers of the DNS: looked up before they are wanted, kept, validated"),
     works("proxy", G, k.NAME, "A HAProxy or SOCKS5 proxy to send through"),
     feedback("domain-key-list", G, k.NAME, "Named set of DKIM keys, chosen by key-list= in x-dkim-options"),
     feedback("vault", G, k.TEXT, "A vault that keeps DKIM keys"),

@@ -64,7 +64,7 @@ RELAYING: tuple[Directive, ...] = (
 
 DNS: tuple[Directive, ...] = (
     works("name-server", G, k.IP_AND_PORT, "DNS server to ask, several in turn; the port is 53 unless said", "(the system's)", repeat=True),
-    delivery("edns-udp-length", G, k.COUNT, "Longest UDP answer asked of DNS servers, 512 to 2048 octets; 0: no EDNS", "0"),
+    works("edns-udp-length", G, k.COUNT, "Longest UDP answer asked of DNS servers, 512 to 2048 octets; 0: no EDNS", "0"),
 )  # fmt: skip
 
 VIRTUAL_MTAS: tuple[Directive, ...] = (

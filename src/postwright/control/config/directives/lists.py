@@ -36,9 +36,15 @@ PROCESSING: tuple[Directive, ...] = (
 )  # fmt: skip
 
 OUTSIDE: tuple[Directive, ...] = (
-    delivery("precached-domains-file", Scope.DNS, k.FILE, "File of domains looked up before they are wanted"),
-    delivery("precached-refresh-interval", Scope.DNS, k.TIME, "How often they are looked up again", "5m"),
-    delivery("precached-max-domains", Scope.DNS, k.COUNT, "How many of them at most", "500"),
+    works("precached-domains-file", Scope.DNS, k.FILE, "File of domains looked up before they are wanted, one a line"),
+    works("precached-refresh-interval", Scope.DNS, k.TIME, "How often the file is read and its domains are looked up again", "5m"),
+    works("precached-max-domains", Scope.DNS, k.COUNT, "How many of them at most", "500"),
+    works("stale-answers", Scope.DNS, k.TIME, "How long past its time an answer serves while no name server answers; 0: never", "1d",
+          ours=True),
+    works("max-cached-names", Scope.DNS, k.COUNT, "Answers kept of each kind in a shard; the oldest leave", "200000", ours=True),
+    works("dnssec-validator", Scope.DNS, k.CHOICE("libunbound", "name-server", "no"), "Who validates DNSSEC for DANE",
+          "(name-server if all are on this machine, else libunbound; with use-dane alone)", ours=True),
+    works("trust-anchor-file", Scope.DNS, k.FILE, "DS or DNSKEY records that libunbound trusts", "(the keys of the root)", ours=True),
     works("type", Scope.PROXY, k.CHOICE("haproxy", "socks5"), "How the proxy is told whom we want", "haproxy", ours=True),
     works("server", Scope.PROXY, k.HOST_PORT, "Address and port of the proxy"),
     works("client", Scope.PROXY, k.PROXY_CLIENT, "Address that the proxy sends from, and the name to say in EHLO; several take turns",
