@@ -19,6 +19,7 @@ from postwright.engine import frames as f
 from postwright.engine.bus import Link
 from postwright.engine.lock_lines import lock_lines, shown
 from postwright.engine.lock_office import LockOffice
+from postwright.engine.queue_commands import QUEUE_COMMANDS
 from postwright.engine.status import RelayStatus, ShardStatus, status_lines
 from postwright.model.address import canonical_domain
 from postwright.model.errors import AddressError
@@ -101,6 +102,9 @@ VERBS: dict[str, Verb] = {
     "unlock": _unlock,
     "clear-dnscache": _clear_dnscache,
 }
+
+
+VERBS.update(QUEUE_COMMANDS)
 
 
 class ControlServer:

@@ -14,10 +14,8 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from postwright.engine import queue_records
-from postwright.engine.delivery_log import SessionWatch
 from postwright.engine.proxy_turns import ProxyTurns
 from postwright.engine.queue_state import QueueState
-from postwright.engine.tracing import TraceWatch
 from postwright.engine.worker import Crew, Worker
 from postwright.model.outcome import Disposition, Failure, Fault, Kind, Site
 from postwright.model.route import MxAnswer, MxStatus, Plan, Route
@@ -92,9 +90,8 @@ class Opener:
     async def _dial_by(self, state: QueueState, route: Route, plan: Plan) -> Channel | Failure:
         """With whoever looks on."""
         node = self._node
-        watch: SessionWatch | TraceWatch | None = state.log.session(route) if state.log is not None else None
-        if self._crew.traces:
-            watch = self._crew.traces.session(state.context.queue, route, watch)
+        own = state.log.session(route) if state.log is not None else None
+        watch = self._crew.traces.session(state.context.queue, route, own) if self._crew.traces else own
         outcome = await node.logins.open(node.dialer, route, plan.options, watch)
         if watch is not None:
             if isinstance(outcome, Failure):

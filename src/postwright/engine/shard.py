@@ -32,6 +32,7 @@ from postwright.engine.lock_frames import LocksChanged, LoginDelay
 from postwright.engine.login_guard import DistantOffice
 from postwright.engine.node import Node
 from postwright.engine.outside import accounting, listener_tls, make_dialer, make_resolver, outside_facts, spool_dirs
+from postwright.engine.queue_verbs import QUEUE_VERBS
 from postwright.engine.status import QueueStatus, ShardStatus
 from postwright.engine.tls_watch import TlsWatch
 from postwright.model.errors import PostwrightError
@@ -216,6 +217,8 @@ class Shard:
                 answer.body = msgspec.msgpack.encode(self.status())
             elif question.verb == "reload":
                 self._reload(pickle.loads(question.argument))
+            elif question.verb in QUEUE_VERBS:
+                answer.body = QUEUE_VERBS[question.verb](self.node, msgspec.json.decode(question.argument, type=dict[str, str]))
             elif question.verb == "reopen-log":
                 self._log_file.reopen()
             elif question.verb == "rotate-acct":

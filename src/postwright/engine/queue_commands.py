@@ -1,0 +1,43 @@
+"""Commands about one queue, on the supervisor's side: all shards are asked, and the one that has the queue answers.
+
+The questions are `engine.queue_verbs`'; nothing here knows a queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from postwright.engine import frames as f
+from postwright.engine.lock_lines import shown
+from postwright.engine.tracing import TraceLines
+
+
+class Shards(Protocol):
+    """The supervisor, as far as it is needed."""
+
+    async def ask_shards(self, verb: str, argument: bytes = b"", timeout: float = 10.0) -> list[f.Answer]: ...
+
+
+async def ask(relay: Shards, verb: str, arguments: dict[str, str]) -> f.Told | bytes:
+    """The answer of the shard that has the queue, or what to tell when there is none."""
+    answers = await relay.ask_shards(verb, msgspec.json.encode(arguments))
+    body = next((answer.body for answer in answers if answer.body), b"")
+    if body:
+        return body
+    errors = [answer.error for answer in answers if answer.error]
+    none = f"there is no queue {shown(arguments.get('queue', ''))}: nothing waits in it, or it is written otherwise"
+    return f.Told(ok=False, lines=errors or [none])
+
+
+async def trace(relay: Shards, arguments: dict[str, str]) -> f.Told:
+    """Lines that have come, in `TraceLines` as JSON."""
+    answer = await ask(relay, "trace", arguments)
+    if isinstance(answer, f.Told):
+        return f.Told(ok=True) if arguments.get("op") == "end" else answer
+    return f.Told(ok=True, lines=msgspec.json.decode(answer, type=TraceLines).lines, body=answer)
+
+
+QUEUE_COMMANDS: dict[str, Callable[[Shards, dict[str, str]], Awaitable[f.Told]]] = {"trace": trace}
