@@ -1,0 +1,52 @@
+"""`postwright trace` on a real relay: what a person sees of a queue's next connection. Takes about 8 seconds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.scenarios.alone import Alone
+
+from postwright.testing.sink import SinkServer
+
+SLOW = "<domain *>\n retry-after 1h\n</domain>\n"
+
+
+def without_times(text: str) -> list[str]:
+    return [re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", "", line) for line in text.splitlines()]
+
+
+def waits(relay: Alone) -> bool:
+    return any(queue.retry_at for shard in relay.status().shards for queue in shard.top_queues)
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+async def test_the_dialogue_of_the_next_connection(tmp_path: Path, shards: int) -> None:
+    async with SinkServer(rules=["rcpt first=1 451 4.7.1 greylisted", "connect first=1 421 busy"]) as receiver:
+        async with Alone(tmp_path, receiver, SLOW, shards=shards) as relay:
+            await relay.load(["one.example"])
+            await relay.until(lambda: waits(relay), "a queue that waits")
+            code, printed = await relay.command("trace", "one.example", "--log-resolution")
+            lines = without_times(printed)
+            assert code == 0, printed
+            assert lines[0] == "starting one.example/{default}"
+            assert lines[1] == f"host 127.0.0.1 (127.0.0.1) port {receiver.port}"
+            assert lines[2] == "connecting from relay.example to 127.0.0.1 (127.0.0.1)"
+            assert lines[3].startswith(">>> 220 ")
+            assert lines[4] == "<<< EHLO relay.example"
+            assert "<<< RCPT TO:<0@one.example>" in [line.partition(" NOTIFY")[0] for line in lines]
+            assert ">>> 451 4.7.1 greylisted" in lines
+            assert re.fullmatch(r"closed 127\.0\.0\.1 \(127\.0\.0\.1\) in=\d+ out=\d+", lines[-2]), lines[-2]
+            assert lines[-1] == "done one.example/{default}"
+            code, printed = await relay.command("trace", "one.example/{default}", "--retry-recipients", "--log-data")
+            assert code == 0, printed
+            assert any(line.startswith("<<< 00") and "|" in line for line in without_times(printed))
+            await receiver.wait_for(1, 10)
+
+
+async def test_what_cannot_be_traced(tmp_path: Path) -> None:
+    async with SinkServer() as receiver, Alone(tmp_path, receiver) as relay:
+        code, printed = await relay.command("trace", "nowhere.example/m1")
+        assert code == 1
+        assert "there is no queue nowhere.example/m1" in printed
