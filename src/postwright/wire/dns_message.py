@@ -110,7 +110,7 @@ def _decode(reply: bytes) -> DnsReply:
         if at + length > len(reply):
             raise DnsFormatError("a record is longer than the message")
         if rclass == 1 and rtype == kind:
-            found.append((owner, ttl, _data(reply, rtype, at, length, names)))
+            found.append((owner, _sane(ttl), _data(reply, rtype, at, length, names)))
         elif rclass == 1 and rtype == KINDS["CNAME"]:
             aliases[owner] = (_name(reply, at, names)[0], ttl)
         at += length
@@ -122,7 +122,7 @@ def _decode(reply: bytes) -> DnsReply:
         ttl = min(ttl, min(life for owner, life, _ in found if owner == end))
     else:
         ttl = _negative(reply, at, authorities, names)
-    return DnsReply(flags & 0x0F, truncated, checked, records, end if end != asked else "", float(_sane(ttl)))
+    return DnsReply(flags & 0x0F, truncated, checked, records, end if end != asked else "", float(ttl))
 
 
 def _follow(name: str, aliases: dict[str, tuple[str, int]]) -> tuple[str, int]:
