@@ -45,9 +45,10 @@ from postwright.net.clock import Clock, Sweep
 from postwright.net.dialer import Dialer
 from postwright.net.resolver import Resolver
 from postwright.policy.resolve import Resolved
+from postwright.schedule.budget import Places, VmtaRates
 from postwright.schedule.queue import Queue, QueueLimits
 from postwright.schedule.rate import NEVER
-from postwright.schedule.scheduler import Scheduler
+from postwright.schedule.scheduler import NO_RATES, Scheduler
 from postwright.store.spool import DEFERRED, Mark, Spool
 
 RECOVER_BATCH = 2000
@@ -77,6 +78,7 @@ class Node:
         workers: Workers | None = None,
         helper: LoginHelper | None = None,
         keeper: Keeper | None = None,
+        places: Places | None = None,
     ) -> None:
         self.number = number
         self.shards = shards
@@ -96,7 +98,10 @@ class Node:
         self._readers: dict[int, ContentReader] = {}
         self._make_reader = readers
         self._random = random or Random()
-        self.scheduler = Scheduler(self._limits, self._vmta_limit, self._share(resolved.settings.general.total_max_smtp_out))
+        self.scheduler = Scheduler(
+            self._limits, self._vmta_limit, resolved.settings.general.total_max_smtp_out, self._vmta_rates, places
+        )
+        self._limit_routes()
         self.sharing = Sharing(self, run_dir)
         self.exchange = self.sharing.exchange
         self.placing = Placing(number, clock, self.scheduler, self.sharing, log, self.pump_soon)
@@ -124,16 +129,17 @@ class Node:
     # -- settings -----------------------------------------------------------------
 
     def _limits(self, key: QueueKey) -> QueueLimits:
-        return limits(self.resolved, key)
+        return limits(self.resolved, key, self._local)
 
     def _vmta_limit(self, name: str) -> int | None:
         return self.resolved.vmta_connections(name)
 
-    def _share(self, total: int | None) -> int | None:
-        """This shard's part of a limit of the whole relay: the parts add up to it, and nobody's is zero."""
-        if total is None:
-            return None
-        return max(1, total // self.shards + (1 if self.number < total % self.shards else 0))
+    def _vmta_rates(self, name: str) -> VmtaRates:
+        return VmtaRates(*self.resolved.vmta_rates(name))
+
+    def _limit_routes(self) -> None:
+        settings = self.resolved.settings
+        self.scheduler.routes.limit(settings.mx_connection_limit, settings.ip_connection_limit)
 
     def state(self, queue: Queue) -> QueueState:
         """See `Hub.state`."""
@@ -148,7 +154,8 @@ class Node:
         self.intake.apply(resolved)
         self.logins.apply(resolved.settings.oauth_clients)
         self.resolved, self._grounds = resolved, grounds
-        self.scheduler.reloaded(self._share(resolved.settings.general.total_max_smtp_out))
+        self._limit_routes()
+        self.scheduler.reloaded(resolved.settings.general.total_max_smtp_out)
         self.sharing.reloaded()
         # the busy ones, too, when their message is through: with mail without end they would go on by the old settings without end
         for worker in list(self.delivery.crew.workers):
@@ -224,8 +231,12 @@ class Node:
                 scheduler.look_again(queue, now)
             else:
                 self.delivery.start(queue)
+        crew = self.delivery.crew
         if scheduler.crowded:
-            self.delivery.crew.resting.make_room()
+            crew.resting.make_room()
+            crew.interruptions.make_room()
+        elif scheduler.total.surplus():
+            crew.interruptions.make_room()
         at = scheduler.next_wake()
         if at < self._alarm_at or (self._alarm is None and at < NEVER):
             self._set_alarm(at, now)
@@ -358,6 +369,8 @@ class Node:
             traffic.bytes_out += lease.entry.size
             if queue.retry_step or queue.retry_at or queue.backoff is not None:
                 self.scheduler.delivered_something(queue, lease.at)
+        elif queue.metered:
+            self.scheduler.delivered_nothing(queue, lease)
         traffic.deferred += settlement.deferred
         traffic.bounced += settlement.bounced
         self._end(queue, lease, settlement.again)
@@ -393,7 +406,7 @@ class Node:
     # -- see `sharing.Home` ---------------------------------------------------------------------
 
     def limited(self, vmta: str) -> bool:
-        return self._vmta_limit(vmta) is not None
+        return self._vmta_limit(vmta) is not None or self._vmta_rates(vmta) != NO_RATES
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self.delivery.crew.spawn(work)

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from postwright.engine import queue_records
 from postwright.engine.proxy_turns import ProxyTurns
 from postwright.engine.queue_state import QueueState
+from postwright.engine.seating import Seating
 from postwright.engine.worker import Crew, Worker
 from postwright.model.outcome import Disposition, Failure, Fault, Kind, Site
 from postwright.model.route import MxAnswer, MxStatus, Plan, Route
@@ -25,6 +26,7 @@ from postwright.policy import mx
 from postwright.policy.feedback import Heard
 from postwright.policy.trouble import judge_hosts, refused_login
 from postwright.schedule.queue import Queue
+from postwright.schedule.seats import Refusals, Seat
 
 
 class Opener:
@@ -36,6 +38,7 @@ class Opener:
         self._node = crew.node
         self._turns: Counter[str] = Counter()
         self._proxies = ProxyTurns()
+        self._seating = Seating(self._node)
 
     async def open(self, queue: Queue) -> Worker | None:
         """A worker on an open channel, or None and the queue has been told why not. The place in its limits was taken by the caller."""
@@ -56,11 +59,16 @@ class Opener:
             await self._no_route(queue, state, plan)
             return None
         failures: list[Failure] = []
-        for route in plan.routes:
-            outcome = await self._dial(state, route, plan)
+        refusals, route = Refusals(), plan.routes[0]
+        for planned in plan.routes:
+            seated = self._seating.seat(queue, state.ways.sources, planned, refusals)
+            if seated is None:
+                continue
+            route, seat = seated
+            outcome = await self._dial_seated(queue, state, route, plan, seat)
             if isinstance(outcome, Channel):
                 node.scheduler.opened(queue)
-                return Worker(self._crew, queue, outcome, state, plan)
+                return Worker(self._crew, queue, outcome, state, plan, seat)
             failures.append(outcome)
             heard = state.ways.feedback.listen((outcome.reply,)) if state.ways.feedback is not None else ()
             if heard and await self._told(queue, heard):
@@ -70,8 +78,22 @@ class Opener:
             if refused_login(outcome):
                 break  # the other hosts would refuse the same login, and count how often; and nothing is wrong with this one
             self._crew.avoid_now(route.address)
+        else:
+            if refusals:  # hosts that are busy with us are not hosts that fail
+                node.scheduler.no_seat(queue, refusals, node.clock.now())
+                return None
         await self._site_failed(queue, state, failures, route)
         return None
+
+    async def _dial_seated(self, queue: Queue, state: QueueState, route: Route, plan: Plan, seat: Seat) -> Channel | Failure:
+        """One route; what it holds is given back unless it leads to a channel."""
+        outcome: Channel | Failure | None = None
+        try:
+            outcome = await self._dial(state, route, plan)
+        finally:
+            if not isinstance(outcome, Channel):
+                self._node.scheduler.unseat(queue, seat, tries_on=True)
+        return outcome
 
     async def _dial(self, state: QueueState, route: Route, plan: Plan) -> Channel | Failure:
         """One route, by the first of its proxies that serves us."""

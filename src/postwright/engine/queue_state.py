@@ -16,6 +16,7 @@ from postwright.engine.delivery_log import DeliveryLog, delivery_log
 from postwright.engine.fair_shares import shares
 from postwright.engine.header_files import HeaderFiles
 from postwright.engine.settle import Context
+from postwright.engine.source_limits import source_set
 from postwright.model.address import Address, parse_mailbox
 from postwright.model.route import SessionOptions, SourceHost
 from postwright.model.work import QueueKey
@@ -52,6 +53,7 @@ class Ways(Struct, frozen=True):
     sources: tuple[SourceHost, ...]
     hosts: tuple[mx.HostSpec, ...]
     linger: float
+    errors_most: int | None
     known_vmta: bool
     feedback: Feedback | None = None
     rewriting: Rewriting | None = None
@@ -76,13 +78,16 @@ class QueueState(Struct):
 _ways: WeakKeyDictionary[Resolved, dict[tuple[int, str], Ways]] = WeakKeyDictionary()
 
 
-def limits(resolved: Resolved, key: QueueKey) -> QueueLimits:
-    """The limits of a queue, as the scheduler wants them."""
+def limits(resolved: Resolved, key: QueueKey, local: Sequence[str] = ()) -> QueueLimits:
+    """The limits of a queue, as the scheduler wants them. `local` are this machine's addresses, the same for a `resolved`."""
     s = resolved.queue(*key)
     return QueueLimits(
         max_smtp_out=s.max_smtp_out,
         max_msg_rate=s.max_msg_rate,
+        max_data_volume_rate=s.max_data_volume_rate,
         max_connect_rate=s.max_connect_rate,
+        queue_priority=s.queue_priority,
+        sources=source_set(resolved, key.vmta, s, local),
         smtp_out_rampup_interval=s.smtp_out_rampup_interval,
         max_rcpt_per_message=s.max_rcpt_per_message,
         max_msg_per_connection=s.max_msg_per_connection,
@@ -91,6 +96,7 @@ def limits(resolved: Resolved, key: QueueKey) -> QueueLimits:
         bounce_after=s.bounce_after,
         backoff_max_smtp_out=s.backoff_max_smtp_out,
         backoff_max_msg_rate=s.backoff_max_msg_rate,
+        backoff_max_data_volume_rate=s.backoff_max_data_volume_rate,
         backoff_max_connect_rate=s.backoff_max_connect_rate,
         backoff_retry_after=s.backoff_retry_after,
         backoff_to_normal_after=s.backoff_to_normal_after,
@@ -123,6 +129,7 @@ def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, gro
         rules=Rules.of(settings),
         sources=sources(resolved, vmta_name, grounds.local),
         hosts=mx.parse_hosts(settings.smtp_hosts, settings.default_smtp_port) if settings.smtp_hosts else (),
+        errors_most=settings.max_errors_per_connection or None,
         linger=max(settings.connection_idle_timeout, LINGER),
         known_vmta=vmta is not None or vmta_name == "{default}",
         feedback=compiled(resolved.settings.smtp_pattern_lists.get(settings.smtp_pattern_list.lower(), ())),

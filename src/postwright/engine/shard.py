@@ -42,6 +42,7 @@ from postwright.net.day_board import DayBoard
 from postwright.net.interfaces import local_addresses
 from postwright.net.listener import Listener
 from postwright.net.load_board import LoadBoard
+from postwright.net.place_board import PlaceBoard
 from postwright.net.rate_board import RateBoard
 from postwright.net.session_book import SessionBook
 from postwright.net.slot_board import SlotBoard
@@ -96,6 +97,11 @@ class Shard:
             AddressBoard.open(folder / "address.board", number, shards),
             SlotBoard.open(folder / "slot.board", number, shards),
         )
+
+    def _places(self) -> PlaceBoard | None:
+        """Connections to receivers that all shards count together."""
+        start = self.start_frame
+        return PlaceBoard.open(Path(start.state_dir) / "place.board", self.number, start.shards) if start.shards > 1 else None
 
     async def run(self) -> None:
         """Recover, open, serve until told to leave."""
@@ -152,6 +158,7 @@ class Shard:
             local_addresses=local_addresses(),
             helper=self.helper,
             keeper=self.locks,
+            places=self._places(),
         )
 
     def _report(self, event: str, detail: str) -> None:

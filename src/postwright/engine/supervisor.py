@@ -116,6 +116,7 @@ class Supervisor:
         folder = self._options.state_dir
         folder.mkdir(parents=True, exist_ok=True)
         held = state_folder.hold(folder)  # before anything there is touched that another relay may be using
+        (folder / "place.board").unlink(missing_ok=True)  # of how many shards it was is not known
         (folder / "slot.board").unlink(missing_ok=True)  # the names of groups that there once were
         try:
             return await self._run(announce)

@@ -20,15 +20,16 @@ from postwright.engine import reply_actions, secured
 from postwright.engine.deadlines import TOO_LATE
 from postwright.engine.fates import EXPIRED, Fates
 from postwright.engine.hub import Hub
+from postwright.engine.interruption import Interruptions
 from postwright.engine.outgoing import not_offered, transaction_of
-from postwright.engine.queue_state import QueueState
+from postwright.engine.queue_state import LINGER, QueueState
 from postwright.engine.resting import Resting
 from postwright.engine.tracing import Traces
 from postwright.engine.wishes import with_delay
 from postwright.model.envelope import MailExtras, Wishes
 from postwright.model.errors import SpoolError
 from postwright.model.message import Message
-from postwright.model.outcome import Disposition, Judgement, Kind, Site, TransactionResult
+from postwright.model.outcome import Disposition, Judgement, Kind, Site, Stage, TransactionResult
 from postwright.model.route import Plan
 from postwright.model.work import Lease
 from postwright.net.channel import Channel
@@ -37,6 +38,7 @@ from postwright.policy.feedback import Heard, amend, replies_of
 from postwright.policy.retry import expired
 from postwright.policy.trouble import judge
 from postwright.schedule.queue import Queue
+from postwright.schedule.seats import Seat
 from postwright.wire.body import scan
 from postwright.wire.client_states import Transaction
 
@@ -45,6 +47,8 @@ AVOID_FOR = 60.0  # seconds that a host which did not take us in comes after the
 # would be ended, begun, find this message, and so on.
 CONVERTED_MOST = 48 * 1024 * 1024
 
+SOON = 5.0  # seconds until a rate lets the next message go: a connection with nothing to do waits for that
+_BROKEN_OFF = Disposition(Kind.UNTOUCHED, "", "")
 _OVER = "x-pmta;message expired: the last time in its x-schedule has passed"
 
 
@@ -55,6 +59,7 @@ class Crew:
         self.node = node
         self.fates = Fates(node)
         self.resting = Resting(node.scheduler.total)
+        self.interruptions = Interruptions(node.scheduler)
         self.workers: dict[Worker, None] = {}  # in the order in which they came: a simulation takes the same course each time
         self.avoid: dict[str, float] = {}
         self.tasks: set[asyncio.Task[None]] = set()
@@ -94,6 +99,8 @@ class Worker:
     """One open channel of one queue, by `source`. `deadline` (monotonic) is when an idle one is closed; the node's sweep watches it."""
 
     __slots__ = (
+        "_broken_off",
+        "_errors",
         "_given",
         "_idle",
         "_others",
@@ -102,13 +109,14 @@ class Worker:
         "deadline",
         "plan",
         "queue",
+        "seat",
         "securing",
         "session",
         "source",
         "state",
     )
 
-    def __init__(self, crew: Crew, queue: Queue, channel: Channel, state: QueueState, plan: Plan) -> None:
+    def __init__(self, crew: Crew, queue: Queue, channel: Channel, state: QueueState, plan: Plan, seat: Seat) -> None:
         self.crew = crew
         self.queue = queue
         self.channel = channel
@@ -119,10 +127,14 @@ class Worker:
         self._idle = False
         self._given = 0
         self._others = frozenset([route.address for route in plan.routes]) - {channel.route.address}
-        self.source = channel.route.source.address
+        self.seat = seat
+        self.source = seat.source or channel.route.source.address
         self.session = secured.describe(channel)
         channel.on_close = self._closed
+        self._errors = 0
+        self._broken_off = False
         crew.workers[self] = None
+        crew.interruptions.begin(self)
         crew.node.sweep.add(self)
 
     def feed(self) -> None:
@@ -159,11 +171,22 @@ class Worker:
             self.channel.close()  # settings have changed under us
             return
         self._idle = True
-        self.deadline = node.clock.monotonic() + self.state.ways.linger
+        self.deadline = node.clock.monotonic() + max(self.state.ways.linger, self._soon())
         self.queue.idle.append(self)
         self.crew.resting.begin(self)
         if node.scheduler.crowded:
             self.crew.resting.make_room()
+
+    def _soon(self) -> float:
+        """Seconds for which a connection is kept because a rate holds its queue up for no longer: opened anew, it would lose a part of
+        each interval to the way and the greeting, and cost the receiver a connection for each."""
+        queue = self.queue
+        if not queue.ready:
+            return 0.0
+        rates = queue.budget.rates
+        at = rates.wake_at if queue.rationed and rates is not None else queue.wake_at
+        wait = at - self.crew.node.clock.now()
+        return wait + LINGER if wait < SOON else 0.0
 
     def _send(self, lease: Lease) -> None:
         node = self.crew.node
@@ -266,15 +289,25 @@ class Worker:
     def _done(self, lease: Lease, message: Message, result: TransactionResult) -> None:
         """A transaction ended. The next one is begun first, so that it leaves in the same write."""
         try:
+            if self.state.ways.errors_most is not None:
+                self._count_errors(result, self.state.ways.errors_most)
             if result.usable:
                 self.feed()
         finally:  # whatever went wrong with the next one, this one has ended
             self._judge(lease, message, result)
 
+    def _count_errors(self, result: TransactionResult, most: int) -> None:
+        """`max-errors-per-connection`: recipients that were refused. What was begun meanwhile is ended."""
+        self._errors += sum(1 for reply in result.rcpt if reply is not None and reply.code >= 400)
+        if self._errors >= most:
+            self.channel.close()
+
     def _judge(self, lease: Lease, message: Message, result: TransactionResult) -> None:
         node = self.crew.node
         more_hosts = bool(self._others - self.crew.avoid.keys())
         judgement = judge(result, self.state.ways.rules, more_hosts=more_hosts)
+        if self._broken_off and result.failure is not None and not result.maybe_taken:
+            judgement = Judgement((_BROKEN_OFF,) * len(lease.entry.recipients))
         if self.state.log is not None:
             self.state.log.transferred(lease, result)
         feedback = self.state.ways.feedback
@@ -294,6 +327,19 @@ class Worker:
         """Close when nothing is outstanding."""
         self.channel.close()
 
+    def interrupt(self) -> bool:
+        """See `interruption.AtWork.interrupt`."""
+        settings, channel = self.state.ways.settings, self.channel
+        if not settings.allow_priority_interruption:
+            return False
+        may_break = channel.outstanding == 1 and channel.stage is not Stage.END_OF_DATA
+        if settings.allow_priority_interruption_during_transfer and may_break:
+            self._broken_off = True
+            channel.abort()
+        else:
+            channel.close()
+        return True
+
     def give_up(self) -> None:
         """See `resting.Idle.give_up`."""
         self.deadline = NEVER
@@ -310,7 +356,9 @@ class Worker:
         node.sweep.discard(self)
         self.crew.workers.pop(self, None)
         self.crew.resting.gone(self)
+        self.crew.interruptions.gone(self)
         if self._idle and self in self.queue.idle:
             self.queue.idle.remove(self)
+        node.scheduler.unseat(self.queue, self.seat)
         node.scheduler.closed(self.queue, was_open=True)
         node.pump_soon()

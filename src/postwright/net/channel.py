@@ -129,6 +129,11 @@ class Channel(asyncio.Protocol):
         return self._client.open
 
     @property
+    def stage(self) -> Stage:
+        """How far the session or its oldest transaction has come: what the receiver is to answer next."""
+        return STAGES[self._client.expect]
+
+    @property
     def outstanding(self) -> int:
         """Transactions submitted and not yet done. More than `depth` are kept in line."""
         return self._client.outstanding

@@ -23,6 +23,7 @@ from postwright.policy.settings import (
     DomainSettings,
     Origin,
     PoolSettings,
+    Rate,
     Scope,
     Settings,
     SourceSettings,
@@ -137,6 +138,16 @@ class Resolved:
         limits = [vmta.max_smtp_out, *(pool.max_smtp_out for pool in map(self.pool, vmta.pools) if pool is not None)]
         return next((limit for limit in limits if limit is not None), None)
 
+    def vmta_rates(self, name: str) -> tuple[Rate | None, Rate | None]:
+        """`max-smtp-msg-rate` and `max-smtp-data-volume-rate` of a virtual MTA as a whole, each found as `vmta_connections` is."""
+        vmta = self.vmta(name)
+        if vmta is None:
+            return None, None
+        pools = [pool for pool in map(self.pool, vmta.pools) if pool is not None]
+        messages = [vmta.max_smtp_msg_rate, *[pool.max_smtp_msg_rate for pool in pools]]
+        volume = [vmta.max_smtp_data_volume_rate, *[pool.max_smtp_data_volume_rate for pool in pools]]
+        return _first(messages), _first(volume)
+
     # -- queues -------------------------------------------------------------------
 
     def queue(self, domain: str, vmta: str) -> DomainSettings:
@@ -204,6 +215,10 @@ class Resolved:
     def explain_source(self, peer: str, named: str = "", user: str = "") -> list[Explained]:
         """Every effective setting of a source with the line that won, by name."""
         return _explain(SourceSettings, self.source(peer, named, user), _merged(self._source_scopes(peer, named, user)))
+
+
+def _first(rates: Iterable[Rate | None]) -> Rate | None:
+    return next((rate for rate in rates if rate is not None), None)
 
 
 def _merged(scopes: list[Scope]) -> Scope:

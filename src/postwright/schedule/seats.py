@@ -6,7 +6,6 @@ Both are known only when the way is, so they are taken at the dial; a way that h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -37,6 +36,9 @@ class Refusals:
         self.sources: dict[str, None] = {}
         self.ways: dict[Way, None] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self.sources or self.ways)
+
 
 def take(queue: Queue, routes: Routes, source: str, host: str, address: str, now: float, refusals: Refusals) -> Seat | None:
     """A seat for a connection from `source` to that address of that host, or None and what was full is added to `refusals`."""
@@ -64,11 +66,3 @@ def give(queue: Queue, routes: Routes, seat: Seat) -> None:
             queue.sources.heard()
     if seat.way:
         routes.give(seat.way)
-
-
-def candidates(first: str, others: Sequence[str]) -> list[str]:
-    """Source addresses to try for one address of a host: the one whose turn it is, then those of the same family, after it in order."""
-    six = ":" in first
-    at = others.index(first) if first in others else 0
-    turned = [*others[at:], *others[:at]]
-    return [first, *[other for other in turned if other != first and (":" in other) == six]]

@@ -14,6 +14,7 @@ beginning of the world. `crash` and `restart` end the relay and begin it anew fr
 from __future__ import annotations
 
 import asyncio
+import mmap
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,11 +35,13 @@ from postwright.model.record import Record
 from postwright.model.route import Route, SessionOptions, SourceHost
 from postwright.net.channel import Channel
 from postwright.net.clock import Sweep
+from postwright.net.place_board import PlaceBoard, page_size
 from postwright.net.session import ServerSession
 from postwright.net.session_book import SessionBook
 from postwright.net.visit import PeerFacts
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import ListenerSettings, Settings
+from postwright.schedule.budget import Places
 from postwright.testing.fake_resolver import FakeResolver
 from postwright.testing.memory_transport import MemoryTransport, join
 from postwright.testing.simulated_loop import SimulatedClock, SimulatedLoop
@@ -79,6 +82,8 @@ class World:
         self._sync = sync
         self._disks = [SimulatedDisk() for _ in range(shards)]
         self.spools: list[SimulatedSpool] = []
+        self._places = mmap.mmap(-1, page_size(shards))  # what shards count together
+        self._boards: dict[int, _Board] = {}
         self._past: list[Node] = []  # those that crashed: what they were about is not collected before the world ends
         self._sessions: list[list[MemoryTransport]] = [[] for _ in range(shards)]
         self.locks = OwnOffice(self.clock.now, structlog.wrap_logger(None, processors=[partial(self._logged, -1)]))
@@ -199,6 +204,8 @@ class World:
         self.spools[shard].crash()
         self._past.append(node)
         node.stopping = node.scheduler.stopping = node.intake.stopping = True
+        if shard in self._boards:
+            self._boards[shard].dead = True
         node.exchange.cut()
         dialer = node.dialer
         assert isinstance(dialer, SimulatedDialer)
@@ -226,6 +233,12 @@ class World:
         for node in self.nodes:
             self.run(_call(partial(node.reload, Resolved(settings))))
 
+    def _board(self, shard: int) -> Places | None:
+        if len(self._disks) == 1:
+            return None
+        board = self._boards[shard] = _Board(self._places, shard, len(self._disks))
+        return board
+
     def _resolver(self) -> FakeResolver:
         resolver = FakeResolver({}, clock=self.clock, seed=self._seed, own_names=self.settings.general.host_name)
         resolver.source.zone, resolver.source.failing = self.zone, self.failing
@@ -247,6 +260,7 @@ class World:
             random=self.random,
             workers=Inline(),
             keeper=self.locks,
+            places=self._board(shard),
         )
         self.spools[shard : shard + 1] = [spool]
         self.nodes[shard : shard + 1] = [node]
@@ -303,6 +317,28 @@ class _Sink:
 
     def resumed(self) -> None:
         return
+
+
+class _Board(PlaceBoard):
+    """What a process that has crashed does no longer change anything."""
+
+    __slots__ = ("dead",)
+    dead: bool
+
+    def __init__(self, shared: mmap.mmap, slot: int, slots: int) -> None:
+        self.dead = False
+        super().__init__(shared, slot, slots)
+
+    def give(self, names: Sequence[str]) -> None:
+        if not self.dead:
+            super().give(names)
+
+    def take(self, wanted: Sequence[tuple[str, int | None]]) -> int:
+        return -1 if self.dead else super().take(wanted)
+
+    def want(self, queues: int) -> None:
+        if not self.dead:
+            super().want(queues)
 
 
 class _Reader:
