@@ -10,6 +10,7 @@ import structlog
 from postwright.engine.queue_state import QueueState
 from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.settle import Session
+from postwright.engine.transport import TransportPolicy
 from postwright.model.message import Message, SpoolRef
 from postwright.model.outcome import Judgement
 from postwright.model.record import Record
@@ -44,6 +45,7 @@ class Hub(Protocol):
     resolver: Resolver
     dialer: Dialer
     logins: ReceiverLogins
+    transport: TransportPolicy
     log: structlog.stdlib.BoundLogger
     stopping: bool
 

@@ -33,6 +33,7 @@ from postwright.engine.reporting import Reporting
 from postwright.engine.settle import Due, Session, Settlement, settle
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.engine.tokens import Tokens
+from postwright.engine.transport import TransportPolicy
 from postwright.engine.worker import Worker
 from postwright.engine.workers import Threads, Workers
 from postwright.model.address import Address
@@ -113,6 +114,7 @@ class Node:
         changed = self.intake.credentials_changed
         stores = self.intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)
         self.logins = ReceiverLogins(clock, log)
+        self.transport = TransportPolicy(clock, lambda: self.resolver, run_dir, log)
         self.intake.tokens = Tokens(clock, log, stores.find, stores.knows)
         self.intake.acceptors = Acceptors(clock, log, lambda name: self.intake.credentials.secret(name), helper)
         self.intake.guard.keep(keeper or OwnOffice(clock.now, log))
@@ -156,6 +158,7 @@ class Node:
         self.resolved, self._grounds = resolved, grounds
         self._limit_routes()
         self.scheduler.reloaded(resolved.settings.general.total_max_smtp_out)
+        self.delivery.crew.spawn(self.transport.apply(self, self.number))
         self.sharing.reloaded()
         # the busy ones, too, when their message is through: with mail without end they would go on by the old settings without end
         for worker in list(self.delivery.crew.workers):
@@ -175,6 +178,7 @@ class Node:
                 await asyncio.sleep(0)
         self.ids.seen(self.spool.highest_id)  # settled ones too: a clock that was set back must not give their ids again
         await self.exchange.start()
+        await self.transport.apply(self, self.number)
         self.pump_soon()
         return count
 
@@ -198,6 +202,7 @@ class Node:
         await self.spool.close()
         await self.resolver.close()
         await self.logins.close()
+        await self.transport.close()
         if self.intake.tokens is not None:
             await self.intake.tokens.close()
 

@@ -66,6 +66,7 @@ class Opener:
                 continue
             route, seat = seated
             outcome = await self._dial_seated(queue, state, route, plan, seat)
+            node.transport.dialled(queue.key.domain, route, outcome)
             if isinstance(outcome, Channel):
                 node.scheduler.opened(queue)
                 return Worker(self._crew, queue, outcome, state, plan, seat)
@@ -134,7 +135,8 @@ class Opener:
         answer = await (self._hosts(state) if state.ways.hosts else self._look_up(queue.key.domain))
         settings = state.ways.settings
         attempts, port = settings.mx_connection_attempts, settings.default_smtp_port
-        return mx.plan(answer, state.ways.options, state.ways.sources, turn, crew.avoid, attempts, port)
+        plan = mx.plan(answer, state.ways.options, state.ways.sources, turn, crew.avoid, attempts, port)
+        return await self._node.transport.secure(queue.key.domain, answer, plan, settings, configured=bool(state.ways.hosts))
 
     async def _look_up(self, domain: str) -> MxAnswer:
         resolver = self._node.resolver

@@ -118,10 +118,10 @@ def _policy(asker: Asker, report: ProbeReport, record_id: str, connect: str, pat
     host = f"mta-sts.{report.domain}"
     address, _, port = connect.rpartition(":")
     try:
-        where = address.strip("[]") or addresses(asker, host, socket.AF_UNSPEC, by_dns=True)[0]
+        where = (address.strip("[]"),) if address else addresses(asker, host, socket.AF_UNSPEC, by_dns=True)
     except Broken as broken:
         return StsReport("broken", record_id, detail=f"{host}: {broken}")
-    fetched = sts_fetch.fetch(host, where, int(port or 443), patience, ca_file)
+    fetched = sts_fetch.fetch_now(host, where, int(port or 443), patience, ca_file)
     if fetched.problem:
         return StsReport("broken", record_id, detail=f"the policy cannot be had: {fetched.problem}")
     policy = mta_sts.read_policy(fetched.text)

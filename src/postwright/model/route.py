@@ -93,8 +93,8 @@ class TlsRule(Enum):
 
 
 class TlsDemand(Struct, frozen=True):
-    """What one host must show, beyond what the options of its queue ask. `tlsa` for DANE, those that count; `names` that the certificate may
-    have where its name matters, the first of which is asked for by SNI."""
+    """What one host must show, beyond what the options of its queue ask. `tlsa` for DANE, those that count; `names` that the certificate
+    may have where its name matters, the first of which is asked for by SNI."""
 
     rule: TlsRule
     names: tuple[str, ...]

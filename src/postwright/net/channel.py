@@ -49,8 +49,8 @@ class Channel(asyncio.Protocol):
     """Made by `Dialer.open`, which alone calls what is not described here.
 
     `tls` ("TLSv1.3" or "") and `cipher`; `local_address` the source IP really used; `ending` why the session is over, once it is
-    and nobody wanted it; `tls_failure` why this session is not as safe as was tried first; `on_close` is called once when the connection is gone. Not for use by several tasks that do not know
-    of one another.
+    and nobody wanted it; `tls_failure` why this session is not as safe as was tried first; `on_close` is called once when the connection
+    is gone. Not for use by several tasks that do not know of one another.
     """
 
     __slots__ = (

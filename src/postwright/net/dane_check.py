@@ -1,9 +1,9 @@
 """Holds the certificates of a handshake against TLSA records (RFC 7671, RFC 7672 section 3.1): is this the host that the DNS promised?
 
 Usage 3 (DANE-EE): the server's own certificate or its key is the one; neither name nor dates matter (RFC 7672 section 3.1.1). Usage 2
-(DANE-TA): a certificate that the server shows, or that the record holds in full, is the anchor; the chain up to it must be signed, in force,
-and for one of the names. A bare key (`2 1 0`) that no shown certificate has is not found. Paths are built by `cryptography`, since Python
-gives OpenSSL's no anchor after the handshake, and OpenSSL's DANE calls have none in Python (docs/decisions/dane-in-python.md).
+(DANE-TA): a certificate that the server shows, or that the record holds in full, is the anchor; the chain up to it must be signed, in
+force, and for one of the names. A bare key (`2 1 0`) that no shown certificate has is not found. Paths are built by `cryptography`, since
+Python gives OpenSSL's no anchor after the handshake, and OpenSSL's DANE calls have none in Python (docs/decisions/dane-in-python.md).
 
 Opens nothing; what a peer shows never raises: the answer is a `TlsTrouble`, or None when all is well.
 """
@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.x509 import verification as paths
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from postwright.model.outcome import TlsTrouble
 from postwright.model.route import TlsDemand
@@ -91,7 +92,7 @@ def _may_sign(policy: object, certificate: x509.Certificate, usage: x509.KeyUsag
 
 
 def _may_serve(policy: object, certificate: x509.Certificate, usage: x509.ExtendedKeyUsage | None) -> None:
-    allowed = (x509.ExtendedKeyUsageOID.SERVER_AUTH, x509.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+    allowed = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
     if usage is not None and not any(one in usage for one in allowed):
         raise ValueError("its key is not for servers")
 

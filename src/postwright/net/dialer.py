@@ -1,8 +1,8 @@
 """Opens sessions to receivers: a socket bound to the source address of the route, greeting, EHLO, STARTTLS, AUTH.
 
 `Dialer.open` gives an open `Channel` or the `Failure` that says how far it came; it raises for nothing that a peer, the network
-or a configured address may do. It tries one route once (again without TLS when opportunistic TLS fails, which is remembered for an hour; again without the
-check when a policy that is being tested does not hold). Which route, and what a failure means, is not decided here.
+or a configured address may do. It tries one route once (again without TLS when opportunistic TLS fails, which is remembered for an hour;
+again without the check when a policy that is being tested does not hold). Which route, and what a failure means, is not decided here.
 """
 
 from __future__ import annotations

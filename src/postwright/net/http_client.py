@@ -59,6 +59,10 @@ class HttpClient:
         authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         return await self._ask("POST", url, document, {"Content-Type": "application/json", **authorization})
 
+    async def post_document(self, url: str, document: bytes, kind: str) -> HttpAnswer:
+        """A document of the media type `kind`. Raises HttpFailed."""
+        return await self._ask("POST", url, document, {"Content-Type": kind})
+
     async def close(self) -> None:
         """Close the connections; a request under way fails."""
         session, self._session = self._session, None

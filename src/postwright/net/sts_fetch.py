@@ -1,55 +1,109 @@
-"""Fetches the MTA-STS policy of a domain over HTTPS (RFC 8461 section 3.3), once and blocking: for tools.
+"""Fetches the MTA-STS policy of a domain over HTTPS (RFC 8461 section 3.3), once: for the engine, and for tools.
 
-The certificate must be good for `mta-sts.DOMAIN`; redirections are not followed; 64 KiB at most are read. Nothing is raised: what went
-wrong is the `problem` of the answer.
+The certificate must be good for `mta-sts.DOMAIN`, whatever address the connection goes to; redirections are not followed; 64 KiB at most
+are read. All of it together has `patience` seconds: whoever runs the web server of a policy is a stranger, and may well say `100
+Continue` for ever. Nothing is raised: what went wrong is the `problem` of the answer.
 """
 
 from __future__ import annotations
 
-import http.client
+import asyncio
 import ssl
+from collections.abc import Sequence
+from email.message import Message
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from postwright.net.dialer_tls import describe
-from postwright.net.talk import Broken, connect
-from postwright.net.tls_look import client_context
+
+if TYPE_CHECKING:
+    import aiohttp
 
 PATH = "/.well-known/mta-sts.txt"
 _MOST = 65536
 
 
 class Fetched(Struct, frozen=True):
-    """`text` of the policy, or why there is none."""
+    """`text` of the policy, or why there is none. `certificate`: that is because of the web server's certificate."""
 
     text: str = ""
     problem: str = ""
+    certificate: bool = False
 
 
-def fetch(host: str, address: str, port: int, patience: float, ca_file: str = "") -> Fetched:
-    """`host` is `mta-sts.DOMAIN`, wherever `address` came from."""
+async def fetch(host: str, addresses: Sequence[str], port: int, patience: float, ca_file: str = "") -> Fetched:
+    """`host` is `mta-sts.DOMAIN`, wherever `addresses` came from; they are tried in turn."""
+    import aiohttp  # here, since it costs a start 0.2 s
+
     try:
-        context = client_context(verify=True, ca_file=ca_file)
-        with connect(address, port, patience) as sock, context.wrap_socket(sock, server_hostname=host) as tls:
-            return _ask(tls, host)
-    except Broken as broken:
-        return Fetched(problem=f"{address} port {port}: {broken}")
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        return Fetched(problem=describe(error))
+        context = ssl.create_default_context(cafile=ca_file or None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        async with _session(host, addresses, context, patience) as session:
+            url = f"https://{host}:{port}{PATH}"
+            async with session.get(url, allow_redirects=False, headers={"Host": host, "Accept": "text/plain"}) as answer:
+                return await _read(answer)
+    except TimeoutError:
+        return Fetched(problem=f"no answer within {patience:g} s")
+    except aiohttp.ClientConnectorCertificateError as error:
+        return Fetched(problem=describe(error.certificate_error), certificate=True)
+    except (aiohttp.ClientError, OSError, ValueError, LookupError) as error:
+        return Fetched(problem=_shown(_told(error)))
 
 
-def _ask(tls: ssl.SSLSocket, host: str) -> Fetched:
-    connection = http.client.HTTPConnection(host)
-    connection.sock = tls
-    connection.request("GET", PATH, headers={"User-Agent": "postwright-probe"})
-    answer = connection.getresponse()
-    if answer.status != http.client.OK:
+def _session(host: str, addresses: Sequence[str], context: ssl.SSLContext, patience: float) -> aiohttp.ClientSession:
+    """A client that knows where one host is, and nothing else: no proxy of the environment, no cookies, one connection."""
+    import aiohttp
+
+    class Known(aiohttp.abc.AbstractResolver):
+        async def resolve(self, name: str, port: int = 0, family: Any = 0) -> list[Any]:
+            if name != host:
+                raise OSError(f"{name} is not to be asked")
+            return [
+                {"hostname": name, "host": address, "port": port, "family": 10 if ":" in address else 2, "proto": 0, "flags": 4}
+                for address in addresses
+            ]
+
+        async def close(self) -> None:
+            return
+
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=patience),
+        connector=aiohttp.TCPConnector(ssl=context, resolver=Known(), limit=1, force_close=True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,  # a bound on what is read would be none on what it unfolds to
+    )
+
+
+async def _read(answer: aiohttp.ClientResponse) -> Fetched:
+    if answer.status != 200:  # redirections, too: "MUST NOT be followed"
         return Fetched(problem=f"the web server answers {answer.status}")
-    if answer.headers.get_content_type() != "text/plain":
-        return Fetched(problem=f"its type is {_shown(answer.headers.get_content_type())}, not text/plain")
-    body = answer.read(_MOST + 1)
+    kind = _type(answer.headers.get("Content-Type", ""))
+    if kind != "text/plain":
+        return Fetched(problem=f"its type is {_shown(kind)}, not text/plain")
+    body = await answer.content.read(_MOST + 1)
+    while len(body) <= _MOST and not answer.content.at_eof():
+        body += await answer.content.read(_MOST + 1 - len(body))
     return Fetched(body.decode("utf-8", "replace")) if len(body) <= _MOST else Fetched(problem="it is larger than 64 KiB")
 
 
+def _type(header: str) -> str:
+    """The media type without its parameters, as RFC 2045 reads it: what cannot be read is text/plain there, and would be let through."""
+    message = Message()
+    message["Content-Type"] = header
+    return message.get_content_type() if "/" in header else header
+
+
+def _told(error: BaseException) -> str:
+    """aiohttp wraps what the system said; "Cannot connect to host ... ssl:<object>" helps nobody."""
+    inner = getattr(error, "os_error", None)
+    return describe(inner if isinstance(inner, OSError) else error)
+
+
 def _shown(text: str) -> str:
-    return "".join([c if c.isprintable() else "?" for c in text])[:80]
+    return "".join([c if c.isprintable() else "?" for c in text])[:200]
+
+
+def fetch_now(host: str, addresses: Sequence[str], port: int, patience: float, ca_file: str = "") -> Fetched:
+    """`fetch` for a program that waits for nothing else."""
+    return asyncio.run(fetch(host, addresses, port, patience, ca_file))

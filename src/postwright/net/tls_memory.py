@@ -1,8 +1,8 @@
 """What a dialer remembers of TLS with hosts: sessions to take up again, and hosts whose TLS is broken. Bounded; gone with the process.
 
 A session is taken up only where everything that was verified for it would be verified again: the same address, the same name, the same
-rules, the same TLSA records (`reuse-ssl-session`). A resumed handshake shows no certificates, so what was found of them at first stands for an
-hour at most. Python hands sessions to no event loop's handshake; `offer` puts one where the TLS object of this task finds it.
+rules, the same TLSA records (`reuse-ssl-session`). A resumed handshake shows no certificates, so what was found of them at first stands
+for an hour at most. Python hands sessions to no event loop's handshake; `offer` puts one where the TLS object of this task finds it.
 """
 
 from __future__ import annotations

@@ -88,6 +88,7 @@ def session_options(settings: DomainSettings) -> SessionOptions:
         client_tls=client_tls.tls_of(settings),
         verify=bool(settings.smtp_tls_ca_file),
         implicit=client_tls.implicit_of(settings),
+        resume=settings.reuse_ssl_session,
         pix_workaround=settings.pix_bug_workaround,
         timeouts=Timeouts(
             connect=settings.connect_timeout,

@@ -161,6 +161,10 @@ class GeneralSettings(Struct, frozen=True):
     kerberos_keytab: str = ""
     kerberos_service: str = "smtp"
     kerberos_realms: tuple[str, ...] = ()
+    tlsrpt: bool = False
+    tlsrpt_from: str = ""
+    tlsrpt_contact: str = ""
+    tlsrpt_organization: str = ""
     fair_share_weight: tuple[tuple[str, int], ...] = ()
 
     def __repr__(self) -> str:

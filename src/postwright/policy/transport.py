@@ -1,9 +1,9 @@
 """What DANE and MTA-STS want of the hosts of a plan: a demand on each route, routes left out, or no way at all and why. Pure.
 
 DANE goes first: where DNSSEC vouches for a host's TLSA records nothing else is asked of it (RFC 8461 section 2). A host whose TLSA records
-cannot be had is not used, since whoever stands between us need only drop a packet (RFC 7672 section 2.1.2). MTA-STS leaves out hosts that its
-policy does not name, and wants the others' certificates good (RFC 8461 section 5). All that fails so is tried again later, with 4.7.5: what is
-wrong is mostly somebody's certificate, and somebody will mend it.
+cannot be had is not used, since whoever stands between us need only drop a packet (RFC 7672 section 2.1.2). MTA-STS leaves out hosts that
+its policy does not name, and wants the others' certificates good (RFC 8461 section 5). All that fails so is tried again later, with
+4.7.5: what is wrong is mostly somebody's certificate, and somebody will mend it.
 """
 
 from __future__ import annotations

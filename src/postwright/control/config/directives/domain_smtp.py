@@ -52,9 +52,9 @@ MEANINGS: tuple[Directive, ...] = (
 TLS: tuple[Directive, ...] = (
     works("use-starttls", D, k.BOOL, "Use TLS where the receiver offers it", "yes"),
     works("require-starttls", D, k.BOOL, "Never send without TLS", "no"),
-    delivery("use-dane", D, k.BOOL, "Check certificates by DANE", "no"),
-    delivery("use-mta-sts", D, k.BOOL, "Follow MTA-STS policies", "no"),
-    delivery("reuse-ssl-session", D, k.BOOL, "Take up TLS sessions again", "no"),
+    works("use-dane", D, k.BOOL, "Hold receivers to their TLSA records (DANE, RFC 7672); wants DNSSEC validated (dnssec-validator)", "no"),
+    works("use-mta-sts", D, k.BOOL, "Hold receivers to their MTA-STS policies (RFC 8461); DANE goes first", "no"),
+    works("reuse-ssl-session", D, k.BOOL, "Take up TLS sessions with a host again, where the same was checked", "no"),
     works("smtp-tls-allow-tlsv1", D, k.BOOL, "Allow TLS 1.0 (not where the certificate is checked)", "no"),
     works("smtp-tls-allow-tlsv1.1", D, k.BOOL, "Allow TLS 1.1 (not where the certificate is checked)", "yes"),
     works("smtp-tls-allow-tlsv1.2", D, k.BOOL, "Allow TLS 1.2", "yes"),

@@ -62,6 +62,13 @@ RELAYING: tuple[Directive, ...] = (
     works("allow-open-relay", G, k.BOOL, "Load even if everybody may relay to everywhere through this relay", "no", ours=True),
 )  # fmt: skip
 
+TLS_REPORTS: tuple[Directive, ...] = (
+    works("tlsrpt", G, k.BOOL, "Send domains that ask for it a daily report of TLS with their hosts (RFC 8460)", "no", ours=True),
+    works("tlsrpt-from", G, k.EMAIL, "From of these reports", "(postmaster@ the first host-name)", ours=True),
+    works("tlsrpt-contact", G, k.TEXT, "Address or URL in these reports, for questions", "(tlsrpt-from)", ours=True),
+    works("tlsrpt-organization", G, k.TEXT, "Name of the organisation in these reports", "(the first host-name)", ours=True),
+)  # fmt: skip
+
 DNS: tuple[Directive, ...] = (
     works("name-server", G, k.IP_AND_PORT, "DNS server to ask, several in turn; the port is 53 unless said", "(the system's)", repeat=True),
     works("edns-udp-length", G, k.COUNT, "Longest UDP answer asked of DNS servers, 512 to 2048 octets; 0: no EDNS", "0"),
@@ -109,4 +116,4 @@ SPOOLING: tuple[Directive, ...] = (
     steering("pickup-remove-dot", G, k.BOOL, "Undouble leading dots in pickup files", "no"),
 )  # fmt: skip
 
-ROWS: tuple[Directive, ...] = NAMES + PROCESS + LIMITS + LOG + RELAYING + DNS + VIRTUAL_MTAS + REPORTS + SPOOLING
+ROWS: tuple[Directive, ...] = NAMES + PROCESS + LIMITS + LOG + RELAYING + DNS + TLS_REPORTS + VIRTUAL_MTAS + REPORTS + SPOOLING
