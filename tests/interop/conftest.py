@@ -7,7 +7,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from tests.interop.peers import Relay, StartRelay
+import pytest_asyncio
+from tests.interop.family import Family, open_family
+from tests.interop.peers import Needs, Relay, StartRelay
 
 from postwright.testing.certificate import self_signed_pem
 
@@ -32,3 +34,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path.touch(mode=0o600)
     path.write_bytes(b"".join(self_signed_pem(["localhost", "relay.example"])))
     return path
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def family(tmp_path_factory: pytest.TempPathFactory, needs: Needs) -> AsyncIterator[Family]:
+    """Postfix, Exim, OpenSMTPD and Sendmail around one relay, for all tests that are about them (in one group of xdist)."""
+    async with open_family(tmp_path_factory.mktemp("family"), needs) as opened:
+        yield opened

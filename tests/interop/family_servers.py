@@ -41,12 +41,13 @@ class Ports(Struct):
 
 
 class Server(Struct):
-    """A mail system that runs. `log` tells what it had to say."""
+    """A mail system that runs. `log` tells what it had to say; `bare` is a port with fewer extensions, of Exim."""
 
     name: str
     port: int
     folder: Path
     log: Callable[[], str]
+    bare: int = 0
 
 
 def _reader(folder: Path, *patterns: str) -> Callable[[], str]:
@@ -128,7 +129,7 @@ def postfix(program: Path, certificate: Path, ports: Ports) -> Iterator[Server]:
 # -- Exim
 
 
-def exim_config(folder: Path, port: int, certificate: Path, ports: Ports) -> str:
+def exim_config(folder: Path, port: int, bare: int, certificate: Path, ports: Ports) -> str:
     return f"""\
 primary_hostname = exim.example
 exim_path = {folder}/exim
@@ -138,15 +139,15 @@ spool_directory = {folder}/spool
 log_file_path = {folder}/log/%slog
 pid_file_path = {folder}/exim.pid
 local_interfaces = 127.0.0.1
-daemon_smtp_ports = {port}
+daemon_smtp_ports = {port} : {bare}
 acl_smtp_rcpt = rcpt
 host_lookup =
 rfc1413_hosts =
 message_size_limit = {SIZE_LIMIT}
 tls_advertise_hosts = *
 tls_certificate = {certificate}
-dsn_advertise_hosts = *
-smtputf8_advertise_hosts = *
+dsn_advertise_hosts = ${{if eq{{$received_port}}{{{bare}}}{{}}{{*}}}}
+smtputf8_advertise_hosts = ${{if eq{{$received_port}}{{{bare}}}{{}}{{*}}}}
 smtp_accept_max = 0
 smtp_accept_queue_per_connection = 0
 accept_8bitmime = true
@@ -191,7 +192,7 @@ begin retry
 @contextmanager
 def exim(program: Path, certificate: Path, ports: Ports) -> Iterator[Server]:
     with open_folder("pw-exim-") as folder:
-        server = Server("exim4", free_port(), folder, _reader(folder, "out", "log/*log"))
+        server = Server("exim4", free_port(), folder, _reader(folder, "out", "log/*log"), bare=free_port())
         for name in ("spool", "log"):
             (folder / name).mkdir(mode=0o755)
             shutil.chown(folder / name, "Debian-exim")
@@ -199,7 +200,7 @@ def exim(program: Path, certificate: Path, ports: Ports) -> Iterator[Server]:
         shutil.copy(certificate, pem)
         shutil.chown(pem, "Debian-exim")
         start, config = copy_for_everybody(program, folder), folder / "exim.conf"
-        config.write_text(exim_config(folder, server.port, pem, ports), "utf-8")
+        config.write_text(exim_config(folder, server.port, server.bare, pem, ports), "utf-8")
         with (folder / "out").open("wb") as output:
             process = subprocess.Popen(
                 [start, "-C", config, "-bdf"], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
@@ -220,7 +221,8 @@ def opensmtpd_config(port: int, ports: Ports) -> str:
 pki mail cert "/etc/certificate.pem"
 pki mail key "/etc/certificate.pem"
 smtp max-message-size "{SIZE_LIMIT}"
-queue compression
+mta limit conn-delay-route 0
+mta limit session-keepalive 1
 table spammers {{ "spam@client.example" }}
 table ours {{ "*.from.example" }}
 filter nospam phase data match mail-from <spammers> reject "554 5.7.1 We want no spam"
@@ -244,6 +246,7 @@ def opensmtpd(program: Path, certificate: Path, ports: Ports) -> Iterator[Server
         jail.make("var/spool/smtpd", 0o711)
         jail.write("etc/mailname", "opensmtpd.example\n")
         jail.write("etc/certificate.pem", certificate.read_text(), 0o600)
+        jail.write("etc/ssl/certs/ca-certificates.crt", certificate.read_text())
         jail.write("etc/smtpd.conf", opensmtpd_config(server.port, ports), 0o600)
         with jail.running(["/usr/sbin/smtpd", "-d", "-f", "/etc/smtpd.conf"], folder / "out"):
             wait_until_listening(server.port, "opensmtpd", folder / "out")
@@ -273,6 +276,8 @@ define(`confMIN_QUEUE_AGE', `0')dnl
 define(`confTO_IDENT', `0')dnl
 define(`confREFUSE_LA', `1000')dnl
 define(`confQUEUE_LA', `1000')dnl
+define(`confCACERT', `/etc/mail/certificate.pem')dnl
+define(`confCACERT_PATH', `/etc/mail')dnl
 define(`confSERVER_CERT', `/etc/mail/certificate.pem')dnl
 define(`confSERVER_KEY', `/etc/mail/certificate.pem')dnl
 define(`confBAD_RCPT_THROTTLE', `0')dnl
@@ -281,6 +286,7 @@ FEATURE(`nocanonify')dnl
 FEATURE(`promiscuous_relay')dnl
 FEATURE(`accept_unresolvable_domains')dnl
 DAEMON_OPTIONS(`Addr=127.0.0.1, Port={port}, Name=MTA')dnl
+define(`SMTP_MAILER_LL', `2040')dnl
 define(`ESMTP_MAILER_ARGS', `TCP $h {ports.sink}')dnl
 define(`RELAY_MAILER_ARGS', `TCP $h {ports.ours}')dnl
 define(`SMART_HOST', `esmtp:[127.0.0.1]')dnl
@@ -297,11 +303,9 @@ def sendmail_cf(program: Path, mc: str, folder: Path) -> str:
     root = executable.parents[3]
     templates = root / "usr/share/sendmail/cf"
     (folder / "sendmail.mc").write_text(mc)
-    words = [root / "usr/bin/m4", f"-D_CF_DIR_={templates}/", templates / "m4/cf.m4", folder / "sendmail.mc"]
-    made = subprocess.run(
-        words, env={**os.environ, "LD_LIBRARY_PATH": libraries}, capture_output=True, text=True, check=True, timeout=START_TIMEOUT
-    )
-    return made.stdout
+    words = [str(root / "usr/bin/m4"), f"-D_CF_DIR_={templates}/", str(templates / "m4/cf.m4"), str(folder / "sendmail.mc")]
+    environment = {**os.environ, "LD_LIBRARY_PATH": libraries}
+    return subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=START_TIMEOUT).stdout
 
 
 @contextmanager
