@@ -256,10 +256,13 @@ class SharedRates(Line[Q]):
         return self.binding(now) is not None
 
     def opens_at(self, now: float) -> float:
-        """See `Line.opens_at`. What is only promised comes back with an event."""
-        times = [meter.next_free(now) for meter in (self.messages, self.volume) if meter is not None]
-        at = max(times, default=NEVER)
-        return at if at > now else NEVER
+        """See `Line.opens_at`: when more leaves the window, or when there is room for what was asked."""
+        times = []
+        if self.messages is not None and self.messages.free(now) <= self.opening:
+            times.append(self.messages.grows_at() if self.messages.count > 0 else NEVER)
+        if self.volume is not None and not self.volume.room(now):
+            times.append(self.volume.next_free(now))
+        return max(times, default=NEVER)
 
 
 Want = tuple[str, int, WaitReason]

@@ -97,6 +97,10 @@ class SlidingRate:
                 return self._leaves(slot)
         return NEVER
 
+    def grows_at(self) -> float:
+        """When the next grants leave the window, whether there is room now or not; never if there are none in it."""
+        return next((self._leaves(slot) for slot in self._granted if slot[1]), NEVER)
+
     def idle_at(self) -> float | None:
         """When the last grant leaves the window; None when there is none in it."""
         return self._leaves(self._granted[-1]) if self._granted else None

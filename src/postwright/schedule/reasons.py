@@ -86,6 +86,8 @@ def until(queue: Queue, reason: WaitReason, now: float) -> float:
         return _next_free(queue.volume, now)
     if reason in SHARED_RATES and queue.budget.rates is not None:
         return queue.budget.rates.opens_at(now)
+    if reason is WaitReason.CONNECTING and queue.rate is not None:
+        return queue.rate.grows_at()  # then there may be enough for one more than are being opened
     if reason is WaitReason.CONNECT_RATE:
         return _next_free(queue.connect_rate, now)
     if reason is WaitReason.RAMP_UP:
