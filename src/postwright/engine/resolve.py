@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from postwright.engine.resolving import choose_validator
 from postwright.model.route import MxAnswer, MxHost, MxStatus
+from postwright.net import sts_fetch
 from postwright.net.dns_client import Asked, ClientOptions, DnsClient
 from postwright.net.dns_query import DnsAnswer, DnsSource
 from postwright.net.resolver import CachingResolver
@@ -30,6 +31,8 @@ _WORDS = {
     MxStatus.TEMPORARY: "StatusTemporary",
 }
 EDNS = 1232
+STS_PORT = 443
+STS_PATIENCE = 10.0  # seconds for a policy
 
 
 class ResolveOrder(Struct, frozen=True):
@@ -98,7 +101,7 @@ async def resolve(order: ResolveOrder, tell: Callable[[str], None]) -> Resolutio
         if order.dane:
             await _dane(resolver, answer, order.port, tell)
         if order.sts:
-            tell(f"MTA-STS: {await _sts(resolver, order.domain)}")
+            tell(f"MTA-STS: {await _sts(resolver, order.domain, answer)}")
         return Resolution(status, answer)
     finally:
         await resolver.close()
@@ -151,14 +154,29 @@ async def _dane(resolver: CachingResolver, answer: MxAnswer, port: int, tell: Ca
         tell(f"DANE of {_printable(host.name)}: {await _dane_of(resolver, host, port)}")
 
 
-async def _sts(resolver: CachingResolver, domain: str) -> str:
+async def _sts(resolver: CachingResolver, domain: str, answer: MxAnswer) -> str:
     found = await resolver.texts(f"_mta-sts.{domain}")
     if found.status is MxStatus.TEMPORARY:
         return f"unknown: {_printable(found.detail)}"
     record = mta_sts.record_id(found.texts)
     if record is not None:
-        return f"policy {_printable(record)} (`postwright probe --mta-sts-policy` fetches it)"
+        return f"policy {_printable(record)}, {await _policy(resolver, domain, answer)}"
     return "the record is malformed, which counts as none" if any(text.startswith("v=STSv1") for text in found.texts) else "no policy"
+
+
+async def _policy(resolver: CachingResolver, domain: str, answer: MxAnswer) -> str:
+    """Fetched now, whatever a relay has in its cache (RFC 8461 section 3.3)."""
+    host = f"mta-sts.{domain}"
+    found = await resolver.addresses(host)
+    if found.status is not MxStatus.FOUND:
+        return f"which cannot be had: {host} has no address"
+    fetched = await sts_fetch.fetch(host, found.addresses, STS_PORT, STS_PATIENCE)
+    policy = mta_sts.read_policy(fetched.text) if not fetched.problem else None
+    if policy is None or policy.problem:
+        return f"which cannot be had: {_printable(fetched.problem if policy is None else policy.problem)}"
+    outside = [host.name for host in answer.hosts if not mta_sts.covers(policy, host.name)]
+    words = f"mode {policy.mode}, kept for {policy.max_age} s"
+    return words if not outside else f"{words}; it does not allow {_printable(', '.join(outside))}"
 
 
 async def _dane_of(resolver: CachingResolver, host: MxHost, port: int) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.control.cli.peers import Authority
 
 from postwright.control.cli.main import main
 from postwright.testing.dns_server import DnsServer
@@ -97,8 +98,29 @@ async def test_more_domains_from_standard_input() -> None:
 async def test_mta_sts() -> None:
     async with DnsServer(ZONE) as server:
         result = await resolve("a.example", "--server", server.address, "--use-mta-sts")
-        assert "MTA-STS: policy 20260101" in result.output
+        assert "MTA-STS: policy 20260101, which cannot be had: mta-sts.a.example has no address" in result.output
         assert "MTA-STS: no policy" in (await resolve("alone.example", "--server", server.address, "--use-mta-sts")).output
+
+
+@pytest.mark.parametrize(("allowed", "more"), [("*.a.example", ""), ("mx1.a.example", "; it does not allow mx2.a.example")])
+async def test_mta_sts_policy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, allowed: str, more: str) -> None:
+    zone = {**ZONE, "mta-sts.a.example": {"A": ["127.0.0.1"]}}
+    authority = Authority(tmp_path)
+    policy = f"version: STSv1\r\nmode: enforce\r\nmx: {allowed}\r\nmax_age: 86400\r\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET /.well-known/mta-sts.txt HTTP/1.1\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(policy)}\r\n\r\n"
+        writer.write((head + policy).encode())
+        await writer.drain()
+        writer.close()
+
+    web = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=authority.server("mta-sts.a.example"))
+    async with DnsServer(zone) as server, web:
+        monkeypatch.setattr("postwright.engine.resolve.STS_PORT", web.sockets[0].getsockname()[1])
+        monkeypatch.setenv("SSL_CERT_FILE", authority.ca_file)
+        result = await resolve("a.example", "--server", server.address, "--use-mta-sts")
+    assert f"MTA-STS: policy 20260101, mode enforce, kept for 86400 s{more}" in result.output.splitlines()
 
 
 @pytest.mark.directive("use-dane")
