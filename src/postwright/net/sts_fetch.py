@@ -8,6 +8,7 @@ Continue` for ever. Nothing is raised: what went wrong is the `problem` of the a
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Sequence
 from email.message import Message
@@ -97,6 +98,8 @@ def _type(header: str) -> str:
 def _told(error: BaseException) -> str:
     """aiohttp wraps what the system said; "Cannot connect to host ... ssl:<object>" helps nobody."""
     inner = getattr(error, "os_error", None)
+    if isinstance(inner, OSError) and inner.errno and not isinstance(inner, ssl.SSLError):
+        return os.strerror(inner.errno)  # asyncio puts its own words in the place of the system's
     return describe(inner if isinstance(inner, OSError) else error)
 
 
