@@ -65,7 +65,7 @@ class Family:
         self, name: str, way: str, content: bytes, recipients: Sequence[str], *, mail: str = "", rcpt: str = "", sender: str = ANNE
     ) -> Sent:
         """To the first hop of this way; `mail` and `rcpt` are parameters of these commands."""
-        port = self.servers[name].port if way == "from" else self.port
+        port = self.servers[name].ports.listen if way == "from" else self.port
         async with await SourceClient.connect("127.0.0.1", port) as client:
             await client.ehlo("client.example")
             return await client.send(sender, recipients, content, mail_params=mail, rcpt_params=rcpt)
@@ -106,7 +106,7 @@ class Family:
 
     def _events(self, name: str, way: str) -> list[dict[str, Any]]:
         if way == "to":
-            suffix = f":{self.servers[name].port}"
+            suffix = f":{self.servers[name].ports.listen}"
             return [event for event in self.relay.log() if str(event.get("mx", "")).endswith(suffix)]
         greeting = f">>> EHLO {self.servers[name].name.removesuffix('4')}.example"
         return [
@@ -141,13 +141,13 @@ def _certificate(folder: Path) -> Path:
     return path
 
 
-def _rules(certificate: Path, sink: SinkServer, servers: dict[str, Server]) -> str:
-    to = "".join(
-        f"<domain {pattern}{name.lower()}.to.example>\n smtp-hosts [127.0.0.1]:{server.port}\n</domain>\n"
-        for name, server in servers.items()
+def _rules(certificate: Path, sink: SinkServer, ports: dict[str, Ports]) -> str:
+    to_them = "".join(
+        f"<domain {pattern}{name.lower()}.to.example>\n smtp-hosts [127.0.0.1]:{to.listen}\n</domain>\n"
+        for name, to in ports.items()
         for pattern in ("", "*.")
     )
-    to += f"<domain {BARE}>\n smtp-hosts [127.0.0.1]:{servers['Exim'].bare}\n</domain>\n"
+    to_them += f"<domain {BARE}>\n smtp-hosts [127.0.0.1]:{ports['Exim'].bare}\n</domain>\n"
     return f"""
 smtp-server-tls-certificate {certificate}
 <acct-file acct.csv>
@@ -167,7 +167,7 @@ smtp-server-tls-certificate {certificate}
     retry-after 1s
     retry-recipients-after 1s
 </domain>
-{to}
+{to_them}
 """
 
 
@@ -178,10 +178,9 @@ async def open_family(folder: Path, needs: Needs) -> AsyncIterator[Family]:
     port, certificate = free_port(), _certificate(folder)
     async with AsyncExitStack() as stack:
         sink = await stack.enter_async_context(SinkServer(tls=self_signed()))
-        servers = {
-            name: stack.enter_context(start(needs(program), certificate, Ports(port, sink.port)))
-            for name, (program, start) in SERVERS.items()
-        }
-        relay = RelayProcess(folder, plain_config(port) + _rules(certificate, sink, servers))
+        ports = {name: Ports(port, sink.port, free_port(), free_port()) for name in SERVERS}
+        relay = RelayProcess(folder, plain_config(port) + _rules(certificate, sink, ports))
         await stack.enter_async_context(relay)
+        # after the relay, to be ended before it: OpenSMTPD keeps its connections, and the relay would wait for it to take leave
+        servers = {name: stack.enter_context(start(needs(program), certificate, ports[name])) for name, (program, start) in SERVERS.items()}
         yield Family(relay, sink, servers, port)

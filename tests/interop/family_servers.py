@@ -25,8 +25,6 @@ from msgspec import Struct
 from tests.interop.jails import Jail, unwrapped
 from tests.interop.mtas import START_TIMEOUT, copy_for_everybody, open_folder, wait_until_listening
 
-from postwright.testing.sockets import free_port
-
 SIZE_LIMIT = 6_000_000
 SENDMAIL_RCPTS = 100
 OPENSMTPD_USERS = {"opensmtpd": 901, "opensmtpq": 902}
@@ -34,20 +32,21 @@ SENDMAIL_USERS = {"smmta": 903, "smmsp": 904}
 
 
 class Ports(Struct):
-    """Where mail goes to."""
+    """Where a server listens (`bare`: with fewer extensions, Exim only), and where mail goes to."""
 
     ours: int
     sink: int
+    listen: int
+    bare: int
 
 
 class Server(Struct):
-    """A mail system that runs. `log` tells what it had to say; `bare` is a port with fewer extensions, of Exim."""
+    """A mail system that runs. `log` tells what it had to say."""
 
     name: str
-    port: int
+    ports: Ports
     folder: Path
     log: Callable[[], str]
-    bare: int = 0
 
 
 def _reader(folder: Path, *patterns: str) -> Callable[[], str]:
@@ -88,10 +87,10 @@ transport_maps = inline:{{ {{ .from.example = smtp:[127.0.0.1]:{ports.ours} }} }
 """
 
 
-def postfix_master(port: int) -> str:
+def postfix_master(ports: Ports) -> str:
     """Columns: service, type, private, unprivileged, chroot, wake-up, limit, program."""
     return f"""\
-127.0.0.1:{port} inet n - n - - smtpd
+127.0.0.1:{ports.listen} inet n - n - - smtpd
 cleanup  unix n - n -   0 cleanup
 qmgr     unix n - n 300 1 qmgr
 tlsmgr   unix - - n -   1 tlsmgr
@@ -112,15 +111,15 @@ postlog  unix-dgram n - n - 1 postlogd
 @contextmanager
 def postfix(program: Path, certificate: Path, ports: Ports) -> Iterator[Server]:
     with open_folder("pw-postfix-") as folder:
-        server = Server("postfix", free_port(), folder, _reader(folder, "log"))
+        server = Server("postfix", ports, folder, _reader(folder, "log"))
         for name, owner in (("etc", "root"), ("queue", "root"), ("data", "postfix")):
             (folder / name).mkdir(mode=0o755)
             shutil.chown(folder / name, owner)
         (folder / "etc/main.cf").write_text(postfix_main(folder, certificate, ports), "utf-8")
-        (folder / "etc/master.cf").write_text(postfix_master(server.port))
+        (folder / "etc/master.cf").write_text(postfix_master(ports))
         subprocess.run([program, "-c", folder / "etc", "start"], check=True, capture_output=True, timeout=START_TIMEOUT)
         try:
-            wait_until_listening(server.port, "postfix", folder / "log")
+            wait_until_listening(ports.listen, "postfix", folder / "log")
             yield server
         finally:
             subprocess.run([program, "-c", folder / "etc", "stop"], check=False, capture_output=True, timeout=START_TIMEOUT)
@@ -129,7 +128,7 @@ def postfix(program: Path, certificate: Path, ports: Ports) -> Iterator[Server]:
 # -- Exim
 
 
-def exim_config(folder: Path, port: int, bare: int, certificate: Path, ports: Ports) -> str:
+def exim_config(folder: Path, certificate: Path, ports: Ports) -> str:
     return f"""\
 primary_hostname = exim.example
 exim_path = {folder}/exim
@@ -139,15 +138,15 @@ spool_directory = {folder}/spool
 log_file_path = {folder}/log/%slog
 pid_file_path = {folder}/exim.pid
 local_interfaces = 127.0.0.1
-daemon_smtp_ports = {port} : {bare}
+daemon_smtp_ports = {ports.listen} : {ports.bare}
 acl_smtp_rcpt = rcpt
 host_lookup =
 rfc1413_hosts =
 message_size_limit = {SIZE_LIMIT}
 tls_advertise_hosts = *
 tls_certificate = {certificate}
-dsn_advertise_hosts = ${{if eq{{$received_port}}{{{bare}}}{{}}{{*}}}}
-smtputf8_advertise_hosts = ${{if eq{{$received_port}}{{{bare}}}{{}}{{*}}}}
+dsn_advertise_hosts = ${{if eq{{$received_port}}{{{ports.bare}}}{{}}{{*}}}}
+smtputf8_advertise_hosts = ${{if eq{{$received_port}}{{{ports.bare}}}{{}}{{*}}}}
 smtp_accept_max = 0
 smtp_accept_queue_per_connection = 0
 accept_8bitmime = true
@@ -192,7 +191,7 @@ begin retry
 @contextmanager
 def exim(program: Path, certificate: Path, ports: Ports) -> Iterator[Server]:
     with open_folder("pw-exim-") as folder:
-        server = Server("exim4", free_port(), folder, _reader(folder, "out", "log/*log"), bare=free_port())
+        server = Server("exim4", ports, folder, _reader(folder, "out", "log/*log"))
         for name in ("spool", "log"):
             (folder / name).mkdir(mode=0o755)
             shutil.chown(folder / name, "Debian-exim")
@@ -200,13 +199,13 @@ def exim(program: Path, certificate: Path, ports: Ports) -> Iterator[Server]:
         shutil.copy(certificate, pem)
         shutil.chown(pem, "Debian-exim")
         start, config = copy_for_everybody(program, folder), folder / "exim.conf"
-        config.write_text(exim_config(folder, server.port, server.bare, pem, ports), "utf-8")
+        config.write_text(exim_config(folder, pem, ports), "utf-8")
         with (folder / "out").open("wb") as output:
             process = subprocess.Popen(
                 [start, "-C", config, "-bdf"], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
         try:
-            wait_until_listening(server.port, "exim", folder / "out")
+            wait_until_listening(ports.listen, "exim", folder / "out")
             yield server
         finally:
             os.killpg(process.pid, signal.SIGTERM)
@@ -216,17 +215,16 @@ def exim(program: Path, certificate: Path, ports: Ports) -> Iterator[Server]:
 # -- OpenSMTPD
 
 
-def opensmtpd_config(port: int, ports: Ports) -> str:
+def opensmtpd_config(ports: Ports) -> str:
     return f"""\
 pki mail cert "/etc/certificate.pem"
 pki mail key "/etc/certificate.pem"
 smtp max-message-size "{SIZE_LIMIT}"
 mta limit conn-delay-route 0
-mta limit session-keepalive 1
 table spammers {{ "spam@client.example" }}
 table ours {{ "*.from.example" }}
 filter nospam phase data match mail-from <spammers> reject "554 5.7.1 We want no spam"
-listen on 127.0.0.1 port {port} hostname opensmtpd.example tls pki mail filter nospam
+listen on 127.0.0.1 port {ports.listen} hostname opensmtpd.example tls pki mail filter nospam
 action to-us relay host smtp://127.0.0.1:{ports.ours}
 action to-sink relay host smtp://127.0.0.1:{ports.sink}
 match from any for domain <ours> action to-us
@@ -237,7 +235,7 @@ match from any for any action to-sink
 @contextmanager
 def opensmtpd(program: Path, certificate: Path, ports: Ports) -> Iterator[Server]:
     with open_folder("pw-opensmtpd-") as folder:
-        server = Server("opensmtpd", free_port(), folder, _reader(folder, "out"))
+        server = Server("opensmtpd", ports, folder, _reader(folder, "out"))
         root = folder / "root"
         root.mkdir(mode=0o755)
         jail = Jail(root, OPENSMTPD_USERS)
@@ -247,16 +245,16 @@ def opensmtpd(program: Path, certificate: Path, ports: Ports) -> Iterator[Server
         jail.write("etc/mailname", "opensmtpd.example\n")
         jail.write("etc/certificate.pem", certificate.read_text(), 0o600)
         jail.write("etc/ssl/certs/ca-certificates.crt", certificate.read_text())
-        jail.write("etc/smtpd.conf", opensmtpd_config(server.port, ports), 0o600)
+        jail.write("etc/smtpd.conf", opensmtpd_config(ports), 0o600)
         with jail.running(["/usr/sbin/smtpd", "-d", "-f", "/etc/smtpd.conf"], folder / "out"):
-            wait_until_listening(server.port, "opensmtpd", folder / "out")
+            wait_until_listening(ports.listen, "opensmtpd", folder / "out")
             yield server
 
 
 # -- Sendmail
 
 
-def sendmail_mc(port: int, ports: Ports) -> str:
+def sendmail_mc(ports: Ports) -> str:
     """The mailer `relay` goes to us, `esmtp` to the sink."""
     return f"""\
 divert(0)dnl
@@ -285,7 +283,7 @@ FEATURE(`no_default_msa')dnl
 FEATURE(`nocanonify')dnl
 FEATURE(`promiscuous_relay')dnl
 FEATURE(`accept_unresolvable_domains')dnl
-DAEMON_OPTIONS(`Addr=127.0.0.1, Port={port}, Name=MTA')dnl
+DAEMON_OPTIONS(`Addr=127.0.0.1, Port={ports.listen}, Name=MTA')dnl
 define(`SMTP_MAILER_LL', `2040')dnl
 define(`ESMTP_MAILER_ARGS', `TCP $h {ports.sink}')dnl
 define(`RELAY_MAILER_ARGS', `TCP $h {ports.ours}')dnl
@@ -311,7 +309,7 @@ def sendmail_cf(program: Path, mc: str, folder: Path) -> str:
 @contextmanager
 def sendmail(program: Path, certificate: Path, ports: Ports) -> Iterator[Server]:
     with open_folder("pw-sendmail-") as folder:
-        server = Server("sendmail", free_port(), folder, _reader(folder, "out", "root/traffic"))
+        server = Server("sendmail", ports, folder, _reader(folder, "out", "root/traffic"))
         root = folder / "root"
         root.mkdir(mode=0o755)
         jail = Jail(root, SENDMAIL_USERS)
@@ -320,9 +318,9 @@ def sendmail(program: Path, certificate: Path, ports: Ports) -> Iterator[Server]
         jail.make("etc/mail", 0o755)
         jail.write("etc/mail/service.switch", "hosts files\naliases files\n")
         jail.write("etc/mail/certificate.pem", certificate.read_text(), 0o600)
-        jail.write("etc/mail/sendmail.cf", sendmail_cf(program, sendmail_mc(server.port, ports), folder))
+        jail.write("etc/mail/sendmail.cf", sendmail_cf(program, sendmail_mc(ports), folder))
         with jail.running(["/usr/sbin/sendmail", "-bD", "-q1s", "-X", "/traffic", "-C", "/etc/mail/sendmail.cf"], folder / "out"):
-            wait_until_listening(server.port, "sendmail", folder / "out")
+            wait_until_listening(ports.listen, "sendmail", folder / "out")
             yield server
 
 
