@@ -4,8 +4,8 @@
         town.zone[...] ...
         outcome = await town.call("good.example")
 
-What is called is what the engine calls, in its order: resolver, plan, transport policy, dialer, reports. `postwright.testing` has no such thing:
-certificates come from trustme, which is a dependency of the tests only.
+What is called is what the engine calls, in its order: resolver, plan, transport policy, dialer, reports. `postwright.testing` has no such
+thing: certificates come from trustme, which is a dependency of the tests only.
 """
 
 from __future__ import annotations

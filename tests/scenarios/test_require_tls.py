@@ -34,7 +34,7 @@ class Trusted(Town):
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trusted]:
     folder = tmp_path_factory.mktemp("require-tls")
     authority, both = folder / "authority.pem", folder / "both.pem"
-    names = ["relay.example", *[f"mx.{name}.example" for name in ("can", "client", "cannot", "later", "many")]]
+    names = ["relay.example", *[f"mx.{name}.example" for name in ("can", "client", "cannot", "later", "many", "unsigned")]]
     certificate, key = self_signed_pem(names)
     authority.write_bytes(certificate)
     both.touch(mode=0o600)
@@ -44,7 +44,9 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trust
     port = free_port()
     rules = f"smtp-server-tls-certificate {both}\n<source 127.0.0.1>\n always-allow-relaying yes\n allow-starttls yes\n</source>\n"
     rules += "<domain many.example>\n max-smtp-out 1\n</domain>\n"
+    rules += "<dns>\n dnssec-validator name-server\n</dns>\n"
     async with Internet() as internet:
+        internet.dns.signed |= {f"{name}.example" for name in ("can", "client", "cannot", "later", "many")}
         config = plain_config(port) + internet.rules + rules
         async with RelayProcess(folder, config, environment={"SSL_CERT_FILE": str(authority)}) as relay:
             town = Trusted(relay, port, internet)
@@ -110,3 +112,15 @@ async def test_many_go_one_by_one(place: Trusted) -> None:
     assert sorted(one for message in receiver.messages for one in message.recipients) == sorted(recipients)
     assert receiver.counts.most_open <= 3  # the queue's one connection, the message's own, and one that is saying goodbye
     assert max(connection.messages for connection in receiver.connections) == 1
+
+
+async def test_a_host_that_nobody_vouches_for_gets_nothing(place: Trusted) -> None:
+    """RFC 8689 section 4.2.1: neither DNSSEC nor MTA-STS says that this is where the mail should go, however good its certificate."""
+    before = len(place.home.messages)
+    async with place.receiver("unsigned.example", tls=place.tls, extensions=OFFERED) as receiver:
+        await submit(place, "dave@unsigned.example")
+        row = await place.row("b", "dave@unsigned.example")
+        await place.home.wait_for(before + 1)
+    assert row["dsnStatus"].split()[0] == "5.7.10"
+    assert "vouches" in row["dsnDiag"]
+    assert receiver.counts.messages == 0

@@ -2,9 +2,9 @@
 
 The ordinary session of a queue may be in the clear, or with whoever answers; what such a sender wrote must never see it. So a worker that
 meets such a message leaves it to us: each route of its plan is dialled with the certificate checked against the host's name, and the host
-must offer REQUIRETLS in turn. If no host can, the message goes back: with 5.7.30 where one had TLS but not the extension, with 5.7.10
-where none had TLS (section 4.2.1). A host that is merely not there is tried again later.
-DNSSEC and MTA-STS, which the RFC wants for the host's name too, are not looked at yet.
+must offer REQUIRETLS in turn. The name itself must be one that nobody in between could have put there: out of a signed MX, or allowed by an
+enforced MTA-STS policy, or written down by the operator (`smtp-hosts`). If no host can, the message goes back: with 5.7.30 where one had
+TLS but not the extension, with 5.7.10 where none had TLS that counts (section 4.2.1). A host that is merely not there is tried again later.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from postwright.schedule.queue import Queue
 from postwright.wire.client_states import Transaction
 
 NO_TLS = "5.7.10"  # encryption needed, or not with whom it should be
+
+_UNVOUCHED = Failure(Stage.RESOLVE, None, Fault.NOT_OFFERED, "neither DNSSEC nor an enforced MTA-STS policy vouches for the name of a host")
 
 
 def is_verified(channel: Channel) -> bool:
@@ -54,14 +56,21 @@ async def send(
     transaction: Transaction,
     plan: Plan,
     rules: Rules,
+    *,
+    configured: bool,
 ) -> None:
-    """One transaction over a verified session, from the dial to `node.apply`. Its connection counts against the queue's limits."""
+    """One transaction over a verified session, from the dial to `node.apply`. Its connection counts against the queue's limits.
+    `configured`: the operator named the hosts himself."""
     node.scheduler.opening(queue, node.clock.now())
     session, judgement = NO_SESSION, None
     failures: list[Failure] = []
     try:
-        for route in plan.routes:
+        routes = await node.transport.vouched_for(queue.key.domain, plan.routes, configured=configured)
+        if not routes:
+            failures.append(_UNVOUCHED)
+        for route in routes:
             channel = await node.logins.open(node.dialer, route, replace(plan.options, tls=TlsLevel.VERIFIED))
+            node.transport.dialled(queue.key.domain, route, channel)
             if not isinstance(channel, Channel):
                 failures.append(channel)
                 continue

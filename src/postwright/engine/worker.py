@@ -249,7 +249,9 @@ class Worker:
     async def _secure(self, lease: Lease, message: Message, transaction: Transaction) -> None:
         """One message by a session of its own, then on with the others."""
         try:
-            await secured.send(self.crew.node, self.queue, lease, message, transaction, self.plan, self.state.ways.rules)
+            ways = self.state.ways
+            own = bool(ways.hosts) and not any(host.lookup_mx for host in ways.hosts)
+            await secured.send(self.crew.node, self.queue, lease, message, transaction, self.plan, ways.rules, configured=own)
         finally:
             self.securing = False
             self.feed()
