@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from postwright.model.address import parse_mailbox
 from postwright.model.envelope import Notify, Recipient
 from postwright.model.outcome import Fault
@@ -229,6 +231,7 @@ def test_mail_from_the_null_path_is_delivered_and_never_reported_on() -> None:
         assert world.fates() == {("b", "no@example.com"): 1, ("d", "yes@example.com"): 1}
 
 
+@pytest.mark.directive("require-starttls")
 def test_tls_required_and_not_offered_is_never_sent_in_plain() -> None:
     with World(relay(domain("*", require_starttls=True, retry_after=(600.0,), bounce_after=HOUR))) as world:
         mx = world.domain("example.com")

@@ -112,10 +112,12 @@ async def failed(there: There, options: SessionOptions) -> Failure:
         ("192.0.2.1", SessionOptions(login=Login("anna", verify=False)), False),
     ],
 )
+@pytest.mark.directive("auth-verify-tls")
 def test_a_login_goes_to_nobody_who_is_not_checked(address: str, options: SessionOptions, checked: bool) -> None:
     assert must_verify(Route("mx.example", address, 25, HERE), options) is checked
 
 
+@pytest.mark.directive("smtp-tls-ca-file")
 async def test_authorities_of_the_operators(ca: trustme.CA, ca_file: str) -> None:
     options = SessionOptions(client_tls=ClientTls(ca_file=ca_file), verify=True, login=Login("anna", "secret"))
     async with receiver(context_for(ca), "AUTH PLAIN") as there:
@@ -177,6 +179,7 @@ async def test_what_fails_to_shake_hands_gets_no_password_in_the_clear(login: Lo
         (("TLSv1",), "TLSv1"),
     ],
 )
+@pytest.mark.directive("smtp-tls-allow-tlsv1", "smtp-tls-allow-tlsv1.1", "smtp-tls-allow-tlsv1.2", "smtp-tls-allow-tlsv1.3")
 async def test_versions(ca: trustme.CA, versions: tuple[str, ...], spoken: str) -> None:
     context = context_for(ca)
     with pytest.warns(DeprecationWarning, match="TLSv1"):
@@ -198,6 +201,7 @@ def test_a_version_between_two_others_and_none_at_all() -> None:
     assert TlsContexts().context(ClientTls(("TLSv1.1", "TLSv1.2")), verify=True).minimum_version is ssl.TLSVersion.TLSv1_2
 
 
+@pytest.mark.directive("smtp-tls-ciphers", "smtp-tls-tlsv1.3-ciphersuites")
 async def test_ciphers_and_suites(ca: trustme.CA) -> None:
     async with receiver(context_for(ca)) as there:
         rules = ClientTls(("TLSv1.2",), ciphers="ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES256-GCM-SHA384")
@@ -235,6 +239,7 @@ async def test_a_greeting_right_behind_the_handshake(ca: trustme.CA) -> None:
 # -- our certificate --------------------------------------------------------------------------------
 
 
+@pytest.mark.directive("smtp-client-certificate")
 async def test_our_certificate_is_shown_and_read_again_when_it_changes(ca: trustme.CA, tmp_path: Path) -> None:
     context = context_for(ca)
     context.verify_mode = ssl.CERT_REQUIRED

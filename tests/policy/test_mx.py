@@ -186,10 +186,12 @@ def test_a_loop_bounces_whatever_the_rule() -> None:
         ({"use_starttls": False, "require_starttls": True}, TlsLevel.REQUIRED),
     ],
 )
+@pytest.mark.directive("use-starttls", "require-starttls")
 def test_tls(settings: dict[str, bool], level: TlsLevel) -> None:
     assert mx.session_options(DomainSettings(**settings)).tls is level  # type: ignore[arg-type]
 
 
+@pytest.mark.directive("reuse-ssl-session")
 def test_every_option_is_the_setting_of_its_name() -> None:
     settings = DomainSettings(
         ignore_8bitmime=True,
@@ -205,8 +207,9 @@ def test_every_option_is_the_setting_of_its_name() -> None:
         data_send_timeout=4.0,
         smtp_data_termination_timeout=5.0,
         connection_idle_timeout=6.0,
+        reuse_ssl_session=True,
     )
     options = mx.session_options(settings)
     assert options.timeouts == Timeouts(1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
     login = Login("me", "secret", unencrypted=True, verify=False)
-    assert options == SessionOptions(TlsLevel.OPPORTUNISTIC, True, True, True, True, login, timeouts=options.timeouts)
+    assert options == SessionOptions(TlsLevel.OPPORTUNISTIC, True, True, True, True, login, resume=True, timeouts=options.timeouts)

@@ -120,6 +120,7 @@ def test_a_virtual_mta_has_a_login_of_its_own(good: Any) -> None:
 # -- TLS --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.directive("smtp-tls-allow-tlsv1", "smtp-tls-allow-tlsv1.1", "smtp-tls-ciphers", "smtp-tls-tlsv1.3-ciphersuites", "smtp-client-certificate", "smtp-tls-ca-file")
 def test_tls_as_written(good: Any) -> None:
     assert options(good, domain("use-starttls yes\n")).client_tls == ClientTls()
     ca, ours = (str(Path.cwd() / name) for name in ("ca.pem", "ours.pem"))
@@ -138,6 +139,7 @@ def test_tls_as_written(good: Any) -> None:
     ("written", "port", "at_once"),
     [("", 465, True), ("", 587, False), ("smtp-implicit-tls no\n", 465, False), ("smtp-implicit-tls yes\n", 2465, True)],
 )
+@pytest.mark.directive("smtp-implicit-tls")
 def test_port_465_is_tls_from_the_first_octet(good: Any, written: str, port: int, at_once: bool) -> None:
     found = options(good, domain(f"require-starttls yes\n{written}"))
     answer = MxAnswer(MxStatus.FOUND, (MxHost("smtp.example", 0, port, ("192.0.2.1",)),))
