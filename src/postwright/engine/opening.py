@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec.structs import replace
 
-from postwright.engine import queue_records
+from postwright.engine import lifted, queue_records
 from postwright.engine.proxy_turns import ProxyTurns
 from postwright.engine.queue_state import QueueState
 from postwright.engine.seating import Seating
@@ -56,6 +57,7 @@ class Opener:
         if self._crew.traces:
             self._crew.traces.resolved(state.context.queue, plan)
         if not plan.routes:
+            await self._lift(queue, state, plan, ())
             await self._no_route(queue, state, plan)
             return None
         failures: list[Failure] = []
@@ -83,8 +85,14 @@ class Opener:
             if refusals:  # hosts that are busy with us are not hosts that fail
                 node.scheduler.no_seat(queue, refusals, node.clock.now())
                 return None
+        await self._lift(queue, state, plan, failures)
         await self._site_failed(queue, state, failures, route)
         return None
+
+    async def _lift(self, queue: Queue, state: QueueState, plan: Plan, failures: Sequence[Failure]) -> None:
+        """A policy keeps the mail here: what asks for none of that goes all the same."""
+        if lifted.wanted(plan, failures):
+            await lifted.send(self._node, queue, state, partial(self._plan, queue, state, policies=False))
 
     async def _dial_seated(self, queue: Queue, state: QueueState, route: Route, plan: Plan, seat: Seat) -> Channel | Failure:
         """One route; what it holds is given back unless it leads to a channel."""
@@ -123,7 +131,7 @@ class Opener:
                 watch.opened()
         return outcome
 
-    async def _plan(self, queue: Queue, state: QueueState) -> Plan:
+    async def _plan(self, queue: Queue, state: QueueState, *, policies: bool = True) -> Plan:
         """Whom to connect to, best first."""
         now = self._node.clock.now()
         crew = self._crew
@@ -136,6 +144,8 @@ class Opener:
         settings = state.ways.settings
         attempts, port = settings.mx_connection_attempts, settings.default_smtp_port
         plan = mx.plan(answer, state.ways.options, state.ways.sources, turn, crew.avoid, attempts, port)
+        if not policies:
+            return plan
         return await self._node.transport.secure(queue.key.domain, answer, plan, settings, configured=bool(state.ways.hosts))
 
     async def _look_up(self, domain: str) -> MxAnswer:
