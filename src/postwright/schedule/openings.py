@@ -82,6 +82,8 @@ class Openings:
         """Put it where this wait will end."""
         if self.routes.limited:
             self.routes.arrived(queue)
+        if queue.sources is not None:  # whatever holds it up: an idle connection may send again when its address may
+            self._agenda.wake(queue, queue.sources.next_change(now))
         if reason is WaitReason.VMTA_CONNECTIONS:
             self.budgets.queue_up(queue, queue.budget, now)
         elif reason is WaitReason.TOTAL_CONNECTIONS:

@@ -166,6 +166,11 @@ class Sources:
         blocks = [blocked for use in self if (blocked := use.may_connect(now)) is not None]
         return min(blocks, key=_until) if blocks else (WaitReason.CONNECTING, NEVER)
 
+    def next_change(self, now: float) -> float:
+        """When time alone gives one of them more to do."""
+        blocks = [blocked for use in self if (blocked := use.may_connect(now)) is not None]
+        return min((until for _, until in blocks), default=NEVER)
+
     def stick(self, addresses: Container[str], now: float) -> None:
         """None of these, which fit the hosts, had room: no other address helps, so wait for one of them."""
         blocks = [blocked for use in self if use.address in addresses and (blocked := use.may_connect(now)) is not None]
