@@ -168,6 +168,7 @@ async def test_expired_signatures_keep_the_mail_here(authority: Authority, tmp_p
         plan = await town.call("good.example")
         assert isinstance(plan, Plan)
         assert (plan.routes, plan.permanent) == ((), False)
+        assert town.results("good.example") == {"tlsa": ["dnssec-invalid"]}
         assert not town.sink.connections
 
 

@@ -1,9 +1,9 @@
 """Mail whose sender would rather have it delivered than protected: `TLS-Required: No` (RFC 8689 section 5).
 
-Where a domain's DANE records or MTA-STS policy leave no way to any host, the next messages of the queue are looked at; those that say so are
-sent all the same, over a session of their own, with as much TLS as there is. Reports on TLS say it of themselves, so that they reach who has to
-mend what they tell of. A look costs a read of each message, and is had only by queues that would have had to wait: nothing is looked for before.
-MAIL with REQUIRETLS goes before the field, as do all other wishes of the envelope.
+Where a domain's DANE records or MTA-STS policy leave no way to any host, the next messages of the queue are looked at; those that say so
+are sent all the same, over a session of their own, with as much TLS as there is. Reports on TLS say it of themselves, so that they reach
+who has to mend what they tell of. A look costs a read of each message, and is had only by queues that would have had to wait: nothing is
+looked for before. MAIL with REQUIRETLS goes before the field, as do all other wishes of the envelope.
 """
 
 from __future__ import annotations

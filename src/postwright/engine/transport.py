@@ -68,7 +68,11 @@ class TransportPolicy:
     async def secure(self, domain: str, answer: MxAnswer, plan: Plan, settings: DomainSettings, *, configured: bool = False) -> Plan:
         """The plan with what its hosts must show. `configured`: the hosts are the operator's (`smtp-hosts`), so no DNS need vouch for
         them."""
-        if not plan.routes or not (settings.use_dane or settings.use_mta_sts):
+        if not (settings.use_dane or settings.use_mta_sts):
+            return plan
+        if not plan.routes:
+            if answer.bogus and settings.use_dane and self.reports is not None:
+                self.reports.count_as(domain, "tlsa", tls_report.Row("dnssec-invalid", reason=answer.detail[:200]))
             return plan
         tlsa = await self._tlsa(answer, plan) if settings.use_dane and (answer.secure or configured) else {}
         # whoever names the hosts himself has decided more than the domain's policy could (RFC 8461 is about MX records)

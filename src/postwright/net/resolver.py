@@ -263,7 +263,7 @@ class CachingResolver:
             return self._without_self(await self._implicit(domain, expires, answer.secure))
         if answer.status is not DnsStatus.FOUND:
             status = MxStatus.NO_DOMAIN if answer.status is DnsStatus.NO_NAME else MxStatus.TEMPORARY
-            return MxAnswer(status, (), expires, answer.detail)
+            return MxAnswer(status, (), expires, answer.detail, bogus=answer.bogus)
         best: dict[str, int] = {}
         for preference, exchange in answer.records:
             best[exchange] = min(preference, best.get(exchange, preference))
