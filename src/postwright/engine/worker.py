@@ -29,7 +29,7 @@ from postwright.engine.wishes import with_delay
 from postwright.model.envelope import MailExtras, Wishes
 from postwright.model.errors import SpoolError
 from postwright.model.message import Message
-from postwright.model.outcome import Disposition, Judgement, Kind, Site, Stage, TransactionResult
+from postwright.model.outcome import Disposition, Judgement, Kind, Site, TransactionResult
 from postwright.model.route import Plan
 from postwright.model.work import Lease
 from postwright.net.channel import Channel
@@ -334,8 +334,7 @@ class Worker:
         settings, channel = self.state.ways.settings, self.channel
         if not settings.allow_priority_interruption:
             return False
-        may_break = channel.outstanding == 1 and channel.stage is not Stage.END_OF_DATA
-        if settings.allow_priority_interruption_during_transfer and may_break:
+        if settings.allow_priority_interruption_during_transfer and channel.outstanding == 1 and channel.breakable:
             self._broken_off = True
             channel.abort()
         else:

@@ -129,9 +129,11 @@ class Channel(asyncio.Protocol):
         return self._client.open
 
     @property
-    def stage(self) -> Stage:
-        """How far the session or its oldest transaction has come: what the receiver is to answer next."""
-        return STAGES[self._client.expect]
+    def breakable(self) -> bool:
+        """Has the receiver surely not the whole of a content that it has not answered? Then `abort` makes no copies."""
+        if self._flow is not None and not self._flow.left(self._client.octets_behind):
+            return True
+        return not self._client.capabilities.chunking and STAGES[self._client.expect] is not Stage.END_OF_DATA
 
     @property
     def outstanding(self) -> int:
