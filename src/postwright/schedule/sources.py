@@ -124,8 +124,8 @@ class Sources:
         self._uses: dict[str, SourceUse] = {}
         self.promised = 0
         self.stuck: Block | None = None
-        self.news = False
         self.allow(allowed)
+        self.news = False
 
     def allow(self, allowed: SourceSet) -> None:
         """The addresses and limits of other settings; what is counted of an address that stays is kept."""
