@@ -15,24 +15,39 @@ from msgspec.structs import replace
 from postwright.model.message import SpoolRef
 from postwright.model.work import Entry, Lease, QueueKey, WaitReason
 from postwright.policy.settings import Rate
+from postwright.schedule.budget import VmtaRates
 from postwright.schedule.queue import Queue, QueueLimits
 from postwright.schedule.scheduler import NEVER, Scheduler
+from postwright.schedule.seats import ANY_SEAT, Refusals
+from postwright.schedule.sources import NO_SOURCES, SourceLimits, SourceSet
 
 KEYS = [QueueKey(domain, vmta) for domain in ("a.example", "b.example", "c.example") for vmta in ("m1", "m2")]
 RATES = st.none() | st.builds(Rate, st.integers(1, 4), st.sampled_from([1.0, 10.0, 60.0]))
 SMALL = st.none() | st.integers(1, 3)
+VOLUMES = st.none() | st.builds(Rate, st.sampled_from([100, 250, 1000]), st.sampled_from([10.0, 60.0]))
+SIZES = st.sampled_from([10, 60, 400])  # octets of a content; the last is more than some rates
+ADDRESSES = ("192.0.2.1", "192.0.2.2")
+HOST = "mx.example"
+SOURCES = st.builds(
+    lambda each: SourceSet(each, any(one.limited for one in each)),
+    st.tuples(*[st.builds(SourceLimits, st.just(address), SMALL, RATES, RATES, VOLUMES) for address in ADDRESSES]),
+)
 LIMITS = st.builds(
     QueueLimits,
     max_smtp_out=SMALL,
     max_msg_rate=RATES,
+    max_data_volume_rate=VOLUMES,
     max_connect_rate=RATES,
+    queue_priority=st.sampled_from([50, 50, 80]),
+    sources=st.just(NO_SOURCES) | st.just(NO_SOURCES) | SOURCES,
     smtp_out_rampup_interval=st.sampled_from([0.0, 0.0, 5.0]),
     max_rcpt_per_message=st.none() | st.integers(1, 3),
     retry_after=st.sampled_from([(10.0,), (5.0, 30.0, 100.0)]),
 )
 # What time ends, and what an event ends: the second kind needs somebody who will cause it.
 TIMED = {WaitReason.QUEUE_RETRY, WaitReason.RECIPIENT_RETRY, WaitReason.SCHEDULED, WaitReason.MESSAGE_RATE}
-TIMED |= {WaitReason.CONNECT_RATE, WaitReason.RAMP_UP}
+TIMED |= {WaitReason.CONNECT_RATE, WaitReason.RAMP_UP, WaitReason.DATA_VOLUME}
+TIMED |= {WaitReason.SOURCE_CONNECT_RATE, WaitReason.SOURCE_MESSAGE_RATE, WaitReason.SOURCE_DATA_VOLUME}
 
 Mail = tuple[int, int]  # message, recipient
 
@@ -44,13 +59,34 @@ class Channel:
         self.queue = queue
         self.lease: Lease | None = None
         self.idle = False
+        self.seat = ANY_SEAT
+        self.source = ADDRESSES[0]
 
 
 class Relay(RuleBasedStateMachine):
     """What the engine does, at random, with all that it must be able to trust checked on the way."""
 
-    @initialize(limits=st.tuples(LIMITS, LIMITS), vmta=SMALL, total=SMALL)
-    def begin(self, limits: tuple[QueueLimits, QueueLimits], vmta: int | None, total: int | None) -> None:
+    @initialize(
+        limits=st.tuples(LIMITS, LIMITS),
+        vmta=SMALL,
+        total=SMALL,
+        rates=st.just(VmtaRates()) | st.builds(VmtaRates, RATES, VOLUMES),
+        hosts=st.tuples(SMALL, SMALL),
+    )
+    def begin(
+        self,
+        limits: tuple[QueueLimits, QueueLimits],
+        vmta: int | None,
+        total: int | None,
+        rates: VmtaRates,
+        hosts: tuple[int | None, int | None],
+    ) -> None:
+        self.rates = rates
+        self.hosts = hosts
+        self.places: Counter[str] = Counter()
+        self.octets: dict[str, list[list[float]]] = {}  # what a volume counts: [time, octets]
+        self.sent: dict[str, list[list[float]]] = {}  # what a rate counts, beside the queues': [time, recipients]
+        self.dialled: dict[str, list[float]] = {}
         self.now = 1000.0
         self.limits = limits
         self.vmta_limit = vmta
@@ -60,7 +96,13 @@ class Relay(RuleBasedStateMachine):
         self.channels: list[Channel] = []
         self.attempts: dict[QueueKey, list[list[float]]] = {key: [] for key in KEYS}  # [time, recipients]
         self.connects: dict[QueueKey, list[float]] = {key: [] for key in KEYS}
-        self.scheduler = Scheduler(self.limits_of, lambda name: self.vmta_limit if name == "m1" else None, total)
+        self.scheduler = Scheduler(self.limits_of, lambda name: self.vmta_limit if name == "m1" else None, total, self.rates_of)
+        self.scheduler.routes.limit(
+            ((HOST, hosts[0]),) if hosts[0] is not None else (), (("198.51.100.0/24", hosts[1]),) if hosts[1] is not None else ()
+        )
+
+    def rates_of(self, vmta: str) -> VmtaRates:
+        return self.rates if vmta == "m2" else VmtaRates()
 
     def limits_of(self, key: QueueKey) -> QueueLimits:
         return self.limits[KEYS.index(key) % 2]
@@ -73,11 +115,12 @@ class Relay(RuleBasedStateMachine):
         delay=st.sampled_from([0.0, 0.0, 0.0, 7.0, 50.0]),
         owner=st.sampled_from(["", "a", "b"]),
         rank=st.sampled_from([50, 50, 80, 1050]),
+        size=SIZES,
     )
-    def submit(self, key: QueueKey, recipients: int, delay: float, owner: str, rank: int) -> None:
+    def submit(self, key: QueueKey, recipients: int, delay: float, owner: str, rank: int, size: int) -> None:
         self.messages += 1
         due = self.now + delay if delay else 0.0
-        entry = Entry(self.messages, SpoolRef(0, 1, 0, 0, 0), tuple(range(recipients)), self.now, due, owner=owner, rank=rank)
+        entry = Entry(self.messages, SpoolRef(0, 1, 0, 0, size), tuple(range(recipients)), self.now, due, owner=owner, rank=rank)
         self.alive[key] |= {(self.messages, index) for index in entry.recipients}
         self.scheduler.submit(key, entry, self.now)
         self.pump()
@@ -88,8 +131,8 @@ class Relay(RuleBasedStateMachine):
             queue = self.scheduler.next_queue(self.now)
             if queue is None:
                 break
-            if queue.idle:
-                channel = queue.idle.pop()
+            channel = queue.pick_idle(self.now)
+            if channel is not None:
                 assert isinstance(channel, Channel)
                 self.feed(channel)
                 self.scheduler.look_again(queue, self.now)
@@ -119,7 +162,7 @@ class Relay(RuleBasedStateMachine):
         """As `Worker.feed`."""
         queue = channel.queue
         channel.idle = False
-        lease = channel.lease = self.scheduler.lease(queue, self.now)
+        lease = channel.lease = self.scheduler.lease(queue, self.now, None, channel.source)
         if lease is None:
             channel.idle = True
             queue.idle.append(channel)
@@ -129,24 +172,95 @@ class Relay(RuleBasedStateMachine):
         assert queue.retry_at <= self.now
         assert lease.entry.due <= self.now
         assert 0 < count <= (limits.max_rcpt_per_message or count)
+        self.within_all_rates(channel, lease)
         attempts = self.attempts[queue.key]
         attempts.append([self.now, count])
         if limits.max_msg_rate is not None:
             rate = limits.max_msg_rate
             assert sum(number for at, number in attempts if at > self.now - rate.interval) <= rate.count
 
+    def within_all_rates(self, channel: Channel, lease: Lease) -> None:
+        """Of octets, of the source address and of the virtual MTA: no window holds more, but for one content larger than the rate."""
+        queue, count, size = channel.queue, len(lease.entry.recipients), lease.entry.size
+        use = queue.sources.of(channel.source) if queue.sources is not None else None
+        own = next((one for one in queue.limits.sources.each if one.address == channel.source), None)
+        assert use is None or use.disabled_until <= self.now
+        shared = self.rates_of(queue.key.vmta)
+        rates = {f"{queue.key} {channel.source}": own and own.max_msg_rate, queue.key.vmta: shared.messages}
+        volumes = {
+            str(queue.key): queue.limits.max_data_volume_rate,
+            f"{queue.key} {channel.source}": own and own.max_data_volume_rate,
+            queue.key.vmta: shared.volume,
+        }
+        for counted, limits, amount in ((self.sent, rates, count), (self.octets, volumes, size)):
+            for name, rate in limits.items():
+                grants = counted.setdefault(name, [])
+                if rate is not None:
+                    used = sum(number for at, number in grants if at > self.now - rate.interval)
+                    assert used + amount <= rate.count or not used, (name, rate, grants)
+                grants.append([self.now, amount])
+
+    def dial(self, queue: Queue) -> Channel | None:
+        """As `Opener.open`: the first address that has a seat at the one host."""
+        refusals = Refusals()
+        for source in ADDRESSES:
+            seat = self.scheduler.seat(queue, source, HOST, "198.51.100.1", self.now, refusals)
+            if seat is not None:
+                channel = Channel(queue)
+                channel.seat, channel.source = seat, source
+                self.hold(channel)
+                return channel
+        self.scheduler.no_seat(queue, refusals, self.now)
+        return None
+
+    def hold(self, channel: Channel) -> None:
+        limits, name = channel.queue.limits, f"{channel.queue.key} {channel.source}"
+        own = next((one for one in limits.sources.each if one.address == channel.source), None)
+        times = self.dialled.setdefault(name, [])
+        if own is not None and own.max_connect_rate is not None:
+            rate = own.max_connect_rate
+            assert sum(at > self.now - rate.interval for at in times) < rate.count
+        times.append(self.now)
+        for held, limit in ((name, own and own.max_smtp_out), (f"mx {channel.source}", self.hosts[0]), ("ip", self.hosts[1])):
+            self.places[held] += 1
+            assert limit is None or self.places[held] <= limit, held
+
+    def give_up_seat(self, channel: Channel, *, tries_on: bool = False) -> None:
+        self.scheduler.unseat(channel.queue, channel.seat, tries_on=tries_on)
+        for held in (f"{channel.queue.key} {channel.source}", f"mx {channel.source}", "ip"):
+            self.places[held] -= 1
+
+    def close(self, channel: Channel) -> None:
+        self.channels.remove(channel)
+        self.give_up_seat(channel)
+        self.scheduler.closed(channel.queue, was_open=True)
+
+    @rule(key=st.sampled_from(KEYS), address=st.sampled_from(ADDRESSES), seconds=st.sampled_from([20.0, NEVER, 0.0]))
+    def disable(self, key: QueueKey, address: str, seconds: float) -> None:
+        queue = self.scheduler.queues.get(key)
+        if queue is None:
+            return
+        if seconds:
+            self.scheduler.disable_source(queue, address, self.now + seconds)
+        else:
+            self.scheduler.enable_source(queue, address)
+        self.pump()
+
     @precondition(lambda self: self.opening)
     @rule(data=st.data(), up=st.sampled_from([True, True, False]))
     def connection_answers(self, data: st.DataObject, up: bool) -> None:
         queue = self.opening.pop(data.draw(st.integers(0, len(self.opening) - 1)))
-        if up:
+        channel = self.dial(queue)
+        if channel is None:
+            self.scheduler.closed(queue, was_open=False)
+        elif up:
             self.scheduler.opened(queue)
-            channel = Channel(queue)
             self.channels.append(channel)
             self.feed(channel)
         else:
+            self.give_up_seat(channel, tries_on=True)
             until = self.scheduler.retry_later(queue, self.now, "refused")
-            assert self.now < until <= self.now + max(queue.limits.retry_after)
+            assert self.now < until <= self.now + 100.0  # the longest step of any settings: a wait outlives a reload
             self.scheduler.closed(queue, was_open=False)
         self.pump()
 
@@ -168,6 +282,10 @@ class Relay(RuleBasedStateMachine):
             attempts = self.attempts[queue.key]
             if [lease.at, len(entry.recipients)] in attempts:  # else the rate was changed meanwhile
                 attempts.remove([lease.at, len(entry.recipients)])
+            for name in (str(queue.key), f"{queue.key} {channel.source}", queue.key.vmta):
+                for counted, amount in ((self.sent, len(entry.recipients)), (self.octets, entry.size)):
+                    if [lease.at, amount] in counted.get(name, ()):
+                        counted[name].remove([lease.at, amount])
             self.scheduler.settle(queue, lease, self.now, [], untouched=True)
             then = "close"
         else:
@@ -179,8 +297,7 @@ class Relay(RuleBasedStateMachine):
                 self.scheduler.delivered_something(queue)
             self.scheduler.settle(queue, lease, self.now, again)
         if then == "close":
-            self.channels.remove(channel)
-            self.scheduler.closed(queue, was_open=True)
+            self.close(channel)
         else:
             self.feed(channel)
         self.pump()
@@ -190,8 +307,7 @@ class Relay(RuleBasedStateMachine):
     def idle_connection_closes(self, data: st.DataObject) -> None:
         channel = data.draw(st.sampled_from([channel for channel in self.channels if channel.idle]))
         channel.queue.idle.remove(channel)
-        self.channels.remove(channel)
-        self.scheduler.closed(channel.queue, was_open=True)
+        self.close(channel)
         self.pump()
 
     @rule(seconds=st.sampled_from([0.125, 1.0, 5.0, 30.0, 200.0]))
@@ -243,12 +359,17 @@ class Relay(RuleBasedStateMachine):
     def reload(self, limits: tuple[QueueLimits, QueueLimits], vmta: int | None, total: int | None) -> None:
         before = self.limits
         self.now += 0.25
+        # The addresses and their limits stay: of new ones only connections count that are opened from then on.
+        limits = (replace(limits[0], sources=before[0].sources), replace(limits[1], sources=before[1].sources))
         self.limits, self.vmta_limit = limits, vmta
         self.scheduler.reloaded(total)
         for number, key in enumerate(KEYS):
             # A rate that is new counts from now on.
             if before[number % 2].max_msg_rate != limits[number % 2].max_msg_rate:
                 self.attempts[key] = []
+            self.octets.clear()
+            self.sent.clear()
+            self.dialled.clear()
             if before[number % 2].max_connect_rate != limits[number % 2].max_connect_rate:
                 self.connects[key] = self.connects[key][-1:] if limits[number % 2].max_connect_rate is None else []
         # Connections that are over a lowered limit stay; the checks of `connect` hold for new ones only.
@@ -256,8 +377,8 @@ class Relay(RuleBasedStateMachine):
 
     def pump_over(self) -> None:
         while (queue := self.scheduler.next_queue(self.now)) is not None:
-            if queue.idle:
-                channel = queue.idle.pop()
+            channel = queue.pick_idle(self.now)
+            if channel is not None:
                 assert isinstance(channel, Channel)
                 self.feed(channel)
                 self.scheduler.look_again(queue, self.now)
@@ -291,9 +412,12 @@ class Relay(RuleBasedStateMachine):
         reason = self.scheduler.why(queue, self.now)
         assert (reason is WaitReason.NONE) == (queue.recipients == queue.in_flight)
         assert reason is not WaitReason.READY, "work that may go, and nobody looks"
-        if queue.waiting:
-            # In line for a place, whatever it may wait for beside: it will be looked at when there is one.
-            assert queue.budget.full or self.scheduler.total.full
+        if queue.waiting is not None or queue.rationed:
+            # In line for a place or a rate, whatever it may wait for beside: it will be looked at when there is one.
+            assert queue.waiting is None or queue.waiting.shut(self.now)
+            rates = queue.budget.rates
+            assert not queue.rationed or (rates is not None and rates.shut(self.now))
+            assert not queue.rationed or rates is None or rates.opening or self.scheduler.next_wake() <= rates.wake_at < NEVER
         elif reason in TIMED and not self.at_work(queue):
             assert queue.wake_at < NEVER, reason
             assert self.scheduler.next_wake() <= queue.wake_at
@@ -310,7 +434,7 @@ class Relay(RuleBasedStateMachine):
 
     def idle_queues_are_forgotten(self) -> None:
         for queue in self.scheduler.queues.values():
-            if queue.empty and not queue.paused:
+            if queue.empty and not queue.paused and all(use.disabled_until < NEVER for use in queue.sources or ()):
                 assert queue.wake_at < NEVER, "it holds nothing, remembers nothing that ends, and stays"
 
     def teardown(self) -> None:
@@ -319,13 +443,15 @@ class Relay(RuleBasedStateMachine):
             return
         for queue in list(self.scheduler.queues.values()):
             self.scheduler.pause(queue, False)
+            for address in ADDRESSES:
+                self.scheduler.enable_source(queue, address)
         self.pump()
         chance = random.Random(1)
         for _ in range(5000):
             if not self.scheduler.recipients and not self.channels and not self.opening:
                 break
             self.all_goes_well(chance)
-        assert not self.scheduler.recipients
+        assert not self.scheduler.recipients, [self.scheduler.why(queue, self.now) for queue in self.scheduler.queues.values()]
         self.time_passes(1000.0)
         assert not self.scheduler.queues
         assert not self.scheduler.total.open
@@ -333,8 +459,11 @@ class Relay(RuleBasedStateMachine):
     def all_goes_well(self, chance: random.Random) -> None:
         while self.opening:
             queue = self.opening.pop()
+            channel = self.dial(queue)
+            if channel is None:
+                self.scheduler.closed(queue, was_open=False)
+                continue
             self.scheduler.opened(queue)
-            channel = Channel(queue)
             self.channels.append(channel)
             self.feed(channel)
         for channel in [*self.channels]:
@@ -344,8 +473,7 @@ class Relay(RuleBasedStateMachine):
                 self.feed(channel)
             elif chance.random() < 0.5:
                 channel.queue.idle.remove(channel)
-                self.channels.remove(channel)
-                self.scheduler.closed(channel.queue, was_open=True)
+                self.close(channel)
         self.time_passes(5.0)
 
 
