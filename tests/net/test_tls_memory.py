@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+
+import pytest
 import trustme
 
 from postwright.model.outcome import Failure
@@ -14,6 +17,8 @@ from postwright.net.tls_memory import BROKEN_FOR, MOST, Memory
 from postwright.testing.certificate import self_signed
 from postwright.testing.fake_clock import FakeClock
 from postwright.testing.sink import SinkServer
+
+EVENT_LOOPS = ("asyncio", "uvloop")  # they hand on a server's name each in its own way
 
 ANYHOW, MUST = SessionOptions(), SessionOptions(tls=TlsLevel.REQUIRED)
 
@@ -76,6 +81,26 @@ async def test_a_host_that_is_mended_is_trusted_with_tls_at_once_where_it_is_a_m
         assert channel.tls
         assert channel.tls_failure is None
         channel.close()
+
+
+@pytest.mark.directive("reuse-ssl-session")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_sessions_are_taken_up_where_that_is_wanted(version: ssl.TLSVersion) -> None:
+    context = self_signed()
+    context.maximum_version = version
+    dialer = Dialer()
+
+    async def reused(options: SessionOptions) -> bool:
+        channel = await dialer.open(route(sink), options)
+        assert isinstance(channel, Channel)
+        assert channel.transport is not None
+        found = channel.transport.get_extra_info("ssl_object").session_reused
+        channel.close()
+        return bool(found)
+
+    async with SinkServer(tls=context) as sink:
+        wanted = SessionOptions(resume=True)
+        assert [await reused(options) for options in (ANYHOW, wanted, wanted, ANYHOW)] == [False, False, True, False]
 
 
 def test_bounds() -> None:

@@ -125,12 +125,12 @@ class Dialer:
             context = self._tls.context(options.client_tls, verify=must_verify(route, options), later=later)
             key = (context, route.host, route.address, route.port, demand)
             channel.handshake_begins()
-            with tls_memory.offer(self._sessions.find(key) if options.resume else None):
+            with tls_memory.offered(server_name(route), self._sessions.find(key) if options.resume else None) as name:
                 secured = await loop.start_tls(
                     transport,
                     channel,
                     context,
-                    server_hostname=server_name(route),
+                    server_hostname=name,
                     ssl_handshake_timeout=options.timeouts.command + _BACKSTOP,
                 )
             # asyncio gives back None when the connection went away in the middle.

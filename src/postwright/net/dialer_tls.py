@@ -16,7 +16,8 @@ from typing import Final
 from postwright.model.outcome import TlsTrouble
 from postwright.model.route import ClientTls, Route, SessionOptions, TlsLevel, TlsRule
 from postwright.net import openssl
-from postwright.net.tls_memory import ResumingObject
+from postwright.net.tls_memory import ClientContext
+from postwright.net.tls_record import RecordObject
 
 # Where nobody is checked, TLS of any strength is better than none (RFC 7435 section 3), so a weak key of theirs is no reason to send in the
 # clear: Python's own list, with SHA-1 and RSA key exchange behind it.
@@ -52,7 +53,8 @@ class TlsContexts:
 
     def _make(self, rules: ClientTls, verify: bool, later: bool) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=rules.ca_file or self._ca_file or None)
-        context.sslobject_class = ResumingObject
+        context.__class__ = ClientContext  # what `create_default_context` sets differs between releases, and is wanted
+        context.sslobject_class = RecordObject
         if not verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

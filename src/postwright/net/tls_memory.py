@@ -2,7 +2,7 @@
 
 A session is taken up only where everything that was verified for it would be verified again: the same address, the same name, the same
 rules, the same TLSA records (`reuse-ssl-session`). A resumed handshake shows no certificates, so what was found of them at first stands
-for an hour at most. Python hands sessions to no event loop's handshake; `offer` puts one where the TLS object of this task finds it.
+for an hour at most. No event loop hands a session to Python's handshake; ours travels with the server's name.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from __future__ import annotations
 import ssl
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from postwright.model.outcome import Failure
 from postwright.net.clock import Clock
-from postwright.net.tls_record import RecordObject
 
 SESSION_LIFE: Final = 3600.0  # seconds; a certificate that has ended or was withdrawn meanwhile is believed for no longer
 # A host whose handshake fails costs each delivery a connection that comes to nothing, and the host two. An hour of mail in the clear is
@@ -23,7 +21,6 @@ SESSION_LIFE: Final = 3600.0  # seconds; a certificate that has ended or was wit
 BROKEN_FOR: Final = 3600.0
 MOST: Final = 10_000  # hosts of each kind; the oldest leaves
 
-_offered: ContextVar[ssl.SSLSession | None] = ContextVar("offered", default=None)
 V = TypeVar("V")
 
 
@@ -65,24 +62,33 @@ def broken(clock: Clock) -> Memory[Failure]:
     return Memory(clock, BROKEN_FOR)
 
 
+_offers: dict[int, tuple[str, ssl.SSLSession]] = {}  # by the identity of the name that goes with a handshake
+
+
 @contextmanager
-def offer(session: ssl.SSLSession | None) -> Iterator[None]:
-    """TLS objects that this task's handshake makes take up `session`."""
-    token = _offered.set(session)
+def offered(name: str, session: ssl.SSLSession | None) -> Iterator[str]:
+    """The name to give to one handshake, which may take up `session`: a text of its own, since an event loop hands on that very object (and
+    takes no subclass of `str`) to the context that is given with it."""
+    own = name.encode().decode()
+    if session is not None and own is not name:
+        _offers[id(own)] = (own, session)
     try:
-        yield
+        yield own
     finally:
-        _offered.reset(token)
+        _offers.pop(id(own), None)
 
 
-class ResumingObject(RecordObject):
-    """`ssl.SSLContext.sslobject_class` of our clients' contexts."""
+class ClientContext(ssl.SSLContext):
+    """A client's context whose handshakes take up the session that came with the name."""
 
-    @classmethod
-    def _create(cls, *parts: Any, session: ssl.SSLSession | None = None, **named: Any) -> Any:
-        made: Any = super()
-        offered = session or _offered.get()
-        try:
-            return made._create(*parts, session=offered, **named)
-        except ValueError:  # of a context that was made anew since: a handshake in full, then
-            return made._create(*parts, session=None, **named)
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """As `ssl.SSLContext` has it."""
+        offer = _offers.get(id(server_hostname))
+        return super().wrap_bio(incoming, outgoing, server_side, server_hostname, offer[1] if offer is not None else session)
