@@ -37,6 +37,7 @@ def most_in_any(times: list[float], interval: float) -> int:
     return max(sum(1 for other in times if at <= other < at + interval) for at in times)
 
 
+@pytest.mark.directive("smtp-pattern-list", "reply", "backoff-retry-after")
 def test_backoff_mode_does_not_make_the_queue_wait_but_changes_when_it_tries_again() -> None:
     with world(("RP-001", BACKOFF), max_smtp_out=1) as w:
         mx = w.domain("example.com", rules=["rcpt:you@* first=2 421 RP-001 unusual rate"])
@@ -59,6 +60,7 @@ def test_without_a_rule_that_fits_nothing_changes() -> None:
         assert 10 * MINUTE <= w.run_until_empty() < 11 * MINUTE
 
 
+@pytest.mark.directive("reply")
 def test_the_first_rule_that_fits_counts() -> None:
     with world(("rate", ReplyAction(mode="normal")), ("unusual rate", BACKOFF)) as w:
         w.domain("example.com", rules=["rcpt first=1 421 unusual rate"])
@@ -67,6 +69,7 @@ def test_the_first_rule_that_fits_counts() -> None:
         assert mode(w) == "normal"
 
 
+@pytest.mark.directive("backoff-max-msg-rate", "backoff-max-smtp-out")
 def test_rate_and_connections_in_backoff_mode() -> None:
     limits = {"max_smtp_out": 4, "backoff_max_smtp_out": 1, "backoff_max_msg_rate": Rate(6, MINUTE), "backoff_to_normal_after": HOUR}
     with world(("slow down", BACKOFF), **limits) as w:
@@ -81,6 +84,7 @@ def test_rate_and_connections_in_backoff_mode() -> None:
         assert len(times) >= 55, "and the rate is used"
 
 
+@pytest.mark.directive("backoff-max-smtp-out")
 def test_connections_beyond_the_limit_of_backoff_mode_end_with_their_message() -> None:
     with world(("slow down", BACKOFF), max_smtp_out=4, backoff_max_smtp_out=1) as w:
         mx = w.domain("example.com", rules=["rcpt:6@* first=1 450 slow down", "eod delay=10"])
@@ -92,6 +96,7 @@ def test_connections_beyond_the_limit_of_backoff_mode_end_with_their_message() -
         assert queue.connections + queue.opening == 1
 
 
+@pytest.mark.directive("backoff-to-normal-after")
 def test_backoff_mode_ends_after_its_time_and_the_rule_has_the_last_word_on_it() -> None:
     action = ReplyAction(mode="backoff", backoff_to_normal_after=20 * MINUTE)
     with world(("slow down", action), backoff_to_normal_after=2 * HOUR) as w:
@@ -103,6 +108,7 @@ def test_backoff_mode_ends_after_its_time_and_the_rule_has_the_last_word_on_it()
         assert mode(w) == "normal"
 
 
+@pytest.mark.directive("backoff-to-normal-after-delivery")
 def test_backoff_mode_ends_with_a_delivery_if_told_so_and_not_with_one_that_was_under_way() -> None:
     with world(("slow down", BACKOFF), backoff_to_normal_after_delivery=True, max_smtp_out=2) as w:
         w.domain("example.com", rules=["rcpt:late@* first=1 450 slow down", "eod delay=60"])
@@ -116,6 +122,7 @@ def test_backoff_mode_ends_with_a_delivery_if_told_so_and_not_with_one_that_was_
         assert mode(w) == "normal"
 
 
+@pytest.mark.directive("reply")
 def test_mode_normal_by_a_positive_reply() -> None:
     with world(("slow down", BACKOFF), ("^250 .*welcome back", ReplyAction(mode="normal"))) as w:
         w.domain("example.com", rules=["rcpt:a@* first=1 450 slow down", "rcpt:b@* 250 welcome back"])
@@ -137,6 +144,7 @@ def test_a_greeting_is_a_reply_too() -> None:
         assert mx.times == [0, HOUR], "the queue is in retry by its own failure, at backoff mode's times"
 
 
+@pytest.mark.directive("reply")
 def test_defer_queue_puts_the_queue_in_retry() -> None:
     with world(("go away", ReplyAction(defer_queue=True)), max_smtp_out=1) as w:
         mx = w.domain("example.com", rules=["rcpt:a@* first=1 450 go away"])
@@ -162,6 +170,7 @@ def test_a_delivery_that_was_under_way_does_not_end_what_defer_queue_began() -> 
         assert mx.recipients == ["underway@example.com"]
 
 
+@pytest.mark.directive("reply")
 def test_bounce_queue_fails_all_that_is_queued_and_what_waits_for_its_time() -> None:
     with world(("blocked for good", ReplyAction(bounce_queue=True)), max_smtp_out=1, backoff_max_smtp_out=1) as w:
         mx = w.domain("example.com", rules=["rcpt:waits@* 450 later", "rcpt:b@* 451 blocked for good"])
@@ -177,6 +186,7 @@ def test_bounce_queue_fails_all_that_is_queued_and_what_waits_for_its_time() -> 
         assert {record.dsn_status[0] for record in w.of("b")} == {"5"}
 
 
+@pytest.mark.directive("reply")
 def test_bounce_rcpt_is_for_4xx_to_that_recipient_only() -> None:
     with world(("full", ReplyAction(bounce_rcpt=True))) as w:
         w.domain("sender.example")
@@ -188,6 +198,7 @@ def test_bounce_rcpt_is_for_4xx_to_that_recipient_only() -> None:
         assert [record.rcpt for record in w.of("t")] == ["c@example.com"]
 
 
+@pytest.mark.directive("reply")
 def test_skip_mx_takes_the_next_host_at_once() -> None:
     with world(("not here", ReplyAction(skip_mx=True))) as w:
         first = w.host("mx1.example.com", ["rcpt 550 not here"])

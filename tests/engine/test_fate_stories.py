@@ -54,6 +54,7 @@ def test_a_name_server_in_trouble_is_no_reason_to_bounce() -> None:
         assert mx.recipients == [YOU]
 
 
+@pytest.mark.directive("bounce-upon-no-mx")
 def test_a_domain_that_is_not_there_waits_unless_told_otherwise() -> None:
     with World(relay(QUICK, domain("gone.example", bounce_upon_no_mx=True))) as world:
         home = world.domain("sender.example")
@@ -98,6 +99,7 @@ def test_the_second_host_is_asked_when_the_first_greets_badly() -> None:
         assert second.recipients == [YOU]
 
 
+@pytest.mark.directive("bounce-upon-5xx-greeting")
 def test_all_hosts_greet_with_5xx_and_the_queue_bounces() -> None:
     with World(relay(QUICK)) as world:
         world.domain("example.com", rules=["connect 554 5.7.1 not you"])
@@ -108,6 +110,7 @@ def test_all_hosts_greet_with_5xx_and_the_queue_bounces() -> None:
         assert len(home.messages) == 1
 
 
+@pytest.mark.directive("bounce-upon-5xx-greeting")
 def test_or_waits_if_told_so() -> None:
     with World(relay(domain("*", retry_after=(600.0,), bounce_upon_5xx_greeting=False))) as world:
         mx = world.domain("example.com", rules=["connect first=2 554 5.7.1 not you"])

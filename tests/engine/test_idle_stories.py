@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay, vmta
 
@@ -44,6 +46,7 @@ def test_an_idle_connection_of_another_virtual_mta_is_not_in_the_way_of_a_limit_
         assert [receiver.counts.open for receiver in receivers] == [1, 0, 1]
 
 
+@pytest.mark.directive("connection-idle-timeout")
 def test_what_is_idle_stays_while_nobody_wants_its_place() -> None:
     with World(relay(LONG, general={"total_max_smtp_out": 3})) as world:
         receivers = [world.domain(name) for name in names(3)]

@@ -23,6 +23,7 @@ def most_in_any(times: list[float], interval: float) -> int:
     return max(sum(1 for other in times if at <= other < at + interval) for at in times)
 
 
+@pytest.mark.directive("max-msg-per-connection")
 def test_messages_per_connection() -> None:
     with World(relay(domain("*", max_msg_per_connection=3, max_smtp_out=1))) as world:
         mx = world.domain("example.com")
@@ -32,6 +33,7 @@ def test_messages_per_connection() -> None:
         assert [connection.messages for connection in mx.connections] == [3, 3, 3, 1]
 
 
+@pytest.mark.directive("max-rcpt-per-message")
 def test_recipients_per_message_are_split_into_transactions() -> None:
     with World(relay(domain("*", max_rcpt_per_message=4))) as world:
         mx = world.domain("example.com")
@@ -65,6 +67,7 @@ def test_connections_of_a_virtual_mta_over_all_its_queues() -> None:
         assert sum(len(receiver.recipients) for receiver in receivers) == 12
 
 
+@pytest.mark.directive("max-msg-rate")
 def test_a_message_rate_holds_for_every_window() -> None:
     with World(relay(domain("*", max_msg_rate=Rate(10, MINUTE), max_smtp_out=5))) as world:
         mx = world.domain("example.com")
@@ -85,6 +88,7 @@ def test_a_message_rate_counts_what_fails() -> None:
         assert len(world.of("t")) in range(9, 13)
 
 
+@pytest.mark.directive("max-connect-rate")
 def test_a_connect_rate_holds() -> None:
     with World(relay(domain("*", max_connect_rate=Rate(3, MINUTE), max_msg_per_connection=1))) as world:
         mx = world.domain("example.com")
@@ -106,6 +110,7 @@ def test_queues_of_one_domain_by_virtual_mta_are_apart() -> None:
         assert {(r.vmta, r.queue) for r in world.of("d")} == {("a", "example.com/a"), ("b", "example.com/b")}
 
 
+@pytest.mark.directive("virtual-mta")
 def test_members_of_a_pool_take_turns() -> None:
     members = [vmta(name, f"192.0.2.{10 + at}") for at, name in enumerate("abc")]
     with World(relay(domain("*"), *members, pool("all", "a", "b", "c"))) as world:
@@ -134,6 +139,7 @@ def test_an_address_of_each_family_for_hosts_of_each_family() -> None:
         assert [(a.source, a.name) for a in other.attempts] == [("2001:db8::10", "six.relay.example")]
 
 
+@pytest.mark.directive("smtp-source-host")
 def test_several_source_hosts_take_turns() -> None:
     one = vmta("many", "192.0.2.0")
     rules = tuple(type(one.smtp_source_host[0])(f"192.0.2.{10 + at}", f"h{at}.relay.example") for at in range(3))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from postwright.model.outcome import Fault
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay
@@ -9,6 +11,7 @@ from postwright.testing.world_settings import domain, relay
 ME, YOU = "me@sender.example", "you@example.com"
 
 
+@pytest.mark.directive("smtp-421-means-mx-unavailable")
 def test_421_sends_what_is_left_to_the_next_host_if_told_so() -> None:
     with World(relay(domain("*", retry_after=(600.0,), smtp_421_means_mx_unavailable=True))) as world:
         first = world.host("mx1.example.com", ["rcpt:b@* 421 4.3.2 closing"])
@@ -21,6 +24,7 @@ def test_421_sends_what_is_left_to_the_next_host_if_told_so() -> None:
         assert not world.of("t")
 
 
+@pytest.mark.directive("smtp-421-means-mx-unavailable")
 def test_without_that_it_is_tried_again_after_the_retry_interval() -> None:
     with World(relay(domain("*", retry_after=(600.0,)))) as world:
         world.host("mx1.example.com", ["rcpt:b@* first=1 421 4.3.2 closing"])
@@ -53,6 +57,7 @@ def test_a_5xx_greeting_of_the_one_host_that_is_up_does_not_bounce_the_queue() -
         assert not world.of("b")
 
 
+@pytest.mark.directive("retry-after-dns-error")
 def test_the_dns_failing_is_tried_again_sooner_and_is_no_step() -> None:
     with World(relay(domain("*", retry_after=(600.0, 6000.0), retry_after_dns_error=30.0))) as world:
         mx = world.domain("example.com", rules=["connect first=1 450 busy"])
@@ -64,6 +69,7 @@ def test_the_dns_failing_is_tried_again_sooner_and_is_no_step() -> None:
         assert mx.times == [120, 720]
 
 
+@pytest.mark.directive("bounce-upon-no-mx")
 def test_no_mail_hosts_bounces_who_has_waited_long_enough_and_nobody_else() -> None:
     with World(relay(domain("*", retry_after=(600.0,), bounce_upon_no_mx=1000.0))) as world:
         world.domain("sender.example")

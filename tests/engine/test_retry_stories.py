@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from postwright.model.outcome import Fault
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay, vmta
@@ -46,6 +48,7 @@ def test_the_same_steps_hold_when_the_hosts_are_down() -> None:
         assert one.recipients == ["you@one.example"]
 
 
+@pytest.mark.directive("retry-after")
 def test_a_list_of_steps_whose_last_repeats() -> None:
     with World(relay(domain("*", retry_after=(MINUTE, 5 * MINUTE, HOUR)))) as world:
         mx = world.domain("example.com", rules=[LATER])
@@ -65,6 +68,7 @@ def test_steps_of_a_recipient_survive_a_crash() -> None:
         assert mx.times == [0, 60, 60 + HOUR, 60 + 2 * HOUR]
 
 
+@pytest.mark.directive("bounce-after")
 def test_what_is_too_old_is_given_up_with_a_report() -> None:
     with World(relay(domain("*", retry_after=(HOUR,), bounce_after=3.5 * HOUR))) as world:
         mx, home = world.domain("example.com", rules=[LATER]), world.domain("sender.example")
@@ -81,6 +85,7 @@ def test_what_is_too_old_is_given_up_with_a_report() -> None:
         assert home.messages[0].sender == ""
 
 
+@pytest.mark.directive("bounce-after")
 def test_hosts_that_stay_down_end_in_a_report_too() -> None:
     with World(relay(domain("*", retry_after=(HOUR,), bounce_after=3.5 * HOUR))) as world:
         mx, home = world.domain("example.com"), world.domain("sender.example")
@@ -100,6 +105,7 @@ def test_a_deferral_does_not_hold_up_new_mail_of_the_queue() -> None:
         assert world.run_until(lambda: "quick@example.com" in mx.recipients) < 2 * MINUTE
 
 
+@pytest.mark.directive("connection-idle-timeout")
 def test_an_idle_connection_is_used_when_a_retry_is_due() -> None:
     with World(relay(domain("*", retry_after=(MINUTE,), connection_idle_timeout=HOUR))) as world:
         mx = world.domain("example.com", rules=["rcpt first=1 450 4.2.0 later"])
@@ -108,6 +114,7 @@ def test_an_idle_connection_is_used_when_a_retry_is_due() -> None:
         assert len(mx.attempts) == 1
 
 
+@pytest.mark.directive("retry-recipients-after", "retry-after")
 def test_a_recipient_waits_as_retry_recipients_after_says_and_its_queue_as_retry_after() -> None:
     with World(relay(domain("*", retry_after=(HOUR,), retry_recipients_after=10 * MINUTE))) as world:
         mx = world.domain("example.com", rules=[LATER])

@@ -291,6 +291,7 @@ async def test_big_content_waits_for_the_peer() -> None:
     assert wire.peer.contents == [BIG, TEXT]
 
 
+@pytest.mark.directive("data-send-timeout")
 async def test_peer_that_does_not_read() -> None:
     wire, futures = await held_content(BIG, behind=True, capacity=CHUNK // 2)
     await wire.clock.advance(28)
@@ -402,6 +403,7 @@ async def test_repr_tells_the_stage() -> None:
     await asyncio.sleep(0)
 
 
+@pytest.mark.directive("smtp-multiple-line-response-timeout")
 async def test_a_receiver_that_says_an_octet_at_a_time_has_no_more_time_than_a_silent_one() -> None:
     wire = Wire(ScriptedPeer({"MAIL": [SILENT]}))
     channel = await wire.open()

@@ -234,6 +234,7 @@ async def full_backlog() -> AsyncIterator[int]:
                 filler.close()
 
 
+@pytest.mark.directive("connect-timeout")
 async def test_connect_timeout() -> None:
     clock = FakeClock()
     async with full_backlog() as port:
@@ -307,6 +308,7 @@ async def test_lost_before_the_transport_is_made(monkeypatch: pytest.MonkeyPatch
         assert (failure.stage, failure.fault) == (Stage.CONNECT, Fault.LOST)
 
 
+@pytest.mark.directive("smtp-greeting-timeout")
 async def test_greeting_timeout() -> None:
     clock = FakeClock()
     async with receiver({"BANNER": SILENT}) as there:

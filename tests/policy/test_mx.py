@@ -45,6 +45,7 @@ def way(reply: MxAnswer, *sources: SourceHost, **more: Any) -> list[tuple[str, s
         ("a;lookup-mx:b.example:26", [HostSpec("a", 25, 0), HostSpec("b.example", 26, 1, True)]),
     ],
 )
+@pytest.mark.directive("smtp-hosts", "route")
 def test_hosts(text: str, specs: list[HostSpec]) -> None:
     assert mx.parse_hosts(text, 25) == tuple(specs)
 
@@ -97,6 +98,7 @@ def test_avoided_addresses_come_last_and_are_not_forgotten() -> None:
     assert way(reply, ANY, avoid={"2.2.2.2"}) == [("b", "3.3.3.3"), ("a", "2.2.2.2")]
 
 
+@pytest.mark.directive("mx-connection-attempts")
 def test_mx_connection_attempts_is_the_most() -> None:
     assert way(answer(("a", 10, ("1.1.1.1", "2.2.2.2", "3.3.3.3"))), ANY, most=2) == [("a", "1.1.1.1"), ("a", "2.2.2.2")]
 
@@ -164,6 +166,7 @@ def test_the_domain_itself_is_a_host_like_others() -> None:
         (MxStatus.TEMPORARY, True, None),
     ],
 )
+@pytest.mark.directive("bounce-upon-no-mx")
 def test_bounce_upon_no_mx(status: MxStatus, rule: bool | float | None, age: float | None) -> None:
     plan = mx.no_route(MxAnswer(status))
     assert mx.bounces_after(plan, DomainSettings(bounce_upon_no_mx=rule)) == age
@@ -192,6 +195,14 @@ def test_tls(settings: dict[str, bool], level: TlsLevel) -> None:
 
 
 @pytest.mark.directive("reuse-ssl-session")
+@pytest.mark.directive(
+    "connect-timeout",
+    "smtp-greeting-timeout",
+    "data-send-timeout",
+    "smtp-data-termination-timeout",
+    "smtp-multiple-line-response-timeout",
+    "connection-idle-timeout",
+)
 def test_every_option_is_the_setting_of_its_name() -> None:
     settings = DomainSettings(
         ignore_8bitmime=True,

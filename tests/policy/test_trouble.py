@@ -181,6 +181,7 @@ def test_what_breaks_before_the_end_of_data_is_transient(stage: Stage, fault: Fa
 @pytest.mark.parametrize(
     ("stage", "kind"), [(Stage.BODY, P), (Stage.DATA, T), (Stage.MAIL, T)], ids=["in-the-content", "before-it", "long-before"]
 )
+@pytest.mark.directive("bounce-upon-transfer-failure")
 def test_bounce_upon_transfer_failure(stage: Stage, kind: Kind) -> None:
     judgement = judge(result(OK, failure=failed(stage, Fault.LOST)), Rules(bounce_upon_transfer_failure=True))
     assert kinds(judgement) == [kind]
@@ -244,6 +245,7 @@ ASSUME = Rules(assume_delivery_upon_data_termination_timeout=True)
         (Stage.END_OF_DATA, Fault.TIMEOUT, Rules(bounce_upon_transfer_failure=True), T),
     ],
 )
+@pytest.mark.directive("assume-delivery-upon-data-termination-timeout")
 def test_silence_after_the_end_of_data(stage: Stage, fault: Fault, rules: Rules, kind: Kind) -> None:
     judgement = judge(result(OK, NEVER, failure=failed(stage, fault), maybe_taken=True, usable=False), rules)
     assert kinds(judgement) == [kind, P]
@@ -259,6 +261,7 @@ def test_421_leaves_the_unanswered_for_later_and_ends_the_session() -> None:
     assert judgement.reason == "421 4.3.2 closing"
 
 
+@pytest.mark.directive("smtp-421-means-mx-unavailable")
 def test_421_means_mx_unavailable_sends_what_is_left_to_the_next_host() -> None:
     rules = Rules(smtp_421_means_mx_unavailable=True)
     broken = result(OK, NEVER, CLOSING, None, failure=Failure(Stage.RCPT, CLOSING), usable=False)

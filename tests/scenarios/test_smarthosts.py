@@ -156,6 +156,7 @@ def written(folder: Path) -> Iterator[tuple[Path, bytes]]:
         ("cpanel", CPANEL, "website@example.com", "change-me", "PLAIN"),
     ],
 )
+@pytest.mark.directive("auth-username", "auth-password", "smtp-hosts")
 async def test_a_password_is_enough(
     ca: trustme.CA, tmp_path: Path, recipe: str, manner: Manner, user: str, password: str, mechanism: str
 ) -> None:
@@ -188,6 +189,7 @@ async def test_the_password_is_for_nobody_who_only_says_that_he_is_the_host(ca: 
         assert place.office.records("b") == []
 
 
+@pytest.mark.directive("max-rcpt-per-message")
 async def test_amazon_takes_fifty_recipients_at_a_time(ca: trustme.CA, tmp_path: Path) -> None:
     async with in_force(tmp_path, ca, "ses", SES, AKIAEXAMPLE0EXAMPLE0="change-me") as place:
         await place.office.send(*[f"{number}@far.example" for number in range(120)])
@@ -233,6 +235,7 @@ async def test_a_token_that_never_works_is_not_fetched_over_and_over(ca: trustme
         assert place.office.records("b") == []
 
 
+@pytest.mark.directive("auth-oauth-client")
 async def test_office_365_by_client_credentials(ca: trustme.CA, tmp_path: Path) -> None:
     async with in_force(tmp_path, ca, "office365", OFFICE365, oauth=True) as place:
         place.tokens.tokens, place.tokens.lasts = ["eyJ0.eyJh.c2ln"], "3599"

@@ -117,6 +117,7 @@ def test_five_messages_want_connections(
     assert s.why(queue, 0.0) is reason
 
 
+@pytest.mark.directive("smtp-out-rampup-interval")
 def test_ramp_up_is_a_gap_between_any_two_connections(make_entry: MakeEntry) -> None:
     s = scheduler(smtp_out_rampup_interval=5.0)
     queue = s.submit(A, make_entry(), 0.0)
@@ -131,6 +132,7 @@ def test_ramp_up_is_a_gap_between_any_two_connections(make_entry: MakeEntry) -> 
     assert open_all(s, 5.0) == [queue]
 
 
+@pytest.mark.directive("max-msg-rate")
 def test_a_message_rate_counts_recipients_and_splits_a_message(make_entry: MakeEntry) -> None:
     s = scheduler(max_msg_rate=Rate(3, 64.0))
     queue = s.submit(A, make_entry(recipients=5), 0.0)
@@ -141,6 +143,7 @@ def test_a_message_rate_counts_recipients_and_splits_a_message(make_entry: MakeE
     assert lease(s, queue, 65.0).entry.recipients == (3, 4)
 
 
+@pytest.mark.directive("max-rcpt-per-message")
 def test_max_rcpt_per_message_splits_and_each_part_may_have_a_connection(make_entry: MakeEntry) -> None:
     s = scheduler(max_rcpt_per_message=2)
     queue = s.submit(A, make_entry(recipients=5), 0.0)
@@ -198,6 +201,7 @@ def test_the_budgets_of_virtual_mtas_are_their_own(make_entry: MakeEntry) -> Non
 # -- retry ------------------------------------------------------------------------------
 
 
+@pytest.mark.directive("retry-after")
 def test_retry_steps_repeat_the_last_and_begin_again_after_a_delivery(make_entry: MakeEntry) -> None:
     s = scheduler(retry_after=(60.0, 300.0))
     queue = s.submit(A, make_entry(), 0.0)

@@ -280,6 +280,7 @@ def test_auth_refused() -> None:
 
 
 @pytest.mark.parametrize(("offers", "clear"), [("AUTH PLAIN LOGIN", False), ("AUTH NTLM", True), ("SIZE", True)])
+@pytest.mark.directive("use-unencrypted-plain-auth")
 def test_auth_not_possible(offers: str, clear: bool) -> None:
     session, first = auth(offers, clear=clear)
     assert first == b"QUIT\r\n"
@@ -516,6 +517,7 @@ def test_big_content_goes_by_data() -> None:
     assert session.begin(transaction(content=[b"x" * 70 + b"\r\n"] * (EARLY_OCTETS // 72 + 1))) == GROUP
 
 
+@pytest.mark.directive("ignore-chunking")
 def test_chunking_ignored() -> None:
     session = Session(SessionOptions(tls=TlsLevel.NONE, ignore_chunking=True), "PIPELINING", "CHUNKING", "BINARYMIME")
     assert session.begin() == GROUP
@@ -625,6 +627,7 @@ def test_parameters_not_offered_are_not_said() -> None:
     assert pipelined().begin(order) == MAIL + b"RCPT TO:<b@xn--bcher-kva.example>\r\nDATA\r\n"
 
 
+@pytest.mark.directive("ignore-8bitmime", "ignore-dsn", "ignore-pipelining")
 def test_ignored_extensions() -> None:
     options = SessionOptions(tls=TlsLevel.NONE, ignore_8bitmime=True, ignore_dsn=True, ignore_pipelining=True)
     session = Session(options, *EVERYTHING)

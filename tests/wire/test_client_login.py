@@ -96,6 +96,7 @@ def test_the_strongest_that_is_offered(offers: str, chosen: str) -> None:
         (Login("anna", "secret", "EXTERNAL", certificate=True), "AUTH PLAIN EXTERNAL", "EXTERNAL"),
     ],
 )
+@pytest.mark.directive("auth-mechanism")
 def test_as_it_was_wanted(login: Login, offers: str, chosen: str) -> None:
     assert Session(login, offers).said.split()[:2] == ["AUTH", chosen]
 
@@ -114,6 +115,7 @@ def test_as_it_was_wanted(login: Login, offers: str, chosen: str) -> None:
         (Login("anna", token="t"), "AUTH XOAUTH2 OAUTHBEARER", False, CLEAR_ONLY),
     ],
 )
+@pytest.mark.directive("use-unencrypted-plain-auth")
 def test_where_there_is_no_way_nothing_is_said(login: Login, offers: str, tls: bool, detail: str) -> None:
     session = Session(login, offers, tls=tls)
     assert session.said == "QUIT\r\n"

@@ -23,6 +23,7 @@ def lines(result: LoadResult) -> list[tuple[str, str, int, str]]:
     return [(problem.level, Path(problem.file).name, problem.line, problem.message) for problem in result.problems if problem.line]
 
 
+@pytest.mark.directive("include")
 def test_a_glob_is_read_in_order_and_relative_to_the_file(tmp_path: Path) -> None:
     main = write(
         tmp_path,
@@ -37,6 +38,7 @@ def test_a_glob_is_read_in_order_and_relative_to_the_file(tmp_path: Path) -> Non
     assert (general.log_rotate, general.host_name, general.postmaster) == (2, ("a.example",), ("pm@b.example",))
 
 
+@pytest.mark.directive("include")
 def test_includes_within_blocks(tmp_path: Path) -> None:
     main = write(
         tmp_path,

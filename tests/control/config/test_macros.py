@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import Settings
 
@@ -16,6 +18,7 @@ def patterns(settings: Settings) -> list[str]:
     return [block.pattern for block in settings.domains]
 
 
+@pytest.mark.directive("domain-macro")
 def test_cross_products_nesting_and_use_above_the_definition(good: Good) -> None:
     text = "<domain [*.]$name.$top>\n</domain>\ndomain-macro Name a, $more\ndomain-macro more b\ndomain-macro top com, co.uk\n"
     assert patterns(good(text)) == ["[*.]a.com", "[*.]a.co.uk", "[*.]b.com", "[*.]b.co.uk"]
@@ -28,6 +31,7 @@ def test_macros_in_relay_domains_and_keys(good: Good) -> None:
     assert settings.macros == {"d": ("a.example", "b.example")}
 
 
+@pytest.mark.directive("domain-macro")
 def test_a_domain_by_name_wins_over_one_by_macro_whatever_the_order(good: Good) -> None:
     by_name = "<domain aol.com>\nmax-smtp-out 1\n</domain>\n"
     by_macro = "<domain aol.$com>\nmax-smtp-out 2\nmax-msg-per-connection 9\n</domain>\n"
