@@ -109,6 +109,7 @@ def test_a_source_rewrites_the_sender_and_the_from_field() -> None:
         assert world.of("d")[0].orig == "bounces@out.example"
 
 
+@pytest.mark.directive("rewrite-list")
 def test_a_virtual_mta_rewrites_what_goes_out_by_it_and_else_its_pool_does() -> None:
     lists = {
         "own": (RewriteRule("mail-from", "*", "*@one.example"),),

@@ -234,3 +234,16 @@ def test_a_bounce_by_a_421_says_what_the_operator_wants(replaced: bool) -> None:
         assert (b"blocked for spam" in report.content) != replaced
         assert (b"Service not available" in report.content) == replaced
         assert "blocked for spam" in w.of("b")[0].dsn_diag, "the record is for the operator"
+
+
+@pytest.mark.directive("backoff-max-connect-rate")
+def test_connect_rate_in_backoff_mode() -> None:
+    with world(("RP-001", BACKOFF), backoff_max_connect_rate=Rate(2, MINUTE), max_msg_per_connection=1, backoff_retry_after=(1.0,)) as w:
+        mx = w.domain("example.com", rules=["rcpt first=1 421 RP-001 unusual rate"])
+        w.submit(ME, [YOU])
+        w.advance(1)
+        assert mode(w) == "backoff"
+        send(w, range(10))
+        w.run_until_empty()
+        assert most_in_any([attempt.at for attempt in mx.attempts[1:]], MINUTE) == 2
+        assert mx.attempts[-1].at >= 4 * MINUTE

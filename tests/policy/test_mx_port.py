@@ -20,6 +20,7 @@ def test_port(host: MxHost, port: int) -> None:
     assert [(route.address, route.port) for route in plan.routes] == [("192.0.2.1", port)]
 
 
+@pytest.mark.directive("default-smtp-port")
 def test_port_25_unless_said() -> None:
     answer = MxAnswer(MxStatus.FOUND, (MxHost("mx.example", 10, addresses=("192.0.2.1",)),))
     assert mx.plan(answer, SessionOptions(), SOURCES).routes[0].port == 25

@@ -83,3 +83,12 @@ def test_no_password_is_shown() -> None:
     proxy = ProxySettings("p", type="socks5", server=("h", 1), client=client, auth_username="joe", auth_password="hush")
     settings = Settings(use_proxy=("p",), proxies={"p": proxy})
     assert "hush" not in repr(sources(Resolved(settings), "{default}", LOCAL)) + repr(settings.proxies)
+
+
+@pytest.mark.directive("host-name")
+def test_the_name_for_ehlo_is_the_virtual_mtas_or_the_relays() -> None:
+    named = {"m1": VmtaSettings("m1", host_name=("two.example", "three.example")), "m2": VmtaSettings("m2")}
+    settings = Settings(general=GeneralSettings(host_name=("relay.example",)), vmtas=named)
+    names = [sources(Resolved(settings), name, LOCAL)[0].name for name in ("m1", "m2", "{default}")]
+    assert names == ["two.example", "relay.example", "relay.example"]
+    assert sources(Resolved(Settings()), "{default}", LOCAL) == (SourceHost("", "localhost"),)

@@ -337,6 +337,7 @@ def test_the_status_of_a_reply(code: int, status: str, stage: Stage, expected: s
     assert status_of(Reply(code, status, ("text",)), stage) == expected
 
 
+@pytest.mark.directive("smtp-553-means-invalid-mailbox")
 def test_553_means_invalid_mailbox_off() -> None:
     assert status_of(Reply(553, "", ("no",)), Stage.RCPT, Rules(smtp_553_means_invalid_mailbox=False)) == "5.1.0"
     assert status_of(Reply(553, "5.1.8", ("no",)), Stage.RCPT) == "5.1.8"

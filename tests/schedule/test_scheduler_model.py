@@ -362,6 +362,9 @@ class Relay(RuleBasedStateMachine):
         # The addresses and their limits stay: of new ones only connections count that are opened from then on.
         limits = (replace(limits[0], sources=before[0].sources), replace(limits[1], sources=before[1].sources))
         self.limits, self.vmta_limit = limits, vmta
+        for key in KEYS:
+            if key not in self.scheduler.queues:
+                self.connects[key] = []  # nothing limited it, so nothing is remembered of it that a new limit could count
         self.scheduler.reloaded(total)
         for number, key in enumerate(KEYS):
             # A rate that is new counts from now on.

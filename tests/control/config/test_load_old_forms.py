@@ -41,7 +41,14 @@ def test_without_a_host_name_the_system_s(monkeypatch: pytest.MonkeyPatch, syste
     assert settings("host-name a.example\nhost-name b.example\n").general.host_name == ("a.example", "b.example")
 
 
+@pytest.mark.directive("route", "max-msg-per-hour", "backoff-max-msg-per-hour", "max-rcpt-per-transaction")
 def test_old_names_fill_the_new_settings() -> None:
-    (block,) = settings("<domain *>\n  route [192.0.2.1]:26\n  max-msg-per-hour 50\n  max-rcpt-per-transaction 7\n</domain>\n").domains
+    old = "route [192.0.2.1]:26\n max-msg-per-hour 50\n backoff-max-msg-per-hour 5\n max-rcpt-per-transaction 7"
+    (block,) = settings(f"<domain *>\n {old}\n</domain>\n").domains
     values = {name: assignment.value for name, assignment in block.assignments.items()}
-    assert values == {"smtp_hosts": "[192.0.2.1]:26", "max_msg_rate": Rate(50, 3600.0), "max_rcpt_per_message": 7}
+    assert values == {
+        "smtp_hosts": "[192.0.2.1]:26",
+        "max_msg_rate": Rate(50, 3600.0),
+        "backoff_max_msg_rate": Rate(5, 3600.0),
+        "max_rcpt_per_message": 7,
+    }
