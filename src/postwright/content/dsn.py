@@ -73,13 +73,17 @@ def build(
     from_header: str,
     full: bool,
     boundary: str,
+    plain: bool = False,
 ) -> bytes:
     """The report about `recipients` of `original`, to its reverse-path, with CRLF lines.
 
     `content` is the original's; it is returned whole when `full` and it can be sent as it is (not so with BINARYMIME), otherwise
     its header section, of which 64 KB must do. `host` is our name, `message_id` for the report (without host), `from_header` the
-    value of From ("" for our mail system at `host`), `boundary` any word: it is lengthened when it occurs in what is returned.
+    value of From ("" for our mail system at `host`), `boundary` any word: it is lengthened when it occurs in what is returned. `plain`
+    gives one text for people and no part for programs (`dsn-format plain-text`): its words, and the header section where that is ASCII.
     """
+    if plain:
+        return _plain(kind, original, recipients, content, host, now, message_id, from_header)
     header_size = original.facts.header_size
     full = full and not original.facts.binary
     returned = content if full else _header_section(content, header_size)
@@ -93,6 +97,22 @@ def build(
     head = _head(kind, original, content, host, now, message_id, from_header, boundary)
     encoding = b"" if body.isascii() else b"Content-Transfer-Encoding: 8bit\r\n"
     return b"".join([head, encoding, b"\r\nThis is a delivery report in several parts (RFC 6522).\r\n\r\n", body])
+
+
+def _plain(
+    kind: ReportKind,
+    original: Message,
+    recipients: Sequence[RecipientReport],
+    content: bytes,
+    host: str,
+    now: float,
+    message_id: str,
+    from_header: str,
+) -> bytes:
+    words = _words_part(kind, original, recipients, host, False, not _all_ascii(recipients))
+    header = _header_section(content, original.facts.header_size)
+    shown = b"\r\n" + header if header.isascii() and _odd(header) is None else b""
+    return _head(kind, original, content, host, now, message_id, from_header, "") + words + shown
 
 
 def _head(
@@ -109,8 +129,9 @@ def _head(
         *_threading(content, original.facts.header_size),
         "Auto-Submitted: auto-replied",
         "MIME-Version: 1.0",
-        f'Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="{boundary}"',
     ]
+    if boundary:
+        lines.append(f'Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="{boundary}"')
     return _encode("\r\n".join(lines) + "\r\n")
 
 

@@ -52,17 +52,19 @@ def reports(
     now: float,
     ids: Sequence[int],
     vmta: str = "",
+    *,
+    plain: bool = False,
 ) -> list[tuple[Message, bytes]]:
     """One report per kind among `dues`, each with an id out of `ids` (as many as kinds are needed: four do).
 
-    `vmta` is the virtual MTA that they go out by, "" the message's own.
+    `vmta` is the virtual MTA that they go out by, "" the message's own; `plain` see `content.dsn.build`.
     """
     made: list[tuple[Message, bytes]] = []
     message = _as_sent(message, dues)
     for kind in _KINDS:
         own = [due for due in dues if due.kind == kind]
         if own:
-            report, body = _report(kind, message, content, own, session, general, now, ids[len(made)])
+            report, body = _report(kind, message, content, own, session, general, now, ids[len(made)], plain=plain)
             report.vmta = vmta or message.vmta
             made.append((report, body))
     return made
@@ -88,6 +90,8 @@ def _report(
     general: GeneralSettings,
     now: float,
     message_id: int,
+    *,
+    plain: bool,
 ) -> tuple[Message, bytes]:
     host = general.host_name[0] if general.host_name else "localhost"
     text = format_id(message_id)
@@ -116,6 +120,7 @@ def _report(
         from_header=general.custom_dsn_from_header,
         full=full,
         boundary=f"report-{text}",
+        plain=plain,
     )
     facts = scan(body)
     report = Message(

@@ -71,9 +71,13 @@ class Reporting:
         general = self._node.resolved.settings.general
         ids = [self._node.ids.next(now) for _ in range(4)]
         vmta = self._vmta(lease)
+        there = self._node.resolved.queue(message.envelope.reverse_path.domain, vmta)  # where the report goes
+        if not there.deliver_local_dsn:
+            return []
+        plain = there.dsn_format == "plain-text"
         try:
             _, content = self._node.read(lease.entry)
-            return bounces.reports(message, content, due, session, general, now, ids, vmta)
+            return bounces.reports(message, content, due, session, general, now, ids, vmta, plain=plain)
         except Exception as error:  # a report of little is better than none, and than a recipient in flight for ever
             self._node.log.error("a report is made without the message", message=format_id(message.id), exc_info=error)
-            return bounces.reports(message, b"\r\n", due, session, general, now, ids, vmta)
+            return bounces.reports(message, b"\r\n", due, session, general, now, ids, vmta, plain=plain)

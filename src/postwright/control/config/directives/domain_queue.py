@@ -90,8 +90,8 @@ ROUTING: tuple[Directive, ...] = (
 )  # fmt: skip
 
 REPORTS: tuple[Directive, ...] = (
-    feedback("dsn-format", D, k.CHOICE("standard", "plain-text"), "Form of reports sent to that domain", "standard"),
-    feedback("deliver-local-dsn", D, k.BOOL, "Send reports to that domain", "yes", deprecated="suppress-local-dsn in <source>"),
+    works("dsn-format", D, k.CHOICE("standard", "plain-text"), "Form of reports sent to that domain", "standard"),
+    works("deliver-local-dsn", D, k.BOOL, "Send reports to that domain", "yes", deprecated="suppress-local-dsn in <source>"),
     works("remove-header", D, k.LIST, "Header fields removed at delivery", clears=True),
     works("bcc-upon-delivery", D, k.EMAIL, "Send a copy of what was delivered there", clears=True),
     works("disable-acct-records", D, k.RECORDS, "Accounting records not written for the queue: d, b, t, tq"),
