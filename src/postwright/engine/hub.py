@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from postwright.engine.queue_events import Events
 from postwright.engine.queue_state import QueueState
 from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.settle import Session
@@ -48,6 +49,7 @@ class Hub(Protocol):
     transport: TransportPolicy
     log: structlog.stdlib.BoundLogger
     stopping: bool
+    events: Events
 
     def state(self, queue: Queue) -> QueueState:
         """What the settings say for this queue."""

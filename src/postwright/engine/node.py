@@ -27,6 +27,7 @@ from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
 from postwright.engine.login_guard import Keeper, OwnOffice
 from postwright.engine.placing import Placing
+from postwright.engine.queue_events import Events
 from postwright.engine.queue_state import Grounds, QueueState, limits, make
 from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.reporting import Reporting
@@ -94,6 +95,7 @@ class Node:
         self.counters = Counters()
         self.ids = IdMaker(number)
         self.stopping = False
+        self.events = Events()
         self._local = local_addresses
         self._grounds = Grounds(_wanted(resolved), local_addresses, log, HeaderFiles(resolved.settings))
         self._readers: dict[int, ContentReader] = {}
@@ -347,6 +349,8 @@ class Node:
             settlement = settle(message, lease.entry, judgement, session, state.context, now, lease.entry.size)
             if state.log is not None:
                 state.log.settled(message, lease, judgement.dispositions)
+            if state.tracks:
+                self.events.settled(message, lease, judgement.dispositions, session, now)
         except Exception as error:  # a defect of ours: whatever it is, recipients must not stay in flight for ever
             self.unreadable(queue, lease, error)
             return

@@ -73,6 +73,7 @@ class Opener:
                 node.scheduler.opened(queue)
                 return Worker(self._crew, queue, outcome, state, plan, seat)
             failures.append(outcome)
+            queue_records.note(node, queue, "connect", route, outcome)
             heard = state.ways.feedback.listen((outcome.reply,)) if state.ways.feedback is not None else ()
             if heard and await self._told(queue, heard):
                 return None

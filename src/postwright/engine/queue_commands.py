@@ -6,12 +6,14 @@ The questions are `engine.queue_verbs`'; nothing here knows a queue.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
 from postwright.engine import frames as f
 from postwright.engine.lock_lines import shown
+from postwright.engine.queue_events import QueueEvents
 from postwright.engine.tracing import TraceLines
 
 
@@ -40,4 +42,21 @@ async def trace(relay: Shards, arguments: dict[str, str]) -> f.Told:
     return f.Told(ok=True, lines=msgspec.json.decode(answer, type=TraceLines).lines, body=answer)
 
 
-QUEUE_COMMANDS: dict[str, Callable[[Shards, dict[str, str]], Awaitable[f.Told]]] = {"trace": trace}
+async def events(relay: Shards, arguments: dict[str, str]) -> f.Told:
+    """Errors and outcomes, as lines and as `QueueEvents` in JSON."""
+    answer = await ask(relay, "events", arguments)
+    if isinstance(answer, f.Told):
+        return answer
+    known = msgspec.json.decode(answer, type=QueueEvents)
+    lines = [f"{_when(event.time)} {event.kind}: {shown(event.text)}" for event in known.errors]
+    for one in known.outcomes:
+        said = " | ".join((one.source_ip, one.recipient, one.job, one.mta, one.diagnostic))
+        lines.append(f"{_when(one.time)} {one.fate} | {shown(said)}")
+    return f.Told(ok=True, lines=lines or ["Nothing is recorded of that queue."], body=answer)
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
+
+
+QUEUE_COMMANDS: dict[str, Callable[[Shards, dict[str, str]], Awaitable[f.Told]]] = {"trace": trace, "events": events}

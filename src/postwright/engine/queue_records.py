@@ -6,7 +6,7 @@ One for each wait that begins, not for each connection that fails while it lasts
 from __future__ import annotations
 
 from postwright.engine.hub import Hub
-from postwright.model.outcome import Disposition
+from postwright.model.outcome import Disposition, Failure
 from postwright.model.record import Record
 from postwright.model.route import Route
 from postwright.schedule.queue import Queue
@@ -16,9 +16,18 @@ def put_off(node: Hub, queue: Queue, why: Disposition, error: str = "", route: R
     """The queue waits for its next retry, or `wait` seconds. `error` is what the operator is shown; `route` the last that was tried."""
     now = node.clock.now()
     begins = queue.retry_at <= now
-    node.scheduler.retry_later(queue, now, error or why.diagnostic, wait=wait)
+    until = node.scheduler.retry_later(queue, now, error or why.diagnostic, wait=wait)
     if begins:
+        most = node.state(queue).ways.settings.max_events_recorded
+        node.events.error(str(queue.key), now, "retry", f"waits for {round(until - now)} s: {error or why.diagnostic}", most)
         tell(node, queue, why, route)
+
+
+def note(node: Hub, queue: Queue, kind: str, route: Route, failure: Failure) -> None:
+    """Keep in mind what a host did (`max-events-recorded`)."""
+    said = failure.reply.text if failure.reply is not None else f"{failure.fault.value} {failure.detail}".strip()
+    text = f"{route.host} ({route.address}) at {failure.stage.value}: {said}"
+    node.events.error(str(queue.key), node.clock.now(), kind, text, node.state(queue).ways.settings.max_events_recorded)
 
 
 def tell(node: Hub, queue: Queue, why: Disposition, route: Route | None = None) -> None:

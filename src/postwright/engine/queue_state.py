@@ -73,6 +73,7 @@ class QueueState(Struct):
     ways: Ways
     context: Context
     log: DeliveryLog | None = None
+    tracks: bool = False  # track-recipient-events
 
 
 _ways: WeakKeyDictionary[Resolved, dict[tuple[int, str], Ways]] = WeakKeyDictionary()
@@ -118,7 +119,7 @@ def make(resolved: Resolved, key: QueueKey, queue_limits: QueueLimits, grounds: 
         wanted = wanted - frozenset(settings.disable_acct_records)
     hides_421 = settings.replace_smtp_421_service_response
     context = Context(str(key), queue_limits, wanted, resolved.settings.general.track_time_first_attempt, hides_421)
-    return QueueState(ways, context, delivery_log(settings, grounds.log, key))
+    return QueueState(ways, context, delivery_log(settings, grounds.log, key), settings.track_recipient_events)
 
 
 def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, grounds: Grounds) -> Ways:

@@ -89,4 +89,11 @@ def _encoded(value: object) -> bytes:
     return msgspec.json.encode(value)
 
 
-QUEUE_VERBS: dict[str, Callable[[Keeper, dict[str, str]], bytes]] = {"trace": trace}
+def events(node: Keeper, arguments: dict[str, str]) -> bytes:
+    """What happened to `queue` lately: `QueueEvents`. A queue that is empty now may have some."""
+    queue = found(node, arguments.get("queue", ""))
+    known = node.events.of(str(queue.key) if queue is not None else str(key_of(arguments.get("queue", ""))))
+    return _encoded(known) if queue is not None or known.errors or known.outcomes else b""
+
+
+QUEUE_VERBS: dict[str, Callable[[Keeper, dict[str, str]], bytes]] = {"trace": trace, "events": events}

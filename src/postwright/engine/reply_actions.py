@@ -41,5 +41,8 @@ def _change_mode(node: Hub, queue: Queue, heard: Heard, now: float) -> None:
     else:
         node.scheduler.normal(queue)
     if was != (queue.backoff is not None):
+        most = node.state(queue).ways.settings.max_events_recorded
+        text = f"{action.mode} by {heard.rule.origin}: {heard.reply.text}"
+        node.events.error(str(queue.key), now, "mode", text, most)
         node.log.info("mode of a queue", queue=str(queue.key), mode=action.mode, by=str(heard.rule.origin), code=heard.reply.code)
         node.pump_soon()

@@ -16,7 +16,7 @@ from typing import Any
 
 from postwright.content import schedule
 from postwright.content.downgrade import to_7bit
-from postwright.engine import reply_actions, secured
+from postwright.engine import queue_records, reply_actions, secured
 from postwright.engine.deadlines import TOO_LATE
 from postwright.engine.fates import EXPIRED, Fates
 from postwright.engine.hub import Hub
@@ -312,6 +312,8 @@ class Worker:
             judgement = Judgement((_BROKEN_OFF,) * len(lease.entry.recipients))
         if self.state.log is not None:
             self.state.log.transferred(lease, result)
+        if result.failure is not None:
+            queue_records.note(node, self.queue, "transfer", self.channel.route, result.failure)
         feedback = self.state.ways.feedback
         heard = feedback.listen(replies_of(result)) if feedback is not None else ()
         if heard:

@@ -25,3 +25,17 @@ def locks(state_dir: Path | None, as_json: bool) -> None:
     Exit status: 0 answered, 1 the relay could not, 3 no relay runs there.
     """
     show(question(state_dir, "locks"), as_json)
+
+
+@command.command("events")
+@click.argument("queue", metavar="DOMAIN[/VMTA]")
+@state_dir_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object; times are Unix seconds.")
+def events(queue: str, state_dir: Path | None, as_json: bool) -> None:
+    """What happened to a queue lately: errors (max-events-recorded) and outcomes of recipients (track-recipient-events).
+
+    \b
+    Example: postwright show events example.com/vm1
+    Exit status: 0 answered, 1 there is no such queue, 3 no relay runs there.
+    """
+    show(question(state_dir, "events", {"queue": queue}), as_json)

@@ -107,8 +107,8 @@ LOG: tuple[Directive, ...] = (
     works("log-transfer-failures", D, k.BOOL, "Log breaks while a message is sent", "no"),
     delivery("log-disabled-ips", D, k.BOOL, "Log when a source address is disabled", "no"),
     works("log-messages", D, k.BOOL, "Log each message", "no", confirmed=False),
-    delivery("max-events-recorded", D, k.COUNT, "Errors kept in memory per queue", "10"),
-    delivery("track-recipient-events", D, k.BOOL, "Keep the last 50 outcomes of recipients in memory", "no"),
+    works("max-events-recorded", D, k.COUNT, "Errors kept in memory per queue", "10"),
+    works("track-recipient-events", D, k.BOOL, "Keep the last 50 outcomes of recipients in memory", "no"),
 )  # fmt: skip
 
 ROWS: tuple[Directive, ...] = TRANSPORT + CONNECTIONS + MESSAGES + RETRY + BACKOFF + ROUTING + REPORTS + LOG
