@@ -255,7 +255,26 @@ def test_a_delivery_ends_the_wait_of_the_queue(make_entry: MakeEntry) -> None:
     s.closed(queue, was_open=False)
     assert open_all(s, 0.0) == []
     s.delivered_something(queue)
+    assert open_all(s, 0.0) == [queue], "one first: the last did not come up"
+    s.opened(queue)
     assert open_all(s, 0.0) == [queue] * 2
+
+
+def test_after_a_failure_one_connection_is_opened_at_a_time_until_one_is_up(make_entry: MakeEntry) -> None:
+    """So hosts that are down, or refuse us, are asked by one connection, not by `max-smtp-out` of them, each time that they are tried."""
+    s = scheduler(retry_after=(60.0,))
+    for _ in range(5):
+        queue = s.submit(A, make_entry(), 0.0)
+    for number, begin in enumerate((0.0, 60.0, 120.0)):
+        opening = open_all(s, begin)
+        assert len(opening) == (5 if number == 0 else 1)
+        assert s.why(queue, begin) is WaitReason.CONNECTING
+        for _ in opening:
+            s.retry_later(queue, begin, "refused")
+            s.closed(queue, was_open=False)
+    assert open_all(s, 180.0) == [queue]
+    s.opened(queue)
+    assert open_all(s, 180.0) == [queue] * 5
 
 
 def test_a_queue_that_was_emptied_remembers_that_its_hosts_are_down(make_entry: MakeEntry) -> None:

@@ -378,6 +378,7 @@ class Node:
             traffic.bytes_out += lease.entry.size
             if queue.retry_step or queue.retry_at or queue.backoff is not None:
                 self.scheduler.delivered_something(queue, lease.at)
+                self.pump_soon()  # the wait or the mode may be over: more connections may be opened
         elif queue.metered:
             self.scheduler.delivered_nothing(queue, lease)
         traffic.deferred += settlement.deferred

@@ -161,6 +161,7 @@ class Openings:
         """The connection is up. It takes one entry now, so others may want a further one (see `wants`)."""
         queue.opening -= 1
         queue.connections += 1
+        queue.wary = False
         if queue.budget.rates is not None or self.routes.limited:
             self._promise_is_kept(queue)
         if not queue.listed and (queue.ready or queue.scheduled):

@@ -118,6 +118,7 @@ class Queue:
         "volume",
         "waiting",
         "wake_at",
+        "wary",
     )
 
     def __init__(self, key: QueueKey, limits: QueueLimits, budget: Budget[Queue]) -> None:
@@ -133,6 +134,7 @@ class Queue:
         self.retry_step = 0
         self.last_connect = NEVER_YET
         self.last_error = ""
+        self.wary = False  # the last connection that was asked for did not come up: one at a time, until one does
         self.backoff: Backoff | None = None
         self.deferred_at = NEVER_YET  # when a reply last put the queue in retry (defer-queue)
         self.paused = False

@@ -49,7 +49,7 @@ def _no_connection(queue: Queue, total: Budget[Queue], now: float) -> WaitReason
     used = queue.connections + queue.opening
     if limits.max_smtp_out is not None and used >= limits.max_smtp_out:
         return WaitReason.QUEUE_CONNECTIONS
-    if queue.opening >= queue.backlog(now):
+    if queue.opening >= queue.backlog(now) or (queue.wary and queue.opening):
         return WaitReason.CONNECTING
     if queue.rate is not None and queue.opening >= queue.rate.free(now):
         return WaitReason.CONNECTING  # those that are being opened will use it up

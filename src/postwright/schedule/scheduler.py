@@ -244,6 +244,7 @@ class Scheduler(Openings):
         """The site failed: the queue waits for its next step of `retry-after` (the last one repeats), or for `wait` seconds without
         a step. Returns until when. Connections that were under way when the wait began fail with it, not after it."""
         queue.last_error = error
+        queue.wary = True
         if queue.retry_at > now:
             return queue.retry_at
         if wait is None:
