@@ -16,6 +16,7 @@ from postwright.model.route import Route, SessionOptions
 from postwright.net.channel import Channel
 from postwright.net.clock import Clock, Sweep
 from postwright.net.dialer import Dialer
+from postwright.net.dialer_tls import describe, trouble_of
 from postwright.net.onlooker import Onlooker
 from postwright.testing.memory_transport import MemoryTransport, join
 from postwright.testing.sink import SinkServer
@@ -54,6 +55,10 @@ class Receiver(SinkServer):
         """All recipients of messages that it took, in order."""
         return [recipient for message in self.messages for recipient in message.recipients]
 
+    def session(self) -> SinkSession:
+        """The other end of a connection to it."""
+        return SinkSession(self)
+
     def called(self, route: Route) -> None:
         """A connection is asked for."""
         self.attempts.append(Attempt(self._clock.now() - self._start, route.source.address, route.source.name))
@@ -63,7 +68,10 @@ class Receiver(SinkServer):
 
 
 class SimulatedDialer(Dialer):
-    """Opens sessions to `receivers` (by address); a connection takes a moment that chance decides. No TLS."""
+    """Opens sessions to `receivers` (by address); a connection takes a moment that chance decides.
+
+    Nobody speaks TLS here: a receiver that agrees to it is one whose TLS is broken, and the handshake ends with the connection.
+    """
 
     def __init__(self, receivers: Mapping[str, Receiver], clock: Clock, random: Random) -> None:
         super().__init__(clock, sweep=Sweep(clock))
@@ -82,13 +90,18 @@ class SimulatedDialer(Dialer):
             return Failure(Stage.CONNECT, None, fault or Fault.UNREACHABLE, "")
         channel = Channel(route, options, self._clock, self._sweep, secure=route.implicit, watch=watch)
         here = (route.source.address or "192.0.2.1", self._random.randrange(1024, 65536))
-        ours, theirs = join(channel, SinkSession(receiver), a_name=here, b_name=(route.address, route.port))
+        ours, theirs = join(channel, receiver.session(), a_name=here, b_name=(route.address, route.port))
         self._transports = [t for t in self._transports if not t.is_closing()]
         self._transports += [ours, theirs]
         outcome = await self._greet(channel, route, options)
         if not isinstance(outcome, Channel):
             channel.close()
         return outcome
+
+    async def _handshake(self, channel: Channel, route: Route, options: SessionOptions) -> Failure | None:
+        channel.handshake_begins()
+        error = ConnectionResetError("closed by the peer")
+        return channel.handshake_failed(describe(error), trouble_of(error))
 
     def crash(self) -> None:
         """Every connection is cut, and none comes up any more."""

@@ -138,7 +138,7 @@ class SinkSession(Talk):
             "DSN": has.dsn,
             "SMTPUTF8": has.smtputf8,
             "ENHANCEDSTATUSCODES": has.enhanced_status_codes,
-            "STARTTLS": self._host.tls is not None and not self._connection.tls,
+            "STARTTLS": self._offers_tls(),
             "AUTH PLAIN LOGIN CRAM-MD5": bool(self._host.users),
         }
         return [*[name for name, offered in named.items() if offered], *has.more]
@@ -314,7 +314,7 @@ class SinkSession(Talk):
         limit = self._host.extensions.size
         if limit and size > limit:
             self._say(552, "5.3.4", "the message is too big", "eod")
-        elif "eod" in self._host.rules.by_stage:
+        elif self._asks("eod"):
             self._judged("eod", transaction.addresses, self._take, transaction, content, size, chunked)
         else:
             self._out.append(self._take(transaction, content, size, chunked))
@@ -352,8 +352,11 @@ class SinkSession(Talk):
 
     # -- TLS
 
+    def _offers_tls(self) -> bool:
+        return self._host.tls is not None and not self._connection.tls
+
     def _starttls(self, rest: bytes) -> None:
-        if self._host.tls is None or self._connection.tls:
+        if not self._offers_tls():
             self._unknown("STARTTLS was not offered", "starttls")
         else:
             self._judged("starttls", (), self._begin_tls)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from postwright.testing import sockets
 from postwright.testing.sink_records import Extensions, SinkConnection, SinkCounts
-from postwright.testing.sink_rules import RuleSet, Verdict
+from postwright.testing.sink_rules import GOOD, RuleSet, Verdict
 
 
 class SinkHost(Protocol):
@@ -123,16 +123,22 @@ class Talk(asyncio.Protocol, ABC):
 
     def _judged(self, stage: str, subjects: tuple[str, ...], effect: Callable[..., bytes], *args: object) -> None:
         """Carries out `effect` and says the reply that it returns, unless a rule of this stage has it otherwise."""
-        rules = self._host.rules
-        if stage not in rules.by_stage:
+        verdict = self._verdict(stage, subjects) if self._asks(stage) else GOOD
+        if verdict is GOOD:
             self._out.append(effect(*args))
-            return
-        verdict = rules.judge(stage, *subjects)
-        if verdict.delay:
+        elif verdict.delay:
             self._hold()
             self._loop.call_later(verdict.delay, self._late, stage, verdict, effect, args)
         else:
             self._carry_out(stage, verdict, effect, args)
+
+    def _asks(self, stage: str) -> bool:
+        """Whether anybody has a say at this stage: asked at each command, so that most need not ask for more."""
+        return stage in self._host.rules.by_stage
+
+    def _verdict(self, stage: str, subjects: tuple[str, ...]) -> Verdict:
+        """What is to be done now."""
+        return self._host.rules.judge(stage, *subjects)
 
     def _late(self, stage: str, verdict: Verdict, effect: Callable[..., bytes], args: tuple[object, ...]) -> None:
         if self._ending:

@@ -104,11 +104,11 @@ class World:
         """The first shard."""
         return self.nodes[0]
 
-    def host(self, name: str, rules: Iterable[str] = (), **options: Any) -> Receiver:
-        """A receiver of that name, with an address of its own. `options` as of `SinkServer`."""
+    def host(self, name: str, rules: Iterable[str] = (), kind: Callable[..., Receiver] = Receiver, **options: Any) -> Receiver:
+        """A receiver of that name and `kind`, with an address of its own. `options` as of `SinkServer`, or what the kind has beside."""
         number = len(self.receivers) + 1
         address = f"198.51.{number // 250}.{number % 250 + 1}"
-        receiver = Receiver(address, self.clock, START, rules, hostname=name, seed=self.random.randrange(1 << 30), **options)
+        receiver = kind(address, self.clock, START, rules, hostname=name, seed=self.random.randrange(1 << 30), **options)
         self.receivers[address] = receiver
         self.zone[name] = {"A": [address]}
         return receiver
