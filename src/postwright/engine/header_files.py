@@ -17,7 +17,9 @@ class HeaderFiles:
     """All files that some settings name, by path. Raises OSError, ValueError (with the path) when made."""
 
     def __init__(self, settings: Settings) -> None:
-        names = {scope.include_headers_from for scope in (settings.general, *settings.vmtas.values(), *settings.pools.values())}
+        names = {settings.general.include_headers_from}
+        names.update(vmta.include_headers_from for vmta in settings.vmtas.values())
+        names.update(pool.include_headers_from for pool in settings.pools.values())
         self._fields = {name: read(name) for name in sorted(names) if name}
 
     def of(self, resolved: Resolved, vmta_name: str) -> bytes:
@@ -25,8 +27,8 @@ class HeaderFiles:
         own = ""
         vmta = resolved.vmta(vmta_name)
         if vmta is not None:
-            pools = [pool for pool in map(resolved.pool, vmta.pools) if pool is not None]
-            own = next((scope.include_headers_from for scope in (vmta, *pools) if scope.include_headers_from), "")
+            pools = [pool.include_headers_from for pool in map(resolved.pool, vmta.pools) if pool is not None]
+            own = next((name for name in (vmta.include_headers_from, *pools) if name), "")
         everywhere = resolved.settings.general.include_headers_from
         return b"".join(self._fields[name] for name in dict.fromkeys((everywhere, own)) if name)
 

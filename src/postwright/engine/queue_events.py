@@ -1,4 +1,4 @@
-"""What happened to a queue lately, for an operator who asks: errors (`max-events-recorded`) and outcomes of recipients (`track-recipient-events`).
+"""What happened to a queue lately, for who asks: errors (`max-events-recorded`) and outcomes of recipients (`track-recipient-events`).
 
 In memory only, and bounded twice: so many events of a queue, and so many queues that have any; the queue that has been quiet for longest is
 forgotten first. Queues without trouble and without tracking cost nothing. A peer's words are kept as they are: who shows them escapes them.

@@ -35,8 +35,8 @@ class MxHost(Struct, frozen=True, gc=False):
 
 class MxAnswer(Struct, frozen=True):
     """The resolver's word on a domain: hosts in order of preference, and how long it may be kept (`expires`, Unix seconds). `secure`: by
-    DNSSEC this is what the domain's owner says (RFC 7672 section 2.2.1); of IMPLICIT, that there are no MX records. `bogus`: TEMPORARY because
-    what the DNS said did not hold."""
+    DNSSEC this is what the domain's owner says (RFC 7672 section 2.2.1); of IMPLICIT, that there are no MX records. `bogus`: TEMPORARY
+    because what the DNS said did not hold."""
 
     status: MxStatus
     hosts: tuple[MxHost, ...] = ()

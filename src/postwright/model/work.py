@@ -123,7 +123,8 @@ class TimedEntry(Entry, gc=False):
 
 
 class Lease(Struct):
-    """Recipients of one message, handed out for one transaction at the time `at`, to leave by the address `source` ("": whichever). `entry` is what is settled afterwards."""
+    """Recipients of one message, handed out for one transaction at the time `at`, to leave by the address `source` ("": whichever).
+    `entry` is what is settled afterwards."""
 
     key: QueueKey
     entry: Entry

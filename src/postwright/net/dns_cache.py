@@ -49,8 +49,8 @@ A = TypeVar("A", bound=Dated)
 
 
 class AnswerCache(Generic[A]):
-    """`look_up(name)` gives a fresh answer. When there are more than `limits.entries`, the oldest leaves. `stale_served` counts look-ups that
-    ended with an answer past its time."""
+    """`look_up(name)` gives a fresh answer. When there are more than `limits.entries`, the oldest leaves. `stale_served` counts look-ups
+    that ended with an answer past its time."""
 
     __slots__ = ("_clock", "_entries", "_limits", "_look_up", "_running", "stale_served")
 

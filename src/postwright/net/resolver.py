@@ -213,7 +213,7 @@ class CachingResolver:
             await asyncio.gather(*[self._hosts.get(host.name, until) for host in answer.hosts[:MAX_FILLED] if not _literal(host.name)])
 
     def clear(self, domain: str = "") -> int:
-        """Forget what is known of a domain with its MX hosts, or of a host, or everything; how many answers that were (`clear dnscache`)."""
+        """Forget what is known of a domain with its MX hosts, or of a host, or everything; how many answers (`clear dnscache`)."""
         known = self._mx.peek(domain) if domain else None
         hosts = [host.name for host in known.hosts] if known is not None else []
         names = list(dict.fromkeys([domain, *hosts]))

@@ -62,8 +62,8 @@ class SmtpClient:
     nothing is ready before that has come to a good end.
 
     `clear` is the owner's word that all octets given out have left; `greeting` and `capabilities` grow as the receiver speaks;
-    `heard` counts whole replies. `pix`: before the receiver stands an old PIX firewall, which writes asterisks over its greeting and may lose
-    an end of data that shares its segment. `apart` is an end of data that has to leave in a segment of its own: ask once more for it.
+    `heard` counts whole replies. `pix`: before the receiver stands an old PIX firewall, which writes asterisks over its greeting and may
+    lose an end of data that shares its segment. `apart` is an end of data that has to leave in a segment of its own: ask once more for it.
     """
 
     __slots__ = (

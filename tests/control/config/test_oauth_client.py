@@ -120,7 +120,8 @@ def test_a_virtual_mta_has_a_login_of_its_own(good: Any) -> None:
 # -- TLS --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.directive("smtp-tls-allow-tlsv1", "smtp-tls-allow-tlsv1.1", "smtp-tls-ciphers", "smtp-tls-tlsv1.3-ciphersuites", "smtp-client-certificate", "smtp-tls-ca-file")
+@pytest.mark.directive("smtp-tls-allow-tlsv1", "smtp-tls-allow-tlsv1.1", "smtp-tls-ciphers", "smtp-tls-tlsv1.3-ciphersuites")
+@pytest.mark.directive("smtp-client-certificate", "smtp-tls-ca-file")
 def test_tls_as_written(good: Any) -> None:
     assert options(good, domain("use-starttls yes\n")).client_tls == ClientTls()
     ca, ours = (str(Path.cwd() / name) for name in ("ca.pem", "ours.pem"))
