@@ -307,7 +307,7 @@ def test_a_reload_amid_a_handing_over_forgets_nothing_and_doubles_nothing(monkey
             for _ in range(4):
                 await asyncio.sleep(0)  # some are passed by, as not of that shard
             node.sharing._owners[key] = 1
-            node.sharing.give_away(node.scheduler.remove(lambda *_: True))
+            node.sharing.move(node.scheduler.remove(lambda *_: True))
             assert 0 < len(handed) < 6
             await asyncio.sleep(1)
 

@@ -1,13 +1,15 @@
 """What a stored message is in the queues: an entry for each queue and priority that its recipients wait in.
 
-Pure: which queue a recipient waits in is `model.work.queue_of`'s, when it is due the message's own. There may be a million of them, so what
+Pure: which queue a recipient waits in is `Whereabouts.key_of`'s, when it is due the message's own. There may be a million of them, so what
 several can share they share.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from sys import intern
 
+from postwright.model.envelope import Recipient
 from postwright.model.message import Message, SpoolRef
 from postwright.model.rank import shared
 from postwright.model.work import Entry, QueueKey, TimedEntry, owned_by, queue_of
@@ -28,15 +30,17 @@ def entry_of(message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> En
     return TimedEntry(*plain, wishes.deadline, wishes.deadline_mode.startswith("R"))
 
 
-def entries_of(message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> list[tuple[QueueKey, Entry]]:
+def entries_of(
+    message: Message, ref: SpoolRef, recipients: tuple[int, ...], key_of: Callable[[Message, Recipient], QueueKey] = queue_of
+) -> list[tuple[QueueKey, Entry]]:
     """One entry per queue and priority among these recipients; with VERP one for each, as each has a MAIL of its own."""
     known = message.envelope.recipients
     if len(recipients) == 1:
         # a million of them at a start: the tuple is the spool's, which all messages with one recipient share
-        return [(queue_of(message, known[recipients[0]]), entry_of(message, ref, recipients))]
+        return [(key_of(message, known[recipients[0]]), entry_of(message, ref, recipients))]
     if message.envelope.verp:
-        return [(queue_of(message, known[index]), entry_of(message, ref, (index,))) for index in recipients]
+        return [(key_of(message, known[index]), entry_of(message, ref, (index,))) for index in recipients]
     groups: dict[tuple[QueueKey, int], list[int]] = {}
     for index in recipients:
-        groups.setdefault((queue_of(message, known[index]), known[index].priority), []).append(index)
+        groups.setdefault((key_of(message, known[index]), known[index].priority), []).append(index)
     return [(key, entry_of(message, ref, tuple(indexes))) for (key, _), indexes in groups.items()]

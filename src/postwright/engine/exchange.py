@@ -57,6 +57,9 @@ class Owner(Protocol):
     def stale(self, shard: int, places: list[f.Place]) -> None:
         """Another shard could not find these by their references: hand them over again."""
 
+    def learnt(self, rollups: list[f.Rolled]) -> None:
+        """Another shard says what the DNS said of domains."""
+
     def given_back(self, shard: int, places: list[f.Place]) -> None:
         """Another shard says that these are not of its queues (settings have changed): hand them to whom they belong."""
 
@@ -168,12 +171,28 @@ class Exchange:
     def give_back(self, shard: int, frame: f.Stale | f.GivenBack) -> None:
         """What was handed over cannot be found, or is not ours; said as soon as there is a link."""
         way = self._ways[shard]
+        if way.marks:
+            self._flush()  # it must know what became of them before it hands them on
         for places in _portions(frame.places):
             part = replace(frame, places=places)
             if way.link is not None:
                 way.link.send(part)
             else:
                 way.returned.append(part)
+
+    def tell(self, shard: int, rollups: list[f.Rolled]) -> None:
+        """What the DNS said of domains. Not kept for a shard that is away: it is told everything when it comes."""
+        link = self._ways[shard].link
+        if link is not None:
+            for at in range(0, len(rollups), FRAME_RECIPIENTS):
+                link.send(f.Learnt(rollups[at : at + FRAME_RECIPIENTS]))
+
+    def anew(self, shard: int) -> None:
+        """It forgets what it has of ours; the caller hands it over again."""
+        way = self._ways[shard]
+        if way.link is not None:
+            way.entries = []
+            way.link.send(f.Anew())
 
     def _soon(self) -> None:
         if not self._flushing:
@@ -270,6 +289,10 @@ class Exchange:
             self._owner.stale(shard, frame.places)
         elif isinstance(frame, f.GivenBack):
             self._owner.given_back(shard, frame.places)
+        elif isinstance(frame, f.Learnt):
+            self._owner.learnt(frame.rollups)
+        elif isinstance(frame, f.Anew):
+            self._owner.forget(shard)
 
     def _joined(self, link: Link, shard: int) -> None:
         """A shard speaks to us, perhaps for the second time, and before we have heard that the first link is gone."""

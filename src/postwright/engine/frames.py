@@ -129,6 +129,26 @@ class Farewell(Struct, tag="farewell"):
     """Shard to shard, at a stop: I deliver no more, and you have heard of all that I did."""
 
 
+class Rolled(Struct, array_like=True):
+    """What was learnt of a domain: the rollup queue of its mail, where that goes, and until when it holds (Unix seconds). `queue` "": what
+    was known of it until then holds no more."""
+
+    domain: str
+    queue: str
+    hosts: tuple[str, ...]
+    until: float
+
+
+class Learnt(Struct, tag="learnt"):
+    """Shard to shard: what the DNS said of domains."""
+
+    rollups: list[Rolled]
+
+
+class Anew(Struct, tag="anew"):
+    """Accepting shard to owning shard: forget what I handed over and what is not in flight; I hand it all over anew, as I know it now."""
+
+
 class Place(Struct, array_like=True):
     """Recipients of a message that were handed over, and where they were said to lie."""
 
@@ -149,5 +169,5 @@ class GivenBack(Struct, tag="given-back"):
     places: list[Place]
 
 
-Talk = Join | HandOver | Outcomes | OutcomesStored | Farewell | Stale | GivenBack
+Talk = Join | HandOver | Outcomes | OutcomesStored | Farewell | Stale | GivenBack | Learnt | Anew
 Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Talk | AuthTalk | LockTalk

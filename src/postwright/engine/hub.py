@@ -7,11 +7,13 @@ from typing import Protocol
 
 import structlog
 
+from postwright.engine.moves import Moves
 from postwright.engine.queue_events import Events
 from postwright.engine.queue_state import QueueState
 from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.settle import Session
 from postwright.engine.transport import TransportPolicy
+from postwright.engine.whereabouts import Whereabouts
 from postwright.model.message import Message, SpoolRef
 from postwright.model.outcome import Judgement
 from postwright.model.record import Record
@@ -50,6 +52,8 @@ class Hub(Protocol):
     log: structlog.stdlib.BoundLogger
     stopping: bool
     events: Events
+    where: Whereabouts
+    moves: Moves
 
     def state(self, queue: Queue) -> QueueState:
         """What the settings say for this queue."""

@@ -26,6 +26,7 @@ from postwright.engine.header_files import HeaderFiles
 from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
 from postwright.engine.login_guard import Keeper, OwnOffice
+from postwright.engine.moves import Moves
 from postwright.engine.placing import Placing
 from postwright.engine.queue_events import Events
 from postwright.engine.queue_state import Grounds, QueueState, limits, make
@@ -35,6 +36,8 @@ from postwright.engine.settle import Due, Session, Settlement, settle
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.engine.tokens import Tokens
 from postwright.engine.transport import TransportPolicy
+from postwright.engine.warm_up import WarmUp
+from postwright.engine.whereabouts import Whereabouts
 from postwright.engine.worker import Worker
 from postwright.engine.workers import Threads, Workers
 from postwright.model.address import Address
@@ -80,6 +83,7 @@ class Node:
         workers: Workers | None = None,
         helper: LoginHelper | None = None,
         keeper: Keeper | None = None,
+        state_dir: Path | None = None,
         places: Places | None = None,
     ) -> None:
         self.number = number
@@ -105,9 +109,13 @@ class Node:
             self._limits, self._vmta_limit, resolved.settings.general.total_max_smtp_out, self._vmta_rates, places
         )
         self._limit_routes()
+        self.where = Whereabouts(clock, self.scheduler, WarmUp((state_dir or run_dir) / "warm-up", number, self._forgetful))
+        self.where.apply(resolved)
         self.sharing = Sharing(self, run_dir)
         self.exchange = self.sharing.exchange
-        self.placing = Placing(number, clock, self.scheduler, self.sharing, log, self.pump_soon)
+        self.moves = Moves(self)
+        self.scheduler.mode_changed = self.moves.mode_changed
+        self.placing = Placing(number, clock, self.where, self.sharing, log, self.pump_soon)
         self.delivery = Delivery(self)
         self.reporting = Reporting(self)
         self.intake = Intake(spool, self, clock, self.ids, self.counters)
@@ -116,7 +124,7 @@ class Node:
         changed = self.intake.credentials_changed
         stores = self.intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)
         self.logins = ReceiverLogins(clock, log)
-        self.transport = TransportPolicy(clock, lambda: self.resolver, run_dir, log)
+        self.transport = TransportPolicy(clock, lambda: self.resolver, state_dir or run_dir, log)
         self.intake.tokens = Tokens(clock, log, stores.find, stores.knows)
         self.intake.acceptors = Acceptors(clock, log, lambda name: self.intake.credentials.secret(name), helper)
         self.intake.guard.keep(keeper or OwnOffice(clock.now, log))
@@ -126,6 +134,9 @@ class Node:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = NEVER
         self._ahead = clock.now() - clock.monotonic()  # of the wall clock; what changes it is somebody who sets that clock
+
+    def _forgetful(self, error: OSError) -> None:
+        self.log.error("what the warm-up has used is not on disk: after a restart it may be used again", error=str(error))
 
     def _told_of_logins(self, event: str, detail: str) -> None:
         self.log.warning(event, detail=detail)
@@ -161,7 +172,10 @@ class Node:
         self._limit_routes()
         self.scheduler.reloaded(resolved.settings.general.total_max_smtp_out)
         self.delivery.crew.spawn(self.transport.apply(self, self.number))
+        before = self.where.reload(resolved)
         self.sharing.reloaded()
+        if before is not None:
+            self.spawn(self.moves.replace(before))
         # the busy ones, too, when their message is through: with mail without end they would go on by the old settings without end
         for worker in list(self.delivery.crew.workers):
             worker.retire()
@@ -297,18 +311,24 @@ class Node:
 
     def begin(self, lease: Lease) -> None:
         """See `Hub.begin`."""
-        if lease.entry.ref.spool != self.number:
+        if self._watched(lease):
             self.sharing.borrowed.begin(lease)
+
+    def _watched(self, lease: Lease) -> bool:
+        """May what is leased be handed over once more while it is in flight? See `borrowed`, and `Sharing._all_anew`."""
+        return lease.entry.ref.spool != self.number or (self.shards > 1 and self.where.astray)
 
     def _end(self, queue: Queue, lease: Lease, again: list[Entry]) -> None:
         """The lease is over; what is in `again` and still ours waits in its queue."""
         now = self.clock.now()
-        if self.shards > 1:
-            if lease.entry.ref.spool != self.number:
-                again = self.sharing.borrowed.end(lease, again)
-            if again and not self.sharing.mine(queue.key):
+        if self._watched(lease):
+            again = self.sharing.borrowed.end(lease, again)
+        if again and (self.where.active or self.shards > 1):
+            to = self.where.redirect(queue.key, lease.entry.message_id) if self.where.active else queue.key
+            if to != queue.key or not self.sharing.mine(to):
                 self.scheduler.settle(queue, lease, now, [])
-                self.sharing.give_away([(queue.key, entry) for entry in again])
+                self.sharing.move([(to, entry) for entry in again])
+                self.pump_soon()
                 return
         self.scheduler.settle(queue, lease, now, again)
         if again:
@@ -392,7 +412,7 @@ class Node:
     def _untouched(self, queue: Queue, lease: Lease, now: float) -> None:
         """Nothing was tried: back to the front of the queue, unless the entry is not ours to keep."""
         entry = lease.entry
-        if entry.ref.spool != self.number and self.sharing.borrowed.end(lease, [entry]) != [entry]:
+        if self._watched(lease) and self.sharing.borrowed.end(lease, [entry]) != [entry]:
             self.scheduler.settle(queue, lease, now, [])
             return
         self.scheduler.settle(queue, lease, now, [], untouched=True)

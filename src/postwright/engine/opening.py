@@ -51,7 +51,11 @@ class Opener:
         if not state.ways.known_vmta:
             await self._fates.bounce_queue(queue, Disposition(Kind.PERMANENT, "5.3.5", f"x-pmta;there is no virtual MTA {queue.key.vmta}"))
             return None
+        if node.where.active and await node.moves.leave(queue):
+            return None
         plan = await self._plan(queue, state)
+        if plan is None:
+            return None
         if state.log is not None:
             state.log.resolved(plan)
         if self._crew.traces:
@@ -132,8 +136,8 @@ class Opener:
                 watch.opened()
         return outcome
 
-    async def _plan(self, queue: Queue, state: QueueState, *, policies: bool = True) -> Plan:
-        """Whom to connect to, best first."""
+    async def _plan(self, queue: Queue, state: QueueState, *, policies: bool = True) -> Plan | None:
+        """Whom to connect to, best first. None: the queue's mail goes by another one."""
         now = self._node.clock.now()
         crew = self._crew
         if crew.avoid:
@@ -141,7 +145,9 @@ class Opener:
         # By virtual MTA, not by queue: a thousand domains with a message each shall not all go by the first source.
         turn = self._turns[queue.key.vmta]
         self._turns[queue.key.vmta] += 1
-        answer = await (self._hosts(state) if state.ways.hosts else self._look_up(queue.key.domain))
+        answer = await (self._hosts(state) if state.ways.hosts else self._look_up(queue))
+        if answer is None:
+            return None
         settings = state.ways.settings
         attempts, port = settings.mx_connection_attempts, settings.default_smtp_port
         plan = mx.plan(answer, state.ways.options, state.ways.sources, turn, crew.avoid, attempts, port)
@@ -149,9 +155,13 @@ class Opener:
             return plan
         return await self._node.transport.secure(queue.key.domain, answer, plan, settings, configured=bool(state.ways.hosts))
 
-    async def _look_up(self, domain: str) -> MxAnswer:
-        resolver = self._node.resolver
-        answer = await resolver.mx(domain)
+    async def _look_up(self, queue: Queue) -> MxAnswer | None:
+        resolver, moves = self._node.resolver, self._node.moves
+        if self._node.where.rolls_into(queue.key):
+            return await moves.hosts(queue)
+        answer = await resolver.mx(queue.key.domain)
+        if self._node.where.active and await moves.look(queue, answer):
+            return None
         return await resolver.fill(answer) if answer.status in (MxStatus.FOUND, MxStatus.IMPLICIT) else answer
 
     async def _hosts(self, state: QueueState) -> MxAnswer:

@@ -13,10 +13,10 @@ import structlog
 from postwright.engine import frames as f
 from postwright.engine.entries import entries_of, entry_of
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
+from postwright.engine.whereabouts import Whereabouts
 from postwright.model.message import Message, SpoolRef, format_id
-from postwright.model.work import Entry, QueueKey, queue_of
+from postwright.model.work import Entry, QueueKey
 from postwright.net.clock import Clock
-from postwright.schedule.scheduler import Scheduler
 from postwright.store.spool import Recovered
 
 _ONE = (0,)
@@ -29,14 +29,14 @@ class Placing:
         self,
         number: int,
         clock: Clock,
-        scheduler: Scheduler,
+        where: Whereabouts,
         sharing: Sharing,
         log: structlog.stdlib.BoundLogger,
         submitted: Callable[[], None],
     ) -> None:
         self._number = number
         self._clock = clock
-        self._scheduler = scheduler
+        self._where = where
         self._sharing = sharing
         self._log = log
         self._submitted = submitted
@@ -58,14 +58,14 @@ class Placing:
     def _accept(self, message: Message, ref: SpoolRef) -> None:
         recipients = message.envelope.recipients
         if len(recipients) == 1:
-            self._submit(queue_of(message, recipients[0]), entry_of(message, ref, _ONE))
+            self._submit(self._where.key_of(message, recipients[0]), entry_of(message, ref, _ONE))
             return
-        for key, entry in entries_of(message, ref, tuple(range(len(recipients)))):
+        for key, entry in entries_of(message, ref, tuple(range(len(recipients))), self._where.key_of):
             self._submit(key, entry)
 
     def _submit(self, key: QueueKey, entry: Entry) -> None:
         if self._sharing.mine(key):
-            self._scheduler.submit(key, entry, self._clock.now())
+            self._where.put(key, entry, self._clock.now())
             self._submitted()
         else:
             self._sharing.hand_over(key, entry)
@@ -73,11 +73,11 @@ class Placing:
     def _requeue(self, found: Recovered) -> None:
         now = self._clock.now()
         for recipients, due, attempts, first in found.states:
-            for key, entry in entries_of(found.message, found.ref, recipients):
+            for key, entry in entries_of(found.message, found.ref, recipients, self._where.key_of):
                 if self._sharing.mine(key):
                     if attempts:
                         entry.due, entry.attempts, entry.first_attempt = due, attempts, first
-                    self._scheduler.submit(key, entry, now)
+                    self._where.put(key, entry, now)
 
     def _put_off(self, message: Message, ref: SpoolRef, error: Exception) -> None:
         self._log.error("a message waits, something is wrong here", message=format_id(message.id), exc_info=error)

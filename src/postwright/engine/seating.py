@@ -1,7 +1,7 @@
 """Which source address a connection is dialled from: the one whose turn it is, if it has a place to spare, else another of its family.
 
-The turn is the plan's (`policy.mx`); those that would have gone by an address without room are spread over the others by turns of their own.
-What a limit counts is the scheduler's business (`schedule.seats`).
+The turn is the plan's (`policy.mx`); those that would have gone by an address without room are spread over the others by turns of
+their own. What a limit counts is the scheduler's business (`schedule.seats`).
 """
 
 from __future__ import annotations

@@ -154,6 +154,7 @@ class Shard:
             dialer=make_dialer(settings),
             log=self.log,
             run_dir=state_dir / "run",
+            state_dir=state_dir,
             readers=lambda shard: SegmentReader(tuple(shard_folder(d.path, shard) for d in dirs)),
             local_addresses=local_addresses(),
             helper=self.helper,

@@ -22,12 +22,16 @@ from postwright.engine import frames as f
 from postwright.engine.borrowed import Borrowed
 from postwright.engine.entries import entries_of
 from postwright.engine.exchange import Exchange
+from postwright.engine.whereabouts import Whereabouts
 from postwright.model.errors import SpoolError
 from postwright.model.message import SpoolRef, format_id
 from postwright.model.rank import shared
 from postwright.model.work import Entry, Lease, QueueKey, TimedEntry
 from postwright.net.clock import Clock
-from postwright.schedule.scheduler import NEVER, Scheduler
+from postwright.policy.rollup import Rollup
+from postwright.schedule.queue import Queue
+from postwright.schedule.rate import NEVER
+from postwright.schedule.scheduler import Scheduler
 from postwright.store.spool import DEFERRED, Mark, Spool
 
 BATCH = 2000
@@ -48,6 +52,7 @@ class Home(Protocol):
     scheduler: Scheduler
     log: structlog.stdlib.BoundLogger
     stopping: bool
+    where: Whereabouts
 
     def limited(self, vmta: str) -> bool:
         """Has the virtual MTA a limit of its own, over all its queues?"""
@@ -67,14 +72,18 @@ class Sharing:
         self._owners: dict[QueueKey, int] = {}
         self._handing: dict[int, frozenset[int]] = {}  # what `_hand_all` is handing to a shard, or has a moment ago
         self._coming: dict[int, set[int]] = {}  # of that, what it has not come to yet
+        self._met: set[int] = set()  # shards that have been there
+        self._round = 0  # of `_requeue_own`
 
     def owner(self, key: QueueKey) -> int:
-        """The shard that a queue lives in. Queues of a virtual MTA with a limit of its own all live in one, so that it is exact."""
+        """The shard that a queue lives in. Queues of a virtual MTA with a limit of its own all live in one, so that it is exact; those of
+        virtual MTAs that stand in for one another live together."""
         if self.home.shards == 1:
             return 0
         owner = self._owners.get(key)
         if owner is None:
-            name = key.vmta if self.home.limited(key.vmta) else f"{key.domain}/{key.vmta}"
+            family = self.home.where.placement.family(key.vmta)
+            name = family[0] if any(map(self.home.limited, family)) else f"{key.domain}/{family[0]}"
             owner = zlib.crc32(name.encode()) % self.home.shards
             if len(self._owners) > OWNERS_KEPT:
                 self._owners.clear()
@@ -94,7 +103,53 @@ class Sharing:
             self.exchange.hand_over(owner, _handed(key, entry))
 
     def hand_again(self, shard: int) -> None:
-        """See `exchange.Owner.hand_again`."""
+        """See `exchange.Owner.hand_again`. One that had been there before may have had what nobody knows of: see `_all_anew`."""
+        self.exchange.tell(shard, [f.Rolled(name, *_plain(known), until) for name, known, until in self.home.where.rollups.everything()])
+        if self.home.where.astray and shard in self._met:
+            self._all_anew(shard)
+        self._met.add(shard)
+        self._hand_everything(shard)
+
+    def _all_anew(self, back: int) -> None:
+        """Mail of ours has moved between shards, and one of them has lost what it had. Which mail that was is not written down anywhere; so
+        all shards forget what they have of ours, we too, and all that is alive goes where it belongs by now. What is in flight stays."""
+        for other in range(self.home.shards):
+            if other not in (self.home.number, back):
+                self.exchange.anew(other)
+                self._hand_everything(other)
+        self.home.spawn(self._requeue_own())
+
+    async def _requeue_own(self) -> None:
+        self._round += 1
+        this = self._round
+        live = [message_id for message_id, _ in self.home.spool.live()]
+        known = frozenset(live)
+        for _ in range(2):
+            await asyncio.sleep(0)  # those that are live and not yet `accepted` have their turn
+        self.home.scheduler.remove(lambda key, entry: entry.ref.spool == self.home.number and entry.message_id in known)
+        self.borrowed.orphan(self.home.number)
+        for count, message_id in enumerate(live):
+            if self._round != this:
+                return  # another is doing it all
+            self._requeue(message_id)
+            if count % BATCH == BATCH - 1:
+                await asyncio.sleep(0)
+
+    def _requeue(self, message_id: int) -> None:
+        found = self._live(message_id, None, partial(self._requeue, message_id))
+        self.take_over(self.home.number, [_handed(key, entry) for key, entry in found if self.mine(key)])
+
+    def learnt(self, rollups: list[f.Rolled]) -> None:
+        """See `exchange.Owner.learnt`."""
+        self.home.where.learnt(rollups)
+
+    def tell(self, rollups: list[f.Rolled]) -> None:
+        """Tell all other shards what the DNS said of domains."""
+        for other in range(self.home.shards):
+            if other != self.home.number:
+                self.exchange.tell(other, rollups)
+
+    def _hand_everything(self, shard: int) -> None:
         live = [message_id for message_id, _ in self.home.spool.live()]
         # a message that is live but not yet `accepted` (its turn comes in a moment) must not be handed over by both
         self._handing[shard] = frozenset(live)
@@ -137,7 +192,7 @@ class Sharing:
             return
         for live, due, attempts, first in states:
             wanted = live if only is None else tuple(index for index in live if index in only)
-            for key, entry in entries_of(message, ref, wanted):
+            for key, entry in entries_of(message, ref, wanted, home.where.key_of):
                 if attempts:
                     entry.due, entry.attempts, entry.first_attempt = due, attempts, first
                 yield key, entry
@@ -168,10 +223,11 @@ class Sharing:
         """See `exchange.Owner.take_over`."""
         now = self.home.clock.now()
         foreign: list[f.Place] = []
+        where = self.home.where
         for e in self.borrowed.adopt(entries):
             key = QueueKey(e.domain, e.vmta)
-            if self.mine(key):
-                self.home.scheduler.submit(key, _entry(e), now)
+            if self.mine(key) and (not where.active or where.place(key, e.message_id) == key):
+                where.put(key, _entry(e), now)
             else:
                 foreign.append(f.Place(e.message_id, e.ref, e.recipients))
         if foreign:
@@ -195,18 +251,39 @@ class Sharing:
         """Settings have changed, and with them perhaps whose queues are whose: what is not ours any more leaves."""
         self._owners.clear()
         if self.home.shards > 1:
-            self.give_away(self.home.scheduler.remove(lambda key, entry: not self.mine(key)))
+            gone = self.home.scheduler.remove(lambda key, entry: not self.mine(key))
+            self.home.where.changed = self.home.where.changed or bool(gone)
+            self.move(gone)
 
-    def give_away(self, entries: list[tuple[QueueKey, Entry]]) -> None:
-        """These were in queues of ours that are another's now."""
-        back: dict[int, list[f.Place]] = {}
+    def move(self, entries: list[tuple[QueueKey, Entry]]) -> None:
+        """These were in queues of ours, and belong into the queues that stand with them. Of what another shard keeps, it is told only if
+        the queue is not ours: it knows better."""
+        now, back = self.home.clock.now(), []
         for key, entry in entries:
-            if entry.ref.spool == self.home.number:
+            if self.mine(key):
+                self.home.where.put(key, entry, now)
+            elif entry.ref.spool == self.home.number:
                 self._pass_on(key, entry)
             else:
-                back.setdefault(entry.ref.spool, []).append(_place(entry))
+                back.append(entry)
+        self.restore(back)
+
+    def restore(self, entries: list[Entry]) -> None:
+        """These were in queues of ours and belong elsewhere; whoever keeps them finds out where."""
+        back: dict[int, list[f.Place]] = {}
+        for entry in entries:
+            back.setdefault(entry.ref.spool, []).append(_place(entry))
         for shard, places in back.items():
-            self.exchange.give_back(shard, f.GivenBack(places))
+            if shard == self.home.number:
+                self.given_back(shard, places)
+            else:
+                self.exchange.give_back(shard, f.GivenBack(places))
+
+    def send_home(self, queue: Queue, lease: Lease) -> None:
+        """The lease is over without an attempt, and what it had belongs elsewhere."""
+        left = self.borrowed.end(lease, [lease.entry])
+        self.home.scheduler.settle(queue, lease, self.home.clock.now(), [])
+        self.restore(left)
 
     def _pass_on(self, key: QueueKey, entry: Entry) -> None:
         """A message of ours that waited here waits at its owner now; one that `_hand_all` has still to come to is left to it."""
@@ -219,7 +296,7 @@ class Sharing:
         now = self.home.clock.now()
         for key, entry in entries:
             if self.mine(key):
-                self.home.scheduler.submit(key, entry, now)
+                self.home.where.put(key, entry, now)
             else:
                 self._pass_on(key, entry)
         self.home.pump_soon()
@@ -253,6 +330,10 @@ def _same(number: int, known: dict[int, int] = {}) -> int:  # noqa: B006  # one 
     if len(known) >= NUMBERS_KEPT:
         known.clear()
     return known.setdefault(number, number)
+
+
+def _plain(rollup: Rollup) -> tuple[str, tuple[str, ...]]:
+    return rollup.queue, rollup.hosts
 
 
 def _place(entry: Entry) -> f.Place:

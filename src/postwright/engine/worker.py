@@ -112,6 +112,7 @@ class Worker:
         "seat",
         "securing",
         "session",
+        "shared",
         "source",
         "state",
     )
@@ -125,6 +126,7 @@ class Worker:
         self.securing = False  # a message of ours has a session of its own; one at a time, and nothing else meanwhile
         self.deadline = NEVER
         self._idle = False
+        self.shared = crew.node.where.rolls_into(queue.key)
         self._given = 0
         self._others = frozenset([route.address for route in plan.routes]) - {channel.route.address}
         self.seat = seat
@@ -216,6 +218,8 @@ class Worker:
         except SpoolError as error:
             node.log.error("message cannot be read", message=entry.message_id, error=str(error))
             self._fail(lease, None, Disposition(Kind.TRANSIENT, "4.3.0", "x-pmta;the message cannot be read from the spool"))
+            return None
+        if self.shared and not node.moves.keep(self.queue, lease, message):
             return None
         transaction = transaction_of(message, lease, content, self.state.ways, node.clock.now())
         wishes = message.envelope.wishes

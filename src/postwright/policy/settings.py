@@ -148,6 +148,7 @@ class GeneralSettings(Struct, frozen=True):
     mailmerge_expands_undefined_variables: bool = True
     include_headers_from: str = ""
     pickup_remove_dot: bool = False
+    mx_rollup_discovered: tuple[str, ...] = ()
     allow_open_relay: bool = False
     allow_unsafe_spool: bool = False
     sync_msg_create: bool = True

@@ -47,6 +47,7 @@ class QueueLimits(Struct, frozen=True):
     backoff_retry_after: tuple[float, ...] = (3600.0,)
     backoff_to_normal_after: float | None = None  # None: never by itself
     backoff_to_normal_after_delivery: bool = False
+    retry_upon_new_mail: bool = False
     shares: Shares = BY_JOB
 
     def in_backoff(self) -> QueueLimits:
@@ -196,7 +197,7 @@ class Queue:
             if (last.owner is not entry.owner or last.rank != entry.rank) and not alike(last, entry, self.limits.shares):
                 self.ready = ready = FairLine(self.limits.shares, ready)  # type: ignore[arg-type]
         ready.append(entry)
-        if type(ready) is list and len(ready) == SHORT:
+        if len(ready) == SHORT and type(ready) is list:
             self.ready = deque(ready)
 
     def put_back(self, entry: Entry) -> None:

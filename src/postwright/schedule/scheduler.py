@@ -45,6 +45,7 @@ class Scheduler(Openings):
         self._limits_for = limits_for
         self._shared: dict[QueueLimits, QueueLimits] = {}  # equal limits are one object: most queues have the same
         self.deadlines = Deadlines()
+        self.mode_changed: Callable[[Queue], None] = lambda queue: None  # the engine's, to be told
         self.recipients = 0
 
     # -- entries in -------------------------------------------------------------
@@ -61,6 +62,8 @@ class Scheduler(Openings):
         queue.recipients += count
         if entry.due <= now:
             queue.append(entry)
+            if queue.retry_at and queue.limits.retry_upon_new_mail and not entry.attempts:
+                queue.retry_at = 0.0
             if not queue.listed:
                 self._agenda.list(queue)
         else:
@@ -283,6 +286,7 @@ class Scheduler(Openings):
         queue.retry_step = 0  # its steps were those of another list
         queue.state = None
         self._agenda.list(queue)
+        self.mode_changed(queue)
 
     # -- operators and reload -------------------------------------------------------
 
@@ -315,6 +319,22 @@ class Scheduler(Openings):
             self.recipients -= count
             taken += [(queue.key, entry) for entry in gone]
             self._drop_if_empty(queue)
+        return taken
+
+    def take_away(self, queue: Queue, most: int) -> list[Entry]:
+        """At most so many entries that wait, due or not, out of the queue and all counts: they go to another one."""
+        taken: list[Entry] = []
+        while len(taken) < most:
+            entry = queue.take()
+            if entry is None:
+                if not queue.scheduled:
+                    break
+                entry = queue.scheduled.pop()  # the last of a heap: the others stay one
+            taken.append(entry)
+        count = sum(len(entry.recipients) for entry in taken)
+        queue.recipients -= count
+        self.recipients -= count
+        self._drop_if_empty(queue)
         return taken
 
     def entries(self, queue: Queue) -> Iterator[Entry]:

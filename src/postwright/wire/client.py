@@ -226,7 +226,7 @@ class SmtpClient:
             self._negative(phase, reply)
         elif phase == BANNER:
             self.greeting = reply
-            self.pix = any([_PIX in line for line in reply.lines])
+            self.pix = any(_PIX in line for line in reply.lines)
             self._say(EHLO, f"EHLO {self._name}")
         else:
             self.capabilities = read_ehlo(reply, self._options) if phase == EHLO else read_helo(reply)
