@@ -28,15 +28,16 @@ from postwright.testing.sink_rules import GOOD, Verdict
 from postwright.testing.world import World
 
 HOUR = 3600.0
+FULL = 4 * HOUR  # for so long a mailbox is full, until somebody has tidied it up
 
 
 class Manner(Struct, frozen=True, kw_only=True):
     """How a provider treats a source address. Times in seconds, shares 0..1, None: no limit.
 
-    `hosts` are its MX hosts, all of one preference. `unknown`, `full`, `complaints`: of which share of mailboxes that is so. `tolerance`
-    offences within `memory` lead to a block of `block` seconds. `greylist`: (source, sender, recipient) is refused until so long after the
-    first try. `tarpit`: each reply to RCPT takes so long. `tls`: "" (none is offered), "refused" (offered, then 454) or "broken" (agreed
-    upon, then the handshake fails).
+    `hosts` are its MX hosts, all of one preference. `unknown`, `full`, `complaints`: of which share of mailboxes that is so (full at any
+    time). `tolerance` offences within `memory` lead to a block of `block` seconds. `greylist`: (source, sender, recipient) is refused
+    until so long after the first try. `tarpit`: each reply to RCPT takes so long. `tls`: "" (none is offered), "refused" (offered, then
+    454) or "broken" (agreed upon, then the handshake fails).
     """
 
     name: str
@@ -120,7 +121,7 @@ class Provider:
         if saying is None and self._is_one_of(recipient, manner.unknown, "unknown"):
             saying = manner.words.unknown
             self._offence(visit, "unknown")
-        if saying is None and self._is_one_of(recipient, manner.full, "full"):
+        if saying is None and self._is_one_of(recipient, manner.full, f"full/{self.ledger.now() // FULL}"):
             saying = manner.words.full
         if saying is None and manner.greylist and self._is_new(visit, recipient):
             saying = manner.words.greylisted
