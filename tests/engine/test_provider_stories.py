@@ -14,9 +14,9 @@ import pytest
 from msgspec.structs import replace
 
 from postwright.model.work import QueueKey, WaitReason
-from postwright.policy.settings import Rate, ReplyAction, ReplyRule
+from postwright.policy.settings import Rate, ReplyAction, ReplyRule, SourceHostRule
 from postwright.testing.provider_host import most_at_once, most_within
-from postwright.testing.provider_map import COMPANIES, GOOGLE, MICROSOFT, MIMECAST_COM, ORANGE_FR, PPHOSTED, YAHOO_INC
+from postwright.testing.provider_map import COMPANIES, GOOGLE, MICROSOFT, MIMECAST_COM, ORANGE_FR, PPHOSTED, XFINITY, YAHOO_INC
 from postwright.testing.providers import Providers
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay, vmta
@@ -244,3 +244,29 @@ def history(seed: int) -> tuple[object, ...]:
 def test_the_same_seed_gives_the_same_record_of_events_and_another_seed_another() -> None:
     assert history(5) == history(5)
     assert history(5) != history(6)
+
+
+@pytest.mark.directive("smtp-source-host")
+def test_mail_goes_by_the_other_address_while_one_is_blocked_and_disabled_and_by_both_afterwards() -> None:
+    """Comcast turns one of two addresses away in the banner; the state that `disable-source-ip` sets keeps the queue off it until then."""
+    two = tuple(SourceHostRule(f"192.0.2.{number}", f"out{number}.relay.example") for number in (10, 11))
+    w, town = world(domain("*", max_smtp_out=4, max_msg_per_connection=5, retry_after=(10 * MINUTE,)), smtp_source_host=two)
+    with w:
+        comcast = town.settle(XFINITY, "comcast.net", **KIND, tarpit=1.0)
+        burst(w, "comcast.net", 20)
+        w.advance(2)
+        queue, now = w.node.scheduler.queues[QueueKey("comcast.net", "{default}")], w.clock.now()
+        comcast.source("192.0.2.10").blocked_until = w.now + HOUR
+        assert w.node.scheduler.disable_source(queue, "192.0.2.10", now + HOUR)
+        w.run_until_empty(within=5 * MINUTE)
+        since = w.now
+        mail(w, "comcast.net", 60, 20)
+        w.run_until_empty(within=5 * MINUTE)
+        assert {taken.source for taken in town.ledger.taken if taken.at > since} == {"192.0.2.11"}
+        assert not town.refusals(), "nobody knocks at a door that is known to be shut"
+        w.advance(HOUR)
+        since = w.now
+        burst(w, "comcast.net", 80)
+        w.run_until_empty(within=5 * MINUTE)
+        assert {taken.source for taken in town.ledger.taken if taken.at > since} == {"192.0.2.10", "192.0.2.11"}
+        assert not town.refusals()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from postwright.testing.chaos import Chaos, ChaosProxy
     from postwright.testing.load import LoadReport, run_load
     from postwright.testing.load_plan import LoadPlan
+    from postwright.testing.providers import Manner, Provider, Providers
     from postwright.testing.relay_process import RelayError, RelayProcess
     from postwright.testing.sink import SinkServer
     from postwright.testing.sink_records import Extensions, SinkConnection, SinkCounts, SinkMessage
@@ -27,6 +28,9 @@ __all__ = [
     "Extensions",
     "LoadPlan",
     "LoadReport",
+    "Manner",
+    "Provider",
+    "Providers",
     "RelayError",
     "RelayProcess",
     "Rule",
@@ -47,6 +51,7 @@ _HOMES = {
     "chaos": ("Chaos", "ChaosProxy"),
     "load": ("LoadReport", "run_load"),
     "load_plan": ("LoadPlan",),
+    "providers": ("Manner", "Provider", "Providers"),
     "relay_process": ("RelayError", "RelayProcess"),
     "sink": ("SinkServer",),
     "sink_records": ("Extensions", "SinkConnection", "SinkCounts", "SinkMessage"),

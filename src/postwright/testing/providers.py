@@ -67,7 +67,7 @@ class Source(Struct):
 
 
 class Provider:
-    """One provider in a world. `down`: nobody is at home (the connection is refused) until it is set to False again."""
+    """One provider in a world. Its `hosts` may be `down`, or have rules of their own, which come first: outages."""
 
     def __init__(self, manner: Manner, seed: int, ledger: Ledger) -> None:
         self.manner = manner
