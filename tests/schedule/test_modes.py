@@ -7,8 +7,8 @@ from typing import Any
 
 from postwright.model.work import QueueKey, WaitReason
 from postwright.policy.settings import Rate
-from postwright.schedule.modes import ModeEnds
 from postwright.schedule.budget import Budget
+from postwright.schedule.modes import ModeEnds
 from postwright.schedule.queue import Backoff, Queue, QueueLimits
 from postwright.schedule.scheduler import Scheduler
 

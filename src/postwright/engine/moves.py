@@ -69,21 +69,25 @@ class Moves:
             return False
         gone = self._leaving[key] = asyncio.get_running_loop().create_future()
         try:
-            await self._give_away(queue)
+            return await self._give_away(queue)
         finally:
             del self._leaving[key]
             gone.set_result(None)
-        return True
 
-    async def _give_away(self, queue: Queue) -> None:
+    async def _give_away(self, queue: Queue) -> bool:
+        """False when all of it belongs here after all."""
         home, key = self._home, queue.key
+        some = False
         while batch := home.scheduler.take_away(queue, BATCH):
             moved = [(home.where.redirect(key, entry.message_id), entry) for entry in batch]
             home.sharing.move(moved)
             home.pump_soon()
-            if any(to == key for to, _ in moved):
-                return  # what made it leave is over
+            stays = sum([to == key for to, _ in moved])
+            some = some or stays < len(moved)
+            if stays:
+                return some  # what made it leave is over
             await asyncio.sleep(0)
+        return some
 
     def mode_changed(self, queue: Queue) -> None:
         """The scheduler's call: a queue went into backoff mode, or out of it. What has moved stays where it is."""

@@ -72,11 +72,13 @@ class Placement:
             yield QueueKey(domain, vmta)
 
     def _rerouted(self, domain: str, vmta: str, seen: frozenset[str]) -> Iterator[str]:
-        """The virtual MTAs that send in this one's place, each in its own place again if so it says; in a circle nobody goes twice."""
+        """The virtual MTAs that send in this one's place, each in its own place again if so it says; in a circle nobody goes twice. Who is
+        himself among those that he names sends by himself: `reroute-to-virtual-mta POOL` for everybody means the others."""
         target = self._resolved.queue(domain, vmta).reroute_to_virtual_mta if self._exists(vmta) else ""
         members = self.members(target) if target else ()
-        if not members:
+        if not members or vmta in members:
             yield vmta
+            return
         for member in members:
             if member in seen:
                 yield member

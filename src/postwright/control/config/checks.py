@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from postwright.control.config import dns_checks, lmtp, open_relay, proxy_checks
+from postwright.control.config import dns_checks, lmtp, move_checks, open_relay, proxy_checks
 from postwright.control.config.build import Builder
 from postwright.control.config.open_relay import Opening
 from postwright.control.config.reader import Block, Entry
@@ -27,6 +27,8 @@ def check(settings: Settings, builder: Builder, items: list[Entry | Block], repo
     _tell_of_slots(settings, items, report)
     lmtp.check(items, report)
     proxy_checks.check(items, report)
+    if not report.failed:
+        move_checks.check(settings, items, report)
     _tell_of_actions(items, report)
     return _with_pools(dns_checks.check(settings, items, report))
 

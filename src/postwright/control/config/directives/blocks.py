@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import G, P, V, delivery, feedback, no_effect, steering, works
+from postwright.control.config.directives.rows import G, P, V, feedback, no_effect, steering, works
 
 _PROCESSORS = (Scope.BOUNCE_PROCESSOR, Scope.FEEDBACK_LOOP)
 _VENDOR = "mail and its fate are not reported to the vendor's analytics service"
@@ -30,7 +30,7 @@ BLOCKS: tuple[Directive, ...] = (
     works("aliases", G, k.TEXT, "Many alias lines in one block"),
     works("address-list", (G, *_PROCESSORS), k.TEXT, "Addresses: for suppression-lists by name, or those that a processor looks at"),
     works("smtp-pattern-list", G, k.NAME, "What replies of receivers mean for a queue"),
-    delivery("mx-rollup-list", G, k.TEXT, "Domains with the same MX share one queue"),
+    works("mx-rollup-list", G, k.TEXT, "Domains with the same MX share one queue"),
     works("dns", G, k.TEXT, "Answers of the DNS: looked up before they are wanted, kept, validated"),
     works("proxy", G, k.NAME, "A HAProxy or SOCKS5 proxy to send through"),
     feedback("domain-key-list", G, k.NAME, "Named set of DKIM keys, chosen by key-list= in x-dkim-options"),

@@ -55,14 +55,14 @@ MESSAGES: tuple[Directive, ...] = (
              setting="queue_priority", deprecated="queue-priority"),
     works("allow-priority-interruption", D, k.BOOL, "A queue of higher priority may take a connection's place", "yes"),
     works("allow-priority-interruption-during-transfer", D, k.BOOL, "Even while a message is being sent", "no"),
-    delivery("max-cold-virtual-mta-msg", D, k.RATE_LIST, "Messages a day and domain that go by the cold virtual MTA; a list: day 1, 2..."),
+    works("max-cold-virtual-mta-msg", D, k.RATE_LIST, "Messages a day and domain that go by the cold virtual MTA; a list: day 1, 2..."),
 )  # fmt: skip
 
 RETRY: tuple[Directive, ...] = (
     works("retry-after", D, k.TIME_LIST, "When a queue is tried again after its hosts failed; a list: 1st, 2nd, ... time", "10m"),
     works("retry-recipients-after", D, k.WAIT, "When a recipient is tried again after a 4xx of its own", "(as retry-after)"),
     works("retry-after-dns-error", D, k.WAIT, "When a queue is tried again after the DNS did not answer", "1m"),
-    delivery("retry-upon-new-mail", D, k.BOOL, "New mail wakes a queue that waits to be tried again", "no"),
+    works("retry-upon-new-mail", D, k.BOOL, "New mail wakes a queue that waits to be tried again", "no"),
     works("bounce-after", D, k.TIME, "How old mail may get before it is given up", "4d12h"),
     delivery("notify-of-delay-every", D, k.TIME_OR_NEVER, "How often a sender who asked for it hears of a delay", "4h"),
     works("bounce-upon-no-mx", D, k.BOOL_TIME_OR_NEVER, "Give up on a domain without mail hosts: at once, never, or after a time", "no"),
@@ -80,13 +80,13 @@ BACKOFF: tuple[Directive, ...] = (
     works("backoff-to-normal-after-delivery", D, k.BOOL, "One delivery ends backoff mode", "no"),
     delivery("backoff-upon-all-sources-disabled", D, k.BOOL, "Backoff mode when all source addresses are disabled", "no"),
     delivery("reenable-source-ip-after", D, k.TIME_OR_NEVER, "How long a source address stays disabled", "never"),
-    delivery("backoff-reroute-to-virtual-mta", D, k.NAME, "Virtual MTA or pool that takes over in backoff mode", clears=True),
+    works("backoff-reroute-to-virtual-mta", D, k.NAME, "Virtual MTA or pool that takes over in backoff mode", clears=True),
 )  # fmt: skip
 
 ROUTING: tuple[Directive, ...] = (
-    delivery("queue-to", D, k.NAME, "Puts the domain into the queue of that name", clears=True),
-    delivery("reroute-to-virtual-mta", D, k.NAME, "Virtual MTA or pool that sends in this one's place", clears=True),
-    delivery("disable-mx-rollup", D, k.BOOL, "Leave the domain out of mx-rollup-list", "no"),
+    works("queue-to", D, k.NAME, "Puts the domain into the queue of that name", clears=True),
+    works("reroute-to-virtual-mta", D, k.NAME, "Virtual MTA or pool that sends in this one's place", clears=True),
+    works("disable-mx-rollup", D, k.BOOL, "Leave the domain out of mx-rollup-list", "no"),
 )  # fmt: skip
 
 REPORTS: tuple[Directive, ...] = (

@@ -78,6 +78,8 @@ VIRTUAL_MTAS: tuple[Directive, ...] = (
     works("smtp-source-host", (G, V), k.IP_OR_CIDR_HOST, "Own address to send from and the name to say in EHLO; several take turns",
           "(as the system routes, with host-name)", repeat=True),
     works("invalid-virtual-mta-fallback", G, k.NAME, "Virtual MTA used where an unknown one was asked for and not refused"),
+    works("mx-rollup-discovered", G, k.NAME_LIST,
+          "Domains whose best MX hosts are the same share a queue: yes for big providers, no, or suffixes of hosts", "(no)", ours=True),
     works("vmta-domain-precedence", G, k.CHOICE("virtual-mta", "domain"),
           "Which wins: a virtual MTA's own <domain>, or the more specific pattern", "virtual-mta", ours=True),
     works("smtp-proxy-source-host", (G, V), k.PROXY_SOURCE,

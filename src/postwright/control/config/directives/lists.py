@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import delivery, feedback, works
+from postwright.control.config.directives.rows import feedback, works
 
 PROCESSORS = (Scope.BOUNCE_PROCESSOR, Scope.FEEDBACK_LOOP)
 
@@ -16,7 +16,7 @@ PATTERNS: tuple[Directive, ...] = (
     works("*", Scope.PATTERN_LIST, k.CATCH_ALL_RULE, "In a list below a pattern: where nothing else fits", setting="catch_all"),
     works("reply", Scope.SMTP_PATTERN_LIST, k.REPLY_RULE, "What such a reply does to the queue (disable-source-ip: not yet)", repeat=True),
     works("from-domain", Scope.REWRITE_LIST, k.REWRITE_FROM_DOMAIN, "Rewrites the domain of the From field", repeat=True),
-    delivery("mx", Scope.MX_ROLLUP_LIST, k.ROLLUP_RULE, "Domains with such an MX share one queue", repeat=True),
+    works("mx", Scope.MX_ROLLUP_LIST, k.ROLLUP_RULE, "Domains with such an MX share one queue", repeat=True),
 )  # fmt: skip
 
 ADDRESSES: tuple[Directive, ...] = (

@@ -1,0 +1,53 @@
+"""Mail that would go round in a circle, and rollups that nobody can deliver: what `reroute-to-virtual-mta` and `mx-rollup-list` may not say.
+
+Reports at the line at fault; changes nothing. Such mail would stay where it was at run time, so a circle is an error and a rollup without
+hosts a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from postwright.control.config.reader import Block, Entry
+from postwright.control.config.report import Report
+from postwright.policy.placement import circles
+from postwright.policy.resolve import Resolved
+from postwright.policy.rollup import wild_without_hosts
+from postwright.policy.settings import Settings
+
+_REROUTES = ("reroute-to-virtual-mta", "backoff-reroute-to-virtual-mta")
+
+
+def check(settings: Settings, items: list[Entry | Block], report: Report) -> None:
+    """Reports. Asks nothing of a configuration that has neither."""
+    entries = list(_entries(items))
+    if any(entry.row.name in _REROUTES and entry.value for entry in entries):
+        _circles(settings, entries, report)
+    if any(entry.row.name == "mx" for entry in entries):
+        _wild(settings, entries, report)
+
+
+def _circles(settings: Settings, entries: list[Entry], report: Report) -> None:
+    for directive, domain, way in circles(Resolved(settings)):
+        entry = next(e for e in reversed(entries) if e.row.name == directive and e.value.lower() in {name.lower() for name in way})
+        message = f"mail for {domain} would go round in a circle: {' -> '.join(way)}"
+        report.at(entry.text, entry.line, message, offset=0, hint="let one of them send by itself")
+
+
+def _wild(settings: Settings, entries: list[Entry], report: Report) -> None:
+    resolved = Resolved(settings)
+    rules = wild_without_hosts(settings.mx_rollups, lambda queue: bool(resolved.queue(queue, "{default}").smtp_hosts))
+    lost = {(rule.pattern, rule.queue) for rule in rules}
+    for entry in entries:
+        if entry.row.name == "mx" and (entry.value.pattern, entry.value.queue) in lost:
+            message = f"a pattern says nothing of where the mail of {entry.value.queue} goes: it rolls nothing up"
+            hint = f"say smtp-hosts in <domain {entry.value.queue}>, or rollup-by-ip"
+            report.at(entry.text, entry.line, message, offset=0, level="warning", hint=hint)
+
+
+def _entries(items: list[Entry | Block]) -> Iterator[Entry]:
+    for item in items:
+        if isinstance(item, Entry):
+            yield item
+        else:
+            yield from _entries(list(item.items))
