@@ -12,7 +12,8 @@ TWO = "<virtual-mta v>\n</virtual-mta>\n<virtual-mta w>\n</virtual-mta>\n"
 
 
 def problems(text: str) -> list[tuple[str, int, str]]:
-    return [(found.level, found.line, found.message) for found in loads(HEAD + text).problems if found.level in ("error", "warning") and found.line]
+    found = loads(HEAD + text).problems
+    return [(one.level, one.line, one.message) for one in found if one.level in ("error", "warning") and one.line]
 
 
 @pytest.mark.directive("mx", "queue-to", "cold-virtual-mta", "max-cold-virtual-mta-msg", "reroute-to-virtual-mta")

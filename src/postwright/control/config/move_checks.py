@@ -1,4 +1,4 @@
-"""Mail that would go round in a circle, and rollups that nobody can deliver: what `reroute-to-virtual-mta` and `mx-rollup-list` may not say.
+"""Mail that would go round in a circle, and rollups that nobody can deliver: mistakes in `reroute-to-virtual-mta`, `mx-rollup-list`.
 
 Reports at the line at fault; changes nothing. Such mail would stay where it was at run time, so a circle is an error and a rollup without
 hosts a warning.
