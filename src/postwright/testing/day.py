@@ -38,7 +38,19 @@ USUAL = ("gmail.com", "yahoo.com", "hotmail.com", "gmx.de", "orange.fr", "mail.r
 _MAILING = 500  # messages, about
 _CUSTOMERS = {"google": 40, "microsoft": 20, "yahoo": 20, "united internet": 6, "comcast": 4, "companies": 6}  # how they compare
 _FREE = {"always_allow_relaying": True, "smtp_service": True, "process_x_virtual_mta": True, "process_x_job": True}
-_NOT_HERE = {"type", "command", "file_destination", "http_delivery_url", "smtp_hosts", "auth_username", "auth_password", "backoff_notify"}
+_NOT_HERE = {
+    "type",
+    "command",
+    "file_destination",
+    "http_delivery_url",
+    "smtp_hosts",
+    "auth_username",
+    "auth_password",
+    "backoff_notify",
+    "require_starttls",
+    "use_dane",
+    "use_mta_sts",
+}
 
 
 class Sending(Struct, frozen=True):
