@@ -108,3 +108,5 @@ def test_the_command(tmp_path: Path) -> None:
     assert "which limit bound" in result.output
     file.write_text("<domain *>\n max-smtp-out many\n")
     assert CliRunner().invoke(day.command, [str(file)]).exit_code == 2
+    file.write_text(f"postmaster admin@YOUR_DOMAIN\n{OURS}")
+    assert CliRunner().invoke(day.command, [str(file)]).exit_code == 2

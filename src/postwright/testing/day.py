@@ -218,7 +218,11 @@ def command(config: Path, seed: int, messages: int, hours: float) -> None:
         for problem in loaded.errors:
             click.echo(str(problem), err=True)
         sys.exit(2)
-    day = simulate(loaded.settings, seed=seed, messages=messages, hours=hours)
+    try:
+        day = simulate(loaded.settings, seed=seed, messages=messages, hours=hours)
+    except ValueError as error:  # what is wrong only shows when a relay is made of it, as at `postwright run`
+        click.echo(str(error), err=True)
+        sys.exit(2)
     click.echo(day.report.as_text())
     for trouble in (*day.breaches, *day.lost):
         click.echo(f"WRONG: {trouble}")
