@@ -55,6 +55,9 @@ class Hub(Protocol):
     where: Whereabouts
     moves: Moves
 
+    def disable_source(self, queue: Queue, address: str, why: str, after: float | None) -> None:
+        """See `DisabledSources.disable`."""
+
     def state(self, queue: Queue) -> QueueState:
         """What the settings say for this queue."""
 

@@ -22,11 +22,13 @@ from postwright.engine.acceptors import Acceptors, LoginHelper
 from postwright.engine.counters import Counters
 from postwright.engine.credentials import Credentials
 from postwright.engine.deliver import Delivery
+from postwright.engine.disabled_sources import DisabledSources
 from postwright.engine.header_files import HeaderFiles
 from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
 from postwright.engine.login_guard import Keeper, OwnOffice
 from postwright.engine.moves import Moves
+from postwright.engine.notices import Notices
 from postwright.engine.placing import Placing
 from postwright.engine.queue_events import Events
 from postwright.engine.queue_state import Grounds, QueueState, limits, make
@@ -38,7 +40,7 @@ from postwright.engine.tokens import Tokens
 from postwright.engine.transport import TransportPolicy
 from postwright.engine.warm_up import WarmUp
 from postwright.engine.whereabouts import Whereabouts
-from postwright.engine.worker import Worker
+from postwright.engine.worker import Crew, Worker
 from postwright.engine.workers import Threads, Workers
 from postwright.model.address import Address
 from postwright.model.errors import SpoolError
@@ -114,10 +116,12 @@ class Node:
         self.sharing = Sharing(self, run_dir)
         self.exchange = self.sharing.exchange
         self.moves = Moves(self)
-        self.scheduler.mode_changed = self.moves.mode_changed
+        self.scheduler.mode_changed = self._mode_changed
         self.placing = Placing(number, clock, self.where, self.sharing, log, self.pump_soon)
         self.delivery = Delivery(self)
         self.reporting = Reporting(self)
+        self.notices = Notices(self)
+        self.disabled = DisabledSources(self)
         self.intake = Intake(spool, self, clock, self.ids, self.counters)
         self.intake.log = log
         self.intake.names = resolver
@@ -223,6 +227,25 @@ class Node:
             await self.intake.tokens.close()
 
     # -- in -------------------------------------------------------------------------
+
+    def _mode_changed(self, queue: Queue) -> None:
+        self.moves.mode_changed(queue)
+        to = self.state(queue).ways.settings.backoff_notify
+        if to:
+            mode = "normal" if queue.backoff is None else "backoff"
+            lines = [f"Queue {queue.key} is in {mode} mode now.", f"Recipients: {queue.recipients}"]
+            if queue.backoff is not None:
+                lines.append(f"Reason: {queue.backoff.reason}")
+            self.spawn(self.notices.tell(to, str(queue.key), f"Queue in {mode} mode", lines))
+
+    @property
+    def crew(self) -> Crew:
+        """See `disabled_sources.Angry`."""
+        return self.delivery.crew
+
+    def disable_source(self, queue: Queue, address: str, why: str, after: float | None) -> None:
+        """See `Hub.disable_source`."""
+        self.disabled.disable(queue, address, why, after)
 
     def accepted(self, message: Message, ref: SpoolRef) -> None:
         """A message is on disk and ours: its recipients go to their queues."""

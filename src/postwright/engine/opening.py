@@ -79,7 +79,7 @@ class Opener:
             failures.append(outcome)
             queue_records.note(node, queue, "connect", route, outcome)
             heard = state.ways.feedback.listen((outcome.reply,)) if state.ways.feedback is not None else ()
-            if heard and await self._told(queue, heard):
+            if heard and await self._told(queue, heard, route.source.address):
                 return None
             if outcome.fault is Fault.PROXY:
                 break  # none of the proxies serves us, and nothing is wrong with this host
@@ -191,9 +191,9 @@ class Opener:
         queue_records.put_off(self._node, queue, why, plan.error, wait=wait)
         await self._fates.expire(queue, now)
 
-    async def _told(self, queue: Queue, heard: Sequence[Heard]) -> bool:
+    async def _told(self, queue: Queue, heard: Sequence[Heard], source: str) -> bool:
         """A host that did not take us in said what a rule is for. True: the queue is bounced or deferred, and no other host is asked."""
-        fate = self._crew.heard(queue, heard)
+        fate = self._crew.heard(queue, heard, source)
         if fate is not None:
             await self._fates.bounce_all(queue, fate)
             return True

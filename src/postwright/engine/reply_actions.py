@@ -16,13 +16,16 @@ from postwright.policy.trouble import of_reply
 from postwright.schedule.queue import Queue
 
 
-def act(node: Hub, queue: Queue, heard: Iterable[Heard]) -> Disposition | None:
-    """Do what these rules want of the queue, in their order. Returns the fate of all that is in it when it is to bounce (bounce-queue)."""
+def act(node: Hub, queue: Queue, heard: Iterable[Heard], source: str) -> Disposition | None:
+    """Do what these rules want of the queue, in their order; `source` is the address that the reply went to. Returns the fate of all that
+    is in the queue when it is to bounce (bounce-queue)."""
     fate = None
     for one in heard:
         action, now = one.rule.action, node.clock.now()
         if action.mode:
             _change_mode(node, queue, one, now)
+        if action.disable_source_ip:
+            node.disable_source(queue, source, f"by {one.rule.origin}: {one.reply.text}", action.reenable_after)
         if action.defer_queue:
             begins = queue.retry_at <= now
             node.scheduler.defer(queue, now, one.reply.text)

@@ -80,9 +80,9 @@ class Crew:
         """Other hosts come first for a while."""
         self.avoid[address] = self.node.clock.now() + AVOID_FOR
 
-    def heard(self, queue: Queue, heard: Sequence[Heard]) -> Disposition | None:
+    def heard(self, queue: Queue, heard: Sequence[Heard], source: str) -> Disposition | None:
         """See `reply_actions.act`; connections that the mode does not allow any more end with what they are sending."""
-        fate = reply_actions.act(self.node, queue, heard)
+        fate = reply_actions.act(self.node, queue, heard, source)
         self.keep_to_mode(queue)
         return fate
 
@@ -324,7 +324,7 @@ class Worker:
             judgement = amend(judgement, result, heard, more_hosts=more_hosts)
         if judgement.site is Site.HOST_BUSY:
             self.crew.avoid_now(self.channel.route.address)
-        fate = self.crew.heard(self.queue, heard) if heard else None  # first, as it says when recipients are tried again
+        fate = self.crew.heard(self.queue, heard, self.source) if heard else None  # first, as it says when recipients are tried again
         node.apply(self.queue, lease, message, judgement, self.session)
         if fate is not None:
             self.crew.spawn(self.crew.fates.bounce_all(self.queue, fate))

@@ -29,18 +29,7 @@ def check(settings: Settings, builder: Builder, items: list[Entry | Block], repo
     proxy_checks.check(items, report)
     if not report.failed:
         move_checks.check(settings, items, report)
-    _tell_of_actions(items, report)
     return _with_pools(dns_checks.check(settings, items, report))
-
-
-def _tell_of_actions(items: list[Entry | Block], report: Report) -> None:
-    """An action of a reply that is read and not acted on, once for each list."""
-    for block in items:
-        if not isinstance(block, Block) or block.row.name != "smtp-pattern-list":
-            continue
-        entry = next((entry for entry in block.entries() if entry.value.action.disable_source_ip), None)
-        if entry is not None:
-            report.at(entry.text, entry.line, "disable-source-ip is not yet effective", offset=0, level="warning")
 
 
 def _tell_of_slots(settings: Settings, items: list[Entry | Block], report: Report) -> None:

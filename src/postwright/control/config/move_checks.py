@@ -10,9 +10,7 @@ from collections.abc import Iterator
 
 from postwright.control.config.reader import Block, Entry
 from postwright.control.config.report import Report
-from postwright.policy.placement import circles
-from postwright.policy.resolve import Resolved
-from postwright.policy.rollup import wild_without_hosts
+from postwright.engine.where_checks import circles_of, rollups_without_hosts
 from postwright.policy.settings import Settings
 
 _REROUTES = ("reroute-to-virtual-mta", "backoff-reroute-to-virtual-mta")
@@ -28,16 +26,14 @@ def check(settings: Settings, items: list[Entry | Block], report: Report) -> Non
 
 
 def _circles(settings: Settings, entries: list[Entry], report: Report) -> None:
-    for directive, domain, way in circles(Resolved(settings)):
+    for directive, domain, way in circles_of(settings):
         entry = next(e for e in reversed(entries) if e.row.name == directive and e.value.lower() in {name.lower() for name in way})
         message = f"mail for {domain} would go round in a circle: {' -> '.join(way)}"
         report.at(entry.text, entry.line, message, offset=0, hint="let one of them send by itself")
 
 
 def _wild(settings: Settings, entries: list[Entry], report: Report) -> None:
-    resolved = Resolved(settings)
-    rules = wild_without_hosts(settings.mx_rollups, lambda queue: bool(resolved.queue(queue, "{default}").smtp_hosts))
-    lost = {(rule.pattern, rule.queue) for rule in rules}
+    lost = rollups_without_hosts(settings)
     for entry in entries:
         if entry.row.name == "mx" and (entry.value.pattern, entry.value.queue) in lost:
             message = f"a pattern says nothing of where the mail of {entry.value.queue} goes: it rolls nothing up"

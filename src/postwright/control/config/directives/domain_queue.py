@@ -74,12 +74,12 @@ RETRY: tuple[Directive, ...] = (
 BACKOFF: tuple[Directive, ...] = (
     works("smtp-pattern-list", D, k.NAME, "List of what replies of receivers mean for the queue"),
     works("backoff-retry-after", D, k.TIME_LIST, "retry-after in backoff mode", "1h"),
-    delivery("backoff-notify", D, k.EMAIL_LIST, "Who is told when the mode changes", clears=True),
-    delivery("disabled-source-ip-notify", D, k.EMAIL_LIST, "Who is told when a source address is disabled or enabled", clears=True),
+    works("backoff-notify", D, k.EMAIL_LIST, "Who is told when the mode changes", clears=True),
+    works("disabled-source-ip-notify", D, k.EMAIL_LIST, "Who is told when a source address is disabled or enabled", clears=True),
     works("backoff-to-normal-after", D, k.TIME_OR_NEVER, "How long backoff mode lasts", "never"),
     works("backoff-to-normal-after-delivery", D, k.BOOL, "One delivery ends backoff mode", "no"),
-    delivery("backoff-upon-all-sources-disabled", D, k.BOOL, "Backoff mode when all source addresses are disabled", "no"),
-    delivery("reenable-source-ip-after", D, k.TIME_OR_NEVER, "How long a source address stays disabled", "never"),
+    works("backoff-upon-all-sources-disabled", D, k.BOOL, "Backoff mode when all source addresses are disabled", "no"),
+    works("reenable-source-ip-after", D, k.TIME_OR_NEVER, "How long a source address stays disabled", "never"),
     works("backoff-reroute-to-virtual-mta", D, k.NAME, "Virtual MTA or pool that takes over in backoff mode", clears=True),
 )  # fmt: skip
 
@@ -105,7 +105,7 @@ LOG: tuple[Directive, ...] = (
     works("log-tls", D, k.BOOL, "Log TLS handshakes", "no"),
     works("log-resolution", D, k.BOOL, "Log how hosts are found", "no"),
     works("log-transfer-failures", D, k.BOOL, "Log breaks while a message is sent", "no"),
-    delivery("log-disabled-ips", D, k.BOOL, "Log when a source address is disabled", "no"),
+    works("log-disabled-ips", D, k.BOOL, "Log when a source address is disabled", "no"),
     works("log-messages", D, k.BOOL, "Log each message", "no", confirmed=False),
     works("max-events-recorded", D, k.COUNT, "Errors kept in memory per queue", "10"),
     works("track-recipient-events", D, k.BOOL, "Keep the last 50 outcomes of recipients in memory", "no"),

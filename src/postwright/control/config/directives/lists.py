@@ -14,7 +14,7 @@ PATTERNS: tuple[Directive, ...] = (
     works("mail-from", Scope.REWRITE_LIST, k.REWRITE_MAIL_FROM, "Rewrites the sender of the envelope", repeat=True),
     works("rcpt-to", Scope.PATTERN_LIST, k.RCPT_TO_RULE, "Messages to such a recipient go as the result says", repeat=True),
     works("*", Scope.PATTERN_LIST, k.CATCH_ALL_RULE, "In a list below a pattern: where nothing else fits", setting="catch_all"),
-    works("reply", Scope.SMTP_PATTERN_LIST, k.REPLY_RULE, "What such a reply does to the queue (disable-source-ip: not yet)", repeat=True),
+    works("reply", Scope.SMTP_PATTERN_LIST, k.REPLY_RULE, "What such a reply does to the queue", repeat=True),
     works("from-domain", Scope.REWRITE_LIST, k.REWRITE_FROM_DOMAIN, "Rewrites the domain of the From field", repeat=True),
     works("mx", Scope.MX_ROLLUP_LIST, k.ROLLUP_RULE, "Domains with such an MX share one queue", repeat=True),
 )  # fmt: skip
