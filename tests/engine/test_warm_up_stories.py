@@ -92,6 +92,19 @@ def test_a_new_address_is_warmed_up_day_by_day(shards: int) -> None:
             world.advance(DAY)
 
 
+def test_what_was_counted_on_earlier_days_leaves_the_disk() -> None:
+    warm = vmta("v", "192.0.2.10", cold_virtual_mta=("w",))
+    with World(relay(domain("*", max_cold_virtual_mta_msg=(Rate(5, DAY),)), warm, W, BY_V)) as world:
+        world.domain("a.example")
+        for _ in range(4):
+            send(world, 10)
+            world.run_until_empty()
+            world.advance(DAY)
+        file = world.node.where._warm_up._file
+        assert file.read_text().count("went") == 5
+        assert file.read_text().count("begun") == 1
+
+
 @pytest.mark.directive("max-cold-virtual-mta-msg")
 def test_what_was_counted_before_a_crash_counts_after_it() -> None:
     warm = vmta("v", "192.0.2.10", cold_virtual_mta=("w",))

@@ -73,7 +73,7 @@ def work_of_a_hundred_messages(queues: int) -> int:
 def test_a_hundred_thousand_queues_do_not_slow_a_lease() -> None:
     few, many = work_of_a_hundred_messages(10), work_of_a_hundred_messages(100_000)
     assert many <= few * 1.05
-    assert few < 100 * 100, "calls for a message"
+    assert few < 105 * 100, "calls for a message that makes a queue"
 
 
 def test_a_full_budget_costs_each_queue_one_look() -> None:

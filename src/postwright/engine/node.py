@@ -31,6 +31,7 @@ from postwright.engine.moves import Moves
 from postwright.engine.notices import Notices
 from postwright.engine.placing import Placing
 from postwright.engine.queue_events import Events
+from postwright.engine.queue_memory import GATHER, QueueMemory
 from postwright.engine.queue_state import Grounds, QueueState, limits, make
 from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.reporting import Reporting
@@ -117,6 +118,9 @@ class Node:
         self.exchange = self.sharing.exchange
         self.moves = Moves(self)
         self.scheduler.mode_changed = self._mode_changed
+        self.memory = QueueMemory((state_dir or run_dir) / "queues", number, self._forgetful)
+        self.memory.load(clock.now(), self.sharing.mine)
+        self.scheduler.recall, self.scheduler.noted = self.memory.recall, self._noted
         self.placing = Placing(number, clock, self.where, self.sharing, log, self.pump_soon)
         self.delivery = Delivery(self)
         self.reporting = Reporting(self)
@@ -140,7 +144,7 @@ class Node:
         self._ahead = clock.now() - clock.monotonic()  # of the wall clock; what changes it is somebody who sets that clock
 
     def _forgetful(self, error: OSError) -> None:
-        self.log.error("what the warm-up has used is not on disk: after a restart it may be used again", error=str(error))
+        self.log.error("the state folder takes nothing: a restart will forget warm-up, modes and retry steps", error=str(error))
 
     def _told_of_logins(self, event: str, detail: str) -> None:
         self.log.warning(event, detail=detail)
@@ -212,6 +216,7 @@ class Node:
         if self._alarm is not None:
             self._alarm.cancel()
         await self.delivery.stop(within)
+        self._remember()
         # What is settled here is another's to remember, and the other way round: whoever leaves first would be told nothing, and
         # deliver again at the next start.
         self.exchange.say_farewell()
@@ -227,6 +232,14 @@ class Node:
             await self.intake.tokens.close()
 
     # -- in -------------------------------------------------------------------------
+
+    def _noted(self, queue: Queue) -> None:
+        if not self.memory.waits and not self.stopping:
+            self.clock.call_later(GATHER, self._remember)
+        self.memory.note(queue)
+
+    def _remember(self) -> None:
+        self.memory.flush(self.clock.now())
 
     def _mode_changed(self, queue: Queue) -> None:
         self.moves.mode_changed(queue)

@@ -41,10 +41,15 @@ class WarmUp:
         self._trouble = trouble
         self._counts: dict[QueueKey, _Count] = {}
         self._troubled = False
+        self._day = -1  # the last on which the file was written anew
 
     def share(self, key: QueueKey, cold: Cold, entry: Entry, now: float) -> Iterator[tuple[QueueKey, Entry]]:
         """The entry in parts, each with the queue that it goes to; one part, as a rule."""
-        count = self._today(key, int(now // DAY))
+        today = int(now // DAY)
+        if today != self._day:
+            self._day = today
+            self.compact(now)
+        count = self._today(key, today)
         limit = cold.days[min(count.day - count.begun, len(cold.days) - 1)]
         parts: dict[str, list[int]] = {}
         for index in entry.recipients:

@@ -41,6 +41,7 @@ class Openings:
         self.stopping = False
         self._agenda = Agenda(self.queues)
         self._mode_ends = ModeEnds()
+        self.noted: Callable[[Queue], None] = _nobody  # the engine's: something has changed that a restart must not lose
         self._held = False  # a place of the total was taken for a connection that the caller is about to open
 
     def normal(self, queue: Queue) -> None:
@@ -222,6 +223,7 @@ class Openings:
         use = queue.by_source().of(address)
         if use is not None:
             use.disabled_until = until
+            self.noted(queue)
             self._agenda.list(queue)  # that it waits, and until when, is found out now
         return use is not None
 
@@ -230,6 +232,7 @@ class Openings:
         use = queue.sources.of(address) if queue.sources is not None else None
         if use is not None and queue.sources is not None:
             use.disabled_until = 0.0
+            self.noted(queue)
             queue.sources.heard()
             self._agenda.list(queue)
 
@@ -243,3 +246,7 @@ class Openings:
             queue.wake_at = NEVER  # what stands in the heap for it is overtaken
         else:
             self._agenda.wake(queue, until)
+
+
+def _nobody(queue: Queue) -> None:
+    """Who is told when nobody wants to know."""

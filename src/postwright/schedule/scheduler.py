@@ -21,6 +21,7 @@ from postwright.model.work import Entry, Lease, QueueKey, TimedEntry, WaitReason
 from postwright.schedule import meters
 from postwright.schedule.budget import Places, Total, VmtaRates
 from postwright.schedule.deadlines import Deadlines
+from postwright.schedule.memo import Memo, restored_mode, restored_sources, restored_wait
 from postwright.schedule.openings import Openings
 from postwright.schedule.queue import Backoff, Queue, QueueLimits
 from postwright.schedule.rate import NEVER as NEVER
@@ -46,6 +47,7 @@ class Scheduler(Openings):
         self._shared: dict[QueueLimits, QueueLimits] = {}  # equal limits are one object: most queues have the same
         self.deadlines = Deadlines()
         self.mode_changed: Callable[[Queue], None] = lambda queue: None  # the engine's, to be told
+        self.recall: Callable[[QueueKey], Memo | None] | None = None  # the engine's: what it remembers of a queue that comes to be
         self.recipients = 0
 
     # -- entries in -------------------------------------------------------------
@@ -54,7 +56,7 @@ class Scheduler(Openings):
         """Queue an entry; the queue is returned so that the caller can wake an idle connection of it."""
         queue = self.queues.get(key)
         if queue is None:
-            queue = self._new_queue(key)
+            queue = self._new_queue(key, now)
         if type(entry) is TimedEntry:
             self.deadlines.add(key, entry)
         count = len(entry.recipients)
@@ -74,9 +76,22 @@ class Scheduler(Openings):
             self._agenda.wake(queue, entry.due)
         return queue
 
-    def _new_queue(self, key: QueueKey) -> Queue:
+    def _new_queue(self, key: QueueKey, now: float) -> Queue:
         queue = self.queues[key] = Queue(key, self._limits(key), self.budgets.of(key.vmta))
+        if self.recall is not None and (memo := self.recall(key)) is not None:
+            self._restore(queue, memo, now)
         return queue
+
+    def _restore(self, queue: Queue, memo: Memo, now: float) -> None:
+        """A queue of before a restart goes on where it was."""
+        queue.backoff = restored_mode(memo, now)
+        if queue.backoff is not None:
+            self._mode_ends.add(queue, queue.backoff.until)
+            queue.limit(self._limits(queue.key))
+        queue.retry_step, queue.last_error = memo.step, memo.error
+        queue.retry_at = restored_wait(memo, max(queue.limits.longest_wait, DEFAULT_RETRY), now)
+        for address, until in restored_sources(memo, now).items():
+            self.disable_source(queue, address, until)
 
     def _limits(self, key: QueueKey) -> QueueLimits:
         limits = self._limits_for(key)
@@ -242,6 +257,7 @@ class Scheduler(Openings):
         queue.retry_at = 0.0
         queue.last_error = ""
         self._agenda.list(queue)
+        self.noted(queue)
 
     def retry_later(self, queue: Queue, now: float, error: str = "", *, jitter: float = 0.0, wait: float | None = None) -> float:
         """The site failed: the queue waits for its next step of `retry-after` (the last one repeats), or for `wait` seconds without
@@ -256,6 +272,7 @@ class Scheduler(Openings):
             queue.retry_step += 1
         queue.retry_at = now + wait * (1.0 + jitter)
         self._agenda.wake(queue, queue.retry_at)
+        self.noted(queue)
         return queue.retry_at
 
     def defer(self, queue: Queue, now: float, error: str) -> float:
@@ -272,6 +289,7 @@ class Scheduler(Openings):
         until = NEVER if wait is None else now + wait
         before, queue.backoff = queue.backoff, Backoff(now, until, reason)
         self._mode_ends.add(queue, until)
+        self.noted(queue)
         if before is None:
             self._mode_changed(queue)
 
@@ -286,6 +304,7 @@ class Scheduler(Openings):
         queue.retry_step = 0  # its steps were those of another list
         queue.state = None
         self._agenda.list(queue)
+        self.noted(queue)
         self.mode_changed(queue)
 
     # -- operators and reload -------------------------------------------------------
@@ -299,6 +318,7 @@ class Scheduler(Openings):
     def retry_now(self, queue: Queue, now: float) -> None:
         """Forget the queue's retry wait and make every scheduled entry due."""
         queue.retry_at = 0.0
+        self.noted(queue)
         for entry in queue.scheduled:
             entry.due = now
             queue.append(entry)
