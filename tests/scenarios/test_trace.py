@@ -1,7 +1,8 @@
-"""`postwright trace` on a real relay: what a person sees of a queue's next connection. Takes about 8 seconds."""
+"""`postwright trace` and `postwright why` on a real relay: what a person sees of a queue. Takes about 14 seconds."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -50,3 +51,22 @@ async def test_what_cannot_be_traced(tmp_path: Path) -> None:
         code, printed = await relay.command("trace", "nowhere.example/m1")
         assert code == 1
         assert "there is no queue nowhere.example/m1" in printed
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+async def test_why_it_waits(tmp_path: Path, shards: int) -> None:
+    async with SinkServer(rules=["connect 421 4.3.2 busy"]) as receiver, Alone(tmp_path, receiver, SLOW, shards=shards) as relay:
+        await relay.load(["one.example"])
+        await relay.until(lambda: waits(relay), "a queue that waits")
+        code, printed = await relay.command("why", "one.example")
+        assert code == 0, printed
+        lines = printed.splitlines()
+        assert lines[0] == "one.example/{default}: the queue waits for its next retry"
+        assert re.fullmatch(r"  said by        retry-after \(.*\.conf:\d+\)", lines[1]), lines[1]
+        assert "421 4.3.2 busy" in printed
+        assert re.search(r"^  drained in     about (60\.0|59\.\d) min ", printed, re.MULTILINE), printed
+        code, printed = await relay.command("why", "one.example", "--json")
+        assert json.loads(printed)[0]["reason"] == "QUEUE_RETRY"
+        code, printed = await relay.command("why", "nowhere.example")
+        assert code == 1
+        assert "nothing waits of nowhere.example" in printed

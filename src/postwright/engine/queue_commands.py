@@ -5,6 +5,7 @@ The questions are `engine.queue_verbs`'; nothing here knows a queue.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Protocol
@@ -15,6 +16,8 @@ from postwright.engine import frames as f
 from postwright.engine.lock_lines import shown
 from postwright.engine.queue_events import QueueEvents
 from postwright.engine.tracing import TraceLines
+from postwright.engine.why import Why
+from postwright.engine.why_lines import why_lines
 
 
 class Shards(Protocol):
@@ -55,8 +58,18 @@ async def events(relay: Shards, arguments: dict[str, str]) -> f.Told:
     return f.Told(ok=True, lines=lines or ["Nothing is recorded of that queue."], body=answer)
 
 
+async def why(relay: Shards, arguments: dict[str, str]) -> f.Told:
+    """Why mail waits, and for how long: lines, and a list of `Why` in JSON. All shards may have queues that are meant."""
+    answers = await relay.ask_shards("why", msgspec.json.encode(arguments))
+    found = [one for answer in answers if answer.body for one in msgspec.json.decode(answer.body, type=list[Why])]
+    if not found:
+        errors = [answer.error for answer in answers if answer.error]
+        return f.Told(ok=False, lines=errors or [f"nothing waits of {shown(arguments.get('queue', ''))}, or it is written otherwise"])
+    return f.Told(ok=True, lines=[line for one in found for line in why_lines(one, time.time())], body=msgspec.json.encode(found))
+
+
 def _when(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
 
 
-QUEUE_COMMANDS: dict[str, Callable[[Shards, dict[str, str]], Awaitable[f.Told]]] = {"trace": trace, "events": events}
+QUEUE_COMMANDS: dict[str, Callable[[Shards, dict[str, str]], Awaitable[f.Told]]] = {"trace": trace, "events": events, "why": why}

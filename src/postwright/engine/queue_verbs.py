@@ -14,8 +14,10 @@ from postwright.engine.deliver import Delivery
 from postwright.engine.hub import Hub
 from postwright.engine.sharing import Sharing
 from postwright.engine.tracing import TraceLines, TraceOptions
+from postwright.engine.why import wanted
 from postwright.engine.worker import Worker
 from postwright.model.work import QueueKey
+from postwright.policy.resolve import Resolved
 from postwright.schedule.queue import Queue
 
 DEFAULT_VMTA = "{default}"
@@ -26,6 +28,7 @@ class Keeper(Hub, Protocol):
 
     delivery: Delivery
     sharing: Sharing
+    resolved: Resolved
 
 
 def key_of(name: str) -> QueueKey:
@@ -96,4 +99,10 @@ def events(node: Keeper, arguments: dict[str, str]) -> bytes:
     return _encoded(known) if queue is not None or known.errors or known.outcomes else b""
 
 
-QUEUE_VERBS: dict[str, Callable[[Keeper, dict[str, str]], bytes]] = {"trace": trace, "events": events}
+def why(node: Keeper, arguments: dict[str, str]) -> bytes:
+    """`queue` is a queue, a domain, an address or a message's id: a list of `Why`, one for each queue of this shard that is meant."""
+    found = wanted(node, arguments.get("queue", ""))
+    return _encoded(found) if found else b""
+
+
+QUEUE_VERBS: dict[str, Callable[[Keeper, dict[str, str]], bytes]] = {"trace": trace, "events": events, "why": why}

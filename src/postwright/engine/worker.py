@@ -104,6 +104,7 @@ class Worker:
         "_given",
         "_idle",
         "_others",
+        "begun",
         "channel",
         "crew",
         "deadline",
@@ -126,6 +127,7 @@ class Worker:
         self.securing = False  # a message of ours has a session of its own; one at a time, and nothing else meanwhile
         self.deadline = NEVER
         self._idle = False
+        self.begun = crew.node.clock.monotonic()
         self.shared = crew.node.where.rolls_into(queue.key)
         self._given = 0
         self._others = frozenset([route.address for route in plan.routes]) - {channel.route.address}

@@ -33,6 +33,7 @@ COMMANDS: dict[str, Lazy] = {
     "show": Lazy("postwright.control.cli.show", "What a running relay has in its hands: locks."),
     "clear": Lazy("postwright.control.cli.clear", "Have a running relay forget what it learned: dnscache."),
     "resolve": Lazy("postwright.control.cli.resolve", "How mail for a domain would be routed, asked of the DNS step by step."),
+    "why": Lazy("postwright.control.cli.why", "Why mail of a queue waits, which line says so, and for how long."),
     "trace": Lazy("postwright.control.cli.trace", "Watch the dialogue of a queue's next connection."),
     "unlock": Lazy("postwright.control.cli.unlock", "Release a user or a network that failed logins have locked."),
     "reload": Lazy("postwright.control.cli.reload", "Have a running relay read its configuration again."),

@@ -1,0 +1,52 @@
+"""The answer of `why` for a person: what binds first, then how close the rest is. Pure; a peer's words are shown with controls escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from postwright.engine.lock_lines import shown
+from postwright.engine.why import Limit, Why
+
+
+def why_lines(why: Why, now: float) -> Iterator[str]:
+    """`now` in Unix seconds."""
+    yield f"{why.queue}: {why.text}"
+    if why.origin:
+        yield f"  said by        {why.origin}"
+    if why.until is not None:
+        yield f"  until          {_when(why.until, now)}"
+    yield f"  recipients     {why.recipients} ({why.ready} ready, {why.scheduled} wait for a time, {why.in_flight} in flight)"
+    if why.attempts is not None and why.due is not None:
+        yield f"  the message    tried {why.attempts} times, due {_when(why.due, now)}"
+    yield f"  connections    {why.connections}"
+    if why.mode != "normal":
+        end = _when(why.mode_until, now) if why.mode_until is not None else "until it is ended"
+        yield f"  mode           {why.mode}, {end}, by {shown(why.mode_reason)}"
+    if why.step:
+        yield f"  retry step     {why.step}"
+    if why.last_error:
+        yield f"  last error     {shown(why.last_error)}"
+    estimate = f"about {_span(why.seconds)}" if why.seconds is not None else "nobody can tell"
+    yield f"  drained in     {estimate} ({why.because})"
+    for limit in why.limits:
+        yield f"  {'*' if limit.until is not None else ' '} {_limit(limit, now)}"
+
+
+def _limit(limit: Limit, now: float) -> str:
+    of = f" by {limit.source}" if limit.source else ""
+    until = "" if limit.until is None else f", {_when(limit.until, now)}"
+    return f"{limit.used:g} of {limit.limit:g}{of}: {limit.origin}{until}"
+
+
+def _when(at: float, now: float) -> str:
+    if at < 0:
+        return "until something ends it"
+    return f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M:%S} (in {_span(max(0.0, at - now))})"
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
