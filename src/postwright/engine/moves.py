@@ -110,7 +110,8 @@ class Moves:
         rollup = await self._by_address(*found) if isinstance(found, tuple) else found
         now = home.clock.now()
         if rollup is None or not where.rollups.agrees(domain, rollup, now):
-            where.rollups.forget(domain, float("inf"))
+            if where.rollups.knows(domain):
+                self._forget(domain, float("inf"))
             return False
         until = min(max(answer.expires, now + LEAST_TIME), now + MOST_TIME)
         where.rollups.learn(domain, rollup, until, now)
@@ -143,17 +144,23 @@ class Moves:
 
     def keep(self, queue: Queue, lease: Lease, message: Message) -> bool:
         """Is a message of a rollup queue still right there? Else the lease has ended, and its mail waits in its own queue."""
-        where, now = self._home.where, self._home.clock.now()
-        recipients = message.envelope.recipients
-        domains = {where.placement.where(queue_of(message, recipients[index]), message.id).domain for index in lease.entry.recipients}
-        strange = [domain for domain in domains if where.rollups.of(domain, now) != queue.key.domain]
+        where, recipients = self._home.where, message.envelope.recipients
+        strange = [index for index in lease.entry.recipients if where.key_of(message, recipients[index]).domain != queue.key.domain]
         if not strange:
             return True
-        forgotten = [f.Rolled(domain, "", (), where.rollups.until(domain)) for domain in strange]
-        where.learnt(forgotten)
-        self._home.sharing.tell(forgotten)
+        # what has passed here has passed for the shard that keeps the message, too, or it would send it back
+        now = self._home.clock.now()
+        domains = {where.placement.where(queue_of(message, recipients[index]), message.id).domain for index in strange}
+        for domain in sorted(domains):
+            if where.rollups.of(domain, now) != queue.key.domain:
+                self._forget(domain, where.rollups.until(domain))
         self._home.sharing.send_home(queue, lease)
         return False
+
+    def _forget(self, domain: str, until: float) -> None:
+        forgotten = [f.Rolled(domain, "", (), until)]
+        self._home.where.learnt(forgotten)
+        self._home.sharing.tell(forgotten)
 
     # -- a reload ---------------------------------------------------------------------------------
 

@@ -282,7 +282,7 @@ class Sharing:
     def send_home(self, queue: Queue, lease: Lease) -> None:
         """The lease is over without an attempt, and what it had belongs elsewhere."""
         left = self.borrowed.end(lease, [lease.entry])
-        self.home.scheduler.settle(queue, lease, self.home.clock.now(), [])
+        self.home.scheduler.withdraw(queue, lease, self.home.clock.now())
         self.restore(left)
 
     def _pass_on(self, key: QueueKey, entry: Entry) -> None:

@@ -63,27 +63,30 @@ class Placement:
     def _steps(self, key: QueueKey) -> Iterator[QueueKey]:
         """The queues that share this mail."""
         if key.domain == BOUNCE or (key.domain.endswith(SUFFIX) and key.domain not in self._targets):
-            yield key  # what is rolled up has taken these steps before
-            return
-        for vmta in dict.fromkeys(self._rerouted(key.domain, key.vmta, frozenset((key.vmta,)))):
-            domain, seen = key.domain, set[str]()
-            while (target := self._resolved.queue(domain, vmta).queue_to.lower()) and target not in seen:
-                seen.add(domain := target)
-            yield QueueKey(domain, vmta)
+            return iter((key,))  # what is rolled up has taken these steps before
+        return iter(dict.fromkeys(self._led(key, frozenset((key,)))))
 
-    def _rerouted(self, domain: str, vmta: str, seen: frozenset[str]) -> Iterator[str]:
-        """The virtual MTAs that send in this one's place, each in its own place again if so it says; in a circle nobody goes twice. Who is
-        himself among those that he names sends by himself: `reroute-to-virtual-mta POOL` for everybody means the others."""
-        target = self._resolved.queue(domain, vmta).reroute_to_virtual_mta if self._exists(vmta) else ""
-        members = self.members(target) if target else ()
-        if not members or vmta in members:
-            yield vmta
-            return
-        for member in members:
-            if member in seen:
-                yield member
+    def _led(self, key: QueueKey, seen: frozenset[QueueKey]) -> Iterator[QueueKey]:
+        """To the end of the way, so that who is there is led no further; in a circle nobody goes twice."""
+        steps = self._step(key)
+        if not steps:
+            yield key
+        for step in steps:
+            if step in seen:
+                yield step
             else:
-                yield from self._rerouted(domain, member, seen | {member})
+                yield from self._led(step, seen | {step})
+
+    def _step(self, key: QueueKey) -> tuple[QueueKey, ...]:
+        """Where the settings of this queue lead on to; nowhere, as a rule. Who is himself among those that he names sends by himself:
+        `reroute-to-virtual-mta POOL` for everybody means the others."""
+        settings = self._resolved.queue(*key)
+        target = settings.reroute_to_virtual_mta if self._exists(key.vmta) else ""
+        members = self.members(target) if target else ()
+        if members and key.vmta not in members:
+            return tuple(QueueKey(key.domain, member) for member in members)
+        domain = settings.queue_to.lower()
+        return (QueueKey(domain, key.vmta),) if domain and domain != key.domain else ()
 
     def leads_to(self, key: QueueKey) -> bool:
         """Does some directive send other mail to this queue?"""

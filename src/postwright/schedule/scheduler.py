@@ -229,6 +229,13 @@ class Scheduler(Openings):
         if not queue.recipients:
             self._drop_if_empty(queue)
 
+    def withdraw(self, queue: Queue, lease: Lease, now: float) -> None:
+        """The lease is over, nothing was tried, and its entry waits in another queue: the rates get their grants back."""
+        if queue.metered or queue.rate is not None:
+            meters.credit(queue, self._use(queue, lease), lease.at, len(lease.entry.recipients), lease.entry.size)
+            self._given_back(queue)
+        self.settle(queue, lease, now, [])
+
     def delivered_nothing(self, queue: Queue, lease: Lease) -> None:
         """Of a lease that is about to be settled: rates of octets count what is delivered, so they get theirs back."""
         if queue.metered:
