@@ -13,7 +13,7 @@ from postwright.engine.settle import NO_SESSION, Due, Session
 from postwright.model.errors import SpoolError
 from postwright.model.message import Message
 from postwright.model.outcome import Disposition, Judgement, Kind
-from postwright.model.work import Lease, QueueKey, TimedEntry
+from postwright.model.work import Lease, NotifiedEntry, QueueKey, TimedEntry
 from postwright.schedule.queue import Queue
 
 TOO_LATE = Disposition(Kind.PERMANENT, "5.4.7", "x-pmta;not delivered within the time that the sender named")
@@ -29,6 +29,12 @@ class Teller(Hub, Protocol):
         """Commit reports about `dues` and queue them."""
 
 
+def delayed(queue: Queue) -> Disposition:
+    """What is told of a delay that nobody named a time for (`notify-of-delay-every`)."""
+    last = f"; last error: {queue.last_error}" if queue.last_error else ""
+    return Disposition(Kind.TRANSIENT, "4.0.0", f"x-pmta;not delivered yet, it is tried further{last}")
+
+
 def look(node: Teller, now: float) -> None:
     """Everything whose time has passed by `now`."""
     for key, message_id in node.scheduler.deadlines.passed(now):
@@ -40,6 +46,11 @@ def look(node: Teller, now: float) -> None:
 def _passed(node: Teller, queue: Queue, key: QueueKey, message_id: int, now: float) -> None:
     waiting = [entry for entry in node.scheduler.entries(queue) if entry.message_id == message_id]
     for entry in waiting:
+        if isinstance(entry, NotifiedEntry):
+            if entry.deadline <= now:
+                _tell(node, Lease(key, entry), delayed(queue))
+                node.scheduler.notify_later(queue, entry, now)
+            continue
         if not isinstance(entry, TimedEntry):
             continue
         if entry.returns:
@@ -47,7 +58,7 @@ def _passed(node: Teller, queue: Queue, key: QueueKey, message_id: int, now: flo
         elif not entry.told:
             entry.told = True
             if now - entry.deadline < TOLD_WITHIN:
-                _tell(node, Lease(key, entry))
+                _tell(node, Lease(key, entry), LATE)
 
 
 def _return(node: Teller, queue: Queue, message_id: int) -> None:
@@ -65,10 +76,10 @@ def _return(node: Teller, queue: Queue, message_id: int) -> None:
         node.apply(queue, lease, message, Judgement((TOO_LATE,) * len(lease.entry.recipients)), NO_SESSION)
 
 
-def _tell(node: Teller, of: Lease) -> None:
+def _tell(node: Teller, of: Lease, why: Disposition) -> None:
     """`of` is no lease that is under way: what waits goes on waiting."""
     try:
         message = node.read_message(of.entry)
     except (KeyError, SpoolError):
         return  # whoever leases it will find that out, and say so
-    node.tell(of, message, [Due("delayed", index, LATE) for index in of.entry.recipients], NO_SESSION)
+    node.tell(of, message, [Due("delayed", index, why) for index in of.entry.recipients], NO_SESSION)

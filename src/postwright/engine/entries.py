@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from sys import intern
 
-from postwright.model.envelope import Recipient
+from postwright.model.envelope import Notify, Recipient
 from postwright.model.message import Message, SpoolRef
 from postwright.model.rank import shared
-from postwright.model.work import Entry, QueueKey, TimedEntry, owned_by, queue_of
+from postwright.model.work import Entry, NotifiedEntry, QueueKey, TimedEntry, owned_by, queue_of
 
 
 def entry_of(message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> Entry:
     """One entry for these recipients, who have one queue and one priority."""
-    own = message.envelope.recipients[recipients[0]].priority
-    rank = message.priority if own < 0 else own
+    first = message.envelope.recipients[recipients[0]]
+    rank = message.priority if first.priority < 0 else first.priority
     # a million entries of one job, one string
     not_before, owner = message.not_before, intern(owned_by(message.job, message.arrival.user))
     # who had it held meant the time for trying to begin then
@@ -26,7 +26,9 @@ def entry_of(message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> En
     plain = (message.id, ref, recipients, since, not_before, 0, 0.0, owner, shared(rank))
     wishes = message.envelope.wishes
     if wishes is None or not wishes.deadline_mode or wishes.late:
-        return Entry(*plain)
+        known = message.envelope.recipients
+        wants = any([known[index].notify & Notify.DELAY for index in recipients]) if first.notify or len(recipients) > 1 else False
+        return NotifiedEntry(*plain) if wants else Entry(*plain)
     return TimedEntry(*plain, wishes.deadline, wishes.deadline_mode.startswith("R"))
 
 

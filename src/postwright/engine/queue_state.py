@@ -103,6 +103,7 @@ def limits(resolved: Resolved, key: QueueKey, local: Sequence[str] = ()) -> Queu
         backoff_to_normal_after=s.backoff_to_normal_after,
         backoff_to_normal_after_delivery=s.backoff_to_normal_after_delivery,
         retry_upon_new_mail=s.retry_upon_new_mail,
+        notify_of_delay_every=s.notify_of_delay_every or None,
         shares=shares(resolved, s.fair_share_by),
     )
 

@@ -26,7 +26,7 @@ from postwright.engine.whereabouts import Whereabouts
 from postwright.model.errors import SpoolError
 from postwright.model.message import SpoolRef, format_id
 from postwright.model.rank import shared
-from postwright.model.work import Entry, Lease, QueueKey, TimedEntry
+from postwright.model.work import Entry, Lease, NotifiedEntry, QueueKey, TimedEntry
 from postwright.net.clock import Clock
 from postwright.policy.rollup import Rollup
 from postwright.schedule.queue import Queue
@@ -39,6 +39,7 @@ LOOK_AGAIN = 600.0  # seconds until what cannot be read now is tried again
 RETURN_AFTER = 0.5  # seconds until what is not ours is given back: the other shard is about to reload, too
 OWNERS_KEPT = 200_000
 NUMBERS_KEPT = 8192
+_NOTIFIED = -1.0  # a deadline that the queue works out by itself
 _ONE = (0,)
 
 
@@ -322,7 +323,9 @@ def _entry(e: f.Handed) -> Entry:
     recipients = _ONE if e.recipients == _ONE else e.recipients
     ref = SpoolRef(e.ref.spool, _same(e.ref.segment), e.ref.offset, _same(e.ref.meta_size), _same(e.ref.content_size))
     plain = (e.message_id, ref, recipients, e.received_at, e.due, e.attempts, e.first_attempt, intern(e.owner), shared(e.rank))
-    return Entry(*plain) if not e.deadline else TimedEntry(*plain, e.deadline, e.returns)
+    if not e.deadline:
+        return Entry(*plain)
+    return NotifiedEntry(*plain) if e.deadline == _NOTIFIED else TimedEntry(*plain, e.deadline, e.returns)
 
 
 def _same(number: int, known: dict[int, int] = {}) -> int:  # noqa: B006  # one for the process, as `intern` has
@@ -353,5 +356,5 @@ def _handed(key: QueueKey, e: Entry) -> f.Handed:
         e.received_at,
         e.owner,
         e.rank,
-        *((e.deadline, e.returns) if isinstance(e, TimedEntry) else ()),
+        *((_NOTIFIED, False) if isinstance(e, NotifiedEntry) else (e.deadline, e.returns) if isinstance(e, TimedEntry) else ()),
     )

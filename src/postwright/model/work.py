@@ -122,6 +122,11 @@ class TimedEntry(Entry, gc=False):
     told: bool = False
 
 
+class NotifiedEntry(TimedEntry, gc=False):
+    """An entry of which somebody wants to hear when it is late (NOTIFY=DELAY, RFC 3461): at `deadline` he is told, and again an interval of the
+    queue's later (`notify-of-delay-every`). 0: nobody tells him anything."""
+
+
 class Lease(Struct):
     """Recipients of one message, handed out for one transaction at the time `at`, to leave by the address `source` ("": whichever).
     `entry` is what is settled afterwards."""

@@ -48,6 +48,7 @@ class QueueLimits(Struct, frozen=True):
     backoff_to_normal_after: float | None = None  # None: never by itself
     backoff_to_normal_after_delivery: bool = False
     retry_upon_new_mail: bool = False
+    notify_of_delay_every: float | None = None
     shares: Shares = BY_JOB
 
     def in_backoff(self) -> QueueLimits:

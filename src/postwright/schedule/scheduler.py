@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from postwright.model.work import Entry, Lease, QueueKey, TimedEntry, WaitReason
+from postwright.model.work import Entry, Lease, NotifiedEntry, QueueKey, TimedEntry, WaitReason
 from postwright.schedule import meters
 from postwright.schedule.budget import Places, Total, VmtaRates
 from postwright.schedule.deadlines import Deadlines
@@ -57,8 +57,8 @@ class Scheduler(Openings):
         queue = self.queues.get(key)
         if queue is None:
             queue = self._new_queue(key, now)
-        if type(entry) is TimedEntry:
-            self.deadlines.add(key, entry)
+        if type(entry) is not Entry:
+            self._add_deadline(queue, entry, now)
         count = len(entry.recipients)
         self.recipients += count
         queue.recipients += count
@@ -81,6 +81,20 @@ class Scheduler(Openings):
         if self.recall is not None and (memo := self.recall(key)) is not None:
             self._restore(queue, memo, now)
         return queue
+
+    def _add_deadline(self, queue: Queue, entry: Entry, now: float) -> None:
+        if isinstance(entry, NotifiedEntry):
+            self.notify_later(queue, entry, now)
+        elif isinstance(entry, TimedEntry):
+            self.deadlines.add(queue.key, entry)
+
+    def notify_later(self, queue: Queue, entry: NotifiedEntry, now: float) -> None:
+        """Somebody wants to hear of a delay: at the next multiple of the queue's interval since the message came."""
+        every = queue.limits.notify_of_delay_every
+        entry.deadline = 0.0
+        if every is not None:
+            entry.deadline = entry.received_at + every * (max(0.0, now - entry.received_at) // every + 1)
+            self.deadlines.add(queue.key, entry)
 
     def _restore(self, queue: Queue, memo: Memo, now: float) -> None:
         """A queue of before a restart goes on where it was."""
@@ -216,7 +230,7 @@ class Scheduler(Openings):
         for entry in again:
             left += len(entry.recipients)
             queue.put(entry, now)
-            if type(entry) is TimedEntry and entry.deadline <= now:
+            if isinstance(entry, TimedEntry) and 0 < entry.deadline <= now:
                 self.deadlines.add(queue.key, entry)  # its time passed while it was in flight
             if entry.due <= now:
                 if not queue.listed:

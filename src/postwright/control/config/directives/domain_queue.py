@@ -64,7 +64,7 @@ RETRY: tuple[Directive, ...] = (
     works("retry-after-dns-error", D, k.WAIT, "When a queue is tried again after the DNS did not answer", "1m"),
     works("retry-upon-new-mail", D, k.BOOL, "New mail wakes a queue that waits to be tried again", "no"),
     works("bounce-after", D, k.TIME, "How old mail may get before it is given up", "4d12h"),
-    delivery("notify-of-delay-every", D, k.TIME_OR_NEVER, "How often a sender who asked for it hears of a delay", "4h"),
+    works("notify-of-delay-every", D, k.TIME_OR_NEVER, "How often a sender who asked for it hears of a delay", "4h"),
     works("bounce-upon-no-mx", D, k.BOOL_TIME_OR_NEVER, "Give up on a domain without mail hosts: at once, never, or after a time", "no"),
     works("bounce-upon-5xx-greeting", D, k.BOOL, "Bounce the queue when all hosts greet with 5xx", "yes"),
     works("bounce-upon-transfer-failure", D, k.BOOL, "Bounce what was cut off while it was sent", "no"),
