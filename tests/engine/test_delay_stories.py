@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from postwright.model.envelope import Notify
+from postwright.model.address import parse_mailbox
+from postwright.model.envelope import Notify, Recipient
 from postwright.model.outcome import Fault
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay
@@ -19,7 +20,7 @@ def late(hours: float, notify: int = DELAY, shards: int = 1, restart: bool = Fal
     with World(relay(domain("*", retry_after=(20 * MINUTE,), **directives)), shards=shards) as w:
         there, home = w.domain("example.com"), w.domain("sender.example")
         there.down = Fault.REFUSED
-        w.submit(ME, [YOU], notify=notify)
+        w.submit(ME, [Recipient(parse_mailbox(YOU), notify)])
         w.advance(hours * HOUR / 2)
         if restart:
             w.restart()
