@@ -51,10 +51,12 @@ SETTINGS: dict[str, Settings] = {
     "debug": relay(source(ANYBODY), general={"relay_debug": True}),
     "crowded": relay(general={"spool_max_recipients": 1}),
     "errors": of(max_smtp_errors=1, **FREE),
+    "merge": of(allow_mailmerge=True, max_message_size=1000, **FREE),
 }
 
 E, M, R = "EHLO c.example", "MAIL FROM:<a@c.example>", "RCPT TO:<b@ours.example>"
 START = f"{E}\n{M}\n{R}"
+X = f"{E}\nXMRG FROM:<a@c.example>"
 
 
 def content(text: str, before: str = START) -> str:
@@ -149,11 +151,41 @@ HERE: dict[str, tuple[str, str]] = {
     "554 5.4.6 too many hops, this message is looping": ("hops", content("Received: a\nReceived: b\n")),
     "554 5.5.3 the message has too many recipients": ("void", f"{START}\nRCPT TO:<c@ours.example>\nDATA"),
     "555 5.5.4 … is not supported here": ("plain", f"{E}\n{M} HOLDFOR=5"),
+    "250 2.0.0 XDFN ok": ("merge", f"{X}\nXDFN a=b"),
+    "354 send part": ("merge", f"{X}\n{R}\nXPRT 1"),
+    "501 5.1.7 *from wants an address": ("merge", f"{X}\nXDFN *from=me"),
+    "501 5.5.4 *parts wants numbers such as 1-3 or 1,3,2": ("merge", f"{X}\nXDFN *parts=all"),
+    "501 5.5.4 *priority wants a number from 0 to 100": ("merge", f"{X}\nXDFN *priority=high"),
+    "501 5.5.4 Syntax: XACK ON or XACK OFF": ("merge", f"{X}\nXACK"),
+    '501 5.5.4 Syntax: XDFN name=value name="value with blanks"': ("merge", f"{X}\nXDFN a"),
+    "501 5.5.4 Syntax: XPRT number [LAST]": ("merge", f"{X}\n{R}\nXPRT LAST"),
+    "501 5.5.4 a control character is not allowed in a variable": ("merge", f"{X}\nXDFN a=\x07"),
+    "501 5.5.4 a mail merge cannot be BODY=BINARYMIME": ("merge", f"{X} BODY=BINARYMIME"),
+    "501 5.5.4 there is no such reserved variable": ("merge", f"{X}\nXDFN *name=x"),
+    "501 5.5.4 … (engine/merging.py)": ("merge", f"{X}\nXDFN *schedule=soon"),
+    "503 5.5.1 XPRT has begun: go on with it or RSET": ("merge", f"{X}\n{R}\nXPRT 1\nx\n.\n{R}"),
+    "503 5.5.1 need XMRG command": ("merge", f"{START}\nXPRT 1"),
+    "503 5.5.1 that part has come already": ("merge", f"{X}\n{R}\nXPRT 1\nx\n.\nXPRT 1 LAST"),
+    "550 5.4.7 the last time in *schedule has passed": ("merge", f'{X}\nXDFN *schedule="2001-01-01 10:00 / 2001-01-01 11:00"'),
+    "554 5.5.4 a recipient is to get a part that did not come": ("merge", f"{X}\nXDFN *parts=2\n{R}\nXPRT 1 LAST\nx\n."),
+    "552 5.3.4 a recipient's message exceeds the size limit once it is merged": (
+        "merge",
+        f"{X}\nXDFN a={'b' * 600}\n{R}\nXPRT 1 LAST\n[a]\n[a]\n.",
+    ),
+    "552 5.3.4 parts have numbers from 1 to …": ("merge", f"{X}\n{R}\nXPRT 0"),
+    "552 5.3.4 too many variables, or too long ones, for one recipient": (
+        "merge",
+        X + "".join([f"\nXDFN a{n}={'b' * 8000}" for n in range(9)]),
+    ),
 }
 
 # provoked where there is what it takes: TLS, the DNS, a full disk, time
 # reply -> (the test, words of it that show that it does)
 ELSEWHERE: dict[str, tuple[str, str]] = {
+    "552 5.3.4 too many variables in one submission, send fewer recipients at a time": (
+        "tests/engine/test_merge_stories.py",
+        "too many variables in one submission",
+    ),
     "220 … (Postwright) LMTP service ready": ("tests/scenarios/test_lmtp.py", "LMTP service ready"),
     "220 2.0.0 ready to start TLS": ("tests/net/test_listener.py", "ready to start TLS"),
     "421 4.3.2 service is stopping, try again later": ("tests/net/test_session.py", "421 4.3.2 service is stopping"),

@@ -37,7 +37,7 @@ class Submission(Struct, gc=False):
     """A content ready for the spool: `parts` joined are its octets, `facts` are about those.
 
     `vmta_header`, `job`, `envid` and `schedule` are what the fields said, None when there was no such field or it is not to be processed.
-    `late_date`: there is no Date yet, and one is to be added whenever it is sent.
+    `late_date`: there is no Date yet, and one is to be added whenever it is sent. `ahead`: so many octets at the beginning are ours.
     """
 
     vmta_header: str | None
@@ -47,6 +47,7 @@ class Submission(Struct, gc=False):
     facts: ContentFacts
     schedule: str | None = None
     late_date: bool = False
+    ahead: int = 0
 
 
 class _Plan(Struct, frozen=True):
@@ -179,6 +180,7 @@ def _assemble(
             facts.binary,
             hops + traced,
         ),
+        ahead=added,
     )
 
 

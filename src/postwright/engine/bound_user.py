@@ -8,7 +8,7 @@ content has come, given back when the spool did not take it. Raises nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from msgspec.structs import replace
@@ -51,10 +51,15 @@ class BoundUser:
         self._bindings = bindings
         self._boards = boards
 
+    def sends_as(self, sender: Address) -> bool:
+        """May this user's mail come from there? Counts for nothing: `mail` does."""
+        senders = self._bindings.senders
+        return senders is None or senders.allows(sender)
+
     def mail(self, sender: Address) -> Reply | None:
         """Why this MAIL is refused; one that is not counts for the rate."""
         bindings = self._bindings
-        if bindings.senders is not None and not bindings.senders.allows(sender):
+        if not self.sends_as(sender):
             return NOT_YOURS
         if not self._room_for(1):
             return DAY_IS_FULL
@@ -85,14 +90,21 @@ class BoundUser:
         own = self._bindings.latency_class
         return source if not own or own == source.latency_class else replace(source, latency_class=own)
 
-    def content(self, content: bytes, header_size: int, recipients: int, store: Callable[[], Answer]) -> Answer:
-        """The answer to a content: `store()`, if it may be; then its recipients count for the day, unless it was not stored."""
+    def content(self, headers: Iterable[tuple[bytes, int]], recipients: int, store: Callable[[], Answer]) -> Answer:
+        """The answer to a content: `store()`, if it may be; then its recipients count for the day, unless it was not stored.
+
+        `headers`: a content and the size of its header section; of a mail merge each recipient's, made when they are asked for.
+        """
         bindings = self._bindings
-        if bindings.check_from and bindings.senders is not None:
-            found = addresses(content, header_size)
-            if not found or not all(bindings.senders.allows_text(address) for address in found):
-                return FROM_NOT_YOURS
+        if bindings.check_from and bindings.senders is not None and not all(self._shows_own(*header) for header in headers):
+            return FROM_NOT_YOURS
         return store() if bindings.daily is None else self._counted(recipients, bindings.daily, store)
+
+    def _shows_own(self, content: bytes, header_size: int) -> bool:
+        """Is the From field one of the user's own addresses?"""
+        senders = self._bindings.senders
+        found = addresses(content, header_size)
+        return senders is not None and bool(found) and all(senders.allows_text(address) for address in found)
 
     def _counted(self, recipients: int, daily: int, store: Callable[[], Answer]) -> Answer:
         days, today = self._boards.days, self._boards.today()

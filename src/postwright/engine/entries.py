@@ -17,6 +17,8 @@ from postwright.model.work import Entry, NotifiedEntry, QueueKey, TimedEntry, ow
 
 def entry_of(message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> Entry:
     """One entry for these recipients, who have one queue and one priority."""
+    if message.envelope.merge is not None:
+        message = message.for_recipient(recipients[0])
     first = message.envelope.recipients[recipients[0]]
     rank = message.priority if first.priority < 0 else first.priority
     # a million entries of one job, one string
@@ -35,12 +37,12 @@ def entry_of(message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> En
 def entries_of(
     message: Message, ref: SpoolRef, recipients: tuple[int, ...], key_of: Callable[[Message, Recipient], QueueKey] = queue_of
 ) -> list[tuple[QueueKey, Entry]]:
-    """One entry per queue and priority among these recipients; with VERP one for each, as each has a MAIL of its own."""
+    """One entry per queue and priority among these recipients; one for each where each has a transaction of its own."""
     known = message.envelope.recipients
     if len(recipients) == 1:
         # a million of them at a start: the tuple is the spool's, which all messages with one recipient share
         return [(key_of(message, known[recipients[0]]), entry_of(message, ref, recipients))]
-    if message.envelope.verp:
+    if message.envelope.apart:
         return [(key_of(message, known[index]), entry_of(message, ref, (index,))) for index in recipients]
     groups: dict[tuple[QueueKey, int], list[int]] = {}
     for index in recipients:

@@ -33,6 +33,7 @@ from postwright.engine.placing import Placing
 from postwright.engine.queue_events import Events
 from postwright.engine.queue_memory import GATHER, QueueMemory
 from postwright.engine.queue_state import Grounds, QueueState, limits, make
+from postwright.engine.reading import Reading
 from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.reporting import Reporting
 from postwright.engine.settle import Due, Session, Settlement, settle
@@ -105,8 +106,7 @@ class Node:
         self.events = Events()
         self._local = local_addresses
         self._grounds = Grounds(_wanted(resolved), local_addresses, log, HeaderFiles(resolved.settings))
-        self._readers: dict[int, ContentReader] = {}
-        self._make_reader = readers
+        self._reading = Reading(number, spool, clock, readers)
         self._random = random or Random()
         self.scheduler = Scheduler(
             self._limits, self._vmta_limit, resolved.settings.general.total_max_smtp_out, self._vmta_rates, places
@@ -325,23 +325,11 @@ class Node:
 
     def read(self, entry: Entry) -> tuple[Message, bytes]:
         """See `Hub.read`."""
-        ref = entry.ref
-        if ref.spool == self.number:
-            return self.spool.read(entry.message_id, ref)
-        return self._reader(ref.spool).read(ref)
+        return self._reading.read(entry)
 
     def read_message(self, entry: Entry) -> Message:
         """See `Hub.read_message`."""
-        ref = entry.ref
-        if ref.spool == self.number:
-            return self.spool.read_message(entry.message_id, ref)
-        return self._reader(ref.spool).read_message(ref)
-
-    def _reader(self, shard: int) -> ContentReader:
-        reader = self._readers.get(shard)
-        if reader is None:
-            reader = self._readers[shard] = self._make_reader(shard)
-        return reader
+        return self._reading.read_message(entry)
 
     # -- leases ---------------------------------------------------------------------------
 
@@ -478,9 +466,7 @@ class Node:
         self.delivery.crew.spawn(work)
 
     def drop_reader(self, shard: int) -> None:
-        reader = self._readers.pop(shard, None)
-        if reader is not None:
-            reader.close()
+        self._reading.drop(shard)
 
 
 def _wanted(resolved: Resolved) -> frozenset[str]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from postwright.content import authres, trace
 from postwright.content.transform import Submission, prepare
-from postwright.engine import streams, wishes
+from postwright.engine import merging, streams, wishes
 from postwright.engine.addressing import SourceRules
 from postwright.engine.bound_user import BoundUser
 from postwright.engine.counters import Counters
@@ -25,11 +25,13 @@ from postwright.engine.outgoing import with_from_rewritten
 from postwright.model.envelope import Envelope
 from postwright.model.errors import SpoolFull
 from postwright.model.message import Arrival, ContentFacts, IdMaker, Message, SpoolRef, format_id
+from postwright.model.rank import with_priority
 from postwright.model.reply import Reply
 from postwright.net.clock import Clock
 from postwright.net.visit import Answer
 from postwright.policy.settings import SourceSettings
 from postwright.store.spool import Spool
+from postwright.wire.body import scan
 
 FULL = Reply(452, "4.3.1", ("insufficient system storage, try again later",))
 BROKEN = Reply(451, "4.3.0", ("local error, try again later",))
@@ -71,15 +73,28 @@ class Submissions:
         text = format_id(message_id)
         rules = epoch.addressing.rules(source)
         sent, header_size = content, facts.header_size
+        rest = b""
+        if envelope.merge is not None:
+            sent, rest = merging.first_part(envelope, content)
+            facts = scan(sent)
         if rules.rewriting is not None:
-            sent, facts = with_from_rewritten(content, facts, rules.rewriting)
+            sent, facts = with_from_rewritten(sent, facts, rules.rewriting)
         submission = _prepare(epoch, source, envelope, arrival, sent, facts, text, now, checks)
+        if envelope.merge is not None:
+            keeps = not epoch.settings.general.mailmerge_expands_undefined_variables
+            submission = merging.assembled(envelope, submission, rest, keeps_undefined=keeps)
+            if (refusal := merging.check(envelope, submission.parts[0], source.max_message_size)) is not None:
+                return self._refused(refusal)
         if bound is None:
             stream = self._stream(epoch, rules, source, envelope, submission.vmta_header, arrival.local, (content, header_size))
         else:
             stream = self._bound_stream(bound, epoch, rules, envelope, submission.vmta_header, arrival.local, (content, header_size))
         if isinstance(stream, Reply):
             return self._refused(stream)
+        if envelope.merge is not None:
+            refusal = self._own_streams(bound, epoch, rules, envelope, stream, arrival)
+            if refusal is not None:
+                return self._refused(refusal)
         if not rules.plain and (refusal := rules.readdress(envelope)) is not None:
             return self._refused(refusal)
         if submission.envid is not None and not envelope.envid:
@@ -152,6 +167,32 @@ class Submissions:
             return self._stream(epoch, rules, source, envelope, header, local, content)
         return streams.stream_of(epoch, replace(source, process_x_virtual_mta=True), wanted, local, self.member)
 
+    def _own_streams(
+        self, bound: BoundUser | None, epoch: Epoch, rules: SourceRules, envelope: Envelope, usual: streams.Stream, arrival: Arrival
+    ) -> Reply | None:
+        """`*vmta`, `*priority`, `*jobid`, `*from` of a merge's recipients, by the rules for those of a message.
+
+        Who may merge may say them, without `process-x-virtual-mta` and the like; a user who may use some virtual MTAs only is held to them.
+        """
+        source = replace(bound.source(rules.source) if bound is not None else rules.source, process_x_virtual_mta=True)
+        found: dict[str, streams.Stream] = {}
+        for recipient in envelope.recipients:
+            own = recipient.own
+            if own is None:
+                continue
+            recipient.own = merging.by_rules(own, rules, arrival.user)
+            if own.priority >= 0:
+                recipient.priority = with_priority(usual.priority, own.priority)
+            if own.vmta:
+                if own.vmta not in found:
+                    wanted = own.vmta if bound is None else bound.virtual_mta(own.vmta)
+                    stream = wanted if isinstance(wanted, Reply) else streams.stream_of(epoch, source, wanted, arrival.local, self.member)
+                    if isinstance(stream, Reply):
+                        return stream
+                    found[own.vmta] = stream
+                recipient.vmta, recipient.pool = found[own.vmta].vmta, found[own.vmta].pool
+        return None
+
     def member(self, pool: str, members: tuple[str, ...]) -> str:
         """The pool's next virtual MTA, round robin per shard."""
         if not members:
@@ -208,7 +249,8 @@ def _prepare(
         facts,
         received=received,
         add_message_id=trace.message_id_header(text, host) if source.add_message_id_header else b"",
-        add_date=trace.date_header(now) if source.add_date_header != "no" else b"",
+        # the template of a merge says its Date itself, by [*date]
+        add_date=trace.date_header(now) if source.add_date_header != "no" and envelope.merge is None else b"",
         date_override=source.add_date_header == "override",
         process_vmta=source.process_x_virtual_mta,
         retain_vmta=source.retain_x_virtual_mta,

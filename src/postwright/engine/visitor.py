@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 from msgspec.structs import replace
 
-from postwright.engine import wishes
+from postwright.engine import merging, wishes
 from postwright.engine.admission import Admission, patience, with_xclient
 from postwright.engine.bound_user import Boards, BoundUser, bound
 from postwright.engine.certificates import client_name
@@ -23,11 +23,14 @@ from postwright.engine.login import Login, LoginHost
 from postwright.engine.session_log import session_log
 from postwright.engine.spool_room import FULL, STEP, SpoolRoom
 from postwright.engine.submission import Submissions
+from postwright.model.address import Address
 from postwright.model.envelope import Envelope, MailExtras, Recipient
+from postwright.model.merge import Merge
 from postwright.model.message import Arrival, ContentFacts
 from postwright.model.reply import Reply
 from postwright.net.listener import TOO_FAST
 from postwright.net.visit import Answer, Onlooker, PeerFacts, SessionTimeouts
+from postwright.policy.bindings import NOT_YOURS
 from postwright.policy.settings import ListenerSettings, SourceSettings, UserSettings
 from postwright.wire.events import MailFrom, RcptTo, XClient
 from postwright.wire.options import ServerOptions
@@ -73,6 +76,7 @@ class Visitor:
         "_intake",
         "_listener",
         "_mark",
+        "_merge",
         "_name",
         "_peer",
         "_protocol",
@@ -96,6 +100,7 @@ class Visitor:
         self._name = ""
         self._protocol = "SMTP"
         self._envelope: Envelope | None = None
+        self._merge: merging.Gathering | None = None  # of the transaction that XMRG began
         self._arrival: Arrival | None = None
         self._check: PeerCheck | None = None
         self._void = False  # the message has too many recipients and will be refused
@@ -231,7 +236,14 @@ class Visitor:
         verp = event.verp and bool(event.address.text)
         sender = self._rules.sender(event.address)
         self._envelope = Envelope(sender, [], event.ret, event.envid, event.body, event.smtputf8, event.size, verp)
+        self._merge = merging.Gathering(self._may_send_as, utf8=event.smtputf8) if event.merge else None
         return wishes.MAIL_OK if event.extras is None else self._wish(event.extras)
+
+    def _may_send_as(self, address: Address) -> Address | Reply:
+        """A recipient's own `*from`, as MAIL would have it."""
+        if self._bound is not None and not self._bound.sends_as(address):
+            return NOT_YOURS
+        return self._rules.sender(address)
 
     def _wish(self, extras: MailExtras) -> Reply:
         """What the client asked of delivery beside."""
@@ -242,7 +254,26 @@ class Visitor:
         self._envelope.wishes = granted
         return wishes.answered(extras, granted)
 
+    def define(self, values: dict[str, str]) -> Reply | None:
+        envelope, merge = self._envelope, self._merge
+        assert envelope is not None
+        assert merge is not None  # the wire engine lets no XDFN through without XMRG
+        now = self._intake.submissions.clock.now()
+        return merge.define(values, now if envelope.wishes is None else max(now, envelope.wishes.not_before))
+
+    def parts(self, parts: tuple[tuple[int, int], ...]) -> None:
+        assert self._envelope is not None
+        self._envelope.merge = Merge(parts)
+
     def rcpt(self, event: RcptTo) -> Answer:
+        answer = self._rcpt(event)
+        if self._merge is not None:
+            envelope = self._envelope
+            taken = answer is RCPT_OK and envelope is not None
+            self._merge.next(envelope.recipients[-1] if taken and envelope is not None else None)
+        return answer
+
+    def _rcpt(self, event: RcptTo) -> Answer:
         envelope = self._envelope
         assert envelope is not None  # the wire engine lets no RCPT through without MAIL
         source = self._source
@@ -277,6 +308,7 @@ class Visitor:
 
     def content(self, content: bytes, facts: ContentFacts) -> Answer:
         envelope, self._envelope = self._envelope, None
+        self._merge = None
         assert envelope is not None
         if self._void:  # BDAT asks for no 354
             return VOID
@@ -291,7 +323,8 @@ class Visitor:
         if bound is None:
             return take(self._epoch, source, envelope, arrival, content, facts, checks)
         store = partial(take, self._epoch, source, envelope, arrival, content, facts, checks, bound)
-        return bound.content(content, facts.header_size, len(envelope.recipients), store)
+        headers = ((content, facts.header_size),) if envelope.merge is None else merging.headers(envelope, content)
+        return bound.content(headers, len(envelope.recipients), store)
 
     def _arrive(self) -> Arrival:
         peer = self._peer

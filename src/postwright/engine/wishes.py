@@ -44,6 +44,7 @@ def offers(source: SourceSettings, tls: bool, logged_in: bool) -> Offers:
         mt_priority="mt-priority" in names,
         verp="verp" in names,
         limits=tuple([f"{name}={most}" for name, most in limits if most is not None and most <= _TOLD_MOST]) if "limits" in names else (),
+        merge=source.allow_mailmerge or source.always_allow_api_submission,
     )
 
 

@@ -7,6 +7,7 @@ from enum import IntFlag
 from msgspec import Struct
 
 from postwright.model.address import Address
+from postwright.model.merge import Merge, Own
 
 RECIPIENTS_MOST = 100_000
 """Of one message, even where `max-rcpt-per-message` is unlimited: an envelope lives in memory."""
@@ -27,6 +28,7 @@ class Recipient(Struct, gc=False, omit_defaults=True):
 
     `vmta` (with `pool`, where it came out of one) and `priority` are what a pattern-list chose for this recipient; "" and -1: the
     message's. `refusal`, `STATUS words`, belongs to a recipient that was taken only to be bounced (`accept-invalid-recipients`).
+    `own` is what a mail merge defined for it.
     """
 
     address: Address
@@ -36,6 +38,7 @@ class Recipient(Struct, gc=False, omit_defaults=True):
     pool: str = ""
     priority: int = -1
     refusal: str = ""
+    own: Own | None = None
 
 
 class MailExtras(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -70,9 +73,9 @@ class Wishes(Struct, frozen=True, omit_defaults=True):
     late: bool = False
 
 
-class Envelope(Struct):
+class Envelope(Struct, omit_defaults=True):
     """`ret` is "", "FULL" or "HDRS"; `body` "7BIT", "8BITMIME" or "BINARYMIME"; `declared_size` octets, 0 if not said.
-    `wishes` None where the sender asks for nothing special, as most do."""
+    `wishes` None where the sender asks for nothing special, as most do; `merge` where the content is no template."""
 
     reverse_path: Address
     recipients: list[Recipient]
@@ -83,3 +86,9 @@ class Envelope(Struct):
     declared_size: int = 0
     verp: bool = False  # each recipient is sent to from a return path of its own (`policy.verp`)
     wishes: Wishes | None = None
+    merge: Merge | None = None
+
+    @property
+    def apart(self) -> bool:
+        """Must each recipient have a transaction of its own? With VERP the return path differs, after a merge the content."""
+        return self.verp or self.merge is not None

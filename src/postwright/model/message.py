@@ -7,8 +7,9 @@ these values; the spool keeps it and `SpoolRef` finds it.
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from postwright.model.envelope import Envelope
+from postwright.model.envelope import Envelope, Wishes
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGIT = {c: i for i, c in enumerate(_ALPHABET)}
@@ -123,6 +124,20 @@ class Message(Struct):
     suppress_dsn: bool = False
     late_date: bool = False
     tell_vmta: bool = False
+
+    def for_recipient(self, index: int) -> Message:
+        """The message as one recipient of a mail merge has it: sender, envelope id, job and times are that one's. Itself if nothing is."""
+        envelope = self.envelope
+        own = envelope.recipients[index].own
+        if own is None:
+            return self
+        changes = own.changes()
+        if own.windows:
+            changes["wishes"] = replace(envelope.wishes or Wishes(), windows=own.windows)
+        made = replace(self, envelope=replace(envelope, **changes)) if changes else replace(self)
+        made.job = own.job or self.job
+        made.not_before = own.not_before or self.not_before
+        return made
 
 
 class SpoolRef(Struct, frozen=True, gc=False):

@@ -22,6 +22,8 @@ __all__ = ["HANDSHAKE_TIMEOUT", "NEVER", "SHUTTING_DOWN", "ServerSession"]
 OK = Reply(250, "2.0.0", ("ok",))
 RESET = Reply(250, "2.0.0", ("reset",))
 CHUNK_TAKEN = Reply(250, "2.6.0", ("part ok",))
+DEFINED = Reply(250, "2.0.0", ("XDFN ok",))
+SEND_PART = Reply(354, "", ("send part",))
 GO_AHEAD_TLS = Reply(220, "2.0.0", ("ready to start TLS",))
 GOODBYE = Reply(221, "2.0.0", ("goodbye",))
 VRFY = Reply(252, "2.5.2", ("cannot verify, but will take mail for delivery",))
@@ -60,6 +62,20 @@ class ServerSession(SessionFlow):
 
     def _on_data(self, event: events.DataStart) -> bool:
         return self._give(self.visit.data())
+
+    def _on_part_start(self, event: events.PartStart) -> bool:
+        answer = self.visit.data()
+        return self._give(SEND_PART if isinstance(answer, Reply) and answer.code == 354 else answer)
+
+    def _on_define(self, event: events.Define) -> bool:
+        return self._reply(self.visit.define(event.values) or DEFINED)
+
+    def _on_acknowledge(self, event: events.Acknowledge) -> bool:
+        return self._reply(OK)
+
+    def _on_merged(self, event: events.MergedContent) -> bool:
+        self.visit.parts(event.parts)
+        return self._on_content(event)
 
     def _on_chunk(self, event: events.Chunk) -> bool:
         if self._content_since != NEVER:
@@ -156,6 +172,10 @@ ServerSession.handlers = {
     events.MailFrom: ServerSession._on_mail,
     events.RcptTo: ServerSession._on_rcpt,
     events.DataStart: ServerSession._on_data,
+    events.PartStart: ServerSession._on_part_start,
+    events.Define: ServerSession._on_define,
+    events.Acknowledge: ServerSession._on_acknowledge,
+    events.MergedContent: ServerSession._on_merged,
     events.Chunk: ServerSession._on_chunk,
     events.Content: ServerSession._on_content,
     events.Rset: ServerSession._on_rset,

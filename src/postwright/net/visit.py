@@ -170,6 +170,12 @@ class Visit(Protocol):
     def content(self, content: bytes, facts: ContentFacts) -> Answer:
         """250 means that the message is ours and survives a crash."""
 
+    def define(self, values: dict[str, str]) -> Reply | None:
+        """XDFN of a mail merge (`mail` had `merge`): variables of the recipient that comes next. A reply refuses them."""
+
+    def parts(self, parts: tuple[tuple[int, int], ...]) -> None:
+        """The `content` that follows is the template of a mail merge, cut into these: (number, octets)."""
+
     def reset(self) -> None:
         """The transaction, if there is one, is over: RSET, or its content was refused by the session itself."""
 

@@ -161,6 +161,13 @@ class Spool(Protocol):
 
 def receipt_records(message: Message) -> list[Record]:
     """The `r` records of a message, one per recipient: derived, so that the journal need not hold them beside the message."""
+    indexes = range(len(message.envelope.recipients))
+    if message.envelope.merge is None:
+        return _receipts(message, indexes)
+    return [_receipts(message.for_recipient(index), (index,))[0] for index in indexes]
+
+
+def _receipts(message: Message, indexes: Sequence[int]) -> list[Record]:
     arrival, envelope = message.arrival, message.envelope
     srcmta = f"{arrival.peer_name} ({arrival.peer})" if arrival.peer else arrival.peer_name
     return [
@@ -185,7 +192,7 @@ def receipt_records(message: Message) -> list[Record]:
             rcv_tls_cipher=arrival.cipher,
             rcv_tls_client=arrival.tls_client,
         )
-        for index, recipient in enumerate(envelope.recipients)
+        for index, recipient in [(index, envelope.recipients[index]) for index in indexes]
     ]
 
 

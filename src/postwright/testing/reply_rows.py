@@ -33,6 +33,40 @@ ROWS: dict[str, tuple[str, str]] = {
     "252 2.5.2 cannot verify, but will take mail for delivery": ("VRFY: whether a mailbox exists is not told", "send the message"),
     "334 … (net/sasl_dialogue.py)": ("AUTH goes on: a challenge in base64, or empty", "answer it, or cancel with *"),
     "354 send message": ("DATA", "send the message, and end it with CRLF.CRLF"),
+    # mail merge
+    "250 2.0.0 XDFN ok": ("XDFN: variables of the recipient that comes next", "go on with its RCPT"),
+    "354 send part": ("XPRT", "send the part, and end it with CRLF.CRLF"),
+    "501 5.1.7 *from wants an address": ("*from in an XDFN", MEND),
+    "501 5.5.4 *parts wants numbers such as 1-3 or 1,3,2": ("*parts in an XDFN", MEND),
+    "501 5.5.4 *priority wants a number from 0 to 100": ("*priority in an XDFN", MEND),
+    "501 5.5.4 Syntax: XACK ON or XACK OFF": ("XACK (or ACKRCPT) with something else behind it", MEND),
+    '501 5.5.4 Syntax: XDFN name=value name="value with blanks"': (
+        "an XDFN that is none: a name begins with a letter, a quotation mark in a value has a backslash before it",
+        MEND,
+    ),
+    "501 5.5.4 Syntax: XPRT number [LAST]": ("XPRT with something else behind it", MEND),
+    "501 5.5.4 a control character is not allowed in a variable": ("XDFN: a value may hold no control character but a tabulator", MEND),
+    "501 5.5.4 a mail merge cannot be BODY=BINARYMIME": ("XMRG with BODY=BINARYMIME", MEND),
+    "501 5.5.4 there is no such reserved variable": ("XDFN: a name with * before it that means nothing", MEND),
+    "501 5.5.4 … (engine/merging.py)": ("*schedule in an XDFN: what is wrong with it", MEND),
+    "503 5.5.1 XPRT has begun: go on with it or RSET": ("another command between two parts of a mail merge", MEND),
+    "503 5.5.1 need XMRG command": ("XDFN or XPRT in a transaction that MAIL began, or in none", MEND),
+    "503 5.5.1 that part has come already": ("XPRT with a number for the second time", MEND),
+    "550 5.4.7 the last time in *schedule has passed": ("*schedule in an XDFN names times that are over", MEND),
+    "554 5.5.4 a recipient is to get a part that did not come": ("*parts of a recipient has a number that no XPRT had", MEND),
+    "552 5.3.4 a recipient's message exceeds the size limit once it is merged": (
+        "max-message-size, or 64 MB where that is unlimited",
+        "send less to that recipient",
+    ),
+    "552 5.3.4 parts have numbers from 1 to …": ("XPRT 0, or a number beyond", MEND),
+    "552 5.3.4 too many variables in one submission, send fewer recipients at a time": (
+        "64 MB of names and values",
+        "send fewer recipients at a time",
+    ),
+    "552 5.3.4 too many variables, or too long ones, for one recipient": (
+        "more than 256 variables or 64 KB of names and values for one recipient",
+        "say less of each",
+    ),
     # the session ends
     "421 4.3.2 service is stopping, try again later": ("the relay is being stopped", WAIT),
     "421 4.4.2 waited too long, closing": (

@@ -33,7 +33,9 @@ NOT_UTF8_MAIL = Reply(553, "5.6.7", ("a non-ASCII address needs SMTPUTF8",))
 
 # What each extension adds to a command line: SIZE 26 (RFC 1870), BODY 17 (RFC 6152), RET and ENVID 116, NOTIFY and ORCPT 528
 # (RFC 3461 section 4), AUTH 500 (RFC 4954 section 5), SMTPUTF8 10 (RFC 6531 section 3.4).
-LINE_EXTRA = {b"MAIL": 26 + 17 + 116 + 500 + 10 + mail_extras.LINE_EXTRA, b"RCPT": 528}
+_MAIL_EXTRA = 26 + 17 + 116 + 500 + 10 + mail_extras.LINE_EXTRA
+# XDFN has a line as long as the longest that a session keeps anyway (RFC 4954 section 4: 12288); there may be several.
+LINE_EXTRA = {b"MAIL": _MAIL_EXTRA, b"RCPT": 528, b"XMRG": _MAIL_EXTRA, b"XDFN": 12288 - 512}
 
 
 # MAIL ----------------------------------------------------------------------------------------------------------------

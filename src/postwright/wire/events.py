@@ -37,7 +37,7 @@ class MailFrom(Struct, frozen=True, gc=False):
     `size` octets, 0 if not said (RFC 1870); `body` "7BIT", "8BITMIME" (RFC 6152) or "BINARYMIME" (RFC 3030); `ret` "",
     "FULL" or "HDRS" and `envid`, xtext decoded (RFC 3461); `smtputf8` (RFC 6531); `auth` the AUTH= mailbox decoded,
     "<>" if the client does not know, "" if not said (RFC 4954 section 5); `extras` what else was asked, None if nothing; `verp` PowerMTA's
-    VERP: each recipient is to have a return path of its own.
+    VERP: each recipient is to have a return path of its own; `merge`: it was XMRG, and begins a mail merge.
     """
 
     address: Address
@@ -49,6 +49,7 @@ class MailFrom(Struct, frozen=True, gc=False):
     auth: str = ""
     extras: MailExtras | None = None
     verp: bool = False
+    merge: bool = False
 
 
 class RcptTo(Struct, frozen=True, gc=False):
@@ -68,8 +69,27 @@ class DataStart(Struct, frozen=True, gc=False):
     """DATA: answer 354 to let the content come, or refuse."""
 
 
+class PartStart(DataStart, frozen=True, gc=False):
+    """XPRT (PowerMTA): a part of a mail merge is to come as after DATA; `last`: no other will."""
+
+    number: int
+    last: bool
+
+
+class Define(Struct, frozen=True, gc=False):
+    """XDFN (PowerMTA): variables of the next recipient, names in lower case; values have no control character but tabulators."""
+
+    values: dict[str, str]
+
+
+class Acknowledge(Struct, frozen=True, gc=False):
+    """XACK (PowerMTA): are replies to RCPT and XDFN wanted?"""
+
+    wanted: bool
+
+
 class Chunk(Struct, frozen=True, gc=False):
-    """A BDAT chunk that is not the last has come in whole and was kept (RFC 3030); `size` octets of all chunks so far."""
+    """A BDAT chunk (RFC 3030) or a part of a mail merge that is not the last has come and was kept; `size` octets of all so far."""
 
     size: int
 
@@ -79,6 +99,12 @@ class Content(Struct, frozen=True, gc=False):
 
     content: bytes
     facts: ContentFacts
+
+
+class MergedContent(Content, frozen=True, gc=False):
+    """The whole template of a mail merge; `parts` are (number, octets) in the order in which they stand in it."""
+
+    parts: tuple[tuple[int, int], ...]
 
 
 class Rset(Struct, frozen=True, gc=False):
@@ -157,6 +183,6 @@ class Rejected(Struct, frozen=True, gc=False):
 
 
 Event = (
-    Helo | MailFrom | RcptTo | DataStart | Chunk | Content | Rset | Noop | Help | Vrfy
+    Helo | MailFrom | RcptTo | DataStart | PartStart | Define | Acknowledge | Chunk | Content | MergedContent | Rset | Noop | Help | Vrfy
     | StartTls | Auth | AuthResponse | XClient | Quit | Rejected
 )

@@ -41,8 +41,8 @@ class Offers(Struct, frozen=True):
     """Extensions that only some clients are offered.
 
     `requiretls` RFC 8689 (the caller offers it inside TLS only); `hold` seconds that a message may be held at most (RFC 4865), 0: not
-    offered; `deliverby` RFC 2852; `mt_priority` RFC 6710; `verp` PowerMTA's; `limits` are words such as "RCPTMAX=100"
-    (RFC 9422), which the caller takes from the limits that are worth telling.
+    offered; `deliverby` RFC 2852; `mt_priority` RFC 6710; `verp` and `merge` (XMRG, XACK) PowerMTA's; `limits` are words such as
+    "RCPTMAX=100" (RFC 9422), which the caller takes from the limits that are worth telling.
     """
 
     requiretls: bool = False
@@ -51,6 +51,7 @@ class Offers(Struct, frozen=True):
     mt_priority: bool = False
     verp: bool = False
     limits: tuple[str, ...] = ()
+    merge: bool = False
 
 
 class ServerOptions(Struct, frozen=True):
@@ -91,6 +92,11 @@ class ServerOptions(Struct, frozen=True):
         """What Exchange calls the mechanisms that its own servers and clients use among themselves, as far as they are offered."""
         return tuple([name for name, mechanism in EXPS.items() if mechanism in self.auth])
 
+    @property
+    def merges(self) -> bool:
+        """May a client begin a mail merge? Not by LMTP, whose replies are one for each recipient."""
+        return self.offers.merge and not self.lmtp
+
     def capabilities(self, authenticated: bool) -> tuple[str, ...]:
         """The EHLO lines that these options make true, in PowerMTA's order (powermta.md section 6)."""
         size = self.limits.message_size
@@ -105,6 +111,8 @@ class ServerOptions(Struct, frozen=True):
             ("STARTTLS", self.starttls),
             (auth, bool(self.auth) and not authenticated),
             ("X-EXPS " + " ".join(self.exps), bool(self.exps) and not authenticated),
+            ("XACK", self.merges),
+            ("XMRG", self.merges),
             (f"SIZE {size or 0}", True),
             ("DSN", self.dsn),
             (XCLIENT, self.xclient),

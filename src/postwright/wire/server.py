@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
-from postwright.wire import commands, events, refusals, xclient
+from postwright.wire import commands, events, mail_merge, refusals, xclient
 from postwright.wire.body import scan, unstuff
 from postwright.wire.buffer import ChunkContent
 from postwright.wire.events import DataStart, Event, Rejected, Signal
@@ -22,7 +24,7 @@ from postwright.wire.grammar import GrammarError, base64_decode
 from postwright.wire.server_content import judge
 from postwright.wire.server_core import ServerCore
 from postwright.wire.server_lines import NOT_MAIL_VERBS, mechanism_refusal, too_long
-from postwright.wire.server_states import State, out_of_order
+from postwright.wire.server_states import ALLOWED_MERGE, NEED_XMRG, State, out_of_order
 
 _DATA_START = DataStart()
 _NEED = Signal.NEED_DATA
@@ -61,24 +63,26 @@ class SmtpServer(ServerCore):
             return None
         limits = self.options.limits
         if len(line) > limits.command_line and (refusal := too_long(line, limits, self.state is _S_AUTH)) is not None:
-            return self._reject("", refusal)
+            return self._reject_line(line, refusal)
         if line.endswith(b"\r\n"):
             line = line[:-2]
         elif self.options.bare == "repair":
             line = line[:-1]
         else:
-            return self._reject("", refusals.BARE_LINE_END)
+            return self._reject_line(line, refusals.BARE_LINE_END)
         if b"\r" in line:
-            return self._reject("", refusals.BARE_LINE_END)
+            return self._reject_line(line, refusals.BARE_LINE_END)
         return self._command(line) if self.state is not _S_AUTH else self._response(line)
 
     def _command(self, line: bytes) -> Event | None:
         try:
             text = line.decode()
         except UnicodeDecodeError:
-            return self._reject("", refusals.BAD_CHARACTER)
+            return self._reject_line(line, refusals.BAD_CHARACTER)
         verb, _, argument = text.partition(" ")
         verb = verb.upper()
+        if self._silence is not None and verb in _BEGIN_CONTENT and (cancelled := self._silence.cancels()) is not None:
+            return self._swallow(argument, cancelled) if verb == "BDAT" else self._reject(verb, cancelled, ends_transaction=True)
         allowed = self._allowed.get(verb)
         if allowed is None:
             return self._unknown(verb, argument)
@@ -100,6 +104,10 @@ class SmtpServer(ServerCore):
         if verb == "XCLIENT" and self.options.xclient:
             found = xclient.read(argument, self.state)
             return self._reject(verb, found) if isinstance(found, Reply) else found
+        if verb in ALLOWED_MERGE and self.options.merges:
+            if self.state not in ALLOWED_MERGE[verb]:
+                return self._reject(verb, out_of_order(verb, self.state))
+            return _MERGE_READERS[verb](self, verb, argument.strip(" \t"))
         if verb in NOT_MAIL_VERBS:
             return Rejected(verb, refusals.NOT_MAIL, close=True)
         return self._reject("", refusals.UNKNOWN)
@@ -112,6 +120,10 @@ class SmtpServer(ServerCore):
         if limit is not None and self._errors > limit:
             return Rejected(verb, refusals.TOO_MANY_ERRORS, ends_transaction, close=True)
         return Rejected(verb, reply, ends_transaction)
+
+    def _reject_line(self, line: bytes, reply: Reply) -> Rejected:
+        """A line that no command is read from; who wants no replies to some commands gets none to what would have been one of them."""
+        return self._reject("" if self._silence is None else mail_merge.quiet_verb(line), reply)
 
     def _idle(self, event: Event, verb: str) -> Event:
         """A command that brings no mail: free within reason."""
@@ -166,6 +178,37 @@ class SmtpServer(ServerCore):
             self._chunks = ChunkContent(self.options.limits.message_size)
             self.state = State.CHUNKS
         return self._read_chunk()
+
+    def _on_xmrg(self, verb: str, argument: str) -> Event:
+        event = self._on_mail(verb, argument)
+        if not isinstance(event, events.MailFrom):
+            return event
+        return self._reject(verb, mail_merge.NO_BINARY_MERGE) if event.body == "BINARYMIME" else replace(event, merge=True)
+
+    def _on_xdfn(self, verb: str, argument: str) -> Event:
+        if not self._merging:
+            return self._reject(verb, NEED_XMRG)
+        found = mail_merge.parse_xdfn(argument)
+        return self._reject(verb, found) if isinstance(found, Reply) else found
+
+    def _on_xprt(self, verb: str, argument: str) -> Event:
+        if not self._merging:
+            return self._reject(verb, NEED_XMRG)
+        found = mail_merge.parse_xprt(argument)
+        if isinstance(found, Reply):
+            return self._reject(verb, found)
+        if self._parts is None:
+            self._parts = mail_merge.Parts()
+        refusal = self._parts.refusal(found)
+        return found if refusal is None else self._reject(verb, refusal)
+
+    def _on_xack(self, verb: str, argument: str) -> Event:
+        found = mail_merge.parse_xack(argument)
+        return self._reject(verb, found) if isinstance(found, Reply) else self._idle(events.Acknowledge(found), verb)
+
+    @property
+    def _merging(self) -> bool:
+        return self._mail is not None and self._mail.merge
 
     def _on_rset(self, verb: str, argument: str) -> Event:
         return self._reject(verb, refusals.NO_ARGUMENT) if argument else self._idle(events.Rset(), verb)
@@ -258,7 +301,8 @@ class SmtpServer(ServerCore):
             return None
         self._chunk_left = -1
         if refusal is not None or chunks is None:
-            return self._reject("BDAT", refusal or refusals.UNKNOWN)
+            cancelled = self._silence is not None and self._silence.error is not None
+            return self._reject("BDAT", refusal or refusals.UNKNOWN, ends_transaction=cancelled)
         if chunks.too_big:
             return self._too_big("BDAT")
         if not self._chunk_last:
@@ -270,9 +314,24 @@ class SmtpServer(ServerCore):
 
     def _judge(self, verb: str, content: bytes, facts: ContentFacts) -> Event:
         found = judge(content, facts, self.options, self._binary())
-        return self._reject(verb, found, ends_transaction=True) if isinstance(found, Reply) else found
+        if isinstance(found, Reply):
+            return self._reject(verb, found, ends_transaction=True)
+        return self._end_part(found) if self._merging else found
+
+    def _end_part(self, content: events.Content) -> Event:
+        """One part of a merge has come; DATA and BDAT bring one that is all there is."""
+        parts = self._parts or mail_merge.Parts()
+        return parts.end(content) or events.Chunk(parts.size)
 
 
+_BEGIN_CONTENT = frozenset({"DATA", "BDAT", "XPRT"})
+_MERGE_READERS: dict[str, Callable[[SmtpServer, str, str], Event]] = {
+    "XMRG": SmtpServer._on_xmrg,
+    "XDFN": SmtpServer._on_xdfn,
+    "XPRT": SmtpServer._on_xprt,
+    "XACK": SmtpServer._on_xack,
+    "ACKRCPT": SmtpServer._on_xack,
+}
 _READERS: dict[str, Callable[[SmtpServer, str, str], Event | None]] = {
     "HELO": SmtpServer._on_helo,
     "EHLO": SmtpServer._on_helo,

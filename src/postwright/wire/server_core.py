@@ -12,8 +12,9 @@ from typing import Final
 from postwright.model.reply import Reply
 from postwright.wire import commands, events
 from postwright.wire.buffer import ChunkContent, DotContent, LineBuffer
-from postwright.wire.events import Content, DataStart, Event, MailFrom, RcptTo, Rejected
+from postwright.wire.events import Content, DataStart, Event, MailFrom, PartStart, RcptTo, Rejected
 from postwright.wire.grammar import encode_reply
+from postwright.wire.mail_merge import Parts, Silence
 from postwright.wire.options import ServerOptions
 from postwright.wire.server_content import Quotas, wire_limit
 from postwright.wire.server_states import ALLOWED, ALLOWED_LMTP, State
@@ -41,9 +42,11 @@ class ServerCore:
         "_mail",
         "_out",
         "_owed",
+        "_parts",
         "_quotas",
         "_recipients",
         "_scarce",
+        "_silence",
         "authenticated",
         "dropped",
         "greeted_as",
@@ -73,6 +76,8 @@ class ServerCore:
         self._chunk_left = -1  # octets still to come of a chunk; -1 between chunks
         self._chunk_last = False
         self._chunk_refusal: Reply | None = None
+        self._parts: Parts | None = None  # of the mail merge under way
+        self._silence: Silence | None = None  # XACK OFF was said
 
     # three of the four calls: `server` has `next_event` ----------------------------------------------------------------
 
@@ -94,7 +99,8 @@ class ServerCore:
             self.close()
             return
         # the reply to a content has an id of its own, most others are the same again and again
-        self._out.append(encode_reply(reply) if isinstance(event, Content) else _encode_again(reply))
+        if self._silence is None or not self._silence.keeps(event, reply):
+            self._out.append(encode_reply(reply) if isinstance(event, Content) else _encode_again(reply))
         if code == 421:
             self.close()
         elif isinstance(event, RcptTo):
@@ -106,10 +112,13 @@ class ServerCore:
                 self.state = _S_MAIL
                 self._mail = event
                 self._recipients = 0
+                if self._silence is not None:
+                    self._silence.error = None
         elif isinstance(event, DataStart):
             if code == 354:
                 self.state = _S_DATA
-                self._dots = DotContent(wire_limit(self.options.limits))
+                most = wire_limit(self.options.limits)
+                self._dots = self._parts.begin(event, most) if isinstance(event, PartStart) and self._parts else DotContent(most)
         elif isinstance(event, Content):
             if self.options.lmtp:
                 self._repeat(reply)
@@ -141,6 +150,7 @@ class ServerCore:
         self.greeted_as = ""
         self.authenticated = False
         self._mail = None
+        self._parts = self._silence = None
 
     def say_goodbye(self, reply: Reply) -> None:
         """An unasked last word (421: time is up, or the service stops), RFC 5321 section 3.8. Nothing is read after it."""
@@ -171,9 +181,9 @@ class ServerCore:
         return self.state is _S_DATA or self._chunk_left >= 0
 
     @property
-    def under_way(self) -> DotContent | ChunkContent | None:
+    def under_way(self) -> DotContent | ChunkContent | Parts | None:
         """The content that has not come whole: `size` octets have, and `held` of them are kept."""
-        return self._dots if self.state is _S_DATA else self._chunks
+        return self._dots if self.state is _S_DATA else self._chunks or self._parts
 
     def drop_content(self) -> None:
         """No more of the content under way is kept, and its end is answered 452: the caller has too much in memory."""
@@ -204,6 +214,10 @@ class ServerCore:
                 if self.options.lmtp and isinstance(event, Rejected) and (event.verb == "DATA" or self._chunk_last):
                     self._repeat(reply)
                 self._end_transaction()
+            case events.Chunk() if self.state is _S_DATA:
+                self.state = State.PARTS
+            case events.Acknowledge():
+                self._silence = None if event.wanted else self._silence or Silence()
             case events.XClient():
                 self._begin_anew()
                 self._greeted(code)
@@ -224,6 +238,8 @@ class ServerCore:
 
     def _end_transaction(self) -> None:
         self._mail = None
-        self._chunks = None
+        self._chunks = self._parts = None
+        if self._silence is not None:
+            self._silence.error = None
         self._scarce = False
         self.state = _S_READY if self.greeted_as else _S_START

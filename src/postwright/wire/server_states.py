@@ -26,15 +26,18 @@ class State(IntEnum):
     AUTH = 8  # 334 was said: a response is due
     TLS = 9  # 220 was said to STARTTLS: the handshake is due
     CLOSED = 10
+    PARTS = 11  # and at least one part of a mail merge (PowerMTA's XPRT)
 
 
-_GREETED = frozenset({State.START, State.READY, State.MAIL, State.RCPT, State.CHUNKS})
+_GREETED = frozenset({State.START, State.READY, State.MAIL, State.RCPT, State.CHUNKS, State.PARTS})
 _NOT_NOW = Reply(503, "5.5.1", ("bad sequence of commands",))
 HELO_FIRST = Reply(503, "5.5.1", ("send HELO or EHLO first",))
 _NESTED = Reply(503, "5.5.1", ("a transaction is under way",))
 _NEED_MAIL = Reply(503, "5.5.1", ("need MAIL command",))
 _NEED_RCPT = Reply(503, "5.5.1", ("need RCPT command",))
 _IN_CHUNKS = Reply(503, "5.5.1", ("BDAT has begun: go on with it or RSET",))
+_IN_PARTS = Reply(503, "5.5.1", ("XPRT has begun: go on with it or RSET",))
+NEED_XMRG = Reply(503, "5.5.1", ("need XMRG command",))
 _REFUSED = Reply(503, "5.5.1", ("no service here, say QUIT",))
 
 _OUTSIDE = {
@@ -46,6 +49,11 @@ _OUTSIDE = {
     "STARTTLS": {State.MAIL: _NESTED, State.RCPT: _NESTED, State.CHUNKS: _IN_CHUNKS},
 }
 _OUTSIDE["X-EXPS"] = _OUTSIDE["AUTH"]
+_OUTSIDE["XMRG"] = _OUTSIDE["MAIL"]
+_OUTSIDE["XDFN"] = {State.START: HELO_FIRST, State.READY: NEED_XMRG, State.CHUNKS: _IN_CHUNKS}
+_OUTSIDE["XPRT"] = {State.START: HELO_FIRST, State.READY: NEED_XMRG, State.MAIL: _NEED_RCPT, State.CHUNKS: _IN_CHUNKS}
+for _rows in _OUTSIDE.values():
+    _rows[State.PARTS] = _IN_PARTS
 
 ALLOWED: dict[str, frozenset[State]] = {
     "HELO": _GREETED,
@@ -65,6 +73,15 @@ ALLOWED: dict[str, frozenset[State]] = {
     "QUIT": _GREETED | {State.REFUSED},
 }
 
+
+# PowerMTA's, for who was offered them; ACKRCPT is what XACK is called by Net::SMTP::IPMM.
+ALLOWED_MERGE: dict[str, frozenset[State]] = {
+    "XMRG": frozenset({State.READY}),
+    "XDFN": frozenset({State.MAIL, State.RCPT}),
+    "XPRT": frozenset({State.RCPT, State.PARTS}),
+    "XACK": frozenset({State.START, State.READY, State.MAIL, State.RCPT}),
+    "ACKRCPT": frozenset({State.START, State.READY, State.MAIL, State.RCPT}),
+}
 
 # RFC 2033 section 4.1: LHLO in the place of EHLO, and no HELO; RSET and the others as they are.
 ALLOWED_LMTP: dict[str, frozenset[State]] = {"LHLO": _GREETED, **{verb: at for verb, at in ALLOWED.items() if verb not in ("HELO", "EHLO")}}

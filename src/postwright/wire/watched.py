@@ -13,10 +13,10 @@ from postwright.wire.events import Event
 from postwright.wire.options import ServerOptions
 from postwright.wire.server import SmtpServer
 from postwright.wire.server_core import ServerCore
-from postwright.wire.server_states import ALLOWED, ALLOWED_LMTP, State
+from postwright.wire.server_states import ALLOWED, ALLOWED_LMTP, ALLOWED_MERGE, State
 
 HIDDEN = b"(hidden)"
-_COMMANDS = ALLOWED.keys() | ALLOWED_LMTP.keys() | {"XCLIENT"}
+_COMMANDS = ALLOWED.keys() | ALLOWED_LMTP.keys() | ALLOWED_MERGE.keys() | {"XCLIENT"}
 NO_COMMAND = b"(no command; hidden)"
 
 
