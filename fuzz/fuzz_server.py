@@ -33,6 +33,7 @@ OPTIONS = [
     ServerOptions(xclient=True, limits=Limits(errors=None)),
     ServerOptions(offers=Offers(True, 3600, True, True, ("RCPTMAX=2",)), limits=Limits(mails=3, rcpt_domains=1, errors=None)),
     ServerOptions(lmtp=True, limits=Limits(message_size=60, errors=None)),
+    ServerOptions(offers=Offers(merge=True), limits=Limits(message_size=500, errors=None)),
 ]
 CONTEXT = sasl.SaslContext("mx.example", "0" * 32, True, {"tls-exporter": b"x" * 32})
 KEYS = made_up_keys(b"k" * 32, "anna", "SHA-256")
@@ -152,21 +153,23 @@ _BEGIN = b"EHLO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\n"
 _LAST = b"Subject: x\r\nReceived: y\r\n\r\n.text\r\n..\r\n.\r\nQUIT\r\n"
 SEEDS = [
     b"\0" + _BEGIN + b"DATA\r\n" + _LAST,
-    b"\x09" + _BEGIN + b"DATA\r\nx\n.\r\n\r.\r\n\0\r\n.\r\nNOOP\n",
-    b"\x18" + _BEGIN + b"BDAT 5\r\nab\r\ncBDAT 3 LAST\r\n.\r\nRSET\r\n",
-    b"\x0b" + b"EHLO x\r\nMAIL FROM:<> BODY=BINARYMIME SIZE=5 RET=HDRS ENVID=a+2Bb\r\n"
+    b"\x0a" + _BEGIN + b"DATA\r\nx\n.\r\n\r.\r\n\0\r\n.\r\nNOOP\n",
+    b"\x1b" + _BEGIN + b"BDAT 5\r\nab\r\ncBDAT 3 LAST\r\n.\r\nRSET\r\n",
+    b"\x0c" + b"EHLO x\r\nMAIL FROM:<> BODY=BINARYMIME SIZE=5 RET=HDRS ENVID=a+2Bb\r\n"
     b"RCPT TO:<b@example.org> NOTIFY=NEVER\r\nBDAT 2 LAST\r\n\0\n",
-    b"\x08" + b"EHLO x\r\nAUTH LOGIN\r\nYW5uYQ==\r\nc2VjcmV0\r\nAUTH PLAIN AGEAYg==\r\nAUTH CRAM-MD5\r\n*\r\nSTARTTLS\r\nNOOP\r\n",
+    b"\x09" + b"EHLO x\r\nAUTH LOGIN\r\nYW5uYQ==\r\nc2VjcmV0\r\nAUTH PLAIN AGEAYg==\r\nAUTH CRAM-MD5\r\n*\r\nSTARTTLS\r\nNOOP\r\n",
     b"\0" + b"EHLO x\r\nAUTH SCRAM-SHA-256\r\nbiwsbj1hbm5hLHI9Yw==\r\nYz1iaXdzLHI9YzAscD1BQUFB\r\nX-EXPS NTLM ZG9uZQ==\r\n\r\n",
-    b"\x08" + b"EHLO x\r\nAUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHgBAQ==\r\nAQ==\r\nAUTH SCRAM-SHA-1-PLUS\r\n"
+    b"\x09" + b"EHLO x\r\nAUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHgBAQ==\r\nAQ==\r\nAUTH SCRAM-SHA-1-PLUS\r\n"
     b"cD10bHMtZXhwb3J0ZXIsLG49YW5uYSxyPWM=\r\n*\r\nAUTH EXTERNAL =\r\n"
     b"AUTH GSSAPI eA==\r\neA==\r\nAUTH OAUTHBEARER biwsAWF1dGg9QmVhcmVyIHgBAQ==\r\n",
-    b"\x10" + "MAIL FROM:<ü@bücher.example> SMTPUTF8\r\nRCPT TO:<x@[IPv6:::1]> ORCPT=utf-8;\\x{20AC}\r\n".encode(),
-    b"\x18" + b"NOOP\r\nHELP\r\nVRFY x\r\nRSET\r\n" + b"x" * 600 + b"\r\n",
+    b"\x12" + "MAIL FROM:<ü@bücher.example> SMTPUTF8\r\nRCPT TO:<x@[IPv6:::1]> ORCPT=utf-8;\\x{20AC}\r\n".encode(),
+    b"\x1b" + b"NOOP\r\nHELP\r\nVRFY x\r\nRSET\r\n" + b"x" * 600 + b"\r\n",
     b"\x05" + b"EHLO x\r\nXCLIENT ADDR=192.0.2.1 PORT=25\r\nXCLIENT LOGIN=a+40b HELO=[UNAVAILABLE]\r\nMAIL FROM:<>\r\nXCLIENT X=1\r\n",
     b"\x06" + b"EHLO x\r\nMAIL FROM:<> REQUIRETLS HOLDFOR=9 BY=5;RT MT-PRIORITY=-3\r\n"
     b"MAIL FROM:<> HOLDUNTIL=2030-01-31T08:00:00.5+02:00\r\n",
     b"\x07" + b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n" + _LAST,
+    b"\x08" + b'EHLO x\r\nXACK OFF\r\nXMRG FROM: <a@b.c> VERP\r\nXDFN a="b c" *parts=1-2\r\nRCPT TO:<d@e.f>\r\n'
+    b"XPRT 1\r\nA: [a]\r\n.\r\nACKRCPT ON\r\nXPRT 2 LAST\r\n[[]\r\n.\r\nXMRG FROM:<>\r\nXDFN \xff\r\nBDAT 2 LAST\r\n\r\n",
 ]
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import D, G, P, S, V, delivery, feedback, no_effect, protection, steering, works
+from postwright.control.config.directives.rows import D, G, P, S, V, feedback, no_effect, protection, steering, works
 
 NAMES: tuple[Directive, ...] = (
     works("host-name", (G, V), k.HOST_NAME, "Name of this relay; the first greets and says EHLO, each also takes mail for itself",
@@ -96,7 +96,7 @@ REPORTS: tuple[Directive, ...] = (
     feedback("dsn-failed-from-template", G, k.TEXT, "Template of the From field of failure reports"),
     feedback("dsn-failed-subject-template", G, k.TEXT, "Template of the Subject of failure reports"),
     feedback("dsn-failed-body-template-from", G, k.FILE, "File with the template of the text of failure reports"),
-    delivery("mailmerge-expands-undefined-variables", G, k.BOOL, "yes: an undefined [name] becomes nothing; no: it stays", "yes"),
+    works("mailmerge-expands-undefined-variables", G, k.BOOL, "yes: an undefined [name] becomes nothing; no: it stays", "yes"),
 )  # fmt: skip
 
 SPOOLING: tuple[Directive, ...] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive
-from postwright.control.config.directives.rows import P, S, V, delivery, feedback, no_effect, works
+from postwright.control.config.directives.rows import P, S, V, feedback, no_effect, works
 
 MECHANISMS = (
     "EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "GSSAPI", "GSS-SPNEGO", "OAUTHBEARER", "XOAUTH2",
@@ -53,8 +53,8 @@ OFFERED: tuple[Directive, ...] = (
           "Further extensions offered; auto: requiretls inside TLS and limits to all, the others to who may relay", "auto", ours=True),
     works("max-future-release", S, k.TIME, "How long a client may have a message held (HOLDFOR, HOLDUNTIL)", "7d", ours=True),
     works("allow-smtputf8", S, k.BOOL, "Offer SMTPUTF8", "yes"),
-    delivery("allow-mailmerge", S, k.BOOL, "Offer XMRG", "no"),
-    delivery("always-allow-api-submission", S, k.BOOL, "As allow-mailmerge", "no"),
+    works("allow-mailmerge", S, k.BOOL, "Offer XMRG and XACK: mail merge", "no"),
+    works("always-allow-api-submission", S, k.BOOL, "As allow-mailmerge", "no"),
     works("verp-default", S, k.BOOL, "Make a return path of its own for each recipient (VERP)", "no"),
 )  # fmt: skip
 
