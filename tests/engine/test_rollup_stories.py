@@ -275,7 +275,6 @@ def test_a_reload_that_adds_or_takes_away_queue_to_moves_what_waits(shards: int)
             world.advance(5)
             for receiver in receivers.values():
                 receiver.set_rules([])
-            tried = {name: len(receiver.attempts) for name, receiver in receivers.items() if name != host}
             world.reload(then)
             world.run_until_empty(within=HOUR)
             assert sorted(receivers[host].recipients) == [f"u{number}@a.example" for number in range(6)]

@@ -4,9 +4,13 @@ of a queue, `engine.worker` leases, sends and judges on it, `engine.fates` ends 
 
 from __future__ import annotations
 
+from postwright.engine import local_delivery
 from postwright.engine.hub import Hub
 from postwright.engine.opening import Opener
+from postwright.engine.queue_state import QueueState
+from postwright.engine.transports import Transport
 from postwright.engine.worker import Crew
+from postwright.model.work import BOUNCE
 from postwright.schedule.queue import Queue
 
 
@@ -24,6 +28,10 @@ class Delivery:
         self.crew.spawn(self._connect(queue))
 
     async def _connect(self, queue: Queue) -> None:
+        state = self.node.state(queue)
+        if state.ways.transport is not None and state.ways.known_vmta and queue.key.domain != BOUNCE:
+            await self._serve(queue, state, state.ways.transport)
+            return
         worker = None
         try:
             worker = await self._opener.open(queue)
@@ -42,6 +50,15 @@ class Delivery:
             worker.feed()
             if self.node.scheduler.wants:
                 self.node.pump_soon()
+
+    async def _serve(self, queue: Queue, state: QueueState, transport: Transport) -> None:
+        """A queue that needs no host."""
+        self.node.scheduler.opened(queue)
+        try:
+            await local_delivery.serve(self.node, queue, state, transport)
+        finally:
+            self.node.scheduler.closed(queue, was_open=True)
+            self.node.pump_soon()
 
     async def stop(self, within: float) -> None:
         """Let what is in flight end, at most `within` seconds, then hang up."""

@@ -29,7 +29,7 @@ def entry_of(message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> En
     wishes = message.envelope.wishes
     if wishes is None or not wishes.deadline_mode or wishes.late:
         known = message.envelope.recipients
-        wants = any([known[index].notify & Notify.DELAY for index in recipients]) if first.notify or len(recipients) > 1 else False
+        wants = any(known[index].notify & Notify.DELAY for index in recipients) if first.notify or len(recipients) > 1 else False
         return NotifiedEntry(*plain) if wants else Entry(*plain)
     return TimedEntry(*plain, wishes.deadline, wishes.deadline_mode.startswith("R"))
 

@@ -13,6 +13,8 @@ from postwright.engine.addressing import Addressing
 from postwright.engine.header_files import HeaderFiles
 from postwright.engine.tickets import Tickets
 from postwright.engine.tls_server import ServerTls
+from postwright.engine.transports.http import read_headers
+from postwright.engine.transports.making import problem
 from postwright.model.reply import Reply
 from postwright.policy.access import AccessRules
 from postwright.policy.assign import vmta_of_address
@@ -72,4 +74,19 @@ def check(settings: Settings) -> None:
     """Could a shard put these in force? Raises ValueError or OSError, as it would (a certificate that cannot be read …)."""
     make_epoch(Resolved(settings))
     HeaderFiles(settings)
+    _transports(Resolved(settings))
     credentials.check(settings)
+
+
+def _transports(resolved: Resolved) -> None:
+    """A queue with a `type` of its own has what that type wants; looked at for a domain that each pattern fits."""
+    scopes = [("{default}", resolved.settings.domains), *((vmta.name, vmta.domains) for vmta in resolved.settings.vmtas.values())]
+    for vmta, blocks in scopes:
+        for block in blocks:
+            domain = block.pattern.replace("[*.]", "").replace("*.", "x.").replace("*", "x.invalid")
+            settings = resolved.queue(domain, vmta)
+            wrong = problem(settings) if settings.type != "smtp" else ""
+            if wrong:
+                raise ValueError(f"<domain {block.pattern}>: {wrong}")
+            if settings.type == "http-delivery":
+                read_headers(settings.http_delivery_extra_headers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -40,6 +41,7 @@ from postwright.engine.settle import Due, Session, Settlement, settle
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.engine.tokens import Tokens
 from postwright.engine.transport import TransportPolicy
+from postwright.engine.transports.making import make_transport
 from postwright.engine.warm_up import WarmUp
 from postwright.engine.whereabouts import Whereabouts
 from postwright.engine.worker import Crew, Worker
@@ -105,7 +107,8 @@ class Node:
         self.stopping = False
         self.events = Events()
         self._local = local_addresses
-        self._grounds = Grounds(_wanted(resolved), local_addresses, log, HeaderFiles(resolved.settings))
+        self._transport = partial(make_transport, workers=workers or Threads(), clock=clock)
+        self._grounds = self._made_grounds(resolved)
         self._reading = Reading(number, spool, clock, readers)
         self._random = random or Random()
         self.scheduler = Scheduler(
@@ -143,6 +146,9 @@ class Node:
         self._alarm_at = NEVER
         self._ahead = clock.now() - clock.monotonic()  # of the wall clock; what changes it is somebody who sets that clock
 
+    def _made_grounds(self, resolved: Resolved) -> Grounds:
+        return Grounds(_wanted(resolved), self._local, self.log, HeaderFiles(resolved.settings), self._transport)
+
     def _forgetful(self, error: OSError) -> None:
         self.log.error("the state folder takes nothing: a restart will forget warm-up, modes and retry steps", error=str(error))
 
@@ -173,7 +179,7 @@ class Node:
 
     def reload(self, resolved: Resolved) -> None:
         """Put new settings in force. Raises ValueError or OSError before anything has changed."""
-        grounds = Grounds(_wanted(resolved), self._local, self.log, HeaderFiles(resolved.settings))
+        grounds = self._made_grounds(resolved)
         self.intake.apply(resolved)
         self.logins.apply(resolved.settings.oauth_clients)
         self.resolved, self._grounds = resolved, grounds

@@ -6,7 +6,7 @@ settings, so what does not bear a queue's name is made once for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -17,6 +17,7 @@ from postwright.engine.fair_shares import shares
 from postwright.engine.header_files import HeaderFiles
 from postwright.engine.settle import Context
 from postwright.engine.source_limits import source_set
+from postwright.engine.transports import Transport
 from postwright.model.address import Address, parse_mailbox
 from postwright.model.route import SessionOptions, SourceHost
 from postwright.model.work import QueueKey
@@ -42,6 +43,7 @@ class Grounds(Struct, frozen=True):
     local: Sequence[str]
     log: structlog.stdlib.BoundLogger
     headers: HeaderFiles | None = None
+    transport: Callable[[DomainSettings], Transport | None] | None = None
 
 
 class Ways(Struct, frozen=True):
@@ -60,6 +62,7 @@ class Ways(Struct, frozen=True):
     remove: frozenset[bytes] = frozenset()
     insert: bytes = b""
     copy_to: Address | None = None
+    transport: Transport | None = None
 
     @property
     def changes_header(self) -> bool:
@@ -139,6 +142,7 @@ def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, gro
         rewriting=_rewriting(resolved, vmta_name),
         remove=frozenset(name.lower().encode() for name in settings.remove_header),
         copy_to=_copy_to(settings),
+        transport=grounds.transport(settings) if grounds.transport is not None and settings.type != "smtp" else None,
         insert=grounds.headers.of(resolved, vmta_name) if grounds.headers is not None else b"",
     )
 

@@ -123,8 +123,8 @@ class TimedEntry(Entry, gc=False):
 
 
 class NotifiedEntry(TimedEntry, gc=False):
-    """An entry of which somebody wants to hear when it is late (NOTIFY=DELAY, RFC 3461): at `deadline` he is told, and again an interval of the
-    queue's later (`notify-of-delay-every`). 0: nobody tells him anything."""
+    """An entry of which somebody wants to hear when it is late (NOTIFY=DELAY, RFC 3461): at `deadline` he is told, and again an interval of
+    the queue's later (`notify-of-delay-every`). 0: nobody tells him anything."""
 
 
 class Lease(Struct):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import ssl
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -54,10 +55,10 @@ class HttpClient:
         """A form (application/x-www-form-urlencoded), with HTTP Basic when there is a `user`. Raises HttpFailed."""
         return await self._ask("POST", url, form, {"Authorization": _basic(user, password)} if user else {})
 
-    async def post_json(self, url: str, document: bytes, bearer: str = "") -> HttpAnswer:
-        """A JSON document, with a bearer token when there is one. Raises HttpFailed."""
+    async def post_json(self, url: str, document: bytes, bearer: str = "", headers: Mapping[str, str] | None = None) -> HttpAnswer:
+        """A JSON document, with a bearer token when there is one, and more `headers`. Raises HttpFailed."""
         authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-        return await self._ask("POST", url, document, {"Content-Type": "application/json", **authorization})
+        return await self._ask("POST", url, document, {"Content-Type": "application/json", **authorization, **(headers or {})})
 
     async def post_document(self, url: str, document: bytes, kind: str) -> HttpAnswer:
         """A document of the media type `kind`. Raises HttpFailed."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive
-from postwright.control.config.directives.rows import D, delivery, feedback, no_effect, works
+from postwright.control.config.directives.rows import D, feedback, no_effect, works
 
 TRANSPORT: tuple[Directive, ...] = (
-    delivery("type", D, k.CHOICE("smtp", "pipe", "file", "discard", "http-delivery"), "How mail of the queue is delivered", "smtp"),
-    delivery("discard-as-bounce", D, k.BOOL, "Type discard: account for what is discarded as bounced", "no"),
-    delivery("file-format", D, k.CHOICE("newfile-plain", "newfile-pickup", "append-mbox"), "Type file: its form", "newfile-plain"),
-    delivery("file-destination", D, k.TEXT, "Type file: the folder or mbox, with $macros"),
-    delivery("command", D, k.TEXT, "Type pipe: the program run for each recipient, with $macros"),
-    delivery("macro-variables-preserve-case", D, k.BOOL, "Leave the case of $to and $from as it is", "no"),
-    delivery("http-delivery-url", D, k.URL, "Type http-delivery: where messages are posted"),
-    delivery("http-delivery-extra-headers", D, k.FILE, "Type http-delivery: file of more HTTP header fields"),
+    works("type", D, k.CHOICE("smtp", "pipe", "file", "discard", "http-delivery"), "How mail of the queue is delivered", "smtp"),
+    works("discard-as-bounce", D, k.BOOL, "Type discard: account for what is discarded as bounced", "no"),
+    works("file-format", D, k.CHOICE("newfile-plain", "newfile-pickup", "append-mbox"), "Type file: its form", "newfile-plain"),
+    works("file-destination", D, k.TEXT, "Type file: the folder or mbox, with $macros"),
+    works("command", D, k.TEXT, "Type pipe: the program run for each recipient, with $macros"),
+    works("macro-variables-preserve-case", D, k.BOOL, "Leave the case of $to and $from as it is", "no"),
+    works("http-delivery-url", D, k.URL, "Type http-delivery: where messages are posted"),
+    works("http-delivery-extra-headers", D, k.FILE, "Type http-delivery: file of more HTTP header fields"),
     no_effect("add-x-msys-api-header", D, k.BOOL, "Add a field for the vendor's service", "no",
               reason="it serves the vendor's own delivery service only"),
     no_effect("sparkpost-sandbox", D, k.BOOL, "Use the sandbox of the vendor's service", "no",

@@ -1,0 +1,119 @@
+"""`type file`: each recipient's mail into a file of its own, or at the end of an mbox.
+
+    newfile-plain    FOLDER/ID-N.msg, the message as it would be sent
+    newfile-pickup   the same with x-sender and x-receiver lines before it, as a pickup folder takes it
+    append-mbox      at the end of FILE, with a From_ line and `>From` quoted
+
+A new file is written as `.tmp`, synced, and then named: whoever reads the folder sees whole files only. Its name is the message's number
+and the recipient's, so what is written again after a crash replaces what was there. An mbox is locked (flock) and synced; what a full
+disk left half is cut off again. Writing is done in a thread. A name that an address has a part in never leaves its folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from pathlib import Path
+
+from postwright.engine.transports import delivered, later, never
+from postwright.engine.transports.macros import expand, values
+from postwright.engine.workers import Workers
+from postwright.model.errors import LoginUnavailable
+from postwright.model.message import Message, format_id
+from postwright.model.outcome import Disposition
+from postwright.net.clock import Clock
+from postwright.wire.client_states import Transaction
+
+_PARTS = ("to", "from", "user", "domain", "envid")
+_from_line = re.compile(rb"^(>*From )", re.MULTILINE)
+
+
+class Files:
+    """See `Transport`. `form` as file-format, `destination` as file-destination."""
+
+    name = "file"
+    reports = True
+
+    def __init__(self, form: str, destination: str, workers: Workers, clock: Clock, *, keep_case: bool) -> None:
+        self._form = form
+        self._destination = destination
+        self._workers = workers
+        self._clock = clock
+        self._keep_case = keep_case
+
+    async def deliver(self, message: Message, transaction: Transaction) -> list[Disposition]:
+        return [await self._one(message, transaction, number) for number in range(len(transaction.recipients))]
+
+    async def _one(self, message: Message, transaction: Transaction, number: int) -> Disposition:
+        recipient = transaction.recipients[number]
+        known = values(message, transaction, recipient, self._clock.now(), keep_case=self._keep_case)
+        strange = next((name for name in _PARTS if _leaves(known[name]) and f"${name}" in self._destination.lower()), "")
+        if strange:
+            return never("5.1.3", f"no file can be named after this ${strange}")
+        place = Path(expand(self._destination, known))
+        content = b"".join(transaction.content)
+        index = _index(message, transaction, number)
+        try:
+            if self._form == "append-mbox":
+                await self._workers.run(lambda: _append(place, transaction.reverse_path.text, content, known["ctime"]))
+            else:
+                head = _pickup_head(transaction, number) if self._form == "newfile-pickup" else b""
+                await self._workers.run(lambda: _new_file(place, f"{format_id(message.id)}-{index}", head + content))
+        except OSError as error:
+            return later("4.3.0", f"{error.strerror or error} ({place})")
+        except LoginUnavailable:
+            return later("4.3.2", "too much is being written")
+        return delivered("written")
+
+
+def _leaves(value: str) -> bool:
+    return "/" in value or "\0" in value or value in (".", "..") or value.startswith(".")
+
+
+def _index(message: Message, transaction: Transaction, number: int) -> int:
+    """The recipient's number in the message, the same at each attempt."""
+    wanted = transaction.recipients[number]
+    return next((index for index, one in enumerate(message.envelope.recipients) if one is wanted or one == wanted), number)
+
+
+def _pickup_head(transaction: Transaction, number: int) -> bytes:
+    lines = [f"x-sender: {transaction.reverse_path.text}", f"x-receiver: {transaction.recipients[number].address.text}"]
+    if transaction.envid:
+        lines.append(f"x-envid: {transaction.envid}")
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def _new_file(folder: Path, name: str, content: bytes) -> None:
+    draft, place = folder / f"{name}.tmp", folder / f"{name}.msg"
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, place)
+    _sync(folder)
+
+
+def _append(place: Path, sender: str, content: bytes, ctime: str) -> None:
+    body = _from_line.sub(rb">\1", content.replace(b"\r\n", b"\n"))
+    whole = f"From {sender or 'MAILER-DAEMON'} {ctime}\n".encode() + body + (b"\n" if body.endswith(b"\n") else b"\n\n")
+    with place.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        end = file.seek(0, os.SEEK_END)
+        try:
+            file.write(whole)
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(end)
+            raise
+
+
+def _sync(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+

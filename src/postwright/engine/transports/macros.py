@@ -1,0 +1,53 @@
+"""The macros of `command` and `file-destination` (powermta.md section 6): `$to`, `$from`, `$user`, `$domain`, `$envid`, `$bodytype` and
+times.
+
+A value is put where its macro stands and is never looked at again: it is neither a macro nor a word of its own. Unknown macros stay as
+they are. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from postwright.model.envelope import Recipient
+from postwright.model.message import Message
+from postwright.wire.client_states import Transaction
+
+_macro = re.compile(r"\$([a-z]+)", re.IGNORECASE)
+
+
+def values(message: Message, transaction: Transaction, recipient: Recipient, now: float, *, keep_case: bool) -> dict[str, str]:
+    """What each macro stands for, by its name in lower case."""
+    to, sender = recipient.address.text, transaction.reverse_path.text
+    if not keep_case:
+        to, sender = to.lower(), sender.lower()
+    user, _, domain = to.rpartition("@")
+    when = datetime.fromtimestamp(now, UTC)
+    return {
+        "to": to,
+        "from": sender,
+        "user": user,
+        "domain": domain,
+        "envid": transaction.envid,
+        "bodytype": "8BITMIME" if transaction.facts.eight_bit else "7BIT",
+        "timet": str(int(now)),
+        "ctime": when.strftime("%a %b %e %H:%M:%S %Y"),
+        "isodate": when.strftime("%Y-%m-%d %H:%M:%S+0000"),
+        "rfctime": format_datetime(when),
+    }
+
+
+def expand(text: str, known: dict[str, str]) -> str:
+    """The text with its macros replaced."""
+    return _macro.sub(lambda match: known.get(match[1].lower(), match[0]), text)
+
+
+def words(command: str) -> list[str]:
+    """A command line as a program and its arguments, quotes taken off; macros are replaced in them afterwards. Raises ValueError."""
+    found = shlex.split(command)
+    if not found:
+        raise ValueError("there is no program in it")
+    return found
