@@ -119,6 +119,22 @@ def test_backoff_mode_has_limits_of_its_own() -> None:
         assert right(found, took(w))
 
 
+@pytest.mark.parametrize(("after", "seconds"), [(30 * MINUTE, 30 * MINUTE), (None, None)])
+def test_an_address_that_is_disabled(after: float | None, seconds: float | None) -> None:
+    rules = {"l": (ReplyRule("/blocked/", ReplyAction(disable_source_ip=True, reenable_after=after), Origin("relay.conf", 77)),)}
+    by_m = source(ANYBODY, always_allow_relaying=True, default_virtual_mta="m")
+    everywhere = domain("*", smtp_pattern_list="l", retry_after=(MINUTE,))
+    with World(relay(everywhere, vmta("m", "192.0.2.10"), by_m, smtp_pattern_lists=rules)) as w:
+        w.domain("example.com", rules=["connect first=1 421 blocked"])
+        send(w, 3)
+        w.advance(10 * MINUTE)
+        found = why(w)
+        assert found.reason == "SOURCES_DISABLED"
+        never = "every source address of the queue is disabled"
+        assert found.because == (never if seconds is None else "the queue waits for its next retry")
+        assert found.seconds is None if seconds is None else right(found, took(w))
+
+
 def test_paused_is_for_ever_and_says_so() -> None:
     with World(relay(domain("*", max_smtp_out=1))) as w:
         w.domain("example.com", rules=["eod delay=10"])

@@ -44,6 +44,11 @@ def estimate(queue: Queue, reason: WaitReason, entries: Sequence[Entry], others:
     if reason in _NEVER_BECAUSE:
         return Drain(None, reason.value)
     begins = max(0.0, queue.retry_at - now)
+    if reason is WaitReason.SOURCES_DISABLED:
+        first = min((use.disabled_until for use in queue.sources or ()), default=NEVER)
+        if first == NEVER:
+            return Drain(None, reason.value)
+        begins = max(begins, first - now)
     last = max((entry.due - now for entry in entries), default=0.0)
     paces = [*_rates(queue, waiting, list(others), now), *_connections(queue, waiting, pace)]
     slowest = max(paces, default=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive
-from postwright.control.config.directives.rows import D, delivery, no_effect, works
+from postwright.control.config.directives.rows import D, no_effect, works
 from postwright.policy.settings import OUTBOUND_MECHANISMS
 
 HOSTS: tuple[Directive, ...] = (
@@ -38,7 +38,8 @@ SESSION: tuple[Directive, ...] = (
     works("auth-verify-tls", D, k.CHOICE("yes", "no", "auto"),
           "Log in only if the certificate passes; auto: but on loopback, or where the clear is allowed anyway", "auto",
           ours=True),
-    delivery("allow-cancel-during-transfer", D, k.BOOL, "At a shutdown a message may be cut off while it is sent", "yes"),
+    no_effect("allow-cancel-during-transfer", D, k.BOOL, "At a shutdown a message may be cut off while it is sent", "yes",
+              reason="a stop waits for what is being sent, as long as --drain says; what is cut off then is sent again"),
     works("pix-bug-workaround", D, k.BOOL, "Send the final dot in a segment of its own to PIX firewalls", "yes"),
 )  # fmt: skip
 
