@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from postwright.engine.transports import files as transport_files
 from postwright.engine.transports.files import Files
 from postwright.engine.transports.http import HttpDelivery, document_of, read_headers
 from postwright.engine.transports.macros import expand, words
 from postwright.engine.transports.making import problem
 from postwright.engine.transports.pipe import Pipe
 from postwright.engine.workers import Inline, Threads
-from postwright.model.address import parse_mailbox
+from postwright.model.address import Address, parse_mailbox
 from postwright.model.envelope import Envelope, Recipient
 from postwright.model.message import Arrival, Message, format_id
 from postwright.model.outcome import Kind
@@ -117,6 +121,53 @@ async def test_no_name_leaves_the_folder(tmp_path: Path, user: str) -> None:
         assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+@pytest.mark.directive("file-format")
+async def test_the_same_address_twice_has_two_files_that_are_not_for_all(tmp_path: Path) -> None:
+    await Files("newfile-plain", str(tmp_path), Inline(), SystemClock(), keep_case=False).deliver(*order(YOU, YOU))
+    assert len(list(tmp_path.glob("*.msg"))) == 2
+    assert not any(file.stat().st_mode & 0o007 for file in tmp_path.iterdir())
+
+
+@pytest.mark.directive("file-format")
+async def test_a_mailbox_that_somebody_keeps_locked_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_files, "LOCK_WAIT", 0.05)
+    box = tmp_path / "box"
+    files = Files("append-mbox", str(box), Inline(), SystemClock(), keep_case=False)
+    with box.open("wb") as reader:
+        fcntl.flock(reader, fcntl.LOCK_EX)
+        [fate] = await files.deliver(*order())
+        assert (fate.kind, fate.status) == (Kind.TRANSIENT, "4.3.0")
+        assert "locked" in fate.diagnostic
+    [fate] = await files.deliver(*order())
+    assert fate.kind is Kind.DELIVERED
+
+
+@pytest.mark.directive("file-format")
+async def test_what_a_full_disk_left_half_is_cut_off_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = Files("append-mbox", str(tmp_path / "box"), Inline(), SystemClock(), keep_case=False)
+    await files.deliver(*order())
+    before = (tmp_path / "box").read_bytes()
+
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        [fate] = await files.deliver(*order())
+        new = Files("newfile-plain", str(tmp_path), Inline(), SystemClock(), keep_case=False)
+        [other] = await new.deliver(*order())
+    assert [fate.status, other.status] == ["4.3.0", "4.3.0"]
+    assert (tmp_path / "box").read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["box"]
+
+
+async def test_postmaster_is_a_user_without_a_domain(tmp_path: Path) -> None:
+    message, transaction = order()
+    transaction.recipients = [Recipient(Address("Postmaster", ""))]
+    await Files("append-mbox", f"{tmp_path}/$user", Inline(), SystemClock(), keep_case=False).deliver(message, transaction)
+    assert [file.name for file in tmp_path.iterdir()] == ["postmaster"]
+
+
 async def test_a_folder_that_is_not_there_waits(tmp_path: Path) -> None:
     files = Files("newfile-plain", str(tmp_path / "gone"), Inline(), SystemClock(), keep_case=False)
     [fate] = await files.deliver(*order())
@@ -158,6 +209,19 @@ async def test_a_program_that_does_not_end_is_killed_with_its_children(tmp_path:
     assert "did not end within 0.3 s" in fate.diagnostic
     [fate] = await Pipe("/no/such/program", SystemClock(), keep_case=False).deliver(*order())
     assert (fate.kind, fate.status) == (Kind.TRANSIENT, "4.3.5")
+
+
+@pytest.mark.directive("command")
+async def test_what_a_program_leaves_in_the_background_or_says_without_end_holds_nothing_up() -> None:
+    within = {"keep_case": False, "timeout": 10.0}
+    [fate] = await Pipe("sh -c 'sleep 30 & exit 0'", SystemClock(), **within).deliver(*order())
+    assert fate.kind is Kind.DELIVERED
+    [fate] = await Pipe("sh -c 'head -c 1000000 /dev/zero | tr \\\\0 x >&2; exit 67'", SystemClock(), **within).deliver(*order())
+    assert fate.status == "5.1.1"
+    assert "xxx" in fate.diagnostic
+    assert len(fate.diagnostic) < 300
+    [fate] = await Pipe("true", SystemClock(), **within).deliver(*order(content=TEXT + b"x" * 1_000_000))
+    assert fate.kind is Kind.DELIVERED  # who does not read it breaks nothing
 
 
 def test_words_and_macros() -> None:
@@ -230,6 +294,30 @@ def test_retries_limits_and_reports_are_the_queues(tmp_path: Path) -> None:
         w.submit(ME, ['"../x"@example.com'])
         w.run_until_empty()
         assert b"no file can be named" in home.messages[0].content
+
+
+@pytest.mark.directive("type", "bounce-after")
+def test_what_cannot_be_written_expires(tmp_path: Path) -> None:
+    box = domain("example.com", type="file", file_destination=str(tmp_path / "gone"))
+    with World(relay(domain("*", retry_after=(60.0,), bounce_after=300.0), box)) as w:
+        home = w.domain("sender.example")
+        w.submit(ME, [YOU])
+        assert 300.0 <= w.run_until_empty() <= 420.0
+        assert [(record.dlv_type, record.dsn_status) for record in w.of("b")] == [("file", "4.4.7")]
+        assert len(home.messages) == 1
+
+
+@pytest.mark.directive("type", "queue-to")
+def test_what_belongs_into_another_queue_goes_there_at_a_reload(tmp_path: Path) -> None:
+    here = {"type": "file", "file_destination": str(tmp_path / "gone")}
+    with World(relay(domain("*", retry_after=(60.0,)), domain("example.com", **here))) as w:
+        other = w.domain("other.example")
+        w.submit(ME, [YOU])
+        w.advance(10)
+        w.reload(relay(domain("*", retry_after=(60.0,)), domain("example.com", queue_to="other.example", **here)))
+        w.run_until_empty()
+        assert [record.dlv_type for record in w.of("d")] == ["smtp"]
+        assert len(other.messages) == 1
 
 
 @pytest.mark.parametrize(

@@ -28,19 +28,22 @@ class Delivery:
         self.crew.spawn(self._connect(queue))
 
     async def _connect(self, queue: Queue) -> None:
-        state = self.node.state(queue)
-        if state.ways.transport is not None and state.ways.known_vmta and queue.key.domain != BOUNCE:
-            await self._serve(queue, state, state.ways.transport)
-            return
-        worker = None
+        worker, served = None, False
         try:
+            state = self.node.state(queue)
+            transport = state.ways.transport
+            if transport is not None and state.ways.known_vmta and queue.key.domain != BOUNCE:
+                if not (self.node.where.active and await self.node.moves.leave(queue)):
+                    served = True
+                    await self._serve(queue, state, transport)
+                return
             worker = await self._opener.open(queue)
         except Exception:
             # a defect of ours (the task's end logs it) must not make us try again as fast as the machine can
             self.node.scheduler.retry_later(queue, self.node.clock.now(), "a local error")
             raise
         finally:
-            if worker is None:
+            if worker is None and not served:
                 if self.crew.traces:
                     self.crew.traces.no_session(str(queue.key), queue.last_error)
                 self.node.scheduler.closed(queue, was_open=False)

@@ -6,9 +6,12 @@ settled as after a session: retries, backoff, records and reports are the queue'
 
 from __future__ import annotations
 
+import asyncio
+
 from msgspec.structs import replace
 
 from postwright.content import schedule
+from postwright.engine.deadlines import TOO_LATE
 from postwright.engine.fates import EXPIRED
 from postwright.engine.hub import Hub
 from postwright.engine.outgoing import transaction_of
@@ -18,10 +21,11 @@ from postwright.engine.transports import Transport
 from postwright.model.errors import SpoolError
 from postwright.model.message import Message
 from postwright.model.outcome import Disposition, Judgement, Kind
-from postwright.model.work import Lease
+from postwright.model.work import Entry, Lease
 from postwright.policy.retry import expired
 from postwright.schedule.queue import Queue
 
+_UNREADABLE = Disposition(Kind.TRANSIENT, "4.3.0", "x-pmta;the message cannot be read from the spool")
 _OVER = "x-pmta;message expired: the last time in its x-schedule has passed"
 
 
@@ -38,21 +42,25 @@ async def serve(node: Hub, queue: Queue, state: QueueState, transport: Transport
             await _one(node, queue, state, transport, lease)
         except Exception as error:  # a defect of ours with this one message must not hold up the others, nor leave it in flight
             node.unreadable(queue, lease, error)
+        await asyncio.sleep(0)  # what discards never waits for anything, and others want their turn
 
 
 async def _one(node: Hub, queue: Queue, state: QueueState, transport: Transport, lease: Lease) -> None:
-    entry, session = lease.entry, Session(dlv_type=transport.name)
+    entry, session, now = lease.entry, Session(dlv_type=transport.name), node.clock.now()
     try:
-        message, content = node.read(entry)
+        # before its content is read: what cannot be read must expire, too
+        if entry.attempts and expired(now, entry.received_at, queue.limits.bounce_after, entry.attempts):
+            _settle(node, queue, lease, node.read_message(entry), Disposition(Kind.EXPIRED, "4.4.7", EXPIRED), session)
+            return
+        message, content = _read(node, entry)
     except KeyError:
         node.lost(queue, lease)
         return
     except SpoolError as error:
         node.unreadable(queue, lease, error)
         return
-    now = node.clock.now()
-    if entry.attempts and expired(now, entry.received_at, queue.limits.bounce_after, entry.attempts):
-        _settle(node, queue, lease, message, Disposition(Kind.EXPIRED, "4.4.7", EXPIRED), session)
+    if content is None:
+        _settle(node, queue, lease, message, _UNREADABLE, session)
         return
     wishes = message.envelope.wishes
     opens = schedule.opens(wishes.windows, now) if wishes is not None else now
@@ -60,11 +68,22 @@ async def _one(node: Hub, queue: Queue, state: QueueState, transport: Transport,
         _settle(node, queue, lease, message, Disposition(Kind.EXPIRED, "4.4.7", _OVER), session)
     elif opens > now:
         node.later(queue, lease, opens)
+    elif wishes is not None and wishes.deadline_mode.startswith("R") and wishes.deadline <= now:
+        _settle(node, queue, lease, message, TOO_LATE, session)
     else:
         transaction = transaction_of(message, lease, content, state.ways, now)
         fates = await transport.deliver(message, transaction)
         quiet = message if transport.reports else replace(message, suppress_dsn=True)
         node.apply(queue, lease, quiet, Judgement(tuple(fates)), session)
+
+
+def _read(node: Hub, entry: Entry) -> tuple[Message, bytes | None]:
+    """Message and content; None when the content alone cannot be read. Raises KeyError, SpoolError as `Hub.read_message`."""
+    try:
+        return node.read(entry)
+    except SpoolError as error:
+        node.log.error("message cannot be read", message=entry.message_id, error=str(error))
+        return node.read_message(entry), None
 
 
 def _settle(node: Hub, queue: Queue, lease: Lease, message: Message, fate: Disposition, session: Session) -> None:

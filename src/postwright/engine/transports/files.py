@@ -11,9 +11,12 @@ disk left half is cut off again. Writing is done in a thread. A name that an add
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 import re
+import time
 from pathlib import Path
 
 from postwright.engine.transports import delivered, later, never
@@ -25,6 +28,7 @@ from postwright.model.outcome import Disposition
 from postwright.net.clock import Clock
 from postwright.wire.client_states import Transaction
 
+LOCK_WAIT = 5.0  # seconds for a mailbox that somebody else has locked
 _PARTS = ("to", "from", "user", "domain", "envid")
 _from_line = re.compile(rb"^(>*From )", re.MULTILINE)
 
@@ -74,7 +78,9 @@ def _leaves(value: str) -> bool:
 def _index(message: Message, transaction: Transaction, number: int) -> int:
     """The recipient's number in the message, the same at each attempt."""
     wanted = transaction.recipients[number]
-    return next((index for index, one in enumerate(message.envelope.recipients) if one is wanted or one == wanted), number)
+    known = message.envelope.recipients
+    itself = next((index for index, one in enumerate(known) if one is wanted), None)  # the same address may be there twice
+    return itself if itself is not None else next((index for index, one in enumerate(known) if one == wanted), number)
 
 
 def _pickup_head(transaction: Transaction, number: int) -> bytes:
@@ -86,27 +92,52 @@ def _pickup_head(transaction: Transaction, number: int) -> bytes:
 
 def _new_file(folder: Path, name: str, content: bytes) -> None:
     draft, place = folder / f"{name}.tmp", folder / f"{name}.msg"
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, place)
+    try:
+        with open(draft, "wb", opener=_private) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, place)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
     _sync(folder)
+
+
+def _private(name: str, flags: int) -> int:
+    """Mail is nobody's but its reader's: not for all, whatever our umask."""
+    return os.open(name, flags, 0o660)
 
 
 def _append(place: Path, sender: str, content: bytes, ctime: str) -> None:
     body = _from_line.sub(rb">\1", content.replace(b"\r\n", b"\n"))
     whole = f"From {sender or 'MAILER-DAEMON'} {ctime}\n".encode() + body + (b"\n" if body.endswith(b"\n") else b"\n\n")
-    with place.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with open(place, "ab", buffering=0, opener=_private) as file:  # a buffer would write again what was cut off
+        _lock(file.fileno())
         end = file.seek(0, os.SEEK_END)
         try:
-            file.write(whole)
-            file.flush()
+            rest = memoryview(whole)
+            while rest:
+                rest = rest[file.write(rest) :]
             os.fsync(file.fileno())
         except OSError:
             file.truncate(end)
             raise
+
+
+def _lock(fd: int) -> None:
+    """flock, without waiting for ever: a reader that keeps its lock must not keep our threads. Raises OSError."""
+    until = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise OSError(errno.EAGAIN, "somebody else has locked the mailbox") from None
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _sync(folder: Path) -> None:
@@ -115,5 +146,3 @@ def _sync(folder: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
-
-

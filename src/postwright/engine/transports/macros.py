@@ -24,13 +24,13 @@ def values(message: Message, transaction: Transaction, recipient: Recipient, now
     to, sender = recipient.address.text, transaction.reverse_path.text
     if not keep_case:
         to, sender = to.lower(), sender.lower()
-    user, _, domain = to.rpartition("@")
+    local = recipient.address.local
     when = datetime.fromtimestamp(now, UTC)
     return {
         "to": to,
         "from": sender,
-        "user": user,
-        "domain": domain,
+        "user": local if keep_case else local.lower(),
+        "domain": recipient.address.domain,
         "envid": transaction.envid,
         "bodytype": "8BITMIME" if transaction.facts.eight_bit else "7BIT",
         "timet": str(int(now)),

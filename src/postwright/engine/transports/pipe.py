@@ -3,7 +3,8 @@ section 6).
 
 Lines end in LF, as programs here expect. There is no shell: the command line is cut into words when the settings are read, and a macro's
 value never becomes another word. A program that takes too long is killed with all that it started, and its recipient is tried again. Of
-what it says on standard error the first line goes into the record.
+what it says on standard error the first line goes into the record. Its own end counts: what it leaves running in the background
+holds nothing up.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from typing import BinaryIO
 
 from postwright.engine.transports import delivered, later, never
 from postwright.engine.transports.macros import expand, values, words
@@ -23,6 +25,7 @@ from postwright.wire.client_states import Transaction
 
 TIMEOUT = 600.0  # seconds that a program may take
 SAID = 200  # characters of its words that are kept
+_KEPT = 4096  # octets of them that are heard
 _LATER = {71: "4.3.0", 74: "4.3.0", 75: "4.0.0"}  # OSERR, IOERR, TEMPFAIL
 _NEVER = {
     64: "5.5.4",  # USAGE
@@ -60,27 +63,76 @@ class Pipe:
         arguments = [expand(word, known) for word in self._words]
         if any("\0" in argument for argument in arguments):
             return never("5.1.3", "an address with a NUL octet")
+        listener = _Listener()
         try:
+            return await self._run(arguments, b"".join(transaction.content).replace(b"\r\n", b"\n"), listener)
+        except OSError as error:
+            return later("4.3.5", f"{arguments[0]} cannot be run: {error.strerror}")
+        finally:
+            listener.close()
+
+    async def _run(self, arguments: list[str], content: bytes, listener: _Listener) -> Disposition:
+        with _in_memory(content) as stdin:
             process = await asyncio.create_subprocess_exec(
                 *arguments,
-                stdin=asyncio.subprocess.PIPE,
+                stdin=stdin,
                 stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
+                stderr=listener.end,
                 start_new_session=True,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
             )
-        except OSError as error:
-            return later("4.3.5", f"{arguments[0]} cannot be run: {error.strerror}")
         try:
             async with asyncio.timeout(self._timeout):
-                _, said = await process.communicate(b"".join(transaction.content).replace(b"\r\n", b"\n"))
+                await process.wait()
         except TimeoutError:
             await _kill(process)
             return later("4.3.0", f"the program did not end within {self._timeout:g} s")
         except BaseException:
             await _kill(process)
             raise
-        return of_status(process.returncode or 0, said)
+        return of_status(process.returncode or 0, listener.said())
+
+
+class _Listener:
+    """Hears what a program says on standard error, keeps the beginning, and never makes it wait.
+
+    A pipe of our own, as asyncio's would have us wait until everybody has closed it, whatever a program leaves in the background too.
+    """
+
+    def __init__(self) -> None:
+        self._ear, self.end = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._ear, False)
+        self._kept = b""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._ear, self._hear)
+
+    def _hear(self) -> int:
+        try:
+            heard = os.read(self._ear, 65536)
+        except BlockingIOError:
+            return 0
+        self._kept = (self._kept + heard)[:_KEPT]
+        return len(heard)
+
+    def said(self) -> bytes:
+        """What there was by now, at most `_KEPT` octets."""
+        while len(self._kept) < _KEPT and self._hear():
+            pass
+        return self._kept
+
+    def close(self) -> None:
+        """Nobody listens any more."""
+        self._loop.remove_reader(self._ear)
+        os.close(self._ear)
+        os.close(self.end)
+
+
+def _in_memory(content: bytes) -> BinaryIO:
+    """A file that no disk has, to be read from its beginning: a program that does not read it breaks nothing."""
+    file = os.fdopen(os.memfd_create("message", os.MFD_CLOEXEC), "w+b")
+    file.write(content)
+    file.seek(0)
+    return file
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
