@@ -72,19 +72,10 @@ class Submissions:
         message_id = self.ids.next(now)
         text = format_id(message_id)
         rules = epoch.addressing.rules(source)
-        sent, header_size = content, facts.header_size
-        rest = b""
-        if envelope.merge is not None:
-            sent, rest = merging.first_part(envelope, content)
-            facts = scan(sent)
-        if rules.rewriting is not None:
-            sent, facts = with_from_rewritten(sent, facts, rules.rewriting)
-        submission = _prepare(epoch, source, envelope, arrival, sent, facts, text, now, checks)
-        if envelope.merge is not None:
-            keeps = not epoch.settings.general.mailmerge_expands_undefined_variables
-            submission = merging.assembled(envelope, submission, rest, keeps_undefined=keeps)
-            if (refusal := merging.check(envelope, submission.parts[0], source.max_message_size)) is not None:
-                return self._refused(refusal)
+        header_size = facts.header_size
+        submission = _made(epoch, source, rules, envelope, arrival, content, facts, text, now, checks)
+        if isinstance(submission, Reply):
+            return self._refused(submission)
         if bound is None:
             stream = self._stream(epoch, rules, source, envelope, submission.vmta_header, arrival.local, (content, header_size))
         else:
@@ -225,6 +216,33 @@ class Submissions:
 
         stored.add_done_callback(durable)
         return reply
+
+
+def _made(
+    epoch: Epoch,
+    source: SourceSettings,
+    rules: SourceRules,
+    envelope: Envelope,
+    arrival: Arrival,
+    content: bytes,
+    facts: ContentFacts,
+    text: str,
+    now: float,
+    checks: Sequence[authres.Result],
+) -> Submission | Reply:
+    """The content as it is stored. Of a mail merge the part that has the header fields is looked at, and brackets of ours are no template."""
+    rest = b""
+    if envelope.merge is not None:
+        content, rest = merging.first_part(envelope, content)
+        facts = scan(content)
+    if rules.rewriting is not None:
+        content, facts = with_from_rewritten(content, facts, rules.rewriting)
+    submission = _prepare(epoch, source, envelope, arrival, content, facts, text, now, checks)
+    if envelope.merge is None:
+        return submission
+    keeps = not epoch.settings.general.mailmerge_expands_undefined_variables
+    whole = merging.assembled(envelope, submission, rest, keeps_undefined=keeps)
+    return merging.check(envelope, whole.parts[0], source.max_message_size) or whole
 
 
 def _prepare(
