@@ -230,7 +230,7 @@ def _made(
     now: float,
     checks: Sequence[authres.Result],
 ) -> Submission | Reply:
-    """The content as it is stored. Of a mail merge the part that has the header fields is looked at, and brackets of ours are no template."""
+    """The content as it is stored. Of a mail merge the part with the header fields is looked at; brackets of ours are no template."""
     rest = b""
     if envelope.merge is not None:
         content, rest = merging.first_part(envelope, content)
