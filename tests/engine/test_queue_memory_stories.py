@@ -123,6 +123,61 @@ def test_the_later_of_two_lines_counts_and_a_torn_one_does_not(tmp_path: Path) -
     assert found.step == 5
 
 
+def test_what_is_written_behind_a_torn_line_is_read(tmp_path: Path) -> None:
+    (tmp_path / "shard-0").write_bytes(b'[1002.0,"a.example","m",{"step":9')
+    kept = memory(tmp_path)
+    for name in ("b.example", "c.example"):
+        kept.note(queue(name))
+        kept.flush(1003.0)
+    again = memory(tmp_path)
+    assert [again.recall(QueueKey(f"{name}.example", "m")) is not None for name in "abc"] == [False, True, True]
+
+
+def test_a_queue_that_came_from_another_shard_is_not_lost_when_that_one_forgets_it(tmp_path: Path) -> None:
+    old = memory(tmp_path, 1)
+    old.note(queue("a.example"))
+    old.flush(1000.0)
+    here = QueueMemory(tmp_path, 0, lambda error: None)
+    here.load(1001.0, lambda key: True)
+    there = QueueMemory(tmp_path, 1, lambda error: None)
+    there.load(1001.0, lambda key: False)
+    there.note(queue("z.example"))
+    there._behind = True
+    there.flush(1002.0)
+    assert b"a.example" not in (tmp_path / "shard-1").read_bytes()
+    assert memory(tmp_path).recall(QueueKey("a.example", "m")) is not None
+
+
+def test_a_clock_that_was_set_back_does_not_bring_back_what_was_before(tmp_path: Path) -> None:
+    kept = memory(tmp_path)
+    for at, step in ((5000.0, 9), (1000.0, 2)):
+        one = queue("a.example", step)
+        one.retry_at = at + 10
+        kept.note(one)
+        kept.flush(at)
+    found = memory(tmp_path).recall(QueueKey("a.example", "m"))
+    assert found is not None
+    assert found.step == 2
+
+
+def test_a_disk_that_was_full_gets_all_of_it_later_and_a_second_time_is_told_again(tmp_path: Path) -> None:
+    told: list[OSError] = []
+    folder = tmp_path / "queues"
+    kept = QueueMemory(folder, 0, told.append)
+    kept.load(1000.0, lambda key: True)
+    for turn in (1, 2):
+        (folder / "shard-0").unlink()
+        (folder / "shard-0").mkdir()
+        kept.note(queue(f"a{turn}.example"))
+        kept.flush(1000.0)
+        assert len(told) == turn
+        (folder / "shard-0").rmdir()
+        kept.note(queue(f"b{turn}.example"))
+        kept.flush(1001.0)
+    again = memory(folder)
+    assert all(again.recall(QueueKey(f"{name}.example", "m")) is not None for name in ("a1", "b1", "a2", "b2"))
+
+
 def test_what_is_over_is_forgotten_and_the_file_does_not_grow_for_ever(tmp_path: Path) -> None:
     kept = memory(tmp_path)
     one = queue("a.example")
