@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import gc
 import json
 import os
 import sys
@@ -16,6 +17,7 @@ from aiohttp import web
 from postwright.engine.transports import files as transport_files
 from postwright.engine.transports.files import Files
 from postwright.engine.transports.http import HttpDelivery, document_of, read_headers
+from postwright.engine.transports.keeping import Transports
 from postwright.engine.transports.macros import expand, words
 from postwright.engine.transports.making import problem
 from postwright.engine.transports.pipe import Pipe
@@ -273,6 +275,24 @@ async def test_a_server_that_is_not_there_waits() -> None:
     [fate] = await HttpDelivery("http://127.0.0.1:1/in", {}, client).deliver(*order())
     await client.close()
     assert (fate.kind, fate.status) == (Kind.TRANSIENT, "4.4.1")
+
+
+@pytest.mark.directive("http-delivery-url")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("closes", [True, False])
+async def test_connections_to_web_servers_end_with_their_shard(closes: bool) -> None:
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context["message"]))
+    transports = Transports(Inline(), SystemClock())
+    for _ in range(2):  # a reload makes another
+        transport = transports.make(DomainSettings(type="http-delivery", http_delivery_url="http://127.0.0.1:1/in"))
+        assert transport is not None
+        await transport.deliver(*order())
+    if closes:
+        await transports.close()
+    del transports, transport
+    gc.collect()
+    assert ("Unclosed client session" in complaints) is not closes
 
 
 # -- as part of a queue -----------------------------------------------------------------

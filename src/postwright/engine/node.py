@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -41,7 +40,7 @@ from postwright.engine.settle import Due, Session, Settlement, settle
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.engine.tokens import Tokens
 from postwright.engine.transport import TransportPolicy
-from postwright.engine.transports.making import make_transport
+from postwright.engine.transports.keeping import Transports
 from postwright.engine.warm_up import WarmUp
 from postwright.engine.whereabouts import Whereabouts
 from postwright.engine.worker import Crew, Worker
@@ -107,13 +106,11 @@ class Node:
         self.stopping = False
         self.events = Events()
         self._local = local_addresses
-        self._transport = partial(make_transport, workers=workers or Threads(), clock=clock)
+        self._transports = Transports(workers, clock)
         self._grounds = self._made_grounds(resolved)
         self._reading = Reading(number, spool, clock, readers)
         self._random = random or Random()
-        self.scheduler = Scheduler(
-            self._limits, self._vmta_limit, resolved.settings.general.total_max_smtp_out, self._vmta_rates, places
-        )
+        self.scheduler = Scheduler(self._limits, self._vmta_limit, resolved.settings.general.total_max_smtp_out, self._vmta_rates, places)
         self._limit_routes()
         self.where = Whereabouts(clock, self.scheduler, WarmUp((state_dir or run_dir) / "warm-up", number, self._forgetful))
         self.where.apply(resolved)
@@ -147,7 +144,7 @@ class Node:
         self._ahead = clock.now() - clock.monotonic()  # of the wall clock; what changes it is somebody who sets that clock
 
     def _made_grounds(self, resolved: Resolved) -> Grounds:
-        return Grounds(_wanted(resolved), self._local, self.log, HeaderFiles(resolved.settings), self._transport)
+        return Grounds(_wanted(resolved), self._local, self.log, HeaderFiles(resolved.settings), self._transports.make)
 
     def _forgetful(self, error: OSError) -> None:
         self.log.error("the state folder takes nothing: a restart will forget warm-up, modes and retry steps", error=str(error))
@@ -233,6 +230,7 @@ class Node:
         await self.spool.close()
         await self.resolver.close()
         await self.logins.close()
+        await self._transports.close()
         await self.transport.close()
         if self.intake.tokens is not None:
             await self.intake.tokens.close()

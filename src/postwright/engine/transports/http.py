@@ -36,6 +36,10 @@ class HttpDelivery:
     async def deliver(self, message: Message, transaction: Transaction) -> list[Disposition]:
         return [await self._one(transaction, recipient) for recipient in transaction.recipients]
 
+    async def close(self) -> None:
+        """Its connections end; a request under way fails."""
+        await self._client.close()
+
     async def _one(self, transaction: Transaction, recipient: Recipient) -> Disposition:
         document = json.dumps(document_of(transaction, recipient)).encode()
         try:
