@@ -29,7 +29,7 @@ def test_what_is_newer_is_not_forgotten_for_something_older() -> None:
     known.forget("x", 10.0)
     assert known.of("x", 15.0) == "q.rollup"
     known.forget("x", 20.0)
-    assert not known.knows("x")
+    assert known.known("x") is None
     assert known.of("x", 6.0) == ""
 
 
@@ -61,4 +61,4 @@ def test_too_much_is_not_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not known.agrees("z", ONE, 5.0)
     assert known.agrees("x", ONE, 5.0)
     assert known.agrees("z", ONE, 10.0)
-    assert not known.knows("x")
+    assert known.known("x") is None

@@ -78,6 +78,7 @@ class Moves:
         """False when all of it belongs here after all."""
         home, key = self._home, queue.key
         some = False
+        home.sharing.say_again(key.domain)
         while batch := home.scheduler.take_away(queue, BATCH):
             moved = [(home.where.redirect(key, entry.message_id), entry) for entry in batch]
             home.sharing.move(moved)
@@ -110,7 +111,7 @@ class Moves:
         rollup = await self._by_address(*found) if isinstance(found, tuple) else found
         now = home.clock.now()
         if rollup is None or not where.rollups.agrees(domain, rollup, now):
-            if where.rollups.knows(domain):
+            if where.rollups.known(domain) is not None:
                 self._forget(domain, float("inf"))
             return False
         until = min(max(answer.expires, now + LEAST_TIME), now + MOST_TIME)
@@ -167,9 +168,8 @@ class Moves:
     async def replace(self, before: Placement) -> None:
         """Settings say otherwise than `before` where mail goes: what waits goes there."""
         home = self._home
-        after = home.where.placement
         for count, (key, queue) in enumerate(list(home.scheduler.queues.items())):
-            if before.leads_to(key) or after.where(key, 0) != key:
+            if before.leads_to(key) or home.where.redirect(key, 0) != key:
                 await self._send_home(queue)
             elif count % BATCH == 0:
                 await asyncio.sleep(0)

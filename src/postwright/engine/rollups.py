@@ -68,9 +68,10 @@ class Rollups:
         if known is not None and known.until <= until:
             del self._domains[domain]
 
-    def knows(self, domain: str) -> bool:
-        """Is anything known of a domain, past its time or not?"""
-        return domain in self._domains
+    def known(self, domain: str) -> tuple[Rollup, float] | None:
+        """(rollup, until) as it was learnt."""
+        known = self._domains.get(domain)
+        return (known.rollup, known.until) if known is not None else None
 
     def until(self, domain: str) -> float:
         """How long what is known of a domain holds, infinity when nothing is."""

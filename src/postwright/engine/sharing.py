@@ -144,6 +144,13 @@ class Sharing:
         """See `exchange.Owner.learnt`."""
         self.home.where.learnt(rollups)
 
+    def say_again(self, domain: str) -> None:
+        """Mail of this domain goes back to those who keep it, since we know that it was rolled up. Whoever does not know it would send it
+        here again, and so on."""
+        known = self.home.where.rollups.known(domain)
+        if known is not None:
+            self.tell([f.Rolled(domain, *_plain(known[0]), known[1])])
+
     def tell(self, rollups: list[f.Rolled]) -> None:
         """Tell all other shards what the DNS said of domains."""
         for other in range(self.home.shards):
@@ -227,9 +234,12 @@ class Sharing:
         where = self.home.where
         for e in self.borrowed.adopt(entries):
             key = QueueKey(e.domain, e.vmta)
-            if self.mine(key) and (not where.active or where.place(key, e.message_id) == key):
+            if not self.mine(key):
+                foreign.append(f.Place(e.message_id, e.ref, e.recipients))
+            elif not where.active or where.place(key, e.message_id) == key:
                 where.put(key, _entry(e), now)
             else:
+                self.say_again(key.domain)
                 foreign.append(f.Place(e.message_id, e.ref, e.recipients))
         if foreign:
             self.home.clock.call_later(RETURN_AFTER, partial(self.exchange.give_back, shard, f.GivenBack(foreign)))

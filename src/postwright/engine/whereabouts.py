@@ -136,7 +136,8 @@ class Whereabouts:
 
     def redirect(self, key: QueueKey, message_id: int) -> QueueKey:
         """Where what waits in a queue belongs by now; the queue itself, as a rule."""
-        return self._refuge(self.place(key, message_id), message_id)
+        placed = self._rolled(key) if self.placement.stands_in(key.vmta) else self.place(key, message_id)
+        return self._refuge(placed, message_id)
 
     def _refuge(self, key: QueueKey, message_id: int) -> QueueKey:
         """The queue that takes over for one in backoff mode, or for that again if it is in backoff mode itself. Nobody goes in a circle:

@@ -47,7 +47,9 @@ class Placement:
         self._targets = frozenset(value.lower() for _, field, value in self.said if field == "queue_to")
         self._standing_in = frozenset(chain.from_iterable(_targets(resolved, _blocks(settings), "reroute_to_virtual_mta")))
         self._known: dict[QueueKey, tuple[QueueKey, ...]] = {}
-        self._families = _families(_links(resolved)) if self.has_refuges or self.has_cold else {}
+        links = tuple(_links(resolved)) if self.has_refuges or self.has_cold else ()
+        self._families = _families(links)
+        self._stand_ins = frozenset(target for _, target in links)
 
     def where(self, key: QueueKey, message_id: int) -> QueueKey:
         """The queue for mail of this domain and virtual MTA."""
@@ -91,6 +93,10 @@ class Placement:
     def leads_to(self, key: QueueKey) -> bool:
         """Does some directive send other mail to this queue?"""
         return key.domain in self._targets or key.vmta.lower() in self._standing_in
+
+    def stands_in(self, vmta: str) -> bool:
+        """May mail be in a queue of this virtual MTA though `where` says another? It was sent there after all that `where` knows of."""
+        return vmta.lower() in self._stand_ins
 
     def refuge(self, key: QueueKey) -> tuple[str, ...]:
         """Who takes over for this queue while it is in backoff mode, any of them; empty for nobody. Never itself."""
