@@ -226,6 +226,27 @@ async def test_what_a_program_leaves_in_the_background_or_says_without_end_holds
     assert fate.kind is Kind.DELIVERED  # who does not read it breaks nothing
 
 
+@pytest.mark.directive("command")
+async def test_no_address_becomes_an_option(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    [fate] = await Pipe(f"touch $user {ran}", SystemClock(), keep_case=False).deliver(*order("-t@example.com"))
+    assert (fate.kind, fate.status) == (Kind.PERMANENT, "5.1.3")
+    assert not ran.exists()
+    [fate] = await Pipe(f"touch -- {ran}$user", SystemClock(), keep_case=False).deliver(*order("-t@example.com"))
+    assert fate.kind is Kind.DELIVERED
+    [fate] = await Pipe(f"touch --date=@$timet {ran}", SystemClock(), keep_case=False).deliver(*order())
+    assert fate.kind is Kind.DELIVERED
+
+
+@pytest.mark.directive("command")
+@pytest.mark.parametrize("command", ["sh -c 'echo $to'", '/bin/bash -ec "cat > $USER"', "sh -x -c 'a $from'"])
+def test_no_macro_in_a_shell_s_script(command: str) -> None:
+    with pytest.raises(ValueError, match="would let an address run programs"):
+        words(command)
+    assert words("sh -c 'exec prog \"$1\"' sh $to")[-1] == "$to"
+    assert words("prog -c $to") == ["prog", "-c", "$to"]
+
+
 def test_words_and_macros() -> None:
     assert words("prog \"--x=$to\" 'a b'") == ["prog", "--x=$to", "a b"]
     assert expand("$to $TO $tofoo $from", {"to": "$from", "from": "x"}) == "$from $from $tofoo x"

@@ -2,11 +2,13 @@
 times.
 
 A value is put where its macro stands and is never looked at again: it is neither a macro nor a word of its own. Unknown macros stay as
-they are. Pure.
+they are. Since values come from strangers, a word that only a value makes look like an option is told (`as_option`), and a shell's
+script with a macro in it is refused. Pure.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from datetime import UTC, datetime
@@ -16,6 +18,9 @@ from postwright.model.envelope import Recipient
 from postwright.model.message import Message
 from postwright.wire.client_states import Transaction
 
+_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "csh", "tcsh"})
+_runs_script = re.compile(r"-[a-z]*c").fullmatch
+_stranger = re.compile(r"\$(?:to|from|user|domain|envid)(?![a-z])", re.IGNORECASE)
 _macro = re.compile(r"\$([a-z]+)", re.IGNORECASE)
 
 
@@ -50,4 +55,14 @@ def words(command: str) -> list[str]:
     found = shlex.split(command)
     if not found:
         raise ValueError("there is no program in it")
+    script = next((at + 1 for at, word in enumerate(found) if at and _runs_script(word)), len(found))
+    if posixpath.basename(found[0]) in _SHELLS and script < len(found) and _stranger.search(found[script]):
+        raise ValueError(
+            f'a macro in the script of {found[0]} would let an address run programs; name it after the script and use "$1" there'
+        )
     return found
+
+
+def as_option(word: str, argument: str) -> bool:
+    """Has only a macro's value made this argument begin as an option does?"""
+    return argument.startswith("-") and not word.startswith("-")

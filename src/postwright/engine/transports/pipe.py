@@ -16,7 +16,7 @@ import signal
 from typing import BinaryIO
 
 from postwright.engine.transports import delivered, later, never
-from postwright.engine.transports.macros import expand, values, words
+from postwright.engine.transports.macros import as_option, expand, values, words
 from postwright.model.envelope import Recipient
 from postwright.model.message import Message
 from postwright.model.outcome import Disposition
@@ -63,6 +63,8 @@ class Pipe:
         arguments = [expand(word, known) for word in self._words]
         if any("\0" in argument for argument in arguments):
             return never("5.1.3", "an address with a NUL octet")
+        if any(as_option(word, argument) for word, argument in zip(self._words, arguments, strict=True)):
+            return never("5.1.3", "the program would take the address for an option")
         listener = _Listener()
         try:
             return await self._run(arguments, b"".join(transaction.content).replace(b"\r\n", b"\n"), listener)
