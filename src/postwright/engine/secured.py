@@ -45,6 +45,7 @@ def describe(channel: Channel) -> Session:
         tls=channel.tls,
         cipher=channel.cipher,
         knows_dsn=channel.capabilities.dsn,
+        dlv_type="lmtp" if channel.options.lmtp else "smtp",
     )
 
 

@@ -134,7 +134,7 @@ def _maybe_success(settlement: Settlement, message: Message, index: int, disposi
     """RFC 3461 section 5.2.2: who asked for SUCCESS hears `relayed` from us when the receiver cannot tell it himself."""
     notify = message.envelope.recipients[index].notify
     wishes = message.envelope.wishes
-    if wishes is not None and wishes.deadline_mode and _traced(wishes.deadline_mode, session):
+    if wishes is not None and wishes.deadline_mode and session.dlv_type == "smtp" and _traced(wishes.deadline_mode, session):
         settlement.reports.append(Due("relayed", index, disposition))
     elif notify and notify & Notify.SUCCESS and not session.knows_dsn:  # flags are slow, and mostly nobody asked for anything
         kind = "relayed" if session.dlv_type == "smtp" else "delivered"
@@ -160,7 +160,7 @@ def _record(
     recipient = message.envelope.recipients[index]
     arrival = message.arrival
     if kind == "d":
-        action = "delivered" if session.knows_dsn and session.dlv_type != "smtp" else "relayed"
+        action = "relayed" if session.dlv_type == "smtp" else "delivered"
     else:
         action = "failed" if kind == "b" else "delayed"
     return Record(

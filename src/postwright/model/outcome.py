@@ -81,6 +81,7 @@ class TransactionResult(Struct):
     end of data. `failure` tells what broke, if anything; `maybe_taken` is true when the content was sent whole and the answer is missing.
     `pix`: an old PIX firewall stands before the receiver.
     `untouched`: the session ended before this transaction got a reply, and it had carried another before; no attempt was made.
+    `finals`: by LMTP, the reply to the end of data of each recipient (RFC 2033); `final` is then the one that speaks for the content.
     """
 
     rcpt: list[Reply | None]
@@ -92,6 +93,7 @@ class TransactionResult(Struct):
     bytes_sent: int = 0
     untouched: bool = False
     pix: bool = False
+    finals: list[Reply | None] | None = None
 
 
 class Disposition(Struct, frozen=True):

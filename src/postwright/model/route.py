@@ -170,7 +170,8 @@ class Login(Struct, frozen=True):
 
 class SessionOptions(Struct, frozen=True):
     """How to behave on a session to a receiver; resolved once per queue. `verify`: no TLS at any level with a certificate that does not
-    pass; `implicit`: TLS from the first octet, None for at port 465 only; `resume`: TLS sessions are taken up again."""
+    pass; `implicit`: TLS from the first octet, None for at port 465 only; `resume`: TLS sessions are taken up again; `lmtp`: what is
+    spoken is RFC 2033."""
 
     tls: TlsLevel = TlsLevel.OPPORTUNISTIC
     ignore_8bitmime: bool = False
@@ -183,6 +184,7 @@ class SessionOptions(Struct, frozen=True):
     implicit: bool | None = None
     pix_workaround: bool = True
     resume: bool = False
+    lmtp: bool = False
     timeouts: Timeouts = Timeouts()
 
 

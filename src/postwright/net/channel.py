@@ -20,6 +20,7 @@ from postwright.net.flow import Outflow
 from postwright.net.onlooker import Onlooker
 from postwright.wire.client import SmtpClient
 from postwright.wire.client_encode import Unsendable
+from postwright.wire.client_lmtp import LmtpClient, WatchedLmtpClient
 from postwright.wire.client_login import LoginAttempt
 from postwright.wire.client_states import (
     BANNER,
@@ -426,9 +427,19 @@ def _deliver(token: Any, result: TransactionResult) -> bool:
 
 def _engine(route: Route, options: SessionOptions, secure: bool, watch: Onlooker | None) -> SmtpClient:
     login = _attempt(route, options)
+    if options.lmtp:
+        return _lmtp_engine(route, options, secure, watch, login)
     if watch is None:
         return SmtpClient(route.source.name, options, secure=secure, login=login)
     return WatchedClient(route.source.name, options, watch, secure=secure, login=login)
+
+
+def _lmtp_engine(
+    route: Route, options: SessionOptions, secure: bool, watch: Onlooker | None, login: LoginAttempt | None
+) -> SmtpClient:
+    if watch is None:
+        return LmtpClient(route.source.name, options, secure=secure, login=login)
+    return WatchedLmtpClient(route.source.name, options, watch, secure=secure, login=login)
 
 
 def _attempt(route: Route, options: SessionOptions) -> LoginAttempt | None:

@@ -72,11 +72,12 @@ async def _within(work: Coroutine[Any, Any, T], patience: float, clock: Clock) -
 
 
 async def _connect(source: str, address: str, port: int) -> socket.socket | Failure:
-    sock = _make_socket(source, address)
+    local = address.startswith("/")  # a Unix socket of this machine, where there is no source and no port
+    sock = _local_socket() if local else _make_socket(source, address)
     if isinstance(sock, Failure):
         return sock
     try:
-        await asyncio.get_running_loop().sock_connect(sock, (address, port))
+        await asyncio.get_running_loop().sock_connect(sock, address if local else (address, port))
     except OSError as error:
         sock.close()
         return connect_failure(error)
@@ -143,6 +144,12 @@ async def _send(sock: socket.socket, data: bytes) -> Failure | None:
 
 def _of_proxy(proxy: Proxy, detail: str) -> Failure:
     return Failure(Stage.CONNECT, None, Fault.PROXY, f"{proxy.name or proxy.host}: {detail}")
+
+
+def _local_socket() -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    return sock
 
 
 def _make_socket(source: str, address: str) -> socket.socket | Failure:

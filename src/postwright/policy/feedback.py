@@ -82,7 +82,8 @@ def compiled(rules: tuple[ReplyRule, ...]) -> Feedback | None:
 
 def replies_of(result: TransactionResult) -> list[Reply | None]:
     """Every reply of a transaction, in the order in which they came."""
-    return [result.mail, *result.rcpt, result.final, result.failure.reply if result.failure is not None else None]
+    finals = result.finals or (result.final,)
+    return [result.mail, *result.rcpt, *finals, result.failure.reply if result.failure is not None else None]
 
 
 def amend(judgement: Judgement, result: TransactionResult, heard: Sequence[Heard], *, more_hosts: bool) -> Judgement:
@@ -91,29 +92,34 @@ def amend(judgement: Judgement, result: TransactionResult, heard: Sequence[Heard
     skip-mx leaves what was refused for the next host of the plan; where there is none (`more_hosts`), the reply means what it says.
     """
     actions = {one.reply.text: one.rule.action for one in heard}
-    fates = zip(result.rcpt, judgement.dispositions, strict=True)
-    dispositions = tuple(_fate(fate, _decisive(result, rcpt), rcpt, actions, more_hosts) for rcpt, fate in fates)
+    finals = result.finals or [result.final] * len(result.rcpt)
+    fates = zip(result.rcpt, finals, judgement.dispositions, strict=True)
+    dispositions = tuple(
+        _fate(fate, _decisive(result, rcpt, final), final if result.finals and final else rcpt, actions, more_hosts)
+        for rcpt, final, fate in fates
+    )
     skips = more_hosts and any(action.skip_mx for action in actions.values())
     if skips:
         return replace(judgement, dispositions=dispositions, site=Site.HOST_BUSY, keep_session=False)
     return replace(judgement, dispositions=dispositions)
 
 
-def _fate(fate: Disposition, by: Reply | None, rcpt: Reply | None, actions: dict[str, ReplyAction], more_hosts: bool) -> Disposition:
+def _fate(fate: Disposition, by: Reply | None, own: Reply | None, actions: dict[str, ReplyAction], more_hosts: bool) -> Disposition:
+    """`by` is the reply that decided, `own` the one that speaks of this recipient alone."""
     action = actions.get(by.text, NO_ACTION) if by is not None else NO_ACTION
     if fate.kind not in (Kind.TRANSIENT, Kind.PERMANENT):
         return fate
     if action.skip_mx and more_hosts:
         return Disposition(Kind.UNTOUCHED, fate.status, fate.diagnostic)
-    if action.bounce_queue or (action.bounce_rcpt and by is rcpt):
+    if action.bounce_queue or (action.bounce_rcpt and by is own):
         return for_good(fate)
     return fate
 
 
-def _decisive(result: TransactionResult, rcpt: Reply | None) -> Reply | None:
+def _decisive(result: TransactionResult, rcpt: Reply | None, final: Reply | None) -> Reply | None:
     """The reply by which a recipient was refused."""
     failed = result.failure.reply if result.failure is not None else None
-    return next((reply for reply in (rcpt, result.mail, result.final, failed) if reply is not None and reply.code >= 300), None)
+    return next((reply for reply in (rcpt, result.mail, final, failed) if reply is not None and reply.code >= 300), None)
 
 
 def bounce_of(reply: Reply) -> Disposition:

@@ -19,6 +19,7 @@ from postwright.policy import client_tls
 from postwright.policy.settings import DomainSettings
 
 ANY_SOURCE = SourceHost("", "")
+UNIX = "unix:"
 _name = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*").fullmatch
 
 
@@ -32,10 +33,15 @@ class HostSpec(Struct, frozen=True, gc=False):
 
 
 def parse_hosts(text: str, default_port: int) -> tuple[HostSpec, ...]:
-    """`h1,h2;[ip]:port;lookup-mx:dom`: commas for equal preference, semicolons for the next. Raises ValueError saying what is wrong."""
+    """`h1,h2;[ip]:port;lookup-mx:dom`: commas for equal preference, semicolons for the next; `unix:/path` for a socket of this machine.
+
+    Raises ValueError saying what is wrong."""
     specs: list[HostSpec] = []
     for preference, group in enumerate(text.split(";")):
         for item in filter(None, (part.strip() for part in group.split(","))):
+            if item.startswith(UNIX + "/"):
+                specs.append(HostSpec(item, 0, preference))
+                continue
             lookup = item.lower().startswith("lookup-mx:")
             name, port = _split_port(item[10:] if lookup else item, default_port)
             specs.append(HostSpec(_host(name), port, preference, lookup))
@@ -78,10 +84,12 @@ def session_options(settings: DomainSettings) -> SessionOptions:
         tls = TlsLevel.REQUIRED
     else:
         tls = TlsLevel.OPPORTUNISTIC if settings.use_starttls else TlsLevel.NONE
+    lmtp = settings.type == "lmtp"
     return SessionOptions(
         tls=tls,
+        lmtp=lmtp,
         ignore_8bitmime=settings.ignore_8bitmime,
-        ignore_chunking=settings.ignore_chunking,
+        ignore_chunking=settings.ignore_chunking or lmtp,
         ignore_pipelining=settings.ignore_pipelining,
         ignore_dsn=settings.ignore_dsn,
         login=client_tls.login_of(settings),
@@ -155,6 +163,8 @@ def _preference(host: MxHost) -> int:
 def _source_for(address: str, sources: Sequence[SourceHost], turn: int) -> SourceHost | None:
     if not sources:
         return ANY_SOURCE
+    if address.startswith("/"):
+        return SourceHost("", sources[turn % len(sources)].name)  # of a Unix socket it is only who we say that we are
     six = ":" in address
     fitting = [s for s in sources if not s.address or (":" in s.address) == six]
     return fitting[turn % len(fitting)] if fitting else None
@@ -194,7 +204,9 @@ def hosts_answer(specs: Sequence[HostSpec]) -> MxAnswer:
 
 
 def as_host(spec: HostSpec) -> MxHost:
-    """An element of `smtp-hosts` as a host; a literal has its address already."""
+    """An element of `smtp-hosts` as a host; a literal has its address already, and a Unix socket its path in the place of one."""
+    if spec.name.startswith(UNIX):
+        return MxHost(spec.name, spec.preference, spec.port, (spec.name.removeprefix(UNIX),))
     literal = spec.name.strip("[]").removeprefix("ipv6:")
     if spec.name.startswith("[") or _is_address(literal):
         return MxHost(literal, spec.preference, spec.port, (literal,))

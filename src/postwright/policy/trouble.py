@@ -210,16 +210,26 @@ def _for_good(failure: Failure, rules: Rules) -> bool:
 def judge(result: TransactionResult, rules: Rules = DEFAULT, *, more_hosts: bool = False) -> Judgement:
     """The whole meaning of one transaction. `more_hosts`: the plan has hosts beside this one that have not failed lately."""
     final = result.final
-    if result.failure is None and final is not None and final.code < 300:
+    if result.failure is None and final is not None and final.code < 300 and result.finals is None:
         return _delivered(result, final, rules)
     if result.untouched:
         untouched = Disposition(Kind.UNTOUCHED, "4.4.2", "x-pmta;the session ended before this transaction began")
         return Judgement(_same(untouched, len(result.rcpt)), Site.FINE, False)
-    dispositions = tuple(_one(result, rcpt, rules) for rcpt in result.rcpt)
+    if result.finals is None:
+        dispositions = tuple(_one(result, rcpt, rules) for rcpt in result.rcpt)
+    else:
+        dispositions = tuple(_each(result, rcpt, final, rules) for rcpt, final in zip(result.rcpt, result.finals, strict=True))
     site = _site(result, rules)
     if site is Site.HOST_BUSY and more_hosts:
         dispositions = tuple(_elsewhere(disposition) for disposition in dispositions)
     return Judgement(dispositions, site, result.usable and not _closes(result), _reason(result))
+
+
+def _each(result: TransactionResult, rcpt: Reply | None, final: Reply | None, rules: Rules) -> Disposition:
+    """One recipient by LMTP: his own reply to the end of data counts (RFC 2033 section 4.2), whatever came of the others."""
+    if final is not None:
+        return of_reply(final, Stage.END_OF_DATA, rules)
+    return _one(result, rcpt, rules)
 
 
 def _elsewhere(disposition: Disposition) -> Disposition:

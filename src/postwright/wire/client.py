@@ -86,6 +86,7 @@ class SmtpClient:
         "secure",
         "served",
     )
+    _INTRODUCTION = "EHLO"
 
     def __init__(self, name: str, options: SessionOptions, *, secure: bool = False, login: LoginAttempt | None = None) -> None:
         self._name = name
@@ -188,7 +189,7 @@ class SmtpClient:
         if self.greeting is None:
             self._phase = BANNER
         else:
-            self._say(EHLO, f"EHLO {self._name}")
+            self._say(EHLO, f"{self._INTRODUCTION} {self._name}")
 
     def data_to_send(self) -> list[bytes]:
         """Octets to write now, in order; ask again when they have all left (`clear`)."""
@@ -227,7 +228,7 @@ class SmtpClient:
         elif phase == BANNER:
             self.greeting = reply
             self.pix = any(_PIX in line for line in reply.lines)
-            self._say(EHLO, f"EHLO {self._name}")
+            self._say(EHLO, f"{self._INTRODUCTION} {self._name}")
         else:
             self.capabilities = read_ehlo(reply, self._options) if phase == EHLO else read_helo(reply)
             self._introduced()

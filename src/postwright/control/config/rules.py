@@ -197,7 +197,7 @@ def host_port(text: str) -> HostPort:
 
 
 def host_list(text: str) -> str:
-    """`h1,h2;[ip]:port;lookup-mx:dom`, checked and given back as written."""
+    """`h1,h2;[ip]:port;lookup-mx:dom;unix:/path`, checked and given back as written."""
     at = 0
     for group in text.split(";"):
         for item in group.split(","):
@@ -207,10 +207,18 @@ def host_list(text: str) -> str:
     return text
 
 
+def _socket_path(path: str) -> None:
+    if not path.startswith("/") or len(path.encode()) > 107:  # the kernel's limit for the name of a Unix socket
+        raise ValueProblem(f"`{path}` is no path of a Unix socket", hint="an absolute path of at most 107 octets")
+
+
 _host_item = re.compile(r"(?:(\[[^\]]*\])|(lookup-mx:)?([^\s:\[\]]+))(?::(.*))?", re.IGNORECASE).fullmatch
 
 
 def _one_host(item: str) -> None:
+    if item.startswith("unix:"):
+        checked(_socket_path, item.removeprefix("unix:"), len("unix:"))
+        return
     found = _host_item(item)
     if found is None:
         hint = "write host, host:port, [address]:port or lookup-mx:domain"

@@ -1,4 +1,7 @@
-"""The transport of a queue, by its settings; None for SMTP. Raises OSError, ValueError for settings that no transport can be made of."""
+"""The transport of a queue, by its settings; None for SMTP and LMTP, which have sessions.
+
+Raises OSError, ValueError for settings that no transport can be made of.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from postwright.engine.transports.pipe import Pipe
 from postwright.engine.workers import Workers
 from postwright.net.clock import Clock
 from postwright.net.http_client import HttpClient
+from postwright.policy import mx
 from postwright.policy.domain_settings import DomainSettings
 
 
@@ -35,9 +39,23 @@ def problem(settings: DomainSettings) -> str:
     directive, value = wanted.get(settings.type, ("", "-"))
     if not value:
         return f"type {settings.type} wants {directive}"
+    if settings.type == "lmtp":
+        return _lmtp_problem(settings)
     if settings.type == "pipe":
         try:
             words(settings.command)
         except ValueError as error:
             return f"command: {error}"
+    return ""
+
+
+def _lmtp_problem(settings: DomainSettings) -> str:
+    """RFC 2033: no MX leads to a server of LMTP (section 5), and none is on port 25 (section 3)."""
+    if not settings.smtp_hosts:
+        return "type lmtp wants smtp-hosts"
+    hosts = mx.parse_hosts(settings.smtp_hosts, settings.default_smtp_port)
+    if any(host.lookup_mx for host in hosts):
+        return "type lmtp: no MX leads to a server of LMTP; name its host in smtp-hosts"
+    if any(host.port == 25 for host in hosts):
+        return "type lmtp: LMTP is never spoken on port 25; write smtp-hosts HOST:PORT, such as localhost:24, or unix:/path"
     return ""

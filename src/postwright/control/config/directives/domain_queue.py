@@ -7,7 +7,8 @@ from postwright.control.config.directive import Directive
 from postwright.control.config.directives.rows import D, feedback, no_effect, works
 
 TRANSPORT: tuple[Directive, ...] = (
-    works("type", D, k.CHOICE("smtp", "pipe", "file", "discard", "http-delivery"), "How mail of the queue is delivered", "smtp"),
+    works("type", D, k.CHOICE("smtp", "lmtp", "pipe", "file", "discard", "http-delivery"),
+          "How mail of the queue is delivered; lmtp (RFC 2033; ours) goes to smtp-hosts", "smtp"),
     works("discard-as-bounce", D, k.BOOL, "Type discard: account for what is discarded as bounced", "no"),
     works("file-format", D, k.CHOICE("newfile-plain", "newfile-pickup", "append-mbox"), "Type file: its form", "newfile-plain"),
     works("file-destination", D, k.TEXT, "Type file: the folder or mbox, with $macros"),
