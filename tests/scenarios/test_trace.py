@@ -1,4 +1,4 @@
-"""`postwright trace` and `postwright why` on a real relay: what a person sees of a queue. Takes about 14 seconds."""
+"""`postwright trace`, `why`, and an operator's orders about queues on a real relay: what a person sees. Takes about 30 seconds."""
 
 from __future__ import annotations
 
@@ -70,3 +70,46 @@ async def test_why_it_waits(tmp_path: Path, shards: int) -> None:
         code, printed = await relay.command("why", "nowhere.example")
         assert code == 1
         assert "nothing waits of nowhere.example" in printed
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+async def test_an_operator_orders(tmp_path: Path, shards: int) -> None:
+    async with SinkServer(rules=["connect first=1 421 4.3.2 busy"]) as receiver, Alone(tmp_path, receiver, SLOW, shards=shards) as relay:
+        await relay.load(["one.example"])
+        await relay.until(lambda: waits(relay), "a queue that waits")
+        code, printed = await relay.command("set", "queue", "--mode=backoff", "one.*")
+        assert (code, printed.strip()) == (0, "Changed: one.example/{default}")
+        code, printed = await relay.command("why", "one.example", "--json")
+        assert json.loads(printed)[0]["mode"] == "backoff", printed
+        code, printed = await relay.command("set", "queue", "--mode=normal", "one.example/{default}")
+        assert code == 0, printed
+        code, printed = await relay.command("why", "one.example", "--json")
+        assert json.loads(printed)[0]["mode"] == "normal", printed
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+async def test_an_address_out_of_use_and_back(tmp_path: Path, shards: int) -> None:
+    m1 = "<virtual-mta m1>\n smtp-source-host 127.0.0.1 m1.example\n</virtual-mta>\n"
+    config = f"{SLOW}{m1}<source 127.0.0.1/32>\n default-virtual-mta m1\n</source>\n"
+    async with SinkServer(rules=["connect first=1 421 4.3.2 busy"]) as receiver, Alone(tmp_path, receiver, config, shards=shards) as relay:
+        await relay.load(["one.example"])
+        await relay.until(lambda: waits(relay), "a queue that waits")
+        code, printed = await relay.command("disable", "source", "127.0.0.1", "one.example/m1", "--reenable-after", "2h")
+        assert (code, printed.strip()) == (0, "Changed: one.example/m1")
+        code, printed = await relay.command("why", "one.example/m1")
+        assert "127.0.0.1" in printed, printed
+        code, printed = await relay.command("enable", "source", "127.0.0.1", "*/m1")
+        assert (code, printed.strip()) == (0, "Changed: one.example/m1")
+        code, printed = await relay.command("enable", "source", "127.0.0.1", "one.example/m1")
+        assert code == 1
+        assert "nothing was changed" in printed
+
+
+async def test_orders_that_cannot_be(tmp_path: Path) -> None:
+    async with SinkServer() as receiver, Alone(tmp_path, receiver) as relay:
+        code, printed = await relay.command("set", "queue", "--mode=backoff", "nowhere.example")
+        assert code == 1
+        assert "no queue nowhere.example" in printed
+        code, printed = await relay.command("disable", "source", "192.0.2.1", "nowhere.example", "--reenable-after", "soon")
+        assert code == 2
+        assert "is no time" in printed

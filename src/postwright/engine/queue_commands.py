@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -68,8 +69,26 @@ async def why(relay: Shards, arguments: dict[str, str]) -> f.Told:
     return f.Told(ok=True, lines=[line for one in found for line in why_lines(one, time.time())], body=msgspec.json.encode(found))
 
 
+async def _order(verb: str, relay: Shards, arguments: dict[str, str]) -> f.Told:
+    """Something is done to queues; the names of those that it was done to, in all shards."""
+    answers = await relay.ask_shards(verb, msgspec.json.encode(arguments))
+    done = [name for answer in answers if answer.body for name in msgspec.json.decode(answer.body, type=list[str])]
+    errors = [answer.error for answer in answers if answer.error]
+    if not done:
+        none = f"nothing was changed: no queue {shown(arguments.get('queue', ''))} to which that applies"
+        return f.Told(ok=False, lines=errors or [none])
+    return f.Told(ok=not errors, lines=[*errors, *(f"Changed: {name}" for name in sorted(done))], body=msgspec.json.encode(sorted(done)))
+
+
 def _when(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
 
 
-QUEUE_COMMANDS: dict[str, Callable[[Shards, dict[str, str]], Awaitable[f.Told]]] = {"trace": trace, "events": events, "why": why}
+QUEUE_COMMANDS: dict[str, Callable[[Shards, dict[str, str]], Awaitable[f.Told]]] = {
+    "trace": trace,
+    "events": events,
+    "why": why,
+    "disable-source": partial(_order, "disable-source"),
+    "enable-source": partial(_order, "enable-source"),
+    "set-mode": partial(_order, "set-mode"),
+}

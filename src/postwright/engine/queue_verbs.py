@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from postwright.engine.deliver import Delivery
-from postwright.engine.hub import Hub
+from postwright.engine.queue_orders import QUEUE_ORDERS, Ordered
 from postwright.engine.sharing import Sharing
 from postwright.engine.tracing import TraceLines, TraceOptions
 from postwright.engine.why import wanted
@@ -23,7 +23,7 @@ from postwright.schedule.queue import Queue
 DEFAULT_VMTA = "{default}"
 
 
-class Keeper(Hub, Protocol):
+class Keeper(Ordered, Protocol):
     """The shard."""
 
     delivery: Delivery
@@ -105,4 +105,4 @@ def why(node: Keeper, arguments: dict[str, str]) -> bytes:
     return _encoded(found) if found else b""
 
 
-QUEUE_VERBS: dict[str, Callable[[Keeper, dict[str, str]], bytes]] = {"trace": trace, "events": events, "why": why}
+QUEUE_VERBS: dict[str, Callable[[Keeper, dict[str, str]], bytes]] = {"trace": trace, "events": events, "why": why, **QUEUE_ORDERS}
