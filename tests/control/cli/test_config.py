@@ -38,7 +38,7 @@ smtp-source-host 127.0.0.10 relay.example
 <domain *>
     bounce-after 1d12h
     max-msg-rate 100/h
-    notify-of-delay-every 1h
+    check-spf-outbound yes
 </domain>
 <domain example.com>
     max-smtp-out 7
@@ -100,14 +100,14 @@ def test_a_virtual_mta_wins_over_a_better_pattern(config: Path) -> None:
 
 def test_what_is_read_and_not_yet_acted_on_is_marked(config: Path) -> None:
     shown = rows(explain(config, "example.com", "--changed"))
-    assert shown["notify-of-delay-every"] == ("1h", f"{line(config, 'notify-of-delay-every')}  (not yet)")
+    assert shown["check-spf-outbound"] == ("yes", f"{line(config, 'check-spf-outbound')}  (not yet)")
     assert "not yet" not in shown["bounce-after"][1]
 
 
 def test_only_what_is_set(config: Path) -> None:
     assert set(rows(explain(config, "example.com", "--changed"))) == {
         "backoff-max-msg-rate",
-        "notify-of-delay-every",
+        "check-spf-outbound",
         "bounce-after",
         "max-msg-rate",
         "max-smtp-out",
@@ -163,7 +163,7 @@ def test_json(config: Path) -> None:
         "line": int(number),
         "state": "",
     }
-    assert queue["notify-of-delay-every"]["state"] == "not yet"
+    assert queue["check-spf-outbound"]["state"] == "not yet"
     assert len(queue) > 100
 
 
