@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from postwright.engine.transports import files as transport_files
+from postwright.engine.transports import PutOff, disk
 from postwright.engine.transports.files import Files
 from postwright.engine.transports.http import HttpDelivery, document_of, read_headers
 from postwright.engine.transports.keeping import Transports
@@ -132,7 +132,7 @@ async def test_the_same_address_twice_has_two_files_that_are_not_for_all(tmp_pat
 
 @pytest.mark.directive("file-format")
 async def test_a_mailbox_that_somebody_keeps_locked_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport_files, "LOCK_WAIT", 0.05)
+    monkeypatch.setattr(disk, "LOCK_WAIT", 0.05)
     box = tmp_path / "box"
     files = Files("append-mbox", str(box), Inline(), SystemClock(), keep_case=False)
     with box.open("wb") as reader:
@@ -155,10 +155,12 @@ async def test_what_a_full_disk_left_half_is_cut_off_again(tmp_path: Path, monke
 
     with monkeypatch.context() as disk:
         disk.setattr(os, "fsync", full)
-        [fate] = await files.deliver(*order())
+        outcome = await files.deliver(*order())
         new = Files("newfile-plain", str(tmp_path), Inline(), SystemClock(), keep_case=False)
-        [other] = await new.deliver(*order())
-    assert [fate.status, other.status] == ["4.3.0", "4.3.0"]
+        other = await new.deliver(*order())
+    assert isinstance(outcome, PutOff)
+    assert isinstance(other, PutOff)
+    assert [outcome.why.status, other.why.status] == ["4.3.1", "4.3.1"]
     assert (tmp_path / "box").read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["box"]
 
@@ -209,8 +211,9 @@ async def test_a_program_that_does_not_end_is_killed_with_its_children(tmp_path:
     [fate] = await pipe.deliver(*order())
     assert (fate.kind, fate.status) == (Kind.TRANSIENT, "4.3.0")
     assert "did not end within 0.3 s" in fate.diagnostic
-    [fate] = await Pipe("/no/such/program", SystemClock(), keep_case=False).deliver(*order())
-    assert (fate.kind, fate.status) == (Kind.TRANSIENT, "4.3.5")
+    outcome = await Pipe("/no/such/program", SystemClock(), keep_case=False).deliver(*order())
+    assert isinstance(outcome, PutOff)
+    assert (outcome.why.kind, outcome.why.status) == (Kind.TRANSIENT, "4.3.5")
 
 
 @pytest.mark.directive("command")
@@ -256,7 +259,7 @@ def test_words_and_macros() -> None:
 
 
 @pytest.mark.directive("http-delivery-url", "http-delivery-extra-headers", "type")
-@pytest.mark.parametrize(("status", "kind"), [(200, Kind.DELIVERED), (202, Kind.DELIVERED), (302, Kind.TRANSIENT), (500, Kind.TRANSIENT)])
+@pytest.mark.parametrize(("status", "kind"), [(200, Kind.DELIVERED), (202, Kind.DELIVERED), (400, Kind.TRANSIENT), (500, Kind.TRANSIENT)])
 async def test_a_post_for_each_recipient(tmp_path: Path, status: int, kind: Kind) -> None:
     asked: list[tuple[str, dict[str, object]]] = []
 
@@ -271,7 +274,7 @@ async def test_a_post_for_each_recipient(tmp_path: Path, status: int, kind: Kind
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     (tmp_path / "headers").write_text("X-Key: hush\n\n")
     client = HttpClient(5.0)
-    delivery = HttpDelivery(f"http://127.0.0.1:{runner.addresses[0][1]}/in", read_headers(str(tmp_path / "headers")), client)
+    delivery = HttpDelivery(f"http://127.0.0.1:{runner.addresses[0][1]}/in", read_headers(str(tmp_path / "headers")), client, SystemClock())
     fates = await delivery.deliver(*order(YOU, "her@example.com"))
     await client.close()
     await runner.cleanup()
@@ -293,9 +296,10 @@ def test_octets_that_are_no_utf_8() -> None:
 
 async def test_a_server_that_is_not_there_waits() -> None:
     client = HttpClient(5.0)
-    [fate] = await HttpDelivery("http://127.0.0.1:1/in", {}, client).deliver(*order())
+    outcome = await HttpDelivery("http://127.0.0.1:1/in", {}, client, SystemClock()).deliver(*order())
     await client.close()
-    assert (fate.kind, fate.status) == (Kind.TRANSIENT, "4.4.1")
+    assert isinstance(outcome, PutOff)
+    assert (outcome.why.kind, outcome.why.status) == (Kind.TRANSIENT, "4.4.1")
 
 
 @pytest.mark.directive("http-delivery-url")

@@ -4,8 +4,8 @@ of a queue, `engine.worker` leases, sends and judges on it, `engine.fates` ends 
 
 from __future__ import annotations
 
-from postwright.engine import local_delivery
 from postwright.engine.hub import Hub
+from postwright.engine.local_delivery import Serving
 from postwright.engine.opening import Opener
 from postwright.engine.queue_state import QueueState
 from postwright.engine.transports import Transport
@@ -58,7 +58,7 @@ class Delivery:
         """A queue that needs no host."""
         self.node.scheduler.opened(queue)
         try:
-            await local_delivery.serve(self.node, queue, state, transport)
+            await Serving(self.crew, queue, state, transport).run()
         finally:
             self.node.scheduler.closed(queue, was_open=True)
             self.node.pump_soon()

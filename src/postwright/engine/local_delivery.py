@@ -1,7 +1,9 @@
 """Delivery that needs no host: mail of a queue with a `type` of its own, one message after the other, as if over one connection.
 
-It takes the queue's limits as a connection does (`max-smtp-out` of them at a time), leases as one, and what came of each recipient is
-settled as after a session: retries, backoff, records and reports are the queue's. Nothing lingers: when nothing is due, it ends.
+It takes the queue's limits as a connection does (`max-smtp-out` of them at a time), leases as one, gives way as one
+(`engine.interruption`), and what came of each recipient is settled as after a session: retries, backoff, records and reports are the
+queue's. Where every recipient is a file, program or POST of its own, each is leased and settled by itself: a relay that dies in between
+does again what it was about, and not what it had done. Nothing lingers: when nothing is due, it ends.
 """
 
 from __future__ import annotations
@@ -11,13 +13,15 @@ import asyncio
 from msgspec.structs import replace
 
 from postwright.content import schedule
+from postwright.engine import queue_records
 from postwright.engine.deadlines import TOO_LATE
 from postwright.engine.fates import EXPIRED
 from postwright.engine.hub import Hub
 from postwright.engine.outgoing import transaction_of
 from postwright.engine.queue_state import QueueState
 from postwright.engine.settle import Session
-from postwright.engine.transports import Transport
+from postwright.engine.transports import PutOff, Transport
+from postwright.engine.worker import Crew
 from postwright.model.errors import SpoolError
 from postwright.model.message import Message
 from postwright.model.outcome import Disposition, Judgement, Kind
@@ -27,54 +31,120 @@ from postwright.schedule.queue import Queue
 
 _UNREADABLE = Disposition(Kind.TRANSIENT, "4.3.0", "x-pmta;the message cannot be read from the spool")
 _OVER = "x-pmta;message expired: the last time in its x-schedule has passed"
+_UNTOUCHED = Disposition(Kind.UNTOUCHED, "", "")
 
 
-async def serve(node: Hub, queue: Queue, state: QueueState, transport: Transport) -> None:
-    """Everything that is due; the place in the limits was taken by the caller, and is given back by him."""
-    most, given = queue.limits.max_msg_per_connection, 0
-    while queue.state is state and not node.stopping and (most is None or given < most):
-        lease = node.scheduler.lease(queue, node.clock.now())
-        if lease is None:
-            return
-        given += 1
-        node.begin(lease)
+class Serving:
+    """One turn of a queue: everything that is due, unless somebody wants the place. It was taken, and is given back, by who made this."""
+
+    def __init__(self, crew: Crew, queue: Queue, state: QueueState, transport: Transport) -> None:
+        self.queue = queue
+        self._crew = crew
+        self._node = crew.node
+        self._state = state
+        self._transport = transport
+        self._shared = crew.node.where.rolls_into(queue.key)
+        self._leaving = False
+
+    def interrupt(self) -> bool:
+        """See `interruption.AtWork`."""
+        self._leaving = self._state.ways.settings.allow_priority_interruption
+        return self._leaving
+
+    def retire(self) -> None:
+        """See `interruption.AtWork`."""
+        self._leaving = True
+
+    async def run(self) -> None:
+        """Done when nothing is due, or the place is wanted elsewhere."""
+        self._crew.interruptions.begin(self)
         try:
-            await _one(node, queue, state, transport, lease)
-        except Exception as error:  # a defect of ours with this one message must not hold up the others, nor leave it in flight
-            node.unreadable(queue, lease, error)
-        await asyncio.sleep(0)  # what discards never waits for anything, and others want their turn
+            await self._work()
+        finally:
+            self._crew.interruptions.gone(self)
 
+    async def _work(self) -> None:
+        node, queue = self._node, self.queue
+        most, given = queue.limits.max_msg_per_connection, 0
+        while self._may_go_on() and (most is None or given < most):
+            lease = node.scheduler.lease(queue, node.clock.now(), self._transport.most)
+            if lease is None:
+                break
+            given += 1
+            node.begin(lease)
+            try:
+                await self._one(lease)
+            except Exception as error:  # a defect of ours with this one message must not hold up the others, nor leave it in flight
+                node.unreadable(queue, lease, error)
+            await asyncio.sleep(0)  # what discards never waits for anything, and others want their turn
+        if queue.retry_at > node.clock.now():
+            await self._crew.fates.expire(queue, node.clock.now())
 
-async def _one(node: Hub, queue: Queue, state: QueueState, transport: Transport, lease: Lease) -> None:
-    entry, session, now = lease.entry, Session(dlv_type=transport.name), node.clock.now()
-    try:
-        # before its content is read: what cannot be read must expire, too
-        if entry.attempts and expired(now, entry.received_at, queue.limits.bounce_after, entry.attempts):
-            _settle(node, queue, lease, node.read_message(entry), Disposition(Kind.EXPIRED, "4.4.7", EXPIRED), session)
+    def _may_go_on(self) -> bool:
+        queue, most = self.queue, self.queue.limits.max_smtp_out
+        if self._leaving or self._node.stopping or queue.state is not self._state:
+            return False
+        return queue.backoff is None or most is None or queue.connections <= most  # there may be more of us from before
+
+    async def _one(self, lease: Lease) -> None:
+        opened = self._open(lease)
+        if opened is None:
             return
-        message, content = _read(node, entry)
-    except KeyError:
-        node.lost(queue, lease)
-        return
-    except SpoolError as error:
-        node.unreadable(queue, lease, error)
-        return
-    if content is None:
-        _settle(node, queue, lease, message, _UNREADABLE, session)
-        return
-    wishes = message.envelope.wishes
-    opens = schedule.opens(wishes.windows, now) if wishes is not None else now
-    if opens is None:
-        _settle(node, queue, lease, message, Disposition(Kind.EXPIRED, "4.4.7", _OVER), session)
-    elif opens > now:
-        node.later(queue, lease, opens)
-    elif wishes is not None and wishes.deadline_mode.startswith("R") and wishes.deadline <= now:
-        _settle(node, queue, lease, message, TOO_LATE, session)
-    else:
-        transaction = transaction_of(message, lease, content, state.ways, now)
-        fates = await transport.deliver(message, transaction)
+        message, content = opened
+        node, queue, transport = self._node, self.queue, self._transport
+        transaction = transaction_of(message, lease, content, self._state.ways, node.clock.now())
+        outcome = await transport.deliver(message, transaction)
+        if isinstance(outcome, PutOff):
+            queue_records.put_off(node, queue, outcome.why, wait=outcome.wait)
+            self._settle(lease, message, _UNTOUCHED)
+            return
         quiet = message if transport.reports else replace(message, suppress_dsn=True)
-        node.apply(queue, lease, quiet, Judgement(tuple(fates)), session)
+        node.apply(queue, lease, quiet, Judgement(tuple(outcome)), self._session)
+
+    def _open(self, lease: Lease) -> tuple[Message, bytes] | None:
+        """What is to be delivered now; None and the lease has ended without."""
+        node, queue, entry, now = self._node, self.queue, lease.entry, self._node.clock.now()
+        try:
+            # before its content is read: what cannot be read must expire, too
+            if entry.attempts and expired(now, entry.received_at, queue.limits.bounce_after, entry.attempts):
+                self._settle(lease, node.read_message(entry), Disposition(Kind.EXPIRED, "4.4.7", EXPIRED))
+                return None
+            message, content = _read(node, entry)
+        except KeyError:
+            node.lost(queue, lease)
+            return None
+        except SpoolError as error:
+            node.unreadable(queue, lease, error)
+            return None
+        if content is None:
+            self._settle(lease, message, _UNREADABLE)
+            return None
+        if self._shared and not node.moves.keep(queue, lease, message):
+            return None
+        return (message, content) if self._in_time(lease, message, now) else None
+
+    def _in_time(self, lease: Lease, message: Message, now: float) -> bool:
+        """Is it the sender's time? Else the lease has ended."""
+        wishes = message.envelope.wishes
+        if wishes is None:
+            return True
+        opens = schedule.opens(wishes.windows, now)
+        if opens is None:
+            self._settle(lease, message, Disposition(Kind.EXPIRED, "4.4.7", _OVER))
+        elif opens > now:
+            self._node.later(self.queue, lease, opens)
+        elif wishes.deadline_mode.startswith("R") and wishes.deadline <= now:
+            self._settle(lease, message, TOO_LATE)
+        else:
+            return True
+        return False
+
+    @property
+    def _session(self) -> Session:
+        return Session(dlv_type=self._transport.name)
+
+    def _settle(self, lease: Lease, message: Message, fate: Disposition) -> None:
+        self._node.apply(self.queue, lease, message, Judgement((fate,) * len(lease.entry.recipients)), self._session)
 
 
 def _read(node: Hub, entry: Entry) -> tuple[Message, bytes | None]:
@@ -84,7 +154,3 @@ def _read(node: Hub, entry: Entry) -> tuple[Message, bytes | None]:
     except SpoolError as error:
         node.log.error("message cannot be read", message=entry.message_id, error=str(error))
         return node.read_message(entry), None
-
-
-def _settle(node: Hub, queue: Queue, lease: Lease, message: Message, fate: Disposition, session: Session) -> None:
-    node.apply(queue, lease, message, Judgement((fate,) * len(lease.entry.recipients)), session)

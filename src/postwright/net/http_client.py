@@ -27,24 +27,44 @@ class HttpFailed(PostwrightError):
     """No answer, or none of use."""
 
 
+class HttpLate(HttpFailed):
+    """The whole request may have arrived, and no answer came in time."""
+
+
 class HttpAnswer(Struct, frozen=True):
-    """`body` in full. The repr keeps it to itself."""
+    """`body` in full, unless the client keeps the beginning only; `retry_after` as the server wrote it. The repr keeps the body to
+    itself."""
 
     status: int
     body: bytes
+    retry_after: str = ""
 
     def __repr__(self) -> str:
         return f"HttpAnswer({self.status}, {len(self.body)} octets)"
 
 
 class HttpClient:
-    """Connections to one server, kept for the next question. `timeout` seconds for everything together; `ca_file` PEM, "" the system's."""
+    """Connections to one server, kept for the next question. `timeout` seconds for everything together, `connect` of them at most to get a
+    connection; `ca_file` PEM, "" the system's; `connections` at a time, 0 for any number. `answer_most`: of an answer that is longer
+    the beginning is enough, and the rest is not waited for; None: it is a failure beyond MOST octets."""
 
-    def __init__(self, timeout: float, ca_file: str = "") -> None:
+    def __init__(
+        self,
+        timeout: float,
+        ca_file: str = "",
+        *,
+        connect: float | None = None,
+        connections: int = CONNECTIONS,
+        answer_most: int | None = None,
+    ) -> None:
         import aiohttp  # noqa: F401  # here and not at somebody's login
 
         self._timeout = timeout
+        self._connect = connect
         self._ca_file = ca_file
+        self._connections = connections
+        self._most = answer_most if answer_most is not None else MOST
+        self._cuts = answer_most is not None
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, url: str) -> HttpAnswer:
@@ -76,16 +96,28 @@ class HttpClient:
         try:
             session = self._open()
             async with session.request(method, url, data=data, headers=headers, allow_redirects=False) as response:
-                body = await response.content.read(MOST + 1)
-                while len(body) <= MOST and not response.content.at_eof():
-                    body += await response.content.read(MOST + 1 - len(body))
+                body = await self._body(response)
+                retry_after = response.headers.get("Retry-After", "")
+        except aiohttp.ConnectionTimeoutError:
+            raise HttpFailed(f"no connection within {self._connect:g} s") from None
         except TimeoutError:
-            raise HttpFailed(f"no answer within {self._timeout:g} s") from None
+            raise HttpLate(f"no answer within {self._timeout:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise HttpFailed(_told(error)) from None
-        if len(body) > MOST:
+        if len(body) > self._most and not self._cuts:
             raise HttpFailed(f"the answer is longer than {MOST} octets")
-        return HttpAnswer(response.status, body)
+        return HttpAnswer(response.status, body[: self._most], retry_after)
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        """At most one octet more than is wanted. Where the beginning is enough, so is less of it: the status has been said."""
+        body, content = b"", response.content
+        try:
+            while len(body) <= self._most and not content.at_eof():
+                body += await content.read(self._most + 1 - len(body))
+        except (OSError, ValueError, TimeoutError):
+            if not self._cuts:
+                raise
+        return body
 
     def _open(self) -> aiohttp.ClientSession:
         """The session. Raises OSError for certification authorities that cannot be read."""
@@ -93,8 +125,8 @@ class HttpClient:
             import aiohttp
 
             self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._timeout),
-                connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=self._ca_file or None), limit=CONNECTIONS),
+                timeout=aiohttp.ClientTimeout(total=self._timeout, connect=self._connect),
+                connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=self._ca_file or None), limit=self._connections),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"Accept": "application/json"},
             )

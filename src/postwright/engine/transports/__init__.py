@@ -8,19 +8,30 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from msgspec import Struct
+
 from postwright.model.message import Message
 from postwright.model.outcome import Disposition, Kind
 from postwright.wire.client_states import Transaction
 
 
+class PutOff(Struct, frozen=True):
+    """Nothing can be delivered now, whichever message it were: the queue waits, `wait` seconds or as `retry-after` says, and no attempt is
+    counted."""
+
+    why: Disposition
+    wait: float | None = None
+
+
 class Transport(Protocol):
-    """`name` is the dlvType of its records."""
+    """`name` is the dlvType of its records; `most` how many recipients it delivers to at a time, None for any number."""
 
     name: str
+    most: int | None
     reports: bool
     """Do failures go back to senders?"""
 
-    async def deliver(self, message: Message, transaction: Transaction) -> list[Disposition]:
+    async def deliver(self, message: Message, transaction: Transaction) -> list[Disposition] | PutOff:
         """The fate of each recipient of the transaction, in order. Raises nothing for what a disk, program or server may do."""
 
 

@@ -14,6 +14,7 @@ class Discard:
     """See `Transport`."""
 
     name = "discard"
+    most: int | None = None
     reports = False
 
     def __init__(self, *, as_bounce: bool) -> None:

@@ -4,75 +4,91 @@
     newfile-pickup   the same with x-sender and x-receiver lines before it, as a pickup folder takes it
     append-mbox      at the end of FILE, with a From_ line and `>From` quoted
 
-A new file is written as `.tmp`, synced, and then named: whoever reads the folder sees whole files only. Its name is the message's number
-and the recipient's, so what is written again after a crash replaces what was there. An mbox is locked (flock) and synced; what a full
-disk left half is cut off again. Writing is done in a thread. A name that an address has a part in never leaves its folder.
+The name of a new file is the message's number and the recipient's, so what is written again after a crash replaces what was there. How
+it is written, and that no name leaves its folder, is `disk`'s; what an address has made no name of a file is refused here. Writing is done
+in a thread, and nobody's mail waits in one for a mailbox that we ourselves have locked.
 """
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import errno
-import fcntl
-import os
 import re
-import time
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+from weakref import WeakValueDictionary
 
-from postwright.engine.transports import delivered, later, never
-from postwright.engine.transports.macros import expand, values
+from postwright.engine.transports import PutOff, delivered, disk, later, never
+from postwright.engine.transports.macros import Place, expand, place, values
 from postwright.engine.workers import Workers
-from postwright.model.errors import LoginUnavailable
 from postwright.model.message import Message, format_id
 from postwright.model.outcome import Disposition
 from postwright.net.clock import Clock
 from postwright.wire.client_states import Transaction
 
-LOCK_WAIT = 5.0  # seconds for a mailbox that somebody else has locked
-_PARTS = ("to", "from", "user", "domain", "envid")
+NAME_MOST: Final = 230  # octets; systems take 255, and some of them are for names beside it
+# the disk's, and so the next message's too
+_OF_THE_DISK: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE))
+_control = re.compile(r"[\x00-\x1f\x7f]").search
+_blank = re.compile(r"\s")
 _from_line = re.compile(rb"^(>*From )", re.MULTILINE)
 
 
 class Files:
-    """See `Transport`. `form` as file-format, `destination` as file-destination."""
+    """See `Transport`. `form` as file-format, `destination` as file-destination. Raises ValueError for one that is no path."""
 
     name = "file"
+    most: int | None = 1
     reports = True
 
     def __init__(self, form: str, destination: str, workers: Workers, clock: Clock, *, keep_case: bool) -> None:
         self._form = form
-        self._destination = destination
+        self._place = place(destination, mailbox=form == "append-mbox")
         self._workers = workers
         self._clock = clock
         self._keep_case = keep_case
+        self._boxes: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = WeakValueDictionary()  # that somebody writes to
 
-    async def deliver(self, message: Message, transaction: Transaction) -> list[Disposition]:
-        return [await self._one(message, transaction, number) for number in range(len(transaction.recipients))]
+    async def deliver(self, message: Message, transaction: Transaction) -> list[Disposition] | PutOff:
+        fates = []
+        for number in range(len(transaction.recipients)):
+            try:
+                fates.append(await self._one(message, transaction, number))
+            except OSError as error:
+                why = later("4.3.1" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "4.3.0", _told(error, self._place))
+                if error.errno in _OF_THE_DISK:
+                    return PutOff(why)
+                fates.append(why)
+        return fates
 
     async def _one(self, message: Message, transaction: Transaction, number: int) -> Disposition:
-        recipient = transaction.recipients[number]
-        known = values(message, transaction, recipient, self._clock.now(), keep_case=self._keep_case)
-        strange = next((name for name in _PARTS if _leaves(known[name]) and f"${name}" in self._destination.lower()), "")
-        if strange:
-            return never("5.1.3", f"no file can be named after this ${strange}")
-        place = Path(expand(self._destination, known))
+        known = values(message, transaction, transaction.recipients[number], self._clock.now(), keep_case=self._keep_case)
+        names = tuple([expand(part, known) for part in self._place.parts])
+        if not all(map(fit, names)):
+            return never("5.1.3", "no file can be named after this address")
         content = b"".join(transaction.content)
-        index = _index(message, transaction, number)
-        try:
-            if self._form == "append-mbox":
-                await self._workers.run(lambda: _append(place, transaction.reverse_path.text, content, known["ctime"]))
-            else:
-                head = _pickup_head(transaction, number) if self._form == "newfile-pickup" else b""
-                await self._workers.run(lambda: _new_file(place, f"{format_id(message.id)}-{index}", head + content))
-        except OSError as error:
-            return later("4.3.0", f"{error.strerror or error} ({place})")
-        except LoginUnavailable:
-            return later("4.3.2", "too much is being written")
+        if self._form == "append-mbox":
+            whole = mbox_entry(transaction.reverse_path.text, content, known["ctime"])
+            async with self._boxes.setdefault(names, asyncio.Lock()):
+                await self._write(partial(disk.append, self._place.base, names[:-1], names[-1], whole))
+        else:
+            head = pickup_head(transaction, number) if self._form == "newfile-pickup" else b""
+            name = f"{format_id(message.id)}-{_index(message, transaction, number)}"
+            await self._write(partial(disk.new_file, self._place.base, names, name, head + content))
         return delivered("written")
 
+    async def _write(self, work: Callable[[], None]) -> None:
+        await self._workers.run(work)
 
-def _leaves(value: str) -> bool:
-    return "/" in value or "\0" in value or value in (".", "..") or value.startswith(".")
+
+def _told(error: OSError, where: Place) -> str:
+    return f"{error.strerror or error} ({where.text})"
+
+
+def fit(name: str) -> bool:
+    """Can this be the name of a file in a folder, and of one that is not hidden?"""
+    return bool(name) and "/" not in name and not name.startswith(".") and not _control(name) and len(name.encode()) <= NAME_MOST
 
 
 def _index(message: Message, transaction: Transaction, number: int) -> int:
@@ -83,66 +99,19 @@ def _index(message: Message, transaction: Transaction, number: int) -> int:
     return itself if itself is not None else next((index for index, one in enumerate(known) if one == wanted), number)
 
 
-def _pickup_head(transaction: Transaction, number: int) -> bytes:
+def pickup_head(transaction: Transaction, number: int) -> bytes:
+    """The envelope as a pickup folder reads it."""
     lines = [f"x-sender: {transaction.reverse_path.text}", f"x-receiver: {transaction.recipients[number].address.text}"]
     if transaction.envid:
         lines.append(f"x-envid: {transaction.envid}")
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 
-def _new_file(folder: Path, name: str, content: bytes) -> None:
-    draft, place = folder / f"{name}.tmp", folder / f"{name}.msg"
-    try:
-        with open(draft, "wb", opener=_private) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, place)
-    except OSError:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
-    _sync(folder)
+def mbox_entry(sender: str, content: bytes, ctime: str) -> bytes:
+    """A mail in an mbox: lines end in LF, what looks like a From_ line is quoted so that it can be undone, an empty line ends it.
 
-
-def _private(name: str, flags: int) -> int:
-    """Mail is nobody's but its reader's: not for all, whatever our umask."""
-    return os.open(name, flags, 0o660)
-
-
-def _append(place: Path, sender: str, content: bytes, ctime: str) -> None:
+    RFC 5321 section 4.4: who makes the final delivery says by whom it was sent, in Return-Path.
+    """
     body = _from_line.sub(rb">\1", content.replace(b"\r\n", b"\n"))
-    whole = f"From {sender or 'MAILER-DAEMON'} {ctime}\n".encode() + body + (b"\n" if body.endswith(b"\n") else b"\n\n")
-    with open(place, "ab", buffering=0, opener=_private) as file:  # a buffer would write again what was cut off
-        _lock(file.fileno())
-        end = file.seek(0, os.SEEK_END)
-        try:
-            rest = memoryview(whole)
-            while rest:
-                rest = rest[file.write(rest) :]
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(end)
-            raise
-
-
-def _lock(fd: int) -> None:
-    """flock, without waiting for ever: a reader that keeps its lock must not keep our threads. Raises OSError."""
-    until = time.monotonic() + LOCK_WAIT
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                raise OSError(errno.EAGAIN, "somebody else has locked the mailbox") from None
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+    who = _blank.sub("-", sender) or "MAILER-DAEMON"
+    return f"From {who} {ctime}\nReturn-Path: <{sender}>\n".encode() + body + (b"\n" if body.endswith(b"\n") else b"\n\n")

@@ -1,5 +1,5 @@
 """`type http-delivery`: a POST for each recipient, a JSON document with the message in it (powermta.md section 4); 2xx is delivered, all
-else later.
+else later (`http_answers`).
 
 The connection is kept, redirections are not followed, and what is in the file of more header fields (a key, mostly) is in no message or
 log.
@@ -12,43 +12,56 @@ import json
 from pathlib import Path
 from typing import Any
 
-from postwright.engine.transports import delivered, later
+from postwright.engine.transports import PutOff, later, never
+from postwright.engine.transports.http_answers import of_answer, printable
 from postwright.model.envelope import Recipient
 from postwright.model.message import Message
 from postwright.model.outcome import Disposition
-from postwright.net.http_client import HttpClient, HttpFailed
+from postwright.net.clock import Clock
+from postwright.net.http_client import HttpClient, HttpFailed, HttpLate
 from postwright.wire.client_states import Transaction
 
-TIMEOUT = 60.0  # seconds for one POST
+_IN_THE_CLEAR = never("5.7.10", "the sender requires TLS on the whole way, and http-delivery-url has none")
 
 
 class HttpDelivery:
     """See `Transport`."""
 
     name = "http"
+    most: int | None = 1
     reports = True
 
-    def __init__(self, url: str, headers: dict[str, str], client: HttpClient) -> None:
+    def __init__(self, url: str, headers: dict[str, str], client: HttpClient, clock: Clock) -> None:
         self._url = url
         self._headers = headers
         self._client = client
+        self._clock = clock
 
-    async def deliver(self, message: Message, transaction: Transaction) -> list[Disposition]:
-        return [await self._one(transaction, recipient) for recipient in transaction.recipients]
+    async def deliver(self, message: Message, transaction: Transaction) -> list[Disposition] | PutOff:
+        wishes = message.envelope.wishes
+        if wishes is not None and wishes.require_tls and not self._url.startswith("https:"):
+            return [_IN_THE_CLEAR] * len(transaction.recipients)
+        fates = []
+        for recipient in transaction.recipients:
+            fate = await self._one(transaction, recipient)
+            if isinstance(fate, PutOff):
+                return fate
+            fates.append(fate)
+        return fates
 
     async def close(self) -> None:
         """Its connections end; a request under way fails."""
         await self._client.close()
 
-    async def _one(self, transaction: Transaction, recipient: Recipient) -> Disposition:
+    async def _one(self, transaction: Transaction, recipient: Recipient) -> Disposition | PutOff:
         document = json.dumps(document_of(transaction, recipient)).encode()
         try:
             answer = await self._client.post_json(self._url, document, headers=self._headers)
+        except HttpLate as late:  # of this message, perhaps, and it may have been taken
+            return later("4.4.2", f"{late}; the message may be delivered more than once")
         except HttpFailed as failed:
-            return later("4.4.1", str(failed))
-        if 200 <= answer.status < 300:
-            return delivered(f"the server answers {answer.status}")
-        return later("4.5.0", f"the server answers {answer.status}")
+            return PutOff(later("4.4.1", str(failed)))
+        return of_answer(answer.status, printable(answer.body), answer.retry_after, self._clock.now())
 
 
 def document_of(transaction: Transaction, recipient: Recipient) -> dict[str, Any]:

@@ -9,12 +9,15 @@ from postwright.engine.workers import Threads, Workers
 from postwright.net.clock import Clock
 from postwright.policy.domain_settings import DomainSettings
 
+WRITERS = 4  # threads: a disk that syncs does better with several at a time
+MANY = 1 << 20  # that wait: as many as there are connections, which have limits of their own
+
 
 class Transports:
     """`workers` None: threads of its own, so that a slow disk keeps no login waiting."""
 
     def __init__(self, workers: Workers | None, clock: Clock) -> None:
-        self._workers = workers or Threads()
+        self._workers = workers or Threads(WRITERS, MANY)
         self._clock = clock
         self._open: list[HttpDelivery] = []  # those of earlier settings, too: a reload ends no request that is under way
 

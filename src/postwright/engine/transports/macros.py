@@ -14,6 +14,8 @@ import shlex
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+from msgspec import Struct
+
 from postwright.model.envelope import Recipient
 from postwright.model.message import Message
 from postwright.wire.client_states import Transaction
@@ -66,3 +68,27 @@ def words(command: str) -> list[str]:
 def as_option(word: str, argument: str) -> bool:
     """Has only a macro's value made this argument begin as an option does?"""
     return argument.startswith("-") and not word.startswith("-")
+
+
+class Place(Struct, frozen=True):
+    """A `file-destination`: `base` a folder that no address has a part in, and the names below it, each with its macros; `text` as it was
+    written."""
+
+    base: str
+    parts: tuple[str, ...]
+    text: str
+
+
+def place(destination: str, *, mailbox: bool) -> Place:
+    """Reads a `file-destination`: a folder, or with `mailbox` a file. Raises ValueError."""
+    if not destination.startswith("/"):
+        raise ValueError("it has to be an absolute path")
+    parts = [part for part in destination.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise ValueError("`..` leads elsewhere; write the path that is meant")
+    fixed = next((at for at, part in enumerate(parts) if _macro.search(part)), len(parts))
+    if not fixed:
+        raise ValueError("it has to begin with a folder that no address has a part in")
+    if mailbox:
+        fixed = min(fixed, len(parts) - 1)
+    return Place("/" + "/".join(parts[:fixed]), tuple(parts[fixed:]), destination)

@@ -8,14 +8,16 @@ from __future__ import annotations
 from postwright.engine.transports import Transport
 from postwright.engine.transports.discard import Discard
 from postwright.engine.transports.files import Files
-from postwright.engine.transports.http import TIMEOUT, HttpDelivery, read_headers
-from postwright.engine.transports.macros import words
+from postwright.engine.transports.http import HttpDelivery, read_headers
+from postwright.engine.transports.macros import place, words
 from postwright.engine.transports.pipe import Pipe
 from postwright.engine.workers import Workers
 from postwright.net.clock import Clock
 from postwright.net.http_client import HttpClient
 from postwright.policy import mx
 from postwright.policy.domain_settings import DomainSettings
+
+ANSWER_MOST = 4096  # octets of an answer that anybody wants to see
 
 
 def make_transport(settings: DomainSettings, workers: Workers, clock: Clock) -> Transport | None:
@@ -26,10 +28,21 @@ def make_transport(settings: DomainSettings, workers: Workers, clock: Clock) -> 
     if settings.type == "file":
         return Files(settings.file_format, settings.file_destination, workers, clock, keep_case=keep_case)
     if settings.type == "pipe":
-        return Pipe(settings.command, clock, keep_case=keep_case)
+        return Pipe(settings.command, clock, keep_case=keep_case, timeout=settings.smtp_data_termination_timeout)
     if settings.type == "http-delivery":
-        return HttpDelivery(settings.http_delivery_url, read_headers(settings.http_delivery_extra_headers), HttpClient(TIMEOUT))
+        return HttpDelivery(settings.http_delivery_url, read_headers(settings.http_delivery_extra_headers), _client(settings), clock)
     return None
+
+
+def _client(settings: DomainSettings) -> HttpClient:
+    """Patient as with a host of SMTP: to connect, and until it has answered; as many connections as the queue may have."""
+    return HttpClient(
+        settings.data_send_timeout + settings.smtp_data_termination_timeout,
+        settings.smtp_tls_ca_file,
+        connect=settings.connect_timeout,
+        connections=settings.max_smtp_out or 0,
+        answer_most=ANSWER_MOST,
+    )
 
 
 def problem(settings: DomainSettings) -> str:
@@ -41,11 +54,13 @@ def problem(settings: DomainSettings) -> str:
         return f"type {settings.type} wants {directive}"
     if settings.type == "lmtp":
         return _lmtp_problem(settings)
-    if settings.type == "pipe":
-        try:
+    try:
+        if settings.type == "pipe":
             words(settings.command)
-        except ValueError as error:
-            return f"command: {error}"
+        elif settings.type == "file":
+            place(settings.file_destination, mailbox=settings.file_format == "append-mbox")
+    except ValueError as error:
+        return f"{directive}: {error}"
     return ""
 
 

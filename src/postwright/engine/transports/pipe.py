@@ -15,7 +15,7 @@ import os
 import signal
 from typing import BinaryIO
 
-from postwright.engine.transports import delivered, later, never
+from postwright.engine.transports import PutOff, delivered, later, never
 from postwright.engine.transports.macros import as_option, expand, values, words
 from postwright.model.envelope import Recipient
 from postwright.model.message import Message
@@ -47,6 +47,7 @@ class Pipe:
     """See `Transport`. Raises ValueError for a command without a program."""
 
     name = "pipe"
+    most: int | None = 1
     reports = True
 
     def __init__(self, command: str, clock: Clock, *, keep_case: bool, timeout: float = TIMEOUT) -> None:
@@ -55,8 +56,14 @@ class Pipe:
         self._keep_case = keep_case
         self._timeout = timeout
 
-    async def deliver(self, message: Message, transaction: Transaction) -> list[Disposition]:
-        return [await self._one(message, transaction, recipient) for recipient in transaction.recipients]
+    async def deliver(self, message: Message, transaction: Transaction) -> list[Disposition] | PutOff:
+        fates = []
+        for recipient in transaction.recipients:
+            try:
+                fates.append(await self._one(message, transaction, recipient))
+            except OSError as error:  # there is no such program, or no room for another process: not for the next message either
+                return PutOff(later("4.3.5", f"{self._words[0]} cannot be run: {error.strerror}"))
+        return fates
 
     async def _one(self, message: Message, transaction: Transaction, recipient: Recipient) -> Disposition:
         known = values(message, transaction, recipient, self._clock.now(), keep_case=self._keep_case)
@@ -68,8 +75,6 @@ class Pipe:
         listener = _Listener()
         try:
             return await self._run(arguments, b"".join(transaction.content).replace(b"\r\n", b"\n"), listener)
-        except OSError as error:
-            return later("4.3.5", f"{arguments[0]} cannot be run: {error.strerror}")
         finally:
             listener.close()
 
