@@ -7,7 +7,8 @@ A shared relay lives for the whole run of a worker, on the session's event loop:
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,12 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
 def receivers_tls() -> ssl.SSLContext:
     """TLS for a receiver, with a certificate that nobody knows."""
     return self_signed(["mx.example"])
+
+
+@pytest.fixture
+def folder_for_all() -> Iterator[Path]:
+    """A folder that every user of this machine reaches: a relay that runs as root runs programs as somebody else."""
+    with tempfile.TemporaryDirectory(prefix="pw-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sys
+import os
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,14 @@ from tests.scenarios.clients import HELLO, SENDER, client, send
 from postwright.testing.sink import SinkServer
 
 PROGRAM = """
-import json, sys
-text = sys.stdin.read()
-if sys.argv[1].startswith("nobody"):
-    sys.exit("no such ticket" and 67)
-with open(sys.argv[2], "a") as out:
-    out.write(json.dumps([sys.argv[1], text]) + chr(10))
+case "$1" in nobody*) echo no such ticket >&2; exit 67;; esac
+text=$(cat) || exit 75
+printf '%s\\n%s\\n' "$1" "$text" > "$2/$1"
 """
 RULES = """
 <domain tickets.example>
     type pipe
-    command "{python} {program} $to {folder}/tickets"
+    command "/bin/sh {open}/program $to {open}/tickets"
 </domain>
 <domain archive.example>
     type file
@@ -46,7 +42,7 @@ RULES = """
 
 
 @pytest.mark.directive("type", "command", "file-format", "file-destination", "http-delivery-url")
-async def test_each_type_in_a_real_relay(tmp_path: Path) -> None:
+async def test_each_type_in_a_real_relay(tmp_path: Path, folder_for_all: Path) -> None:
     posted: list[dict[str, object]] = []
 
     async def take(request: web.Request) -> web.Response:
@@ -59,8 +55,11 @@ async def test_each_type_in_a_real_relay(tmp_path: Path) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     (tmp_path / "archive").mkdir()
-    (tmp_path / "program.py").write_text(PROGRAM)
-    rules = RULES.format(python=sys.executable, program=tmp_path / "program.py", folder=tmp_path, hook=runner.addresses[0][1])
+    tickets = folder_for_all / "tickets"  # whoever programs are run as may write there
+    tickets.mkdir()
+    tickets.chmod(0o777)
+    (folder_for_all / "program").write_text(PROGRAM)
+    rules = RULES.format(open=folder_for_all, folder=tmp_path, hook=runner.addresses[0][1])
     async with SinkServer() as receiver, Alone(tmp_path, receiver, rules) as relay:
         async with client(relay.port) as session:
             for domain in ("tickets.example", "archive.example", "box.example", "hook.example", "test.example"):
@@ -74,9 +73,10 @@ async def test_each_type_in_a_real_relay(tmp_path: Path) -> None:
     assert kinds == sorted(["pipe", "file", "file", "http", "discard"] * 2)
     assert (bounced["dlvType"], bounced["dsnStatus"].split()[0]) == ("pipe", "5.1.1")
     assert report.recipients == [SENDER]
-    tickets = [json.loads(line) for line in (tmp_path / "tickets").read_text().splitlines()]
-    assert sorted(to for to, _ in tickets) == ["anne@tickets.example", "bob@tickets.example"]
-    assert all("\nhello\n" in text and "\r" not in text for _, text in tickets)
+    assert (bounced["dsnDiag"]).endswith("no such ticket")
+    assert sorted(file.name for file in tickets.iterdir()) == ["anne@tickets.example", "bob@tickets.example"]
+    assert all("\nhello\n" in file.read_text() and "\r" not in file.read_text() for file in tickets.iterdir())
+    assert os.geteuid() or {file.stat().st_uid for file in tickets.iterdir()} != {0}, "no program is run as root"
     files = list((tmp_path / "archive").iterdir())
     assert [file.suffix for file in files] == [".msg"] * 2
     assert all(file.read_bytes().endswith(HELLO.partition(b"\r\n\r\n")[2]) for file in files)

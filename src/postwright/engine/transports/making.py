@@ -10,7 +10,7 @@ from postwright.engine.transports.discard import Discard
 from postwright.engine.transports.files import Files
 from postwright.engine.transports.http import HttpDelivery, read_headers
 from postwright.engine.transports.macros import place, words
-from postwright.engine.transports.pipe import Pipe
+from postwright.engine.transports.pipe import Pipe, unprivileged
 from postwright.engine.workers import Workers
 from postwright.net.clock import Clock
 from postwright.net.http_client import HttpClient
@@ -28,7 +28,8 @@ def make_transport(settings: DomainSettings, workers: Workers, clock: Clock) -> 
     if settings.type == "file":
         return Files(settings.file_format, settings.file_destination, workers, clock, keep_case=keep_case)
     if settings.type == "pipe":
-        return Pipe(settings.command, clock, keep_case=keep_case, timeout=settings.smtp_data_termination_timeout)
+        timeout = settings.smtp_data_termination_timeout
+        return Pipe(settings.command, clock, keep_case=keep_case, timeout=timeout, become=unprivileged())
     if settings.type == "http-delivery":
         return HttpDelivery(settings.http_delivery_url, read_headers(settings.http_delivery_extra_headers), _client(settings), clock)
     return None

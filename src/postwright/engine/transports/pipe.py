@@ -4,15 +4,19 @@ section 6).
 Lines end in LF, as programs here expect. There is no shell: the command line is cut into words when the settings are read, and a macro's
 value never becomes another word. A program that takes too long is killed with all that it started, and its recipient is tried again. Of
 what it says on standard error the first line goes into the record. Its own end counts: what it leaves running in the background
-holds nothing up.
+holds nothing up. A relay that runs as root runs no programs as root (`unprivileged`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import pwd
 import signal
+from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO
 
 from postwright.engine.transports import PutOff, delivered, later, never
@@ -23,6 +27,7 @@ from postwright.model.outcome import Disposition
 from postwright.net.clock import Clock
 from postwright.wire.client_states import Transaction
 
+USERS = ("postwright", "pmta", "nobody")  # in whose name a relay that runs as root runs programs: the first that there is
 TIMEOUT = 600.0  # seconds that a program may take
 SAID = 200  # characters of its words that are kept
 _KEPT = 4096  # octets of them that are heard
@@ -50,11 +55,14 @@ class Pipe:
     most: int | None = 1
     reports = True
 
-    def __init__(self, command: str, clock: Clock, *, keep_case: bool, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, command: str, clock: Clock, *, keep_case: bool, timeout: float = TIMEOUT, become: Callable[[], None] | None = None
+    ) -> None:
         self._words = words(command)
         self._clock = clock
         self._keep_case = keep_case
         self._timeout = timeout
+        self._become = become
 
     async def deliver(self, message: Message, transaction: Transaction) -> list[Disposition] | PutOff:
         fates = []
@@ -86,6 +94,8 @@ class Pipe:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=listener.end,
                 start_new_session=True,
+                preexec_fn=self._become,
+                cwd="/",
                 env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
             )
         try:
@@ -98,6 +108,26 @@ class Pipe:
             await _kill(process)
             raise
         return of_status(process.returncode or 0, listener.said())
+
+
+def unprivileged() -> Callable[[], None] | None:
+    """What a program's process does first when we are root: it becomes somebody else for good. None when we are somebody else already.
+
+    Raises OSError when there is nobody that it could become: what strangers write is not given to programs of root's.
+    """
+    if os.geteuid() != 0:
+        return None
+    for name in USERS:
+        with contextlib.suppress(KeyError):
+            user = pwd.getpwnam(name)
+            return partial(_become, user.pw_uid, user.pw_gid, os.getgrouplist(name, user.pw_gid))
+    raise OSError(errno.EPERM, f"programs are not run as root, and there is no user {' or '.join(USERS)}")
+
+
+def _become(user: int, group: int, groups: list[int]) -> None:
+    os.setgroups(groups)
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
 
 
 class _Listener:
