@@ -71,6 +71,8 @@ class Serving:
             if lease is None:
                 break
             given += 1
+            if node.scheduler.wants:
+                node.pump_soon()  # what was left of it, or is behind it, may want a place beside us
             node.begin(lease)
             try:
                 await self._one(lease)
