@@ -51,6 +51,19 @@ class FakeOwner:
     def forget(self, shard: int) -> None:
         self._note("forget", shard)
 
+    def forget_waiting(self, shard: int) -> list[f.Place]:
+        self._note("forget waiting", shard)
+        return [f.Place(7, SpoolRef(shard, 1, 2, 3, 4), (0,))]
+
+    def forgot(self, shard: int, in_flight: list[f.Place]) -> None:
+        self._note("forgot", shard, [place.message_id for place in in_flight])
+
+    def left(self, shard: int) -> None:
+        return
+
+    def learnt(self, rollups: list[f.Rolled]) -> None:
+        self._note("learnt", [one.domain for one in rollups])
+
     def stale(self, shard: int, places: list[f.Place]) -> None:
         self._note("stale", shard, places)
 
@@ -192,6 +205,49 @@ async def test_whoever_is_no_shard_of_ours_is_not_heard(pair: Pair, first: f.Fra
     except ConnectionResetError:
         pass  # closed with something unread: as good
     assert not pair.owners[1].said
+
+
+async def test_a_shard_forgets_what_waits_and_says_what_stays(pair: Pair) -> None:
+    """Behind what has become of the rest, and what was given back: whoever hears it knows all."""
+    one, two = pair.ends
+    two.outcome(0, Mark(1, (0,), SETTLED))
+    place = f.Place(5, handed(5).ref, (0,))
+    two.give_back(0, f.GivenBack([place]))
+    one.hand_over(1, handed(9))
+    assert one.anew(1)  # and what had not left stays here
+    await pair.owners[1].hears("forget waiting", 0)
+    await pair.owners[0].hears("forgot", 1, [7])
+    assert pair.owners[0].said == [("store", 1, [1]), ("given back", 1, [place])]
+    assert not pair.owners[1].said
+
+
+async def test_nobody_is_told_to_forget_who_is_away(pair: Pair) -> None:
+    pair.ends[1].cut()
+    await pair.owners[0].hears("forget", 1)
+    assert not pair.ends[0].anew(1)
+    pair.ends[0].tell(1, [f.Rolled("a.example", "big.rollup", (), 1.0)])
+    await asyncio.sleep(0)
+
+
+async def test_shards_tell_what_they_have_learnt_in_bounded_frames(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postwright.engine.exchange.FRAME_RECIPIENTS", 2)
+    pair.ends[0].tell(1, [f.Rolled(f"{name}.example", "big.rollup", ("mx",), 1.0) for name in "abc"])
+    await pair.owners[1].hears("learnt", ["a.example", "b.example"])
+    await pair.owners[1].hears("learnt", ["c.example"])
+
+
+async def test_what_is_said_to_a_shard_that_has_died_is_for_the_one_that_comes(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our link to it may not have noticed yet; what went into it would be gone."""
+    place = f.Place(5, handed(5).ref, (0,))
+    owner = pair.owners[1]
+
+    def forget(shard: int) -> None:
+        pair.ends[1].give_back(0, f.GivenBack([place]))
+        owner._note("forget", shard)
+
+    monkeypatch.setattr(owner, "forget", forget)
+    await pair.begin_again(0)
+    await pair.owners[0].hears("given back", 1, [place])
 
 
 async def test_whoever_has_done_stays_until_the_others_have_told_him_all(pair: Pair) -> None:

@@ -10,11 +10,12 @@ from collections import Counter
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from postwright.model.outcome import Fault
-from postwright.policy.settings import Rate, Settings
+from postwright.policy.settings import Rate, ReplyAction, ReplyRule, RollupRule, Settings
 from postwright.testing.world import World
-from postwright.testing.world_settings import domain, relay, vmta
+from postwright.testing.world_settings import domain, pool, relay, vmta
 
 HOME = "home.example"
 SENDER = f"me@{HOME}"
@@ -86,9 +87,9 @@ class Life:
         for number in range(40):
             self._submit(number)
             self._pass_time()
-        for name in self.domains:
-            self.receivers[name].set_rules([])
-            self.receivers[name].down = None
+        for receiver in self.receivers.values():
+            receiver.set_rules([])
+            receiver.down = None
         self.world.run_until_empty(within=30 * 86400.0)
         self.world.advance(1.0)
 
@@ -151,6 +152,79 @@ class Life:
         if not self.crashes:
             assert {rcpt: count for rcpt, count in told.items() if count > 1} == {}
             assert set(told) <= bounced
+
+
+class Moving(Life):
+    """A world in which mail is sent to other queues all the time: by settings that come and go, by what the DNS says today, by modes."""
+
+    def settings(self) -> Settings:
+        plain = super().settings()
+        self.all_settings = [self._moved(plain) for _ in range(3)]
+        return self.chance.choice(self.all_settings)
+
+    def _moved(self, plain: Settings) -> Settings:
+        chance, one, other = self.chance, *self.chance.sample(self.domains, 2)
+        wide = {"smtp_pattern_list": "slow", "backoff_retry_after": (60.0,), "backoff_max_smtp_out": 2}
+        if chance.random() < 0.7:
+            wide["backoff_reroute_to_virtual_mta"] = chance.choice(("b", "both"))
+        blocks = [domain("*", **wide)]
+        if chance.random() < 0.5:
+            blocks.append(domain(one, queue_to=other))
+        if chance.random() < 0.5:
+            blocks.append(domain(other, reroute_to_virtual_mta=chance.choice(("b", "both"))))
+        cold = {"cold_virtual_mta": ("c",)} if chance.random() < 0.5 else {}
+        vmtas = (vmta("a", "192.0.2.10", domain("*", max_cold_virtual_mta_msg=(Rate(7, 86400.0),)), **cold), vmta("c", "192.0.2.12"))
+        rules = (RollupRule(f"mx{number}.big.example", "big.rollup") for number in (1, 2))
+        return replace(
+            plain,
+            domains=(*plain.domains, *blocks),
+            vmtas={**plain.vmtas, **{each.name: each for each in vmtas}},
+            pools={"both": pool("both", "a", "b")},
+            mx_rollups=tuple(rules) if chance.random() < 0.7 else (),
+            smtp_pattern_lists={"slow": (ReplyRule("/too many|later/", ReplyAction(mode="backoff", backoff_to_normal_after=100.0)),)},
+        )
+
+    def _build(self) -> None:
+        super()._build()
+        for number in (1, 2):
+            name = f"mx{number}.big.example"
+            self.receivers[name] = self.world.host(name, [rule.format(p=20) for rule in self.chance.sample(RULES, 2)])
+        for name in self.domains:
+            self._choose_hosts(name)
+
+    def _choose_hosts(self, name: str) -> None:
+        if self.chance.random() < 0.5:
+            self.world.mx(name, f"mx.{name}")
+        else:
+            self.world.mx(name, "mx1.big.example", "mx2.big.example")
+
+    def _pass_time(self) -> None:
+        super()._pass_time()
+        chance, world = self.chance, self.world
+        if chance.random() < 0.1:
+            self._choose_hosts(chance.choice(self.domains))
+            for node in world.nodes:
+                node.resolver.clear()  # type: ignore[attr-defined]
+        if chance.random() < 0.1:
+            for rollups in [node.where.rollups for node in chance.sample(world.nodes, chance.randint(1, self.shards))]:
+                rollups.forget(chance.choice(self.domains), float("inf"))
+        if chance.random() < 0.1:
+            world.reload(chance.choice(self.all_settings))
+
+
+@seeds
+def test_mail_that_moves_from_queue_to_queue_goes_once(seed: int) -> None:
+    live(Moving(seed, crashes=False, copies=False))
+
+
+@seeds
+def test_also_over_shards(seed: int) -> None:
+    live(Moving(seed, shards=3, crashes=False, copies=False))
+
+
+@seeds
+def test_mail_that_moves_while_shards_crash_is_neither_lost_nor_accounted_for_twice(seed: int) -> None:
+    live(Moving(seed, shards=seed % 3 + 1))
 
 
 @seeds

@@ -1,4 +1,4 @@
-"""Leases under way of entries that other shards keep, and what becomes of them when such a shard dies in the middle.
+"""Leases under way of entries, those that other shards keep above all, and what becomes of them when such a shard dies in the middle.
 
 That shard will hand over anew all that its disk says is alive, and so also what we are just sending; both would be sent. So
 either the lease ends while the shard is away, and what is left of it is dropped here, since it comes again; or it is handed over
@@ -33,6 +33,10 @@ class Borrowed:
         gone = {index for index in lease.entry.recipients if (message_id, index) in self._orphans}
         self._orphans -= {(message_id, index) for index in gone}
         return [left for entry in again if (left := without(entry, gone)) is not None]
+
+    def in_flight(self, shard: int) -> list[Entry]:
+        """What of that shard's is leased."""
+        return [lease.entry for lease in self._leases.values() if lease.entry.ref.spool == shard]
 
     def orphan(self, shard: int) -> None:
         """That shard has died: its recipients that are in flight will be handed over again."""

@@ -57,6 +57,15 @@ class Owner(Protocol):
     def stale(self, shard: int, places: list[f.Place]) -> None:
         """Another shard could not find these by their references: hand them over again."""
 
+    def left(self, shard: int) -> None:
+        """The link to another shard is gone: it will answer nothing that we asked it."""
+
+    def forget_waiting(self, shard: int) -> list[f.Place]:
+        """Another shard, which is there, will hand over anew all that is not in flight here, which is returned."""
+
+    def forgot(self, shard: int, in_flight: list[f.Place]) -> None:
+        """Another shard has forgotten what we had handed it, as it was told (`anew`), but for these."""
+
     def learnt(self, rollups: list[f.Rolled]) -> None:
         """Another shard says what the DNS said of domains."""
 
@@ -75,7 +84,7 @@ class _Way:
         self.unstored: deque[tuple[int, list[Mark]]] = deque()
         self.batch = 0
         self.news: dict[tuple[int, int], Mark] = {}  # (message id, recipient): what the other's disk does not know yet
-        self.returned: list[f.Stale | f.GivenBack] = []  # waits for a link
+        self.returned: list[f.Stale | f.GivenBack | f.Forgot] = []  # waits for a link
 
 
 class Exchange:
@@ -187,12 +196,22 @@ class Exchange:
             for at in range(0, len(rollups), FRAME_RECIPIENTS):
                 link.send(f.Learnt(rollups[at : at + FRAME_RECIPIENTS]))
 
-    def anew(self, shard: int) -> None:
-        """It forgets what it has of ours; the caller hands it over again."""
+    def anew(self, shard: int) -> bool:
+        """It forgets what it has of ours, and says so (`Owner.forgot`); the caller hands it over again. False: it is away."""
         way = self._ways[shard]
+        if way.link is None:
+            return False
+        way.entries = []
+        way.link.send(f.Anew())
+        return True
+
+    def _forget_waiting(self, shard: int) -> None:
+        self._flush()  # it must know what has become of its mail before it hands it over again
+        way, answer = self._ways[shard], f.Forgot(self._owner.forget_waiting(shard))
         if way.link is not None:
-            way.entries = []
-            way.link.send(f.Anew())
+            way.link.send(answer)
+        else:
+            way.returned.append(answer)  # behind what was given back before
 
     def _soon(self) -> None:
         if not self._flushing:
@@ -244,6 +263,7 @@ class Exchange:
             await gone
             way.link = None
             way.entries = []
+            self._owner.left(way.shard)
 
     def _connected(self, way: _Way, link: Link) -> None:
         """The other side is there and may be new: tell outcomes first, so that what is settled is not handed over again."""
@@ -292,14 +312,16 @@ class Exchange:
         elif isinstance(frame, f.Learnt):
             self._owner.learnt(frame.rollups)
         elif isinstance(frame, f.Anew):
-            self._owner.forget(shard)
+            self._forget_waiting(shard)
+        elif isinstance(frame, f.Forgot):
+            self._owner.forgot(shard, frame.in_flight)
 
     def _joined(self, link: Link, shard: int) -> None:
         """A shard speaks to us, perhaps for the second time, and before we have heard that the first link is gone."""
         for old in [old for old, other in self._callers.items() if other == shard]:
             del self._callers[old]
             old.abort()
-            self._owner.forget(shard)
+            self._dead(shard)
         self._parted.discard(shard)
         self._callers[link] = shard
 
@@ -320,7 +342,14 @@ class Exchange:
     def _caller_gone(self, link: Link, reason: str) -> None:
         shard = self._callers.pop(link, None)
         if shard is not None and not self._closing:
-            self._owner.forget(shard)
+            self._dead(shard)
+
+    def _dead(self, shard: int) -> None:
+        """A shard is gone, and with it our link to it, which may not have noticed yet: what is said to it now is for the one that comes."""
+        link, self._ways[shard].link = self._ways[shard].link, None
+        if link is not None:
+            link.abort()
+        self._owner.forget(shard)
 
 
 def _stored(way: _Way, batch: int) -> None:

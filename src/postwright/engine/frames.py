@@ -146,7 +146,7 @@ class Learnt(Struct, tag="learnt"):
 
 
 class Anew(Struct, tag="anew"):
-    """Accepting shard to owning shard: forget what I handed over and what is not in flight; I hand it all over anew, as I know it now."""
+    """Accepting shard to owning shard: forget what I handed over and what waits; I hand it all over again, by what I know now."""
 
 
 class Place(Struct, array_like=True):
@@ -155,6 +155,13 @@ class Place(Struct, array_like=True):
     message_id: int
     ref: SpoolRef
     recipients: tuple[int, ...]
+
+
+class Forgot(Struct, tag="forgot"):
+    """Owning shard to accepting shard: I have, as `Anew` said. These are in flight, and stay with me; what I gave back before this you
+    hand over with the rest."""
+
+    in_flight: list[Place]
 
 
 class Stale(Struct, tag="stale"):
@@ -169,5 +176,5 @@ class GivenBack(Struct, tag="given-back"):
     places: list[Place]
 
 
-Talk = Join | HandOver | Outcomes | OutcomesStored | Farewell | Stale | GivenBack | Learnt | Anew
+Talk = Join | HandOver | Outcomes | OutcomesStored | Farewell | Stale | GivenBack | Learnt | Anew | Forgot
 Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Talk | AuthTalk | LockTalk

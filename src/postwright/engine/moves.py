@@ -109,6 +109,7 @@ class Moves:
             return False
         found = where.rules.find(answer.hosts)
         rollup = await self._by_address(*found) if isinstance(found, tuple) else found
+        await home.sharing.quiet()
         now = home.clock.now()
         if rollup is None or not where.rollups.agrees(domain, rollup, now):
             if where.rollups.known(domain) is not None:
@@ -138,14 +139,18 @@ class Moves:
     async def _send_home(self, queue: Queue) -> None:
         """All that waits, at once out of the queue: some of it may come back."""
         home = self._home
-        waiting = home.scheduler.take_away(queue, queue.recipients)
+        waiting, ages = home.scheduler.take_away(queue, queue.recipients), dict(home.sharing.ages)
         for at in range(0, len(waiting), BATCH):
-            home.sharing.restore(waiting[at : at + BATCH])
+            batch = waiting[at : at + BATCH]
+            # what was forgotten meanwhile has come anew
+            home.sharing.restore([one for one in batch if home.sharing.ages.get(one.ref.spool) == ages.get(one.ref.spool)])
             await asyncio.sleep(0)
 
     def keep(self, queue: Queue, lease: Lease, message: Message) -> bool:
         """Is a message of a rollup queue still right there? Else the lease has ended, and its mail waits in its own queue."""
         where, recipients = self._home.where, message.envelope.recipients
+        if self._home.sharing.handing:
+            return True  # where mail goes must not change now; a moment later it may
         strange = [index for index in lease.entry.recipients if where.key_of(message, recipients[index]).domain != queue.key.domain]
         if not strange:
             return True
@@ -160,7 +165,7 @@ class Moves:
 
     def _forget(self, domain: str, until: float) -> None:
         forgotten = [f.Rolled(domain, "", (), until)]
-        self._home.where.learnt(forgotten)
+        self._home.sharing.learnt(forgotten)
         self._home.sharing.tell(forgotten)
 
     # -- a reload ---------------------------------------------------------------------------------

@@ -344,7 +344,7 @@ class Node:
 
     def _watched(self, lease: Lease) -> bool:
         """May what is leased be handed over once more while it is in flight? See `borrowed`, and `Sharing._all_anew`."""
-        return lease.entry.ref.spool != self.number or (self.shards > 1 and self.where.astray)
+        return self.shards > 1 or lease.entry.ref.spool != self.number
 
     def _end(self, queue: Queue, lease: Lease, again: list[Entry]) -> None:
         """The lease is over; what is in `again` and still ours waits in its queue."""

@@ -65,6 +65,8 @@ class Placing:
 
     def _submit(self, key: QueueKey, entry: Entry) -> None:
         if self._sharing.mine(key):
+            if self._sharing.handing and self._sharing.requeues(entry.message_id):
+                return
             self._where.put(key, entry, self._clock.now())
             self._submitted()
         else:

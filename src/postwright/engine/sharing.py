@@ -19,7 +19,7 @@ import structlog
 from msgspec.structs import replace
 
 from postwright.engine import frames as f
-from postwright.engine.borrowed import Borrowed
+from postwright.engine.borrowed import Borrowed, without
 from postwright.engine.entries import entries_of
 from postwright.engine.exchange import Exchange
 from postwright.engine.whereabouts import Whereabouts
@@ -73,8 +73,12 @@ class Sharing:
         self._owners: dict[QueueKey, int] = {}
         self._handing: dict[int, frozenset[int]] = {}  # what `_hand_all` is handing to a shard, or has a moment ago
         self._coming: dict[int, set[int]] = {}  # of that, what it has not come to yet
-        self._met: set[int] = set()  # shards that have been there
-        self._round = 0  # of `_requeue_own`
+        self._quiet: asyncio.Future[None] | None = None  # done when nothing is handed over all at once
+        self._pending: list[f.Rolled] = []  # learnt meanwhile
+        self._awaited: dict[int, int] = {}  # shards that were told to forget, and have not said that they have
+        self._forgotten: asyncio.Future[None] | None = None  # done when none of them is awaited
+        self._kept: set[tuple[int, int]] = set()  # (message id, recipient): in flight when it was said, so not to be handed over
+        self.ages: dict[int, int] = {}  # how often what a shard keeps was forgotten here, to be handed over again
 
     def owner(self, key: QueueKey) -> int:
         """The shard that a queue lives in. Queues of a virtual MTA with a limit of its own all live in one, so that it is exact; those of
@@ -104,45 +108,73 @@ class Sharing:
             self.exchange.hand_over(owner, _handed(key, entry))
 
     def hand_again(self, shard: int) -> None:
-        """See `exchange.Owner.hand_again`. One that had been there before may have had what nobody knows of: see `_all_anew`."""
+        """See `exchange.Owner.hand_again`. If mail has moved between queues, nobody knows what a shard had that was there before, nor what
+        one missed that was not: see `_all_anew`."""
         self.exchange.tell(shard, [f.Rolled(name, *_plain(known), until) for name, known, until in self.home.where.rollups.everything()])
-        if self.home.where.astray and shard in self._met:
+        if self.home.where.astray:
             self._all_anew(shard)
-        self._met.add(shard)
-        self._hand_everything(shard)
+        else:
+            self._hand_everything(shard)
 
-    def _all_anew(self, back: int) -> None:
-        """Mail of ours has moved between shards, and one of them has lost what it had. Which mail that was is not written down anywhere; so
-        all shards forget what they have of ours, we too, and all that is alive goes where it belongs by now. What is in flight stays."""
-        for other in range(self.home.shards):
-            if other not in (self.home.number, back):
-                self.exchange.anew(other)
-                self._hand_everything(other)
-        self.home.spawn(self._requeue_own())
+    @property
+    def handing(self) -> bool:
+        """Is something handed over all at once? Until it is through, where mail goes must not change: what one shard's turn has passed
+        by, as another's, must not become its own when the other's turn has passed it by, too."""
+        return bool(self._coming)
 
-    async def _requeue_own(self) -> None:
-        self._round += 1
-        this = self._round
-        live = [message_id for message_id, _ in self.home.spool.live()]
-        known = frozenset(live)
-        for _ in range(2):
-            await asyncio.sleep(0)  # those that are live and not yet `accepted` have their turn
-        self.home.scheduler.remove(lambda key, entry: entry.ref.spool == self.home.number and entry.message_id in known)
-        self.borrowed.orphan(self.home.number)
-        for count, message_id in enumerate(live):
-            if self._round != this:
-                return  # another is doing it all
-            self._requeue(message_id)
-            if count % BATCH == BATCH - 1:
-                await asyncio.sleep(0)
+    async def quiet(self) -> None:
+        """Until nothing is handed over all at once."""
+        while self._quiet is not None:
+            await asyncio.shield(self._quiet)
 
-    def _requeue(self, message_id: int) -> None:
-        found = self._live(message_id, None, partial(self._requeue, message_id))
-        self.take_over(self.home.number, [_handed(key, entry) for key, entry in found if self.mine(key)])
+    def _all_anew(self, back: int = -1) -> None:
+        """Mail of ours has moved between shards, and one of them has lost what it had (`back`), or settings have changed in the middle of a
+        handing over. Which mail is where is not written down anywhere; so all shards forget what waits with them of ours, we too, and all
+        that is alive goes where it belongs by now. What is in flight stays where it is: each says what that is, and is waited for."""
+        number, others = self.home.number, [other for other in range(self.home.shards) if other != self.home.number]
+        self._begin()
+        self._kept = _recipients(self.forget_waiting(number))
+        for other in others:
+            if other != back and self.exchange.anew(other):
+                self._awaited[other] = self._awaited.get(other, 0) + 1
+        if self._forgotten is not None:
+            self._forgotten.set_result(None)  # of a round that is overtaken
+        self._forgotten = asyncio.get_running_loop().create_future() if self._awaited else None
+        for shard in (*others, number):
+            self._hand_everything(shard)
+
+    def forget_waiting(self, shard: int) -> list[f.Place]:
+        """See `exchange.Owner.forget_waiting`."""
+        self.ages[shard] = self.ages.get(shard, 0) + 1
+        self.home.scheduler.remove(lambda key, entry: entry.ref.spool == shard)
+        return [_place(entry) for entry in self.borrowed.in_flight(shard)]
+
+    def forgot(self, shard: int, in_flight: list[f.Place]) -> None:
+        """See `exchange.Owner.forgot`. Of several answers the last one counts."""
+        left = self._awaited.get(shard, 0) - 1
+        if left > 0:
+            self._awaited[shard] = left
+            return
+        self._kept |= _recipients(in_flight)
+        self.left(shard)
+
+    def left(self, shard: int) -> None:
+        """See `exchange.Owner.left`."""
+        self._awaited.pop(shard, None)
+        if not self._awaited and self._forgotten is not None:
+            self._forgotten.set_result(None)
+            self._forgotten = None
+
+    def requeues(self, message_id: int) -> bool:
+        """Is a message about to be queued here with all that is alive?"""
+        return message_id in self._handing.get(self.home.number, ())
 
     def learnt(self, rollups: list[f.Rolled]) -> None:
         """See `exchange.Owner.learnt`."""
-        self.home.where.learnt(rollups)
+        if self.handing:
+            self._pending += rollups
+        else:
+            self.home.where.learnt(rollups)
 
     def say_again(self, domain: str) -> None:
         """Mail of this domain goes back to those who keep it, since we know that it was rolled up. Whoever does not know it would send it
@@ -157,7 +189,13 @@ class Sharing:
             if other != self.home.number:
                 self.exchange.tell(other, rollups)
 
+    def _begin(self) -> None:
+        if self._quiet is None:
+            self._quiet = asyncio.get_running_loop().create_future()
+            self.home.where.as_of = self.home.clock.now()
+
     def _hand_everything(self, shard: int) -> None:
+        self._begin()
         live = [message_id for message_id, _ in self.home.spool.live()]
         # a message that is live but not yet `accepted` (its turn comes in a moment) must not be handed over by both
         self._handing[shard] = frozenset(live)
@@ -167,6 +205,8 @@ class Sharing:
     async def _hand_all(self, shard: int, live: list[int], coming: set[int]) -> None:
         """All that is live and belongs to `shard`; in batches, since it may be a million."""
         try:
+            if self._forgotten is not None:
+                await asyncio.shield(self._forgotten)
             for count, message_id in enumerate(live):
                 if self._coming.get(shard) is not coming:
                     return  # the shard has come back once more: another is handing it all
@@ -178,13 +218,34 @@ class Sharing:
         finally:
             if self._coming.get(shard) is coming:
                 del self._handing[shard], self._coming[shard]
+                self._through()
 
-    def _hand_one(self, message_id: int, shard: int, only: tuple[int, ...] | None = None, not_before: float = 0.0) -> None:
-        """Hand over what is live of a message (of `only` these recipients) and belongs to `shard`."""
-        for key, entry in self._live(message_id, only, partial(self._hand_one, message_id, shard, only)):
-            if self.owner(key) == shard:
-                entry.due = max(entry.due, not_before)
-                self.exchange.hand_over(shard, _handed(key, entry))
+    def _through(self) -> None:
+        """If it was the last handing over that went on: what was learnt meanwhile counts from now on."""
+        if self._coming or self._quiet is None:
+            return
+        quiet, self._quiet = self._quiet, None
+        self._kept = set()
+        pending, self._pending = self._pending, []
+        self.home.where.as_of = None
+        self.home.where.learnt(pending)
+        quiet.set_result(None)
+
+    def _hand_one(self, message_id: int, shard: int) -> None:
+        """Hand over what is live of a message and belongs to `shard`, which may be this one."""
+        found = self._live(message_id, None, partial(self._hand_one, message_id, shard))
+        handed = [_handed(key, left) for key, entry in found if self.owner(key) == shard and (left := self._waiting(entry)) is not None]
+        if shard == self.home.number:
+            self.take_over(shard, handed)
+            return
+        for entry in handed:
+            self.exchange.hand_over(shard, entry)
+
+    def _waiting(self, entry: Entry) -> Entry | None:
+        """The entry without what is in flight somewhere."""
+        if not self._kept:
+            return entry
+        return without(entry, {index for index in entry.recipients if (entry.message_id, index) in self._kept})
 
     def _live(self, message_id: int, only: tuple[int, ...] | None, again: Callable[[], None]) -> Iterator[tuple[QueueKey, Entry]]:
         """Entries for what is live of a message of ours. When it cannot be read, `again` is called after a while."""
@@ -207,18 +268,24 @@ class Sharing:
 
     def stale(self, shard: int, places: list[f.Place]) -> None:
         """See `exchange.Owner.stale`."""
+        if shard in self._awaited:
+            return  # all of it has been handed over again
         for place in places:
             moved = self.home.spool.ref(place.message_id) != place.ref
             if not moved:
                 self.home.log.error("a message waits, another shard cannot find it", message=format_id(place.message_id), shard=shard)
-            not_before = 0.0 if moved else self.home.clock.now() + LOOK_AGAIN
-            self._hand_one(place.message_id, shard, place.recipients, not_before)
+            self._place_again(place, 0.0 if moved else self.home.clock.now() + LOOK_AGAIN)
 
     def given_back(self, shard: int, places: list[f.Place]) -> None:
         """See `exchange.Owner.given_back`."""
+        if shard in self._awaited:
+            return
         for place in places:
-            retry = partial(self.given_back, shard, [place])
-            self._settle_in(self._live(place.message_id, place.recipients, retry))
+            self._place_again(place)
+
+    def _place_again(self, place: f.Place, not_before: float = 0.0) -> None:
+        self._kept -= _recipients([place])
+        self._settle_in(self._live(place.message_id, place.recipients, partial(self._place_again, place)), not_before)
 
     def store_outcomes(self, shard: int, marks: list[Mark], stored: Callable[[], None]) -> None:
         """See `exchange.Owner.store_outcomes`."""
@@ -242,11 +309,20 @@ class Sharing:
                 self.say_again(key.domain)
                 foreign.append(f.Place(e.message_id, e.ref, e.recipients))
         if foreign:
-            self.home.clock.call_later(RETURN_AFTER, partial(self.exchange.give_back, shard, f.GivenBack(foreign)))
+            self.home.clock.call_later(RETURN_AFTER, partial(self._return, shard, foreign, self.ages.get(shard, 0)))
         self.home.pump_soon()
+
+    def _return(self, shard: int, foreign: list[f.Place], age: int) -> None:
+        if self.ages.get(shard, 0) != age:
+            return  # forgotten meanwhile, as all that it had handed over
+        if shard == self.home.number:
+            self.given_back(shard, foreign)
+        else:
+            self.exchange.give_back(shard, f.GivenBack(foreign))
 
     def forget(self, shard: int) -> None:
         """See `exchange.Owner.forget`."""
+        self.ages[shard] = self.ages.get(shard, 0) + 1
         self.home.scheduler.remove(lambda key, entry: entry.ref.spool == shard)
         self.borrowed.orphan(shard)
         self.home.drop_reader(shard)
@@ -265,6 +341,8 @@ class Sharing:
             gone = self.home.scheduler.remove(lambda key, entry: not self.mine(key))
             self.home.where.changed = self.home.where.changed or bool(gone)
             self.move(gone)
+            if self.handing:
+                self._all_anew()
 
     def move(self, entries: list[tuple[QueueKey, Entry]]) -> None:
         """These were in queues of ours, and belong into the queues that stand with them. Of what another shard keeps, it is told only if
@@ -301,15 +379,18 @@ class Sharing:
         owner = self.owner(key)
         if entry.message_id not in self._coming.get(owner, ()):
             self.exchange.hand_over(owner, _handed(key, entry))
+        else:
+            self._kept -= _recipients([_place(entry)])
 
-    def _settle_in(self, entries: Iterator[tuple[QueueKey, Entry]]) -> None:
+    def _settle_in(self, entries: Iterator[tuple[QueueKey, Entry]], not_before: float = 0.0) -> None:
         """Each into its queue, wherever that is."""
         now = self.home.clock.now()
         for key, entry in entries:
-            if self.mine(key):
-                self.home.where.put(key, entry, now)
-            else:
+            entry.due = max(entry.due, not_before)
+            if not self.mine(key):
                 self._pass_on(key, entry)
+            elif entry.message_id not in self._coming.get(self.home.number, ()):
+                self.home.where.put(key, entry, now)
         self.home.pump_soon()
 
 
@@ -347,6 +428,10 @@ def _same(number: int, known: dict[int, int] = {}) -> int:  # noqa: B006  # one 
 
 def _plain(rollup: Rollup) -> tuple[str, tuple[str, ...]]:
     return rollup.queue, rollup.hosts
+
+
+def _recipients(places: list[f.Place]) -> set[tuple[int, int]]:
+    return {(place.message_id, index) for place in places for index in place.recipients}
 
 
 def _place(entry: Entry) -> f.Place:

@@ -32,6 +32,7 @@ class Whereabouts:
     def __init__(self, clock: Clock, scheduler: Scheduler, warm_up: WarmUp) -> None:
         self.rollups = Rollups()
         self.changed = False
+        self.as_of: float | None = None  # what is known of rollups counts as at that time; see `Sharing`
         self._clock = clock
         self._scheduler = scheduler
         self._warm_up = warm_up
@@ -92,7 +93,7 @@ class Whereabouts:
     def _rolled(self, key: QueueKey) -> QueueKey:
         if not self.rules:
             return key
-        queue = self.rollups.of(key.domain, self._clock.now())
+        queue = self.rollups.of(key.domain, self._clock.now() if self.as_of is None else self.as_of)
         return QueueKey(queue, key.vmta) if queue and self.may_roll(key) else key
 
     def rolls_into(self, key: QueueKey) -> bool:
