@@ -140,7 +140,7 @@ async def test_a_command_of_another_version_is_told_so(side: Side) -> None:
 async def test_an_unknown_verb_is_told_those_that_there_are(side: Side) -> None:
     told = await side.ask("dance")
     assert not told.ok
-    assert "reload, rotate, status, stop" in told.lines[0]
+    assert "reload, rotate, set-mode, status, stop" in told.lines[0]
 
 
 async def test_a_defect_is_told_and_the_server_lives(side: Side) -> None:
