@@ -183,6 +183,18 @@ async def office(
         await runner.cleanup()
 
 
+async def said_yes(to: str, count: int) -> web.Response:
+    """A server that takes all."""
+    return web.Response()
+
+
+def tls_of(authority: trustme.CA) -> ssl.SSLContext:
+    """A server's context for 127.0.0.1."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
 def hook(domain: str, url: str, *more: str) -> str:
     lines = "\n".join(("type http-delivery", f"http-delivery-url {url}", "retry-after 1s", *more))
     return f"<domain {domain}>\n{lines}\n</domain>\n"
@@ -222,8 +234,6 @@ async def test_a_server_that_is_kept_waited_for_and_believed(tmp_path: Path) -> 
 @pytest.mark.directive("http-delivery-url", "smtp-data-termination-timeout", "smtp-tls-ca-file")
 async def test_servers_that_are_slow_or_not_who_they_should_be(tmp_path: Path) -> None:
     authority = trustme.CA()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
 
     async def answer(to: str, count: int) -> web.Response:
@@ -233,7 +243,7 @@ async def test_servers_that_are_slow_or_not_who_they_should_be(tmp_path: Path) -
             return web.Response(status=307, headers={"Location": "/in"})
         return web.Response()
 
-    async with office(answer, context) as (server, port), SinkServer() as receiver:
+    async with office(answer, tls_of(authority)) as (server, port), SinkServer() as receiver:
         url = f"https://127.0.0.1:{port}/in"
         knows = f"smtp-tls-ca-file {tmp_path}/ca.pem"
         rules = hook("strange.example", url) + hook("known.example", url, knows)
