@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from postwright.control.config import loads
+from postwright.engine.tracing import TraceOptions
 from postwright.engine.transports import PutOff, delivered, later
 from postwright.model.message import Message
 from postwright.model.outcome import Disposition
@@ -200,6 +201,19 @@ def test_a_crash_in_the_middle_does_again_only_what_it_was_about() -> None:
         assert [to for _, to in transport.calls] == ["u0@x.example", "u1@x.example"]
         assert [to for _, to in again.calls] == ["u2@x.example", "u3@x.example", "u4@x.example"]
         assert world.fates() == {("d", f"u{number}@x.example"): 1 for number in range(5)}
+
+
+def test_who_traces_it_is_told_that_there_is_no_session() -> None:
+    with World(file()) as world:
+        told(world)
+        traces = world.node.delivery.crew.traces
+        traces.begin("x.example/{default}", TraceOptions())
+        world.submit(ME, ["you@x.example"])
+        world.run_until_empty()
+        told_of = traces.read("x.example/{default}")
+        assert told_of is not None
+        assert told_of.done
+        assert "no connection: type file has none" in str(told_of.lines)
 
 
 # -- <domain local> -----------------------------------------------------------------------

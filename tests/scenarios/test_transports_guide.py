@@ -25,7 +25,7 @@ def examples() -> str:
 
 
 @pytest.mark.directive(
-    "type", "file-format", "file-destination", "command", "http-delivery-url", "http-delivery-extra-headers", "discard-as-bounce", "smtp-hosts"
+    "type", "file-format", "file-destination", "command", "http-delivery-url", "http-delivery-extra-headers", "discard-as-bounce"
 )
 async def test_the_examples_of_the_guide(tmp_path: Path, folder_for_all: Path) -> None:
     authority = trustme.CA()

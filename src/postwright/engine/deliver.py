@@ -57,6 +57,8 @@ class Delivery:
     async def _serve(self, queue: Queue, state: QueueState, transport: Transport) -> None:
         """A queue that needs no host."""
         self.node.scheduler.opened(queue)
+        if self.crew.traces:
+            self.crew.traces.no_session(str(queue.key), f"type {state.ways.settings.type} has none")
         try:
             await Serving(self.crew, queue, state, transport).run()
         finally:
