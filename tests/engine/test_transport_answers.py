@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from postwright.engine.transports import PutOff
+from postwright.engine.transports.http import HttpDelivery, read_headers
 from postwright.engine.transports.http_answers import WAIT_MOST, of_answer, printable, seconds_of
+from postwright.engine.transports.making import problem
+from postwright.model.address import parse_mailbox
+from postwright.model.envelope import Envelope, Recipient, Wishes
+from postwright.model.message import Arrival, Message
 from postwright.model.outcome import Disposition, Kind
+from postwright.net.clock import SystemClock
+from postwright.net.http_client import HttpClient
+from postwright.policy.settings import DomainSettings
+from postwright.wire.body import scan
+from postwright.wire.client_states import Transaction
 
 NOW = 1_764_150_000.0  # Wed, 26 Nov 2025 09:40:00 GMT
 
@@ -65,3 +77,39 @@ def test_a_server_s_words_are_a_line_that_a_log_can_hold() -> None:
     assert printable(b"\r\n bad\x1b[31m \xff\x00key\nsecond line") == "bad?[31m \ufffd?key"
     assert len(printable(b"x" * 100_000)) == 200
     assert printable(b"") == ""
+
+
+@pytest.mark.directive("http-delivery-extra-headers")
+def test_the_file_of_more_header_fields(tmp_path: Path) -> None:
+    path = tmp_path / "fields"
+    path.write_bytes(b"X-Key:  secret thing \r\nX-Empty:\n\nAuthorization: Bearer abc")
+    assert read_headers(str(path)) == {"X-Key": "secret thing", "X-Empty": "", "Authorization": "Bearer abc"}
+    assert read_headers("") == {}
+    bad = (b"X-A: 1\nsecret", b"X-A: 1\n: secret", b"a b: secret", b"X: se\0cret", b"X: secr\xe9t", b"X : secret", b"Host: secret")
+    for octets in (*bad, b"x" * 65537):
+        path.write_bytes(octets)
+        with pytest.raises(ValueError, match="http-delivery-extra-headers") as raised:
+            read_headers(str(path))
+        assert "secret" not in str(raised.value)
+
+
+@pytest.mark.directive("http-delivery-url")
+def test_a_password_in_the_url_is_refused() -> None:
+    said = problem(DomainSettings(type="http-delivery", http_delivery_url="https://me:secret@app.example/in"))
+    assert "Authorization" in said
+    assert "secret" not in said
+
+
+@pytest.mark.directive("http-delivery-url")
+async def test_mail_that_requires_tls_does_not_go_in_the_clear() -> None:
+    sender, recipient = parse_mailbox("me@sender.example"), Recipient(parse_mailbox("you@example.com"))
+    envelope = Envelope(sender, [recipient], wishes=Wishes(require_tls=True))
+    message = Message(77, NOW, envelope, scan(b"\r\n"), Arrival())
+    transaction = Transaction(sender, [recipient], (b"\r\n",), scan(b"\r\n"))
+    client = HttpClient(1.0)
+    fates = await HttpDelivery("http://127.0.0.1:1/in", {}, client, SystemClock()).deliver(message, transaction)
+    put_off = await HttpDelivery("https://127.0.0.1:1/in", {}, client, SystemClock()).deliver(message, transaction)
+    await client.close()
+    assert not isinstance(fates, PutOff)
+    assert [(fate.kind, fate.status) for fate in fates] == [(Kind.PERMANENT, "5.7.10")]
+    assert isinstance(put_off, PutOff), "there it was tried"

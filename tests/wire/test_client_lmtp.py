@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from msgspec.structs import replace
 
 from postwright.model.address import parse_mailbox
 from postwright.model.envelope import Recipient
@@ -16,7 +15,7 @@ from postwright.policy.trouble import judge
 from postwright.wire.client_lmtp import LmtpClient, WatchedLmtpClient
 from postwright.wire.client_states import Done, Ended, Event, Transaction
 
-OPTIONS = SessionOptions(tls=TlsLevel.NONE, lmtp=True, ignore_chunking=True)
+OPTIONS = SessionOptions(tls=TlsLevel.NONE, lmtp=True)
 TEXT = b"Subject: x\r\n\r\nhello\r\n"
 ONE, TWO, THREE = "one@example.net", "two@example.net", "three@example.net"
 
@@ -28,8 +27,8 @@ def order(*to: str) -> Transaction:
 class Session:
     """Plays the receiver."""
 
-    def __init__(self, *offers: str, options: SessionOptions = OPTIONS) -> None:
-        self.engine = LmtpClient("client.example", options)
+    def __init__(self, *offers: str) -> None:
+        self.engine = LmtpClient("client.example", OPTIONS)
         self.events: list[Event] = []
         assert self.hear("220 box.example LMTP") == "LHLO client.example\r\n"
         self.hear(*[f"250-{line}" for line in ("box.example", *offers)], "250 8BITMIME")
@@ -137,7 +136,7 @@ def test_there_is_no_helo() -> None:
 
 
 def test_chunking_is_not_used() -> None:
-    session = Session("PIPELINING", "CHUNKING", options=replace(OPTIONS, ignore_chunking=True))
+    session = Session("PIPELINING", "CHUNKING")
     assert "BDAT" not in session.begin(ONE)
 
 

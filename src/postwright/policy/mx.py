@@ -84,12 +84,11 @@ def session_options(settings: DomainSettings) -> SessionOptions:
         tls = TlsLevel.REQUIRED
     else:
         tls = TlsLevel.OPPORTUNISTIC if settings.use_starttls else TlsLevel.NONE
-    lmtp = settings.type == "lmtp"
     return SessionOptions(
         tls=tls,
-        lmtp=lmtp,
+        lmtp=settings.type == "lmtp",
         ignore_8bitmime=settings.ignore_8bitmime,
-        ignore_chunking=settings.ignore_chunking or lmtp,
+        ignore_chunking=settings.ignore_chunking,
         ignore_pipelining=settings.ignore_pipelining,
         ignore_dsn=settings.ignore_dsn,
         login=client_tls.login_of(settings),

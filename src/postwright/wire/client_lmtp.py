@@ -1,14 +1,19 @@
 """The client's side of LMTP (RFC 2033): SMTP for the last hop, where each recipient has an answer of its own to the content.
 
 What differs is little: LHLO and no HELO, a reply at the end of data for each recipient that was taken, and none when nobody was. Those
-replies stand in `TransactionResult.finals`; whoever has none when the session ends may have the message, or may not. CHUNKING is not used
-(see `policy.mx.session_options`): content goes by DATA, whose replies RFC 2033 section 4.2 counts.
+replies stand in `TransactionResult.finals`; whoever has none when the session ends may have the message, or may not. CHUNKING is not used:
+content goes by DATA, whose replies RFC 2033 section 4.2 counts.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+from msgspec.structs import replace
+
 from postwright.model.outcome import Failure, Fault
 from postwright.model.reply import Reply
+from postwright.model.route import SessionOptions
 from postwright.wire.client import SmtpClient
 from postwright.wire.client_states import END, STAGES
 from postwright.wire.client_turn import Turn
@@ -20,6 +25,9 @@ class LmtpClient(SmtpClient):
 
     __slots__ = ()
     _INTRODUCTION = "LHLO"
+
+    def __init__(self, name: str, options: SessionOptions, *rest: Any, **more: Any) -> None:
+        super().__init__(name, replace(options, ignore_chunking=True), *rest, **more)
 
     def _negative(self, phase: int, reply: Reply) -> None:
         self._refused(phase, reply)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from postwright.net.clock import Clock
 from postwright.net.http_client import HttpClient, HttpFailed, HttpLate
 from postwright.wire.client_states import Transaction
 
+HEADERS_MOST = 65536  # octets of the file of more header fields
+# RFC 9110 section 5.6.2 and 5.5, of whose octets above 127 nobody knows what they mean
+_field = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[!-~](?:[ \t!-~]*[!-~])?)?)[ \t]*").fullmatch
+_OURS = frozenset(("host", "content-length", "transfer-encoding", "connection", "expect", "content-type"))
 _IN_THE_CLEAR = never("5.7.10", "the sender requires TLS on the whole way, and http-delivery-url has none")
 
 
@@ -86,10 +91,17 @@ def read_headers(name: str) -> dict[str, str]:
     found: dict[str, str] = {}
     if not name:
         return found
-    for number, line in enumerate(Path(name).read_text("utf-8").splitlines(), 1):
-        key, colon, value = line.partition(":")
-        if line.strip() and not (colon and key.strip().isascii() and key.strip().isprintable() and " " not in key.strip()):
+    with Path(name).open("rb") as file:
+        octets = file.read(HEADERS_MOST + 1)
+    if len(octets) > HEADERS_MOST:
+        raise ValueError(f"http-delivery-extra-headers {name}: more than {HEADERS_MOST} octets")
+    for number, line in enumerate(octets.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        field = _field(line.rstrip(b"\r"))
+        if field is None:
             raise ValueError(f"http-delivery-extra-headers {name}: line {number} is no header field")
-        if colon:
-            found[key.strip()] = value.strip()
+        if field[1].lower().decode() in _OURS:
+            raise ValueError(f"http-delivery-extra-headers {name}: line {number}: {field[1].decode()} is ours to say")
+        found[field[1].decode()] = field[2].decode("ascii")
     return found

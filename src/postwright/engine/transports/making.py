@@ -5,6 +5,8 @@ Raises OSError, ValueError for settings that no transport can be made of.
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from postwright.engine.transports import Transport
 from postwright.engine.transports.discard import Discard
 from postwright.engine.transports.files import Files
@@ -60,6 +62,8 @@ def problem(settings: DomainSettings) -> str:
             words(settings.command)
         elif settings.type == "file":
             place(settings.file_destination, mailbox=settings.file_format == "append-mbox")
+        elif settings.type == "http-delivery" and "@" in urlsplit(settings.http_delivery_url).netloc:
+            return f"{directive}: a password does not belong into a URL; give the field Authorization in http-delivery-extra-headers"
     except ValueError as error:
         return f"{directive}: {error}"
     return ""
