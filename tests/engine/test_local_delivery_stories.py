@@ -13,6 +13,7 @@ import pytest
 from postwright.control.config import loads
 from postwright.engine.tracing import TraceOptions
 from postwright.engine.transports import PutOff, delivered, later
+from postwright.engine.why import wanted
 from postwright.model.message import Message
 from postwright.model.outcome import Disposition
 from postwright.model.work import QueueKey
@@ -214,6 +215,18 @@ def test_who_traces_it_is_told_that_there_is_no_session() -> None:
         assert told_of is not None
         assert told_of.done
         assert "no connection: type file has none" in str(told_of.lines)
+
+
+@pytest.mark.directive("max-smtp-out", "type")
+def test_how_long_it_will_take_is_told_from_what_it_has_managed() -> None:
+    with World(file(max_smtp_out=2)) as world:
+        told(world, takes=1.0)
+        world.submit(ME, [f"u{number}@x.example" for number in range(100)])
+        world.advance(10.5)
+        [found] = wanted(world.node, "x.example")
+        assert found.connections == 2
+        assert found.seconds == pytest.approx(40, rel=0.25)
+        assert world.run_until_empty() == pytest.approx(50, abs=2)
 
 
 # -- <domain local> -----------------------------------------------------------------------

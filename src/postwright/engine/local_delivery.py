@@ -35,7 +35,8 @@ _UNTOUCHED = Disposition(Kind.UNTOUCHED, "", "")
 
 
 class Serving:
-    """One turn of a queue: everything that is due, unless somebody wants the place. It was taken, and is given back, by who made this."""
+    """One turn of a queue: everything that is due, unless somebody wants the place. It was taken, and is given back, by who made this.
+    `served` recipients since `begun` (monotonic)."""
 
     def __init__(self, crew: Crew, queue: Queue, state: QueueState, transport: Transport) -> None:
         self.queue = queue
@@ -45,6 +46,8 @@ class Serving:
         self._transport = transport
         self._shared = crew.node.where.rolls_into(queue.key)
         self._leaving = False
+        self.begun = crew.node.clock.monotonic()
+        self.served = 0
 
     def interrupt(self) -> bool:
         """See `interruption.AtWork`."""
@@ -57,11 +60,14 @@ class Serving:
 
     async def run(self) -> None:
         """Done when nothing is due, or the place is wanted elsewhere."""
-        self._crew.interruptions.begin(self)
+        crew = self._crew
+        crew.interruptions.begin(self)
+        crew.turns[self] = None
         try:
             await self._work()
         finally:
-            self._crew.interruptions.gone(self)
+            crew.interruptions.gone(self)
+            del crew.turns[self]
 
     async def _work(self) -> None:
         node, queue = self._node, self.queue
@@ -78,6 +84,7 @@ class Serving:
                 await self._one(lease)
             except Exception as error:  # a defect of ours with this one message must not hold up the others, nor leave it in flight
                 node.unreadable(queue, lease, error)
+            self.served += len(lease.entry.recipients)
             await asyncio.sleep(0)  # what discards never waits for anything, and others want their turn
         if queue.retry_at > node.clock.now():
             await self._crew.fates.expire(queue, node.clock.now())

@@ -313,7 +313,7 @@ class Shard:
             connections_in=len(self.book),
             waiting_for_slot=self.book.antechamber.waiting,
             refused_at_door=msgspec.structs.asdict(self.book.refusals),
-            connections_out=len(self.node.delivery.crew.workers),
+            connections_out=len(self.node.delivery.crew.workers) + len(self.node.delivery.crew.turns),
             recipients=scheduler.recipients,
             queues=len(scheduler.queues),
             messages_in_last_minute=self.node.counters.messages_in_last_minute,

@@ -178,8 +178,10 @@ def _drain(node: Asked, queue: Queue, reason: WaitReason, entries: list[Entry], 
 
 def _pace(node: Asked, queue: Queue, entries: list[Entry]) -> Pace:
     """What the open connections have managed so far; recipients as many a message as those that wait have."""
-    workers = [worker for worker in node.delivery.crew.workers if worker.queue is queue]
-    now = node.clock.monotonic()
+    crew, now = node.delivery.crew, node.clock.monotonic()
+    workers = [worker for worker in crew.workers if worker.queue is queue]
     messages = sum(worker.channel.served / max(now - worker.begun, 0.001) for worker in workers if worker.channel.served)
     each = sum(len(entry.recipients) for entry in entries) / len(entries) if entries else 1.0
-    return Pace(len(workers), messages * each)
+    turns = [turn for turn in crew.turns if turn.queue is queue]
+    recipients = sum(turn.served / max(now - turn.begun, 0.001) for turn in turns)
+    return Pace(len(workers) + len(turns), messages * each + recipients)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from postwright.content import schedule
 from postwright.content.downgrade import to_7bit
@@ -52,6 +52,14 @@ _BROKEN_OFF = Disposition(Kind.UNTOUCHED, "", "")
 _OVER = "x-pmta;message expired: the last time in its x-schedule has passed"
 
 
+class Turn(Protocol):
+    """What is at work for a queue that needs no connection: `served` recipients since `begun` (monotonic)."""
+
+    queue: Queue
+    begun: float
+    served: int
+
+
 class Crew:
     """All connections of one shard to receivers, and the tasks that open them."""
 
@@ -61,6 +69,7 @@ class Crew:
         self.resting = Resting(node.scheduler.total)
         self.interruptions = Interruptions(node.scheduler)
         self.workers: dict[Worker, None] = {}  # in the order in which they came: a simulation takes the same course each time
+        self.turns: dict[Turn, None] = {}  # of queues that need no connection (`local_delivery`)
         self.avoid: dict[str, float] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.traces = Traces(node.clock, node.log)

@@ -15,6 +15,7 @@ import errno
 import os
 import pwd
 import signal
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO
@@ -137,7 +138,7 @@ class _Listener:
     """
 
     def __init__(self) -> None:
-        self._ear, self.end = os.pipe2(os.O_CLOEXEC)
+        self._ear, self.end = os.pipe()  # neither is inherited, but as what it is given for
         os.set_blocking(self._ear, False)
         self._kept = b""
         self._loop = asyncio.get_running_loop()
@@ -166,7 +167,8 @@ class _Listener:
 
 def _in_memory(content: bytes) -> BinaryIO:
     """A file that no disk has, to be read from its beginning: a program that does not read it breaks nothing."""
-    file = os.fdopen(os.memfd_create("message", os.MFD_CLOEXEC), "w+b")
+    memory = getattr(os, "memfd_create", None)  # Linux has it
+    file: BinaryIO = os.fdopen(memory("message", os.MFD_CLOEXEC), "w+b") if memory is not None else tempfile.TemporaryFile()
     file.write(content)
     file.seek(0)
     return file
