@@ -20,7 +20,7 @@ from postwright.model.work import QueueKey
 from postwright.policy.settings import Rate, Settings
 from postwright.testing.relay_process import plain_config
 from postwright.testing.world import World
-from postwright.testing.world_settings import domain, relay
+from postwright.testing.world_settings import domain, relay, vmta
 from postwright.wire.client_states import Transaction
 
 ME = "me@sender.example"
@@ -91,6 +91,42 @@ def test_a_rate_holds() -> None:
             world.submit(ME, [f"u{number}@x.example"])
         world.run_until_empty()
         assert sorted(at for at, _ in transport.calls) == pytest.approx([0, 0, 10, 10, 20, 20], abs=0.6)
+
+
+@pytest.mark.directive("type", "source-ip-max-smtp-out", "source-ip-max-msg-rate")
+def test_no_source_address_is_used_and_none_holds_it_up() -> None:
+    """Limits of addresses are said for all domains, as they mostly are."""
+    limited = domain("*", source_ip_max_smtp_out=(("0.0.0.0/0", 1),), source_ip_max_msg_rate=(("0.0.0.0/0", Rate(1, 3600.0)),))
+    with World(relay(limited, domain("x.example", type="file", file_destination="/nowhere"), vmta("m", "192.0.2.7"))) as world:
+        transport = told(world, takes=1.0)
+        for number in range(40):
+            world.submit(ME, [f"u{number}@x.example"], headers={"x-virtual-mta": "m"})
+        world.run_until_empty()
+        assert len(transport.calls) == 40
+        assert transport.busiest == 20
+        assert world.now < 60
+
+
+@pytest.mark.directive("type", "mx-connection-limit", "ip-connection-limit")
+def test_no_host_is_used_and_none_holds_it_up() -> None:
+    limits = {"mx_connection_limit": (("*", 1),), "ip_connection_limit": (("0.0.0.0/0", 1),)}
+    with World(relay(domain("*"), domain("x.example", type="file", file_destination="/nowhere"), **limits)) as world:
+        transport = told(world, takes=1.0)
+        world.submit(ME, [f"u{number}@x.example" for number in range(40)])
+        world.run_until_empty()
+        assert (len(transport.calls), transport.busiest) == (40, 20)
+
+
+@pytest.mark.directive("type", "max-smtp-msg-rate", "max-smtp-out")
+def test_limits_of_the_virtual_mta_hold() -> None:
+    one = vmta("m", "192.0.2.7", max_smtp_out=2, max_smtp_msg_rate=Rate(5, 10.0))
+    with World(relay(domain("*"), domain("x.example", type="file", file_destination="/nowhere"), one)) as world:
+        transport = told(world, takes=0.5)
+        world.submit(ME, [f"u{number}@x.example" for number in range(20)], headers={"x-virtual-mta": "m"})
+        world.run_until_empty()
+        assert transport.busiest == 2
+        assert max(sum(start <= at < start + 9.5 for at, _ in transport.calls) for start, _ in transport.calls) == 5
+        assert world.now == pytest.approx(31, abs=2)
 
 
 @pytest.mark.directive("type", "retry-after", "retry-recipients-after")

@@ -2,8 +2,8 @@
 `-max-msg-rate`, `-max-data-volume-rate`, and `max-smtp-out-per-source-ip`, an old word for the first with a network of all addresses.
 
 Of several networks the narrowest that holds the address counts, for each directive by itself; "unlimited" there lifts what a wider one
-says. An address that is left to the system ("") is in the networks that hold all addresses, and in no other. Made once for all queues of
-the same settings and virtual MTA.
+says. An address that is left to the system ("") is in the networks that hold all addresses, and in no other. What goes into files and the
+like leaves by no address. Made once for all queues of the same settings and virtual MTA.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ from weakref import WeakKeyDictionary
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import DomainSettings
 from postwright.policy.sources import sources
-from postwright.schedule.sources import SourceLimits, SourceSet
+from postwright.schedule.sources import NO_SOURCES, SourceLimits, SourceSet
 
 T = TypeVar("T")
+BY_SESSIONS = ("smtp", "lmtp")
 _sets: WeakKeyDictionary[Resolved, dict[tuple[int, str], SourceSet]] = WeakKeyDictionary()
 
 
 def source_set(resolved: Resolved, vmta: str, settings: DomainSettings, local: Sequence[str]) -> SourceSet:
     """`local` are this machine's addresses, the same for a `resolved`, which keeps the settings, so that their identity is theirs alone."""
+    if settings.type not in BY_SESSIONS:
+        return NO_SOURCES
     known = _sets.setdefault(resolved, {})
     key = (id(settings), vmta)
     found = known.get(key)

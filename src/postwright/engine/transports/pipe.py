@@ -168,7 +168,7 @@ class _Listener:
 def _in_memory(content: bytes) -> BinaryIO:
     """A file that no disk has, to be read from its beginning: a program that does not read it breaks nothing."""
     memory = getattr(os, "memfd_create", None)  # Linux has it
-    file: BinaryIO = os.fdopen(memory("message", os.MFD_CLOEXEC), "w+b") if memory is not None else tempfile.TemporaryFile()
+    file: BinaryIO = os.fdopen(memory("message", os.MFD_CLOEXEC), "w+b") if memory is not None else tempfile.TemporaryFile()  # noqa: SIM115
     file.write(content)
     file.seek(0)
     return file
