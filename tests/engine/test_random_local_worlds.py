@@ -100,12 +100,14 @@ class LocalLife(Life):
 def test_what_needs_no_host_is_neither_lost_nor_told_of_twice(
     seed: int, shards: int, crashes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    life = LocalLife(seed, shards=shards, crashes=crashes)
+    lives: list[LocalLife] = []
 
     def make(self: Transports, settings: DomainSettings) -> Chancy:
-        return Chancy(life)
+        return Chancy(lives[0])
 
-    monkeypatch.setattr(Transports, "make", make)
+    monkeypatch.setattr(Transports, "make", make)  # before there is a node, which keeps it
+    lives.append(LocalLife(seed, shards=shards, crashes=crashes))
+    [life] = lives
     with life.world:
         life.live()
         life.check()
