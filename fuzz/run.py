@@ -1,8 +1,8 @@
-"""Runs the fuzz targets, one process each: `./dev fuzz [--seconds N] [--cpu] [--seed N] [--plain] [TARGET ...]`.
+"""Runs the fuzz targets, one process each: `./dev fuzz [--seconds N] [--cpu] [--jobs N] [--seed N] [--plain] [TARGET ...]`.
 
-A target is a file fuzz_*.py here; without a name all of them run, one after the other. Ends with a line per target, and with status 1 when
-one has found something: its output was shown, and the octets that did it are a file in .fuzz/. With --cpu the seconds are of the
-processor: on a busy machine a target is run again, with the next seed, until it has had them.
+A target is a file fuzz_*.py here; without a name all of them run, one after the other or --jobs at a time. Ends with a line per target,
+and with status 1 when one has found something: its output was shown, and the octets that did it are a file in .fuzz/. With --cpu the
+seconds are of the processor: on a busy machine a target is run again, with the next seed, until it has had them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import resource
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -25,6 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60, help="for each target")
     parser.add_argument("--cpu", action="store_true", help="seconds of processor time")
+    parser.add_argument("--jobs", type=int, default=1, help="targets that run at a time; with --cpu one, or whose time it was is not known")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the mutations (default: the time)")
     parser.add_argument("--plain", action="store_true", help="without Atheris")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(targets)}")
@@ -32,8 +34,12 @@ def main() -> int:
     unknown = [name for name in options.targets if name not in targets]
     if unknown:
         parser.error(f"no such target: {', '.join(unknown)}")
+    if options.jobs < 1 or (options.cpu and options.jobs > 1):
+        parser.error("--jobs is 1 or more, and 1 with --cpu")
     FOUND.mkdir(exist_ok=True)
-    results = {name: run(targets[name], options) for name in options.targets or targets}
+    names = list(dict.fromkeys(options.targets or targets))
+    with ThreadPoolExecutor(options.jobs) as pool:
+        results = dict(zip(names, pool.map(lambda name: run(targets[name], options), names), strict=True))
     print("\n".join(f"fuzz {name:24} {result}" for name, result in results.items()))
     return 0 if all(result.startswith("clean") for result in results.values()) else 1
 
@@ -50,7 +56,8 @@ def run(path: Path, options: argparse.Namespace) -> str:
         executions += result
         # the last second of the time asked for may be the start of a process
         if not options.cpu or used >= options.seconds - 1:
-            return f"clean, {executions} executions in {used:.0f} s of processor time"
+            alone = f" in {used:.0f} s of processor time" if options.jobs == 1 else ""  # of all that run, else
+            return f"clean, {executions} executions{alone}"
         seed += 1
 
 
