@@ -20,7 +20,7 @@ class Delivery:
     def __init__(self, node: Hub) -> None:
         self.node = node
         self.crew = Crew(node)
-        self._opener = Opener(self.crew)
+        self.opener = Opener(self.crew)
 
     def start(self, queue: Queue) -> None:
         """Open one more connection for a queue; its place in every limit is taken at once."""
@@ -37,7 +37,7 @@ class Delivery:
                     served = True
                     await self._serve(queue, state, transport)
                 return
-            worker = await self._opener.open(queue)
+            worker = await self.opener.open(queue)
         except Exception:
             # a defect of ours (the task's end logs it) must not make us try again as fast as the machine can
             self.node.scheduler.retry_later(queue, self.node.clock.now(), "a local error")

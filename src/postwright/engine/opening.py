@@ -53,7 +53,7 @@ class Opener:
             return None
         if node.where.active and await node.moves.leave(queue):
             return None
-        plan = await self._plan(queue, state)
+        plan = await self.plan(queue, state)
         if plan is None:
             return None
         if state.log is not None:
@@ -97,7 +97,7 @@ class Opener:
     async def _lift(self, queue: Queue, state: QueueState, plan: Plan, failures: Sequence[Failure]) -> None:
         """A policy keeps the mail here: what asks for none of that goes all the same."""
         if lifted.wanted(plan, failures):
-            await lifted.send(self._node, queue, state, partial(self._plan, queue, state, policies=False))
+            await lifted.send(self._node, queue, state, partial(self.plan, queue, state, policies=False))
 
     async def _dial_seated(self, queue: Queue, state: QueueState, route: Route, plan: Plan, seat: Seat) -> Channel | Failure:
         """One route; what it holds is given back unless it leads to a channel."""
@@ -136,7 +136,7 @@ class Opener:
                 watch.opened()
         return outcome
 
-    async def _plan(self, queue: Queue, state: QueueState, *, policies: bool = True) -> Plan | None:
+    async def plan(self, queue: Queue, state: QueueState, *, policies: bool = True) -> Plan | None:
         """Whom to connect to, best first. None: the queue's mail goes by another one."""
         now = self._node.clock.now()
         crew = self._crew

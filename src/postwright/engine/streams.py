@@ -78,10 +78,15 @@ def assign(
 
 def _selected(selection: Selection, envelope: Envelope, content: bytes, header_size: int) -> Sequence[SubmissionResult]:
     """The list's answer for each recipient; one for all where the list does not look at them."""
+    return [selection.choose(subject) for subject in subjects(selection, envelope, content, header_size)]
+
+
+def subjects(selection: Selection, envelope: Envelope, content: bytes, header_size: int) -> Sequence[Subject]:
+    """What the list is asked about."""
     sender, headers = envelope.reverse_path.text, _bodies(content, header_size, selection.headers)
     if not selection.by_recipient:
-        return [selection.choose(Subject(sender, "", headers))]
-    return [selection.choose(Subject(sender, recipient.address.text, headers)) for recipient in envelope.recipients]
+        return [Subject(sender, "", headers)]
+    return [Subject(sender, recipient.address.text, headers) for recipient in envelope.recipients]
 
 
 def _bodies(content: bytes, header_size: int, names: frozenset[str]) -> dict[str, list[str]]:

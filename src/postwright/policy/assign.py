@@ -18,6 +18,7 @@ from postwright.policy.settings import PoolSettings, SourceSettings, VmtaSetting
 
 DEFAULT = "{default}"
 BY_SOURCE_IP = "by-smtp-source-ip"
+HEADER, PATTERN_LIST, DEFAULT_OF_SOURCE = "x-virtual-mta", "pattern-list", "default-virtual-mta"
 
 
 class VmtaChoice(Struct, frozen=True):
@@ -53,14 +54,16 @@ def choose_vmta(
     case; `local_ip` the address that was connected to, `by_ip` the virtual MTA of each for `default-virtual-mta by-smtp-source-ip`;
     `fallback` is `invalid-virtual-mta-fallback` or "".
     """
-    wanted = header.strip() if header is not None and source.process_x_virtual_mta else None
-    if wanted is None:
-        wanted = pattern or source.default_virtual_mta
+    by = chosen_by(header, source, pattern)
+    if by == HEADER:
+        wanted = (header or "").strip()
+    else:
+        wanted = pattern if by == PATTERN_LIST else source.default_virtual_mta
         if wanted.lower() == BY_SOURCE_IP:
             wanted = by_ip.get(local_ip, "")
         if not wanted:
             return _DEFAULT_CHOICE
-    elif not wanted and source.allow_empty_x_virtual_mta:
+    if not wanted and source.allow_empty_x_virtual_mta:
         return _DEFAULT_CHOICE
     found = _named(wanted, vmtas, pools)
     if found is not None:
@@ -70,6 +73,13 @@ def choose_vmta(
     if fallback and (found := _named(fallback, vmtas, pools)) is not None:
         return found
     return VmtaChoice(wanted, known=False) if wanted else _DEFAULT_CHOICE
+
+
+def chosen_by(header: str | None, source: SourceSettings, pattern: str) -> str:
+    """Whose word counts for `choose_vmta`: `x-virtual-mta`, `pattern-list`, `default-virtual-mta`, or "" for nobody's."""
+    if header is not None and source.process_x_virtual_mta:
+        return HEADER
+    return PATTERN_LIST if pattern else DEFAULT_OF_SOURCE if source.default_virtual_mta else ""
 
 
 def vmta_of_address(vmtas: Mapping[str, VmtaSettings], local_ip: str) -> str:

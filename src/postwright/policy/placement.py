@@ -55,12 +55,32 @@ class Placement:
         """The queue for mail of this domain and virtual MTA."""
         if not self.moves:
             return key
+        found = self.share(key)
+        return found[0] if len(found) == 1 else found[_turn(message_id, len(found))]
+
+    def share(self, key: QueueKey) -> tuple[QueueKey, ...]:
+        """All queues that `where` may say for some message."""
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= KEPT:
                 self._known.clear()
             found = self._known[key] = tuple(self._steps(key))
-        return found[0] if len(found) == 1 else found[_turn(message_id, len(found))]
+        return found
+
+    def way(self, key: QueueKey, to: QueueKey) -> tuple[tuple[QueueKey, str], ...]:
+        """How mail comes from one queue to another that it shares with: the queues on the way, each with the directive of its that leads
+        on. Empty where it stays."""
+        ways: list[tuple[tuple[QueueKey, str], ...]] = [()]
+        while ways:
+            way = ways.pop(0)
+            at = way[-1][0] if way else key
+            for step in self._step(at):
+                further = (*way[:-1], (at, _leading(at, step)))
+                if step == to:
+                    return further
+                if all(step != seen for seen, _ in further):
+                    ways.append((*further, (step, "")))
+        return ()
 
     def _steps(self, key: QueueKey) -> Iterator[QueueKey]:
         """The queues that share this mail."""
@@ -163,6 +183,10 @@ def _circles(placement: Placement, resolved: Resolved, field: str, domain: str, 
                     yield circle
                 break
             way.append(members[0])
+
+
+def _leading(at: QueueKey, step: QueueKey) -> str:
+    return "queue-to" if at.domain != step.domain else "reroute-to-virtual-mta"
 
 
 def _turn(message_id: int, count: int) -> int:

@@ -11,8 +11,8 @@ Look-ups are by name, never a pass over all patterns; results are shared between
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -31,6 +31,7 @@ from postwright.policy.settings import (
 )
 
 SOURCES_KEPT = 65536
+_Value = TypeVar("_Value")
 
 
 class Explained(Struct, frozen=True):
@@ -130,23 +131,30 @@ class Resolved:
         """The pool of that name, whatever its case."""
         return self.settings.pools.get(name.lower())
 
-    def vmta_connections(self, name: str) -> int | None:
-        """`max-smtp-out` of a virtual MTA as a whole: its own, else that of a pool it is in; None without a limit."""
+    def of_vmta(self, name: str, read: Callable[[VmtaSettings | PoolSettings], _Value | None]) -> tuple[_Value | None, str]:
+        """A directive of a virtual MTA as a whole, and the block that it was found in (`virtual-mta NAME`): its own, else that of a pool
+        it is in; (None, "") where nobody says it."""
         vmta = self.vmta(name)
         if vmta is None:
-            return None
-        limits = [vmta.max_smtp_out, *(pool.max_smtp_out for pool in map(self.pool, vmta.pools) if pool is not None)]
-        return next((limit for limit in limits if limit is not None), None)
+            return None, ""
+        pools = [("virtual-mta-pool", pool) for pool in map(self.pool, vmta.pools) if pool is not None]
+        for tag, block in (("virtual-mta", vmta), *pools):
+            value = read(block)
+            if value is not None:
+                return value, f"{tag} {block.name}"
+        return None, ""
+
+    def vmta_connections(self, name: str) -> int | None:
+        """`max-smtp-out` of a virtual MTA as a whole; None without a limit."""
+        return self.of_vmta(name, connections)[0]
 
     def vmta_rates(self, name: str) -> tuple[Rate | None, Rate | None]:
-        """`max-smtp-msg-rate` and `max-smtp-data-volume-rate` of a virtual MTA as a whole, each found as `vmta_connections` is."""
-        vmta = self.vmta(name)
-        if vmta is None:
-            return None, None
-        pools = [pool for pool in map(self.pool, vmta.pools) if pool is not None]
-        messages = [vmta.max_smtp_msg_rate, *[pool.max_smtp_msg_rate for pool in pools]]
-        volume = [vmta.max_smtp_data_volume_rate, *[pool.max_smtp_data_volume_rate for pool in pools]]
-        return _first(messages), _first(volume)
+        """`max-smtp-msg-rate` and `max-smtp-data-volume-rate` of a virtual MTA as a whole."""
+        return self.of_vmta(name, messages)[0], self.of_vmta(name, volume)[0]
+
+    def line(self, field: str, block: str = "") -> Origin:
+        """Where a plain value was written: in `block` as `of_vmta` names it, else in the open."""
+        return self.settings.lines.get((block.lower(), field), Origin())
 
     # -- queues -------------------------------------------------------------------
 
@@ -194,31 +202,45 @@ class Resolved:
             self._sources[key] = found
         return found
 
-    def _source_scopes(self, peer: str, named: str, user: str, bound: str = "") -> list[Scope]:
-        scopes: list[Scope] = []
+    def source_blocks(self, peer: str, named: str, user: str, bound: str = "") -> list[tuple[str, Scope]]:
+        """The `<source>` blocks that hold for a client as `source` has it, wide to narrow, by their network or name."""
+        blocks: list[tuple[str, Scope]] = []
         if peer:
             address = ipaddress.ip_address(peer)
             # A socket for both families writes IPv4 clients so; they must not slip out of the networks that are meant for them.
             address = getattr(address, "ipv4_mapped", None) or address
-            scopes += [scope for network, scope in self._networks if network.version == address.version and address in network]
+            blocks += [(str(net), scope) for net, scope in self._networks if net.version == address.version and address in net]
         names = [named]
         if user:
             known = self.settings.users.get(user.lower())
             names += ["{auth}", known.source if known is not None else bound]
-        scopes += [self._named[name.lower()] for name in names if name.lower() in self._named]
-        return scopes
+        return blocks + [(name, self._named[name.lower()]) for name in names if name.lower() in self._named]
+
+    def _source_scopes(self, peer: str, named: str, user: str, bound: str = "") -> list[Scope]:
+        return [scope for _, scope in self.source_blocks(peer, named, user, bound)]
 
     def named_source(self, name: str) -> SourceSettings:
         """A source by its name alone (`{pickup}`, `{transmissions-api}`)."""
         return self.source("", name)
 
-    def explain_source(self, peer: str, named: str = "", user: str = "") -> list[Explained]:
+    def explain_source(self, peer: str, named: str = "", user: str = "", bound: str = "") -> list[Explained]:
         """Every effective setting of a source with the line that won, by name."""
-        return _explain(SourceSettings, self.source(peer, named, user), _merged(self._source_scopes(peer, named, user)))
+        return _explain(SourceSettings, self.source(peer, named, user, bound), _merged(self._source_scopes(peer, named, user, bound)))
 
 
-def _first(rates: Iterable[Rate | None]) -> Rate | None:
-    return next((rate for rate in rates if rate is not None), None)
+def connections(block: VmtaSettings | PoolSettings) -> int | None:
+    """For `Resolved.of_vmta`: `max-smtp-out`."""
+    return block.max_smtp_out
+
+
+def messages(block: VmtaSettings | PoolSettings) -> Rate | None:
+    """For `Resolved.of_vmta`: `max-smtp-msg-rate`."""
+    return block.max_smtp_msg_rate
+
+
+def volume(block: VmtaSettings | PoolSettings) -> Rate | None:
+    """For `Resolved.of_vmta`: `max-smtp-data-volume-rate`."""
+    return block.max_smtp_data_volume_rate
 
 
 def _merged(scopes: list[Scope]) -> Scope:

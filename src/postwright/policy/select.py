@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from postwright.policy.list_settings import SubmissionResult, SubmissionRule
+from postwright.policy.list_settings import Origin, SubmissionResult, SubmissionRule
 from postwright.policy.patterns import Search, expression
 
 NOTHING = SubmissionResult()
@@ -35,6 +35,7 @@ class _Rule(Struct, frozen=True):
     search: Search
     result: SubmissionResult
     nested: tuple[_Rule, ...]
+    origin: Origin = Origin()
 
 
 class Selection:
@@ -64,23 +65,33 @@ class Selection:
 
     def choose(self, subject: Subject) -> SubmissionResult:
         """What the list says; `NOTHING` when nothing fits."""
-        return self._first(self._lists[self._start], subject, 0) or NOTHING
+        return self._first(self._lists[self._start], subject, 0, None) or NOTHING
 
-    def _first(self, rules: Sequence[_Rule], subject: Subject, depth: int) -> SubmissionResult | None:
+    def explain(self, subject: Subject) -> tuple[SubmissionResult, tuple[Origin, ...]]:
+        """What `choose` says, and the lines that made it so: the one that fitted first, then those it led to."""
+        trail: list[Origin] = []
+        return self._first(self._lists[self._start], subject, 0, trail) or NOTHING, tuple(trail)
+
+    def _first(self, rules: Sequence[_Rule], subject: Subject, depth: int, trail: list[Origin] | None) -> SubmissionResult | None:
         for rule in rules:
             if not _fits(rule, subject):
                 continue
+            if trail is not None:
+                mark = len(trail)
+                trail.append(rule.origin)
             if rule.nested:
-                return self._first(rule.nested, subject, depth)
-            found = self._with_calls(rule.result, subject, depth)
+                return self._first(rule.nested, subject, depth, trail)
+            found = self._with_calls(rule.result, subject, depth, trail)
             if found is not None:
                 return found
+            if trail is not None:
+                del trail[mark:]
         return None
 
-    def _with_calls(self, result: SubmissionResult, subject: Subject, depth: int) -> SubmissionResult | None:
+    def _with_calls(self, result: SubmissionResult, subject: Subject, depth: int, trail: list[Origin] | None) -> SubmissionResult | None:
         vmta, priority, latency_class = result.virtual_mta, result.recipient_priority, result.latency_class
         for name in result.call_to if depth < _DEEPEST else ():
-            called = self._first(self._lists[name.lower()], subject, depth + 1)
+            called = self._first(self._lists[name.lower()], subject, depth + 1, trail)
             if called is not None:
                 vmta = vmta or called.virtual_mta
                 priority = called.recipient_priority if priority is None else priority
@@ -94,7 +105,7 @@ def _compiled(rule: SubmissionRule, seen: list[SubmissionRule]) -> _Rule:
     pattern = rule.pattern
     inside = pattern[1:-1] if len(pattern) > 1 and pattern.startswith("/") and pattern.endswith("/") else pattern
     nested = tuple([_compiled(below, seen) for below in rule.nested])
-    return _Rule(rule.field, rule.header, expression(inside), rule.result, nested)
+    return _Rule(rule.field, rule.header, expression(inside), rule.result, nested, rule.origin)
 
 
 def _fits(rule: _Rule, subject: Subject) -> bool:

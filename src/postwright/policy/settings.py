@@ -167,6 +167,11 @@ class GeneralSettings(Struct, frozen=True):
     tlsrpt_contact: str = ""
     tlsrpt_organization: str = ""
     fair_share_weight: tuple[tuple[str, int], ...] = ()
+    suppress_bounces: tuple[str, ...] = ()
+    suppress_bounces_for: float | None = None
+    suppress_complaints: bool = False
+    suppression_scope: str = "global"
+    suppression_hash: bool = False
 
     def __repr__(self) -> str:
         return masked(self, "smtp_server_tls_certificate_password")
@@ -379,7 +384,10 @@ class SourceBlock(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True):
-    """One generation (`epoch`) of the whole configuration. Dictionaries go by the name in lower case."""
+    """One generation (`epoch`) of the whole configuration. Dictionaries go by the name in lower case.
+
+    `lines`: where a plain value was written, by its block ("" in the open, `virtual-mta NAME` in lower case) and field.
+    """
 
     general: GeneralSettings = GeneralSettings()
     listeners: tuple[ListenerSettings, ...] = ()
@@ -421,5 +429,6 @@ class Settings(Struct, frozen=True):
     vault: VaultSettings | None = None
     transmissions_api: ApiSettings | None = None
     transmissions_api_listeners: tuple[ApiListener, ...] = ()
+    lines: dict[tuple[str, str], Origin] = {}
     epoch: int = 0
     file: str = ""

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from postwright.control.config import build_lists, build_lookup, build_oauth, build_oauth_client, fill
+from postwright.control.config import build_lines, build_lists, build_lookup, build_oauth, build_oauth_client, fill
 from postwright.control.config.build_places import Places, own_name
 from postwright.control.config.directive import Scope, ValueProblem
 from postwright.control.config.directives import find
@@ -87,6 +87,7 @@ class Builder:
             "domains": self._domains(self._of("domain")),
             "vmtas": self._vmtas(),
             "pools": self._pools(),
+            "lines": build_lines.lines(entries, self.blocks),
         })  # fmt: skip
 
     def _of(self, *tags: str) -> list[Block]:

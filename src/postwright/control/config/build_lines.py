@@ -1,0 +1,33 @@
+"""Where plain values were written: global directives, and those of virtual MTAs, pools, users and proxies, whose structs keep no lines.
+
+For answers to "which line said so" (`why`, `explain`). The line that counts is the last, as with the value; where lines add up, that of
+each `PATTERN LIMIT` is kept by its pattern, too. Nothing fails here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from postwright.control.config.reader import Block, Entry
+from postwright.policy.settings import Origin
+
+_BLOCKS = ("virtual-mta", "virtual-mta-pool", "smtp-user", "proxy")
+
+Lines = dict[tuple[str, str], Origin]
+
+
+def lines(entries: Iterable[Entry], blocks: Mapping[str, Sequence[Block]]) -> Lines:
+    """See `Settings.lines`; `blocks` by their tag."""
+    found: Lines = {}
+    _note(found, "", entries)
+    for tag in _BLOCKS:
+        for block in blocks.get(tag, ()):
+            _note(found, f"{tag} {block.head.lower()}", block.entries())
+    return found
+
+
+def _note(found: Lines, scope: str, entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        found[scope, entry.row.field] = entry.origin
+        if entry.row.field.endswith("_connection_limit"):
+            found[scope, f"{entry.row.field} {entry.value[0]}"] = entry.origin
