@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 _WIDTH = 76  # octets of a folded line we aim at, as in `trace`
-_plain = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,255}").fullmatch
-_special = re.compile(r"[:\[\]]").search
+_plain = re.compile(r"[A-Za-z0-9_.:\[\]+/=-]{1,255}|[A-Za-z0-9_.+=-]{0,64}@[A-Za-z0-9_.-]{1,255}").fullmatch
+_special = re.compile(r"[:\[\]/=]").search
 # authserv-id of section 2.2: a word or a quoted string, comments before it; what cannot be read so is not ours.
 _id = re.compile(rb'(?:[ \t]|\((?:[^()\\]|\\.)*+\))*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;"()]+))')
 
@@ -54,8 +54,8 @@ def _words(result: Result, last: bool) -> list[str]:
 
 
 def _pvalue(value: str) -> str:
-    """A token of RFC 2045 section 5.1, or in quotes: the colons of an IPv6 address are no part of a token (RFC 8601 section 2.2)."""
-    return f'"{value}"' if _special(value) is not None else value
+    """A token of RFC 2045 section 5.1, an address, or in quotes: colons, as in IPv6, are no part of a token (RFC 8601 section 2.2)."""
+    return f'"{value}"' if "@" not in value and _special(value) is not None else value
 
 
 def _remark(text: str) -> str:
