@@ -137,8 +137,9 @@ class Resolved:
         vmta = self.vmta(name)
         if vmta is None:
             return None, ""
-        pools = [("virtual-mta-pool", pool) for pool in map(self.pool, vmta.pools) if pool is not None]
-        for tag, block in (("virtual-mta", vmta), *pools):
+        blocks: list[tuple[str, VmtaSettings | PoolSettings]] = [("virtual-mta", vmta)]
+        blocks += [("virtual-mta-pool", pool) for pool in map(self.pool, vmta.pools) if pool is not None]
+        for tag, block in blocks:
             value = read(block)
             if value is not None:
                 return value, f"{tag} {block.name}"

@@ -18,6 +18,7 @@ from postwright.schedule.queue import Queue
 
 KEPT = 65536  # answers of the patterns
 NO_LIMIT = 1 << 30
+MX, IP = "mx-connection-limit", "ip-connection-limit"
 Limits = tuple[tuple[str, int | None], ...]
 
 
@@ -58,13 +59,19 @@ class Routes:
 
     def _find(self, source: str, host: str, address: str) -> list[Want]:
         wanted: list[Want] = []
-        limit = next((limit for pattern, limit in self._mx if _fits(pattern, host)), None)
-        if limit is not None:
-            wanted.append((f"mx {host} {source}", limit, WaitReason.MX_CONNECTIONS))
-        limit = next((limit for network, limit in self._ip if _within(network, address)), None)
-        if limit is not None:
-            wanted.append((f"ip {address}", limit, WaitReason.IP_CONNECTIONS))
+        for directive, _, limit in self.rules(host, address):
+            if limit is not None and directive == MX:
+                wanted.append((f"mx {host} {source}", limit, WaitReason.MX_CONNECTIONS))
+            elif limit is not None:
+                wanted.append((f"ip {address}", limit, WaitReason.IP_CONNECTIONS))
         return wanted
+
+    def rules(self, host: str, address: str) -> list[tuple[str, str, int | None]]:
+        """(directive, pattern, limit) of what holds for a host at an address: of each directive the narrowest that fits, if any."""
+        host = host.lower().rstrip(".")
+        of_host = [(MX, pattern, limit) for pattern, limit in self._mx if _fits(pattern, host)]
+        of_address = [(IP, network, limit) for network, limit in self._ip if _within(network, address)]
+        return of_host[:1] + of_address[:1]
 
     def take(self, way: Way) -> bool:
         """Take all that this way needs, or nothing."""
@@ -77,6 +84,14 @@ class Routes:
         for name in names:
             for line in tuple(self._by_name.get(name, ())):
                 self._opened(line)
+
+    def exchange(self, held: Way, way: Way) -> None:
+        """A connection that counts by one way shall count by another one, whatever the limits."""
+        before, after = {name for name, _, _ in held}, {name for name, _, _ in way}
+        if after - before:
+            self._places.take([(name, None) for name in sorted(after - before)])
+        if before - after:
+            self.give(tuple(want for want in held if want[0] not in after))
 
     def line(self, ways: tuple[Way, ...]) -> RouteLine[Queue]:
         """Where queues wait that found something full on each of these ways."""

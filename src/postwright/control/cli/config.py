@@ -50,7 +50,7 @@ def explain(
         raise click.UsageError("say DOMAIN, DOMAIN/VMTA, or: source ADDRESS")
     if not about_source and (user or listener_source):
         raise click.UsageError("--user and --listener-source belong to: explain source ADDRESS")
-    settings = _settings(config, tolerant)
+    settings = settings_of(config, tolerant)
     try:
         if about_source:
             explanation = source(settings, what[1], listener_source, user)
@@ -65,7 +65,7 @@ def explain(
     click.echo(_json(explanation) if as_json else _text(explanation))
 
 
-def _settings(config: Path | None, tolerant: bool) -> Settings:
+def settings_of(config: Path | None, tolerant: bool) -> Settings:
     """The settings of a file; its errors end the command. What is missing on this machine does not matter here."""
     path = config or USUAL
     if config is None and not path.is_file():

@@ -1,0 +1,85 @@
+"""`postwright explain`: what would become of a message, from the client to the host, each step with the line that said so. Nothing is sent.
+
+The message really takes the way (`engine.dry_run`); what came of it is put into words by `explain_intake` and `explain_path`. Raises
+NotAsked for a listener or user that there is not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from msgspec import Struct
+
+from postwright.engine.dry_run import DryRun, NotAsked, listener_at
+from postwright.engine.explain_intake import addresses, client, virtual_mta
+from postwright.engine.explain_path import path_of
+from postwright.engine.explain_values import Journey
+from postwright.engine.outside import make_resolver
+from postwright.engine.workers import Workers
+from postwright.model.address import Address
+from postwright.net.clock import Clock, SystemClock
+from postwright.net.interfaces import local_addresses
+from postwright.net.resolver import Resolver
+from postwright.policy.settings import ListenerSettings, Settings
+
+__all__ = ["ExplainOrder", "NotAsked", "explain", "explain_here"]
+
+
+class ExplainOrder(Struct, frozen=True):
+    """`content` is the message, CRLF lines; `user` "" for who does not log in; `listener` `IP:PORT`, IP or port, "" for the first."""
+
+    sender: Address
+    recipient: Address
+    content: bytes
+    client: str = "127.0.0.1"
+    user: str = ""
+    listener: str = ""
+
+
+async def explain(
+    settings: Settings,
+    order: ExplainOrder,
+    *,
+    clock: Clock,
+    resolver: Resolver,
+    folder: Path,
+    local: tuple[str, ...] = (),
+    workers: Workers | None = None,
+) -> Journey:
+    """`folder`: an empty one that may be written to; `local`: this machine's addresses. The resolver is closed at the end."""
+    run = DryRun(settings, clock=clock, resolver=resolver, folder=folder, local=local, workers=workers)
+    try:
+        return await _explain(run, _listener(settings, order.listener), order)
+    finally:
+        await run.close()
+
+
+async def explain_here(settings: Settings, order: ExplainOrder) -> Journey:
+    """On this machine: its time, its addresses, the name servers of the settings. Raises NoValidator as a start of the relay would, and
+    ValueError or OSError for what it would not start with."""
+    with TemporaryDirectory(prefix="postwright-explain-") as folder:
+        resolver = make_resolver(settings)
+        return await explain(settings, order, clock=SystemClock(), resolver=resolver, folder=Path(folder), local=local_addresses())
+
+
+async def _explain(run: DryRun, listener: ListenerSettings, order: ExplainOrder) -> Journey:
+    outcome = await run.submit(listener, order.client, order.user, order.sender, order.recipient, order.content)
+    subject = f"from <{order.sender.text}> to <{order.recipient.text}>"
+    resolved = run.node.resolved
+    sections = [client(resolved, order.client, listener, outcome)]
+    if outcome.refusal is not None:
+        return Journey(subject, tuple(sections), refusal=f"{outcome.refusal.text} (after {outcome.stage})")
+    message, chosen = outcome.message, outcome.chosen
+    assert message is not None
+    assert chosen is not None
+    sections += [addresses(resolved, outcome, chosen, message), virtual_mta(resolved, outcome, chosen, message)]
+    return Journey(subject, tuple(sections), tuple([await path_of(run, message, way) for way in await run.ways()]))
+
+
+def _listener(settings: Settings, where: str) -> ListenerSettings:
+    listener = listener_at(settings.listeners, where)
+    if listener is None:
+        there = ", ".join(f"{one.address}:{one.port}" for one in settings.listeners)
+        raise NotAsked(f"there is no smtp-listener {where}; there are: {there or 'none'}")
+    return listener
