@@ -303,3 +303,14 @@ def test_a_rollup_is_for_each_virtual_mta_by_itself() -> None:
         world.run_until_empty(within=HOUR)
         assert queues(world) == {"big.rollup/v", "big.rollup/w"}
         assert {attempt.source for host in hosts for attempt in host.attempts} == {"192.0.2.10", "192.0.2.11"}
+
+
+@pytest.mark.directive("mx-rollup-list", "reroute-to-virtual-mta")
+def test_a_rollup_queue_knows_its_hosts_also_under_a_virtual_mta_that_other_mail_is_rerouted_to() -> None:
+    settings = relay(RETRY, domain("other.example", reroute_to_virtual_mta="b"), vmta("b", "192.0.2.11"), mx_rollups=LIST)
+    with World(settings) as world:
+        hosts = big(world, "a.example")
+        world.submit(ME, ["you@a.example"], headers={"x-virtual-mta": "b"})
+        world.run_until_empty(within=10 * MINUTE)
+        assert queues(world) == {"big.rollup/b"}
+        assert [attempt.source for host in hosts for attempt in host.attempts] == ["192.0.2.11"]

@@ -98,7 +98,7 @@ class Whereabouts:
 
     def rolls_into(self, key: QueueKey) -> bool:
         """Is this a queue that domains come to by their MX hosts?"""
-        return key.domain.endswith(SUFFIX) and not self.placement.leads_to(key)
+        return key.domain.endswith(SUFFIX) and not self.placement.names(key.domain)
 
     def may_roll(self, key: QueueKey) -> bool:
         """Is this a queue that the MX hosts of its domain may lead elsewhere?"""

@@ -110,6 +110,10 @@ class Placement:
         domain = settings.queue_to.lower()
         return (QueueKey(domain, key.vmta),) if domain and domain != key.domain else ()
 
+    def names(self, domain: str) -> bool:
+        """Does some `queue-to` name this queue?"""
+        return domain in self._targets
+
     def leads_to(self, key: QueueKey) -> bool:
         """Does some directive send other mail to this queue?"""
         return key.domain in self._targets or key.vmta.lower() in self._standing_in
