@@ -11,10 +11,10 @@ from postwright.engine.explain_values import Fact, Section
 from postwright.model.envelope import Recipient
 from postwright.model.message import Message
 from postwright.model.rank import class_of, priority_of
-from postwright.policy.access import may_relay
+from postwright.policy.access import AccessRules, may_relay
 from postwright.policy.assign import DEFAULT_OF_SOURCE, HEADER, PATTERN_LIST, chosen_by
 from postwright.policy.resolve import Explained, Resolved
-from postwright.policy.settings import ListenerSettings, Origin
+from postwright.policy.settings import ListenerSettings, Origin, Settings, SourceSettings
 
 
 def client(resolved: Resolved, peer: str, listener: ListenerSettings, outcome: Outcome) -> Section:
@@ -24,10 +24,31 @@ def client(resolved: Resolved, peer: str, listener: ListenerSettings, outcome: O
     if user is not None:
         facts.append(Fact("logged in as", user.name, user.origin))
     facts += _blocks(resolved, peer, listener, outcome)
-    relay = may_relay(outcome.source, user is not None)
-    facts.append(Fact("may send to", "everybody" if relay else "domains and addresses of ours (relay-domain, relay-address) only"))
+    if may_relay(outcome.source, user is not None):
+        facts.append(Fact("may send to", "everybody"))
+    else:
+        facts += [Fact("may send to", "relay-domain and relay-address only"), *_relayed(resolved.settings, outcome)]
     facts += [Fact(row.directive, row.value, row.origin, "source") for row in outcome.rows if row.origin.file]
     return Section("client", tuple(facts))
+
+
+def _relayed(settings: Settings, outcome: Outcome) -> Iterator[Fact]:
+    """Whose word lets a stranger's mail for this recipient in: that of the first pattern that does."""
+    if outcome.chosen is None:
+        return
+    address = outcome.chosen.recipients[0].address
+    for directive, pattern in _patterns(settings):
+        lists = [(pattern,) if directive == name else () for name in ("relay-domain", "relay-address", "host-name")]
+        if AccessRules(*lists).on_rcpt(address, SourceSettings(), False) is None:
+            field = {"relay-domain": f"relay_domains {pattern}", "relay-address": f"relay_addresses {pattern}"}.get(directive, "host_name")
+            yield Fact(directive, pattern, settings.lines.get(("", field), Origin()))
+            return
+
+
+def _patterns(settings: Settings) -> Iterator[tuple[str, str]]:
+    yield from (("relay-domain", pattern) for pattern in settings.relay_domains)
+    yield from (("relay-address", pattern) for pattern in settings.relay_addresses)
+    yield from (("host-name", name) for name in settings.general.host_name)
 
 
 def _blocks(resolved: Resolved, peer: str, listener: ListenerSettings, outcome: Outcome) -> Iterator[Fact]:

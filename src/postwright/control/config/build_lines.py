@@ -1,7 +1,7 @@
 """Where plain values were written: global directives, and those of virtual MTAs, pools, users and proxies, whose structs keep no lines.
 
-For answers to "which line said so" (`why`, `explain`). The line that counts is the last, as with the value; where lines add up, that of
-each `PATTERN LIMIT` is kept by its pattern, too. Nothing fails here.
+For answers to "which line said so" (`why`, `explain`). The line that counts is the last, as with the value; where lines add up, each
+is kept by its pattern, too. Nothing fails here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from postwright.control.config.reader import Block, Entry
 from postwright.policy.settings import Origin
 
+_BY_PATTERN = ("mx_connection_limit", "ip_connection_limit", "relay_domains", "relay_addresses")
 _BLOCKS = ("virtual-mta", "virtual-mta-pool", "smtp-user", "proxy")
 
 Lines = dict[tuple[str, str], Origin]
@@ -29,5 +30,6 @@ def lines(entries: Iterable[Entry], blocks: Mapping[str, Sequence[Block]]) -> Li
 def _note(found: Lines, scope: str, entries: Iterable[Entry]) -> None:
     for entry in entries:
         found[scope, entry.row.field] = entry.origin
-        if entry.row.field.endswith("_connection_limit"):
-            found[scope, f"{entry.row.field} {entry.value[0]}"] = entry.origin
+        if entry.row.field in _BY_PATTERN:
+            pattern = entry.value if isinstance(entry.value, str) else entry.value[0]
+            found[scope, f"{entry.row.field} {pattern}"] = entry.origin
