@@ -35,6 +35,7 @@ _not_base64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _hidden = re.compile(r"<(style|script|head)\b", re.IGNORECASE)
 _shown = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("style", "script", "head")}
 _break = re.compile(r"</?(?:br|p|div|tr|td|li|h\d|table|ul|pre|blockquote)\b[^<>]*>", re.IGNORECASE)
+_first_delimiter = re.compile(rb"\s{0,100}--(\S{1,100})[ \t]*\n").match
 _tag = re.compile(r"<[/!?a-zA-Z][^<>]*>")
 
 Fields = tuple[tuple[str, str], ...]
@@ -94,7 +95,7 @@ def parse(content: bytes) -> Mail:
 
 
 def _leaves(part: Part, found: list[Part], depth: int) -> str:
-    boundary = part.parameters.get("boundary", "")
+    boundary = part.parameters.get("boundary", "") or _guessed(part)
     if not part.type.startswith("multipart/") or not boundary:
         found.append(part)
         return "parts" if len(found) > MOST_PARTS else ""
@@ -110,6 +111,12 @@ def _leaves(part: Part, found: list[Part], depth: int) -> str:
         if excess := _leaves(Part(kind, parameters, fields, body), found, depth + 1):
             return excess
     return ""
+
+
+def _guessed(part: Part) -> str:
+    """The parameter got lost in a header that was folded wrongly: the first line of the body shows it."""
+    match = _first_delimiter(part.body) if part.type.startswith("multipart/") else None
+    return match.group(1).decode("ascii", "replace") if match else ""
 
 
 def _pieces(body: bytes, boundary: str) -> list[bytes]:

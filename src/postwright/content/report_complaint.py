@@ -18,6 +18,7 @@ _laid_out = re.compile(rb"^Feedback-Type[ \t]*:[ \t]*[\w-]+", re.MULTILINE | re.
 # Subjects of services that send the complaint without a part for programs. The header of the message complained about must be there, too.
 _SUBJECT = r"\bcomplaint about (?:message|mail|e-?mail)|\babuse (?:report|complaint)|\bspam (?:report|complaint)\b"
 _subject = re.compile(_SUBJECT, re.IGNORECASE).search
+_opt_out = re.compile(r"\s*(?:list-?)?(?:un-?subscribe|opt-?out)\b[\s:.!]*(?:me|request)?\s*", re.IGNORECASE).fullmatch
 _hidden_recipient = ("x-hmxmroriginalrecipient", "x-original-recipient", "x-complained-recipient")
 _from_address = re.compile(r"\b(?:from|source)(?: ip(?: address)?)?[ :]+\[?((?:\d{1,3}\.){3}\d{1,3})\b", re.IGNORECASE).search
 
@@ -74,6 +75,15 @@ def resembling(mail: Mail, returned: Returned) -> Complaint | None:
         arrival=time_of(mail.find("date")),
         returned=returned,
     )
+
+
+def unsubscribing(mail: Mail) -> Complaint | None:
+    """The mail that a program sends to a List-Unsubscribe address (RFC 2369 section 3.2) for who reads: an opt-out of the writer."""
+    submitted = mail.find("auto-submitted").lower()
+    if not submitted or submitted.startswith("no") or not _opt_out(words(mail.find("subject"))):
+        return None
+    address = bare_address(mail.find("from"))
+    return Complaint("unsubscribe", "opt-out", (), recipients=(address,) if address else (), arrival=time_of(mail.find("date")))
 
 
 def _recipients(fields: Fields) -> tuple[str, ...]:

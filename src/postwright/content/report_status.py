@@ -120,10 +120,8 @@ def _action_of(code: str) -> Action:
 
 
 def _from_code(action: Action, diagnostic: str) -> str:
-    """The status when none was said: of the class of the reply code, or of the action."""
+    """The status when none was said: of the class of the action; a failure may have been a transient one that lasted."""
     code = reply_code_in(diagnostic)
-    if code:
-        return f"{code[0]}.0.0"
     if action == "failed":
-        return "5.0.0"
+        return "4.0.0" if code.startswith("4") else "5.0.0"
     return "4.0.0" if action == "delayed" else "2.0.0"

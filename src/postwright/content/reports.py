@@ -7,7 +7,7 @@ report that says so. Time is linear in the first megabyte. Nothing in a reading 
 
 from __future__ import annotations
 
-from postwright.content import mime, report_auto, report_complaint, report_status, report_text
+from postwright.content import mime, report_auto, report_complaint, report_json, report_status, report_text
 from postwright.content.mime import Mail, Part, words
 from postwright.content.readings import (
     NOT_RETURNED,
@@ -51,7 +51,9 @@ def read(content: bytes) -> Reading:
         return report_complaint.read(part, returned)
     if (part := report_status.find_part(mail.parts)) is not None and (report := _status_report(part, mail, returned)) is not None:
         return report
-    if (complaint := report_complaint.resembling(mail, returned)) is not None:
+    if (noted := report_json.read(mail)) is not None:
+        return noted
+    if (complaint := report_complaint.resembling(mail, returned) or report_complaint.unsubscribing(mail)) is not None:
         return complaint
     if (answer := report_auto.named(mail)) is not None:
         return answer

@@ -1,0 +1,66 @@
+"""Finding what was said in the lines around a recipient: the reply of a server if there is one, else the sentence that tells why.
+
+What a mail system says in every bounce is passed over: it would hide what it says in this one. Pure and total.
+"""
+
+from __future__ import annotations
+
+import re
+
+from postwright.content.report_fields import MOST_DIAGNOSTIC
+from postwright.content.report_words import boilerplate
+
+_MOST_LINES = 25
+_ANSWER = r"(?:<<<|said:?|reason:?|response was:?|returned was:?|responded with(?: failure)?:?|error:?|:|\(|\[|^)\s*[\"']?"
+_reply = re.compile(rf"{_ANSWER}(?:SMTP;\s*)?((?:[45]\d\d)(?:[ -]|:\s)\S.*)$", re.IGNORECASE)
+_status = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.])")
+_blanks = re.compile(r"\s+")
+
+
+def clue(lines: list[str], address: str) -> str:
+    """The diagnostic in these lines, of which the first may begin with `address`; "" if they say nothing. "smtp;" stands before a reply."""
+    shown = lines[:_MOST_LINES]
+    if reply := _server_reply(shown):
+        return f"smtp;{reply}"[:MOST_DIAGNOSTIC]
+    sentences = _sentences(shown, address)
+    with_status = [text for text in sentences if _status.search(text)]
+    return _blanks.sub(" ", " ".join(with_status[:1] or sentences[:6])).strip()[:MOST_DIAGNOSTIC]
+
+
+def _server_reply(lines: list[str]) -> str:
+    """The first reply that refuses, with the lines that go on with it."""
+    for at, line in enumerate(lines):
+        match = _reply.search(line)
+        if match is None:
+            continue
+        words = [match.group(1)]
+        for more in lines[at + 1 : at + 10]:
+            if not more.strip() or not _goes_on(more, line, unfinished=words[-1][3:4] == "-"):
+                break
+            words.append(more.strip().removeprefix("<<<").strip())
+        return _blanks.sub(" ", " ".join(words)).strip().rstrip(")")
+    return ""
+
+
+def _goes_on(line: str, first: str, *, unfinished: bool) -> bool:
+    """A further line of the reply: with a code after one with a hyphen, or indented as deep, or folded from a long one."""
+    text = line.strip().removeprefix("<<<").strip()
+    if re.match(r"[45]\d\d[ -]", text):
+        return unfinished
+    if text.startswith((">>>", "...", "---", "===")) or boilerplate(text) or re.match(r"\S{1,100}@\S{1,100}\s*$", text):
+        return False
+    indented = len(line) - len(line.lstrip()) >= len(first) - len(first.lstrip()) and line[:1].isspace()
+    return (indented or len(first) > 55) and not re.match(r"[<\"'(]?\S{1,100}@", text)
+
+
+def _sentences(lines: list[str], address: str) -> list[str]:
+    told: list[str] = []
+    for line in lines:
+        text = line.strip()
+        if address and text.lower().lstrip("<\"'([").startswith(address.lower()):
+            text = text.lstrip("<\"'([")[len(address) :].lstrip(">\"')]:, \t")
+        if not text and told and address:
+            break  # what comes after is said to everybody
+        if text and not boilerplate(text) and re.search(r"[^\W\d_]", text):
+            told.append(text)
+    return told
