@@ -1,12 +1,13 @@
 """Private keys of DKIM: reading PEM, signing with them, and the key record that belongs to one (RFC 6376 section 3.6.1, RFC 8463).
 
-A key is validated once, when it is read, which takes RSA some 30 ms: never on a loop that serves anybody. Raises `KeyProblem` for what is
-no key that can sign; no text and no repr holds a part of a key.
+A key is tried when it is read: it signs, and its public half verifies. That its primes are primes is not proved, which would take RSA-2048
+some 30 ms. Raises `KeyProblem` for what is no key that can sign; no text and no repr holds a part of a key.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Callable
 from typing import Final
@@ -17,12 +18,14 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from postwright.content.dkim_record import verifies
 from postwright.model.errors import PostwrightError
 
 BITS: Final = (1024, 4096)
 """Of RSA keys that may sign (RFC 8301 section 3.2; what is longer many receivers cannot verify)."""
 LARGEST: Final = 65536  # octets of a PEM file
 
+_TRIAL = b"trial"
 _pem = re.compile(rb"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?-----END \1PRIVATE KEY-----", re.DOTALL)
 
 
@@ -33,7 +36,7 @@ class KeyProblem(PostwrightError, ValueError):
 class SigningKey:
     """A key that signs. `kind` as k= has it, `bits` of it."""
 
-    __slots__ = ("_key", "_sign", "bits", "kind")
+    __slots__ = ("__weakref__", "_key", "_sign", "bits", "kind")
 
     def __init__(self, key: RSAPrivateKey | Ed25519PrivateKey) -> None:
         self._key = key
@@ -68,7 +71,7 @@ def private_key(octets: bytes) -> SigningKey:
     if found is None:
         raise KeyProblem("holds no private key in PEM form")
     try:
-        key = serialization.load_pem_private_key(found[0], None)
+        key = serialization.load_pem_private_key(found[0], None, unsafe_skip_rsa_key_validation=True)
     except TypeError:
         raise KeyProblem("is protected by a password; keys that sign have none") from None
     except (ValueError, UnsupportedAlgorithm):
@@ -76,10 +79,20 @@ def private_key(octets: bytes) -> SigningKey:
     if isinstance(key, RSAPrivateKey):
         if not BITS[0] <= key.key_size <= BITS[1]:
             raise KeyProblem(f"holds an RSA key of {key.key_size} bits; {BITS[0]} to {BITS[1]} can sign (RFC 8301)")
-        return SigningKey(key)
-    if isinstance(key, Ed25519PrivateKey):
-        return SigningKey(key)
-    raise KeyProblem("holds a key that is neither RSA nor Ed25519")
+    elif not isinstance(key, Ed25519PrivateKey):
+        raise KeyProblem("holds a key that is neither RSA nor Ed25519")
+    return _tried(key)
+
+
+def _tried(key: RSAPrivateKey | Ed25519PrivateKey) -> SigningKey:
+    made = SigningKey(key)
+    try:
+        works = verifies(key.public_key(), "sha256", _TRIAL, made.sign(_TRIAL))
+    except ValueError:
+        works = False
+    if not works:
+        raise KeyProblem("holds a private key whose signatures do not verify")
+    return made
 
 
 def _rsa(key: RSAPrivateKey) -> Callable[[bytes, str], bytes]:
@@ -89,9 +102,5 @@ def _rsa(key: RSAPrivateKey) -> Callable[[bytes, str], bytes]:
 
 
 def _ed25519(key: Ed25519PrivateKey) -> Callable[[bytes, str], bytes]:
-    def sign(octets: bytes, _digest: str) -> bytes:
-        hashed = hashes.Hash(hashes.SHA256())  # RFC 8463 section 3: the key signs the SHA-256 of what is signed
-        hashed.update(octets)
-        return key.sign(hashed.finalize())
-
-    return sign
+    # RFC 8463 section 3: the key signs the SHA-256 of what is signed
+    return lambda octets, _digest: key.sign(hashlib.sha256(octets).digest())

@@ -6,6 +6,7 @@ in words of ours. Nothing is raised.
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from typing import Final
 
@@ -101,9 +102,7 @@ def verifies(key: PublicKey, digest: str, octets: bytes, signature: bytes) -> bo
         if isinstance(key, RSAPublicKey):
             key.verify(signature, octets, padding.PKCS1v15(), hashes.SHA256() if digest == "sha256" else hashes.SHA1())
         else:
-            hashed = hashes.Hash(hashes.SHA256())  # RFC 8463 section 3: Ed25519 of the SHA-256 of them
-            hashed.update(octets)
-            key.verify(signature, hashed.finalize())
+            key.verify(signature, hashlib.sha256(octets).digest())  # RFC 8463 section 3: Ed25519 of the SHA-256 of them
     except InvalidSignature:
         return False
     return True

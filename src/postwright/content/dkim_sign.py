@@ -48,17 +48,29 @@ class Style(Struct, frozen=True):
     query: str = ""
 
 
+class Unsigned(Struct, frozen=True, gc=False):
+    """A field without its signature yet: `field` up to b=, and the `octets` that a key has to sign."""
+
+    field: bytes
+    octets: bytes
+
+    def signed(self, signature: bytes) -> bytes:
+        """The whole field, with CRLF."""
+        value = base64.b64encode(signature)
+        return self.field + b"\r\n\t".join([value[at : at + _WIDTH - 4] for at in range(0, len(value), _WIDTH - 4)]) + b"\r\n"
+
+
 def signature_field(mail: Mail, key: SigningKey, selector: str, domain: str, identity: str, style: Style, now: float) -> bytes:
-    """The field with its CRLF. `domain` an A-label domain (d=), `identity` "" for none in the field (i=), `now` Unix seconds."""
+    """The field with its CRLF, made at once. See `unsigned`."""
+    made = unsigned(mail, key.kind, selector, domain, identity, style, now)
+    return made.signed(key.sign(made.octets, style.digest))
+
+
+def unsigned(mail: Mail, kind: str, selector: str, domain: str, identity: str, style: Style, now: float) -> Unsigned:
+    """What a key of this `kind` (k=) has to sign. `domain` an A-label domain (d=), `identity` "" for no i=, `now` Unix seconds."""
     names = names_of(mail.fields, style)
-    body = mail.body_hash(style.body_form, style.digest)
-    tags = [
-        "v=1",
-        f"a={key.kind}-{style.digest}",
-        f"c={style.header_form}/{style.body_form}",
-        f"d={domain}",
-        f"s={selector}",
-    ]
+    body = base64.b64encode(mail.body_hash(style.body_form, style.digest)).decode("ascii")
+    tags = ["v=1", f"a={kind}-{style.digest}", f"c={style.header_form}/{style.body_form}", f"d={domain}", f"s={selector}"]
     if identity:
         tags.append(f"i={quoted(identity)}")
     if style.query:
@@ -69,11 +81,9 @@ def signature_field(mail: Mail, key: SigningKey, selector: str, domain: str, ide
         tags.append(f"x={int(now + style.expire_after)}")
     if style.limit:
         tags.append(f"l={len(mail.canonical_body(style.body_form))}")
-    listed = _folded_names(names)
-    unsigned = f"DKIM-Signature: {_folded(tags)}\r\n\th={listed};\r\n\tbh={base64.b64encode(body).decode('ascii')};\r\n\tb=".encode()
-    own = HeaderField(FIELD, unsigned)
-    value = base64.b64encode(key.sign(signed_header(mail.fields, [name.lower() for name in names], own, style.header_form), style.digest))
-    return unsigned + b"\r\n\t".join([value[at : at + _WIDTH - 4] for at in range(0, len(value), _WIDTH - 4)]) + b"\r\n"
+    field = f"DKIM-Signature: {_folded(tags)}\r\n\th={_folded_names(names)};\r\n\tbh={body};\r\n\tb=".encode()
+    lower = [name.lower() for name in names]
+    return Unsigned(field, signed_header(mail.fields, lower, HeaderField(FIELD, field), style.header_form))
 
 
 def names_of(fields: list[HeaderField], style: Style) -> list[bytes]:

@@ -16,6 +16,7 @@ from postwright.engine.delivery_log import DeliveryLog, delivery_log
 from postwright.engine.fair_shares import shares
 from postwright.engine.header_files import HeaderFiles
 from postwright.engine.settle import Context
+from postwright.engine.signing import Keys, Signing
 from postwright.engine.source_limits import source_set
 from postwright.engine.transports import Transport
 from postwright.model.address import Address, parse_mailbox
@@ -37,12 +38,13 @@ LINGER = 1.0
 
 class Grounds(Struct, frozen=True):
     """What a shard has for all its queues, beside the settings: types of records that anybody wants, this machine's addresses, its log,
-    and the files of header fields that these settings name."""
+    the files of header fields that these settings name, and the keys."""
 
     wanted: frozenset[str]
     local: Sequence[str]
     log: structlog.stdlib.BoundLogger
     headers: HeaderFiles | None = None
+    keys: Keys | None = None
     transport: Callable[[DomainSettings], Transport | None] | None = None
 
 
@@ -63,6 +65,7 @@ class Ways(Struct, frozen=True):
     insert: bytes = b""
     copy_to: Address | None = None
     transport: Transport | None = None
+    signing: Signing | None = None
 
     @property
     def changes_header(self) -> bool:
@@ -144,6 +147,7 @@ def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, gro
         copy_to=_copy_to(settings),
         transport=grounds.transport(settings) if grounds.transport is not None and settings.type != "smtp" else None,
         insert=grounds.headers.of(resolved, vmta_name) if grounds.headers is not None else b"",
+        signing=grounds.keys.signing(resolved, vmta_name, settings) if grounds.keys is not None else None,
     )
 
 

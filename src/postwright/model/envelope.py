@@ -7,6 +7,7 @@ from enum import IntFlag
 from msgspec import Struct
 
 from postwright.model.address import Address
+from postwright.model.masked import masked
 from postwright.model.merge import Merge, Own
 
 RECIPIENTS_MOST = 100_000
@@ -73,6 +74,16 @@ class Wishes(Struct, frozen=True, omit_defaults=True):
     late: bool = False
 
 
+class DkimWish(Struct, frozen=True, omit_defaults=True):
+    """What a submission said in x-dkim-options and x-dkim-key. The key is a private one: no repr shows it."""
+
+    options: str = ""
+    key: str = ""
+
+    def __repr__(self) -> str:
+        return masked(self, "key")
+
+
 class Envelope(Struct, omit_defaults=True):
     """`ret` is "", "FULL" or "HDRS"; `body` "7BIT", "8BITMIME" or "BINARYMIME"; `declared_size` octets, 0 if not said.
     `wishes` None where the sender asks for nothing special, as most do; `merge` where the content is no template."""
@@ -87,6 +98,7 @@ class Envelope(Struct, omit_defaults=True):
     verp: bool = False  # each recipient is sent to from a return path of its own (`policy.verp`)
     wishes: Wishes | None = None
     merge: Merge | None = None
+    dkim: DkimWish | None = None
 
     @property
     def apart(self) -> bool:
