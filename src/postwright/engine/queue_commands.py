@@ -19,6 +19,9 @@ from postwright.engine.queue_events import QueueEvents
 from postwright.engine.tracing import TraceLines
 from postwright.engine.why import Why
 from postwright.engine.why_lines import why_lines
+from postwright.model.message import parse_id
+
+_NEAR_MOST = 5
 
 
 class Shards(Protocol):
@@ -35,7 +38,14 @@ async def ask(relay: Shards, verb: str, arguments: dict[str, str]) -> f.Told | b
         return body
     errors = [answer.error for answer in answers if answer.error]
     none = f"there is no queue {shown(arguments.get('queue', ''))}: nothing waits in it, or it is written otherwise"
-    return f.Told(ok=False, lines=errors or [none])
+    return f.Told(ok=False, lines=errors or [none, *await _near(relay, arguments)])
+
+
+async def _near(relay: Shards, arguments: dict[str, str]) -> list[str]:
+    """What may have been meant."""
+    answers = await relay.ask_shards("near-names", msgspec.json.encode(arguments))
+    names = sorted({name for answer in answers if answer.body for name in msgspec.json.decode(answer.body, type=list[str])})
+    return [f"did you mean {', '.join(map(shown, names[:_NEAR_MOST]))}?"] if names else []
 
 
 async def trace(relay: Shards, arguments: dict[str, str]) -> f.Told:
@@ -61,12 +71,33 @@ async def events(relay: Shards, arguments: dict[str, str]) -> f.Told:
 
 async def why(relay: Shards, arguments: dict[str, str]) -> f.Told:
     """Why mail waits, and for how long: lines, and a list of `Why` in JSON. All shards may have queues that are meant."""
-    answers = await relay.ask_shards("why", msgspec.json.encode(arguments))
-    found = [one for answer in answers if answer.body for one in msgspec.json.decode(answer.body, type=list[Why])]
+    found, errors = await _whys(relay, arguments)
     if not found:
-        errors = [answer.error for answer in answers if answer.error]
-        return f.Told(ok=False, lines=errors or [f"nothing waits of {shown(arguments.get('queue', ''))}, or it is written otherwise"])
+        none = f"nothing waits of {shown(arguments.get('queue', ''))}, or it is written otherwise"
+        return f.Told(ok=False, lines=errors or [none, *await _near(relay, arguments)])
     return f.Told(ok=True, lines=[line for one in found for line in why_lines(one, time.time())], body=msgspec.json.encode(found))
+
+
+async def _whys(relay: Shards, arguments: dict[str, str]) -> tuple[list[Why], list[str]]:
+    """A message is looked for where its recipients belong, which the shard that keeps it knows; anywhere only if it is not there."""
+    among: list[str] = []
+    if _is_id(arguments.get("queue", "")):
+        answers = await relay.ask_shards("queues-of-message", msgspec.json.encode(arguments))
+        among = [name for answer in answers if answer.body for name in msgspec.json.decode(answer.body, type=list[str])]
+    for narrowed in ({"among": "\n".join(among)}, {}) if among else ({},):
+        answers = await relay.ask_shards("why", msgspec.json.encode({**arguments, **narrowed}))
+        found = [one for answer in answers if answer.body for one in msgspec.json.decode(answer.body, type=list[Why])]
+        if found:
+            break
+    return found, [answer.error for answer in answers if answer.error]
+
+
+def _is_id(text: str) -> bool:
+    try:
+        parse_id(text)
+    except ValueError:
+        return False
+    return True
 
 
 async def _order(verb: str, relay: Shards, arguments: dict[str, str]) -> f.Told:

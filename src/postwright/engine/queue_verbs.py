@@ -14,11 +14,14 @@ from postwright.engine.deliver import Delivery
 from postwright.engine.queue_orders import QUEUE_ORDERS, Ordered
 from postwright.engine.sharing import Sharing
 from postwright.engine.tracing import TraceLines, TraceOptions
-from postwright.engine.why import wanted
+from postwright.engine.why import near, queues_of, wanted
 from postwright.engine.worker import Worker
+from postwright.model.errors import SpoolError
+from postwright.model.message import parse_id
 from postwright.model.work import QueueKey
 from postwright.policy.resolve import Resolved
 from postwright.schedule.queue import Queue
+from postwright.store.spool import Spool
 
 DEFAULT_VMTA = "{default}"
 
@@ -29,6 +32,7 @@ class Keeper(Ordered, Protocol):
     delivery: Delivery
     sharing: Sharing
     resolved: Resolved
+    spool: Spool
 
 
 def key_of(name: str) -> QueueKey:
@@ -100,9 +104,32 @@ def events(node: Keeper, arguments: dict[str, str]) -> bytes:
 
 
 def why(node: Keeper, arguments: dict[str, str]) -> bytes:
-    """`queue` is a queue, a domain, an address or a message's id: a list of `Why`, one for each queue of this shard that is meant."""
-    found = wanted(node, arguments.get("queue", ""))
+    """`queue` is a queue, a domain, an address or a message's id: a list of `Why`, one for each queue of this shard that is meant.
+
+    `among`: names of queues, a line each, that a message is looked for in."""
+    found = wanted(node, arguments.get("queue", ""), arguments.get("among", "").splitlines())
     return _encoded(found) if found else b""
 
 
-QUEUE_VERBS: dict[str, Callable[[Keeper, dict[str, str]], bytes]] = {"trace": trace, "events": events, "why": why, **QUEUE_ORDERS}
+def queues_of_message(node: Keeper, arguments: dict[str, str]) -> bytes:
+    """The queues that the recipients of a message of ours belong to; `queue` is its id. Nothing for what is none, or not ours."""
+    try:
+        found = queues_of(node, parse_id(arguments.get("queue", "")))
+    except (ValueError, KeyError, SpoolError):  # KeyError: it went a moment ago; a damaged one is for the spool's own log
+        return b""
+    return _encoded(found) if found else b""
+
+
+def near_names(node: Keeper, arguments: dict[str, str]) -> bytes:
+    """Names of queues like `queue`, which there is not."""
+    return _encoded(near(node, arguments.get("queue", "")))
+
+
+QUEUE_VERBS: dict[str, Callable[[Keeper, dict[str, str]], bytes]] = {
+    "trace": trace,
+    "events": events,
+    "why": why,
+    "queues-of-message": queues_of_message,
+    "near-names": near_names,
+    **QUEUE_ORDERS,
+}

@@ -1,50 +1,31 @@
 """`why`: what holds a queue up, where that was said, how close its other limits are, and how long it will take.
 
-On the shard's side. A person asks, so a look at all entries of one queue, and for a message at all queues, is allowed; nothing is changed.
-Origins come from the settings themselves (`Resolved.explain_queue`), the rest from where it happened: a rule of smtp-pattern-list, a reply.
+On the shard's side. A person asks, so a look at all entries of one queue is allowed; for a message it is at the queues that it belongs to
+(`queues_of`), and only if it is in none of them at all. Nothing is changed. Lines come from those who hold the limits (`why_origin`), the
+rest from where it happened: a rule of smtp-pattern-list, a reply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from postwright.engine.deliver import Delivery
 from postwright.engine.hub import Hub
+from postwright.engine.why_origin import Origins
 from postwright.model.message import parse_id
-from postwright.model.work import Entry, WaitReason
+from postwright.model.work import Entry, QueueKey, WaitReason
 from postwright.policy.resolve import Resolved
 from postwright.schedule.drain import Drain, Pace, estimate
 from postwright.schedule.queue import Queue
 from postwright.schedule.rate import NEVER
 from postwright.schedule.reasons import Standing
+from postwright.store.spool import Spool
 
-# the directive behind each limit of a queue, in normal and in backoff mode
-_DIRECTIVES = {
-    WaitReason.QUEUE_CONNECTIONS: ("max-smtp-out", "backoff-max-smtp-out"),
-    WaitReason.MESSAGE_RATE: ("max-msg-rate", "backoff-max-msg-rate"),
-    WaitReason.DATA_VOLUME: ("max-data-volume-rate", "backoff-max-data-volume-rate"),
-    WaitReason.CONNECT_RATE: ("max-connect-rate", "backoff-max-connect-rate"),
-    WaitReason.RAMP_UP: ("smtp-out-rampup-interval", "smtp-out-rampup-interval"),
-    WaitReason.QUEUE_RETRY: ("retry-after", "backoff-retry-after"),
-    WaitReason.RECIPIENT_RETRY: ("retry-recipients-after", "retry-recipients-after"),
-    WaitReason.SOURCE_CONNECTIONS: ("source-ip-max-smtp-out", "source-ip-max-smtp-out"),
-    WaitReason.SOURCE_CONNECT_RATE: ("source-ip-max-connect-rate", "source-ip-max-connect-rate"),
-    WaitReason.SOURCE_MESSAGE_RATE: ("source-ip-max-msg-rate", "source-ip-max-msg-rate"),
-    WaitReason.SOURCE_DATA_VOLUME: ("source-ip-max-data-volume-rate", "source-ip-max-data-volume-rate"),
-    WaitReason.SOURCES_DISABLED: ("smtp-pattern-list", "smtp-pattern-list"),
-}
-_ELSEWHERE = {
-    WaitReason.VMTA_CONNECTIONS: "<virtual-mta {vmta}> max-smtp-out",
-    WaitReason.VMTA_MESSAGE_RATE: "<virtual-mta {vmta}> max-smtp-msg-rate",
-    WaitReason.VMTA_DATA_VOLUME: "<virtual-mta {vmta}> max-smtp-data-volume-rate",
-    WaitReason.TOTAL_CONNECTIONS: "total-max-smtp-out",
-    WaitReason.MX_CONNECTIONS: "mx-connection-limit",
-    WaitReason.IP_CONNECTIONS: "ip-connection-limit",
-    WaitReason.PAUSED: "an operator",
-}
+MOST_COMPARED: Final = 1000  # names; comparing one takes some 20 us
 
 
 class Asked(Hub, Protocol):
@@ -52,6 +33,7 @@ class Asked(Hub, Protocol):
 
     delivery: Delivery
     resolved: Resolved
+    spool: Spool
 
 
 class Limit(Struct):
@@ -63,6 +45,15 @@ class Limit(Struct):
     until: float | None
     origin: str
     source: str = ""
+    place: str = ""
+
+
+class Disabled(Struct):
+    """A source address that the queue may not use; `until` -1: until somebody ends it. `because` as the log has it, "" if that is past."""
+
+    address: str
+    until: float
+    because: str = ""
 
 
 class Why(Struct):
@@ -87,6 +78,7 @@ class Why(Struct):
     mode_until: float | None = None
     step: int = 0
     last_error: str = ""
+    disabled: list[Disabled] = []
     due: float | None = None
     attempts: int | None = None
 
@@ -95,8 +87,8 @@ def of_queue(node: Asked, queue: Queue, message_id: int | None = None) -> Why:
     """Everything about one queue."""
     now, scheduler = node.clock.now(), node.scheduler
     reason = scheduler.why(queue, now)
-    origins = {row.directive: str(row.origin) for row in node.resolved.explain_queue(*queue.key)}
-    limits = [_limit(standing, queue, origins) for standing in scheduler.standing(queue, now)]
+    origins, standings = Origins(node.resolved, scheduler.routes, queue), scheduler.standing(queue, now)
+    limits = [_limit(standing, origins) for standing in standings]
     entries = list(scheduler.entries(queue))
     drain = _drain(node, queue, reason, entries, now)
     mode = queue.backoff
@@ -105,7 +97,7 @@ def of_queue(node: Asked, queue: Queue, message_id: int | None = None) -> Why:
         queue=str(queue.key),
         reason=reason.name,
         text=reason.value,
-        origin=_origin(reason, queue, origins),
+        origin=origins.of(reason, next((one for one in standings if one.reason is reason and one.until is not None), None)),
         recipients=queue.recipients,
         ready=sum(len(entry.recipients) for entry in entries if entry.due <= now),
         scheduled=sum(len(entry.recipients) for entry in entries if entry.due > now),
@@ -117,6 +109,7 @@ def of_queue(node: Asked, queue: Queue, message_id: int | None = None) -> Why:
         because=drain.because,
         step=queue.retry_step,
         last_error=queue.last_error,
+        disabled=_disabled(node, queue, now),
     )
     if mode is not None:
         why.mode, why.mode_reason = "backoff", mode.reason
@@ -127,15 +120,59 @@ def of_queue(node: Asked, queue: Queue, message_id: int | None = None) -> Why:
     return why
 
 
-def wanted(node: Asked, what: str) -> list[Why]:
-    """`DOMAIN/VMTA`, `DOMAIN` (under all virtual MTAs), an address of that domain, or a message's id; empty when it is not here."""
+def wanted(node: Asked, what: str, among: Sequence[str] = ()) -> list[Why]:
+    """`DOMAIN/VMTA`, `DOMAIN` (under all virtual MTAs), an address of that domain, or a message's id; empty when it is not here.
+
+    `among`: look for a message in these queues only, as `queues_of` told them; without, in all.
+    """
     try:
         message_id = parse_id(what)
     except ValueError:
         return [of_queue(node, queue) for queue in _named(node, what)]
-    scheduler = node.scheduler
-    holding = [queue for queue in scheduler.queues.values() if any(one.message_id == message_id for one in scheduler.entries(queue))]
-    return [of_queue(node, queue, message_id) for queue in holding]
+    queues = node.scheduler.queues
+    searched = [queues[key] for key in map(_as_key, among) if key in queues] if among else list(queues.values())
+    return [of_queue(node, queue, message_id) for queue in searched if _holds(node, queue, message_id)]
+
+
+def _holds(node: Asked, queue: Queue, message_id: int) -> bool:
+    return any(one.message_id == message_id for one in node.scheduler.entries(queue))
+
+
+def _as_key(name: str) -> QueueKey:
+    return QueueKey(*name.split("/", 1))
+
+
+def queues_of(node: Asked, message_id: int) -> list[str]:
+    """All queues in which the live recipients of a message of ours may be: where they belong, and those that stand in for these (backoff
+    mode, warm-up). Empty when the message is another shard's, or gone."""
+    live, ref = node.spool.live_recipients(message_id), node.spool.ref(message_id)
+    if not live or ref is None:
+        return []
+    message, where = node.spool.read_message(message_id, ref), node.where
+    found: dict[str, None] = {}
+    for index in live:
+        key = where.key_of(message, message.envelope.recipients[index])
+        found[str(key)] = None
+        for name in where.placement.family(key.vmta):  # in lower case
+            vmta = node.resolved.vmta(name)
+            found[str(QueueKey(key.domain, vmta.name if vmta is not None else name))] = None
+    return list(found)
+
+
+def near(node: Asked, what: str, most: int = 5) -> list[str]:
+    """Queues that somebody may have meant who wrote what there is not: the same domain under another virtual MTA, else domains of nearly
+    that name. One slip leaves the first or the last half of a name as it was, which is what keeps a look at all queues short."""
+    domain = what.strip().rpartition("@")[2].lower().partition("/")[0]
+    half = len(domain) // 2
+    if half < 2:
+        return []
+    names = [key for key in node.scheduler.queues if key.domain == domain]
+    if not names:
+        head, tail = domain[:half], domain[-half:]
+        alike = {key.domain for key in node.scheduler.queues if key.domain.startswith(head) or key.domain.endswith(tail)}
+        close = get_close_matches(domain, sorted(alike)[:MOST_COMPARED], n=most, cutoff=0.8)
+        names = [key for key in node.scheduler.queues if key.domain in close]
+    return [str(key) for key in names[:most]]
 
 
 def _named(node: Asked, what: str) -> Iterator[Queue]:
@@ -145,20 +182,28 @@ def _named(node: Asked, what: str) -> Iterator[Queue]:
             yield queue
 
 
-def _limit(standing: Standing, queue: Queue, origins: dict[str, str]) -> Limit:
+def _limit(standing: Standing, origins: Origins) -> Limit:
     until = standing.until
-    shown = None if until is None else -1.0 if until == NEVER else until
-    return Limit(standing.reason.value, standing.used, standing.limit, shown, _origin(standing.reason, queue, origins), standing.source)
+    shown = None if until is None else _shown(until)
+    return Limit(
+        standing.reason.value, standing.used, standing.limit, shown, origins.of(standing.reason, standing), standing.source, standing.place
+    )
 
 
-def _origin(reason: WaitReason, queue: Queue, origins: dict[str, str]) -> str:
-    if reason in _ELSEWHERE:
-        return _ELSEWHERE[reason].format(vmta=queue.key.vmta)
-    names = _DIRECTIVES.get(reason)
-    if names is None:
-        return ""
-    name = names[queue.backoff is not None]
-    return f"{name} ({origins.get(name) or 'default'})"
+def _shown(until: float) -> float:
+    return -1.0 if until == NEVER else until
+
+
+def _disabled(node: Asked, queue: Queue, now: float) -> list[Disabled]:
+    """With what was said when it happened, if that is still remembered."""
+    out = [use for use in queue.sources or () if use.disabled_until > now]
+    said = [event.text for event in node.events.of(str(queue.key)).errors if event.kind == "source"] if out else []
+    return [Disabled(use.address, _shown(use.disabled_until), _because(use.address, said)) for use in out]
+
+
+def _because(address: str, said: list[str]) -> str:
+    told = [text.removeprefix(f"{address} is disabled: ") for text in said if text.startswith(f"{address} is disabled: ")]
+    return told[-1] if told else ""
 
 
 def _until(queue: Queue, reason: WaitReason, entries: list[Entry], limits: list[Limit], now: float) -> float | None:
@@ -177,11 +222,10 @@ def _drain(node: Asked, queue: Queue, reason: WaitReason, entries: list[Entry], 
 
 
 def _pace(node: Asked, queue: Queue, entries: list[Entry]) -> Pace:
-    """What the open connections have managed so far; recipients as many a message as those that wait have."""
+    """What the connections have managed in the last minute; recipients as many a message as those that wait have."""
     crew, now = node.delivery.crew, node.clock.monotonic()
-    workers = [worker for worker in crew.workers if worker.queue is queue]
-    messages = sum(worker.channel.served / max(now - worker.begun, 0.001) for worker in workers if worker.channel.served)
+    open_now = sum(worker.queue is queue for worker in crew.workers)
     each = sum(len(entry.recipients) for entry in entries) / len(entries) if entries else 1.0
     turns = [turn for turn in crew.turns if turn.queue is queue]
     recipients = sum(turn.served / max(now - turn.begun, 0.001) for turn in turns)
-    return Pace(len(workers) + len(turns), messages * each + recipients)
+    return Pace(open_now + len(turns), crew.paces.of(queue) * each + recipients)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from postwright.engine.lock_lines import shown
 from postwright.engine.why import Limit, Why
+from postwright.model.work import WaitReason
 
 
 def why_lines(why: Why, now: float) -> Iterator[str]:
@@ -25,18 +26,28 @@ def why_lines(why: Why, now: float) -> Iterator[str]:
         yield f"  mode           {why.mode}, {end}, by {shown(why.mode_reason)}"
     if why.step:
         yield f"  retry step     {why.step}"
+    for one in why.disabled:
+        because = f", because {shown(one.because)}" if one.because else ""
+        yield f"  disabled       {one.address or 'an address of the system'}, {_when(one.until, now)}{because}"
     if why.last_error:
         yield f"  last error     {shown(why.last_error)}"
     estimate = f"about {_span(why.seconds)}" if why.seconds is not None else "nobody can tell"
     yield f"  drained in     {estimate} ({why.because})"
-    for limit in why.limits:
+    for limit in [one for one in why.limits if one.reason != WaitReason.SOURCES_DISABLED.value]:  # told above
         yield f"  {'*' if limit.until is not None else ' '} {_limit(limit, now)}"
 
 
 def _limit(limit: Limit, now: float) -> str:
-    of = f" by {limit.source}" if limit.source else ""
+    of = f" by {limit.source}" if limit.source else f" at {_host(limit.place)}" if limit.place else ""
     until = "" if limit.until is None else f", {_when(limit.until, now)}"
     return f"{limit.used:g} of {limit.limit:g}{of}: {limit.origin}{until}"
+
+
+def _host(place: str) -> str:
+    """`mx HOST SOURCE` or `ip ADDRESS`, as `schedule.routes` counts them."""
+    kind, _, where = place.partition(" ")
+    host, _, source = where.partition(" ")
+    return f"{shown(host)} from {source}" if kind == "mx" and source else shown(host)
 
 
 def _when(at: float, now: float) -> str:

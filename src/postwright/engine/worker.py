@@ -22,6 +22,7 @@ from postwright.engine.fates import EXPIRED, Fates
 from postwright.engine.hub import Hub
 from postwright.engine.interruption import Interruptions
 from postwright.engine.outgoing import not_offered, transaction_of
+from postwright.engine.paces import Paces
 from postwright.engine.queue_state import LINGER, QueueState
 from postwright.engine.resting import Resting
 from postwright.engine.tracing import Traces
@@ -69,6 +70,7 @@ class Crew:
         self.resting = Resting(node.scheduler.total)
         self.interruptions = Interruptions(node.scheduler)
         self.workers: dict[Worker, None] = {}  # in the order in which they came: a simulation takes the same course each time
+        self.paces = Paces(node.clock, self.workers)
         self.turns: dict[Turn, None] = {}  # of queues that need no connection (`local_delivery`)
         self.avoid: dict[str, float] = {}
         self.tasks: set[asyncio.Task[None]] = set()
@@ -147,8 +149,14 @@ class Worker:
         self._errors = 0
         self._broken_off = False
         crew.workers[self] = None
+        crew.paces.begin()
         crew.interruptions.begin(self)
         crew.node.sweep.add(self)
+
+    @property
+    def served(self) -> int:
+        """Messages so far; see `Paces`."""
+        return self.channel.served
 
     def feed(self) -> None:
         """Keep the channel busy; go idle when nothing is due, close when it has served its share."""
@@ -373,6 +381,7 @@ class Worker:
         node = self.crew.node
         node.sweep.discard(self)
         self.crew.workers.pop(self, None)
+        self.crew.paces.end(self)
         self.crew.resting.gone(self)
         self.crew.interruptions.gone(self)
         if self._idle and self in self.queue.idle:

@@ -104,13 +104,15 @@ def _next_free(meter: SlidingRate | None, now: float) -> float:
 
 class Standing(Struct, frozen=True):
     """How close one limit of a queue is: `used` of `limit` (connections, recipients or octets; of a source address when `source` names
-    one), and `until` when it holds the queue up, if it does now (Unix seconds; NEVER: until something ends it)."""
+    one, at a host when `place` does, as `Routes` counts it), and `until` when it holds the queue up, if it does now (Unix seconds; NEVER:
+    until something ends it)."""
 
     reason: WaitReason
     used: float
     limit: float
     until: float | None = None
     source: str = ""
+    place: str = ""
 
 
 def standing(queue: Queue, total: Budget[Queue], now: float) -> list[Standing]:
@@ -123,7 +125,7 @@ def standing(queue: Queue, total: Budget[Queue], now: float) -> list[Standing]:
     rows += _places(WaitReason.QUEUE_CONNECTIONS, queue.connections + queue.opening, limits.max_smtp_out)
     if isinstance(queue.waiting, RouteLine):
         rows += [
-            Standing(reason, queue.waiting.used(name), limit, NEVER if queue.waiting.used(name) >= limit else None)
+            Standing(reason, queue.waiting.used(name), limit, NEVER if queue.waiting.used(name) >= limit else None, place=name)
             for name, limit, reason in dict.fromkeys(want for way in queue.waiting.ways for want in way)
         ]
     rows += _by_source(queue, now)

@@ -73,6 +73,14 @@ class Routes:
         of_address = [(IP, network, limit) for network, limit in self._ip if _within(network, address)]
         return of_host[:1] + of_address[:1]
 
+    def pattern(self, place: str) -> str:
+        """The pattern whose limit is counted under that name, "" for none."""
+        kind, _, where = place.partition(" ")
+        if kind == "ip":
+            return next((network for network, _ in self._ip if _within(network, where)), "")
+        host = where.partition(" ")[0]
+        return next((pattern for pattern, _ in self._mx if _fits(pattern, host)), "")
+
     def take(self, way: Way) -> bool:
         """Take all that this way needs, or nothing."""
         return self._places.take([(name, limit) for name, limit, _ in way]) < 0
