@@ -13,9 +13,12 @@ from typing import Protocol
 
 from postwright.engine.hub import Hub
 from postwright.engine.notices import Notices
+from postwright.engine.status import DisabledAddress
 from postwright.engine.worker import Crew
 from postwright.schedule.queue import Queue
 from postwright.schedule.rate import NEVER
+
+LISTED = 50  # in a status
 
 
 class Angry(Hub, Protocol):
@@ -63,6 +66,13 @@ class DisabledSources:
         node.pump_soon()
         return True
 
+    def listed(self, most: int = LISTED) -> tuple[list[DisabledAddress], int]:
+        """Addresses that are out of use, `most` of them, and how many there are in all. A look at all queues, for who asks."""
+        scheduler, now = self._node.scheduler, self._node.clock.now()
+        uses = [(queue, use) for queue in scheduler.queues.values() if queue.sources is not None for use in queue.sources]
+        out = [(queue, use) for queue, use in uses if use.disabled_until > now]
+        return [DisabledAddress(str(queue.key), use.address, _time(use.disabled_until)) for queue, use in out[:most]], len(out)
+
     def _over(self, queue: Queue, address: str, until: float) -> None:
         """The time is up, unless it was made longer or an operator was quicker."""
         if self._node.scheduler.queues.get(queue.key) is queue and self._until(queue, address) == until:
@@ -93,3 +103,7 @@ class DisabledSources:
         if until < NEVER:
             lines.append(f"It is enabled again at {datetime.fromtimestamp(until):%Y-%m-%d %H:%M:%S}.")
         node.crew.spawn(node.notices.tell(settings.disabled_source_ip_notify, name, f"Source address {change}", lines))
+
+
+def _time(until: float) -> float:
+    return 0.0 if until == NEVER else until

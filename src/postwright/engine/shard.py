@@ -305,6 +305,7 @@ class Shard:
         """This shard's word on itself."""
         scheduler, spool = self.node.scheduler, self.spool.status()
         now = self.clock.now()
+        disabled, disabled_count = self.node.disabled.listed()
         queues = nlargest(TOP_QUEUES, scheduler.queues.values(), key=lambda queue: queue.recipients)
         return ShardStatus(
             shard=self.number,
@@ -324,6 +325,8 @@ class Shard:
             memory=_resident(),
             epoch=self.settings.epoch,
             resolver=self.node.resolver.counts(),
+            disabled=disabled,
+            disabled_count=disabled_count,
             top_queues=[
                 QueueStatus(
                     name=str(queue.key),

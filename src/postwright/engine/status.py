@@ -25,6 +25,14 @@ class QueueStatus(Struct):
     last_error: str = ""
 
 
+class DisabledAddress(Struct):
+    """A source address that a queue may not use; `until` Unix seconds, 0 for until somebody ends it."""
+
+    queue: str
+    address: str
+    until: float
+
+
 class Traffic(Struct):
     """Counters since the start of a shard."""
 
@@ -63,6 +71,8 @@ class ShardStatus(Struct):
     waiting_for_slot: int = 0
     refused_at_door: dict[str, int] = {}
     resolver: ResolverCounts = ResolverCounts()
+    disabled: list[DisabledAddress] = []
+    disabled_count: int = 0  # of which `disabled` are some
 
 
 class RelayStatus(Struct):
@@ -118,6 +128,19 @@ def _names(counts: list[ResolverCounts]) -> str:
     return f"{told}; stale answers used: {stale}" if stale else told
 
 
+def _disabled(shards: list[ShardStatus]) -> list[str]:
+    """What can otherwise only be seen queue by queue (`why`)."""
+    told = sorted((one for shard in shards for one in shard.disabled), key=lambda one: (one.queue, one.address))[:20]
+    if not told:
+        return []
+    lines = ["", f"{'Disabled source address':<40}{'queue':<40}  until"]
+    for one in told:
+        until = datetime.fromtimestamp(one.until, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if one.until else "somebody ends it"
+        lines.append(f"{one.address or 'an address of the system':<40}{one.queue:<40}  {until}")
+    more = sum(shard.disabled_count for shard in shards) - len(told)
+    return [*lines, f"  and {more} more"] if more > 0 else lines
+
+
 def status_lines(status: RelayStatus) -> list[str]:
     """The status as text, in the order a person asks: is it up, does mail move, what waits and why."""
     shards = status.shards
@@ -154,4 +177,4 @@ def status_lines(status: RelayStatus) -> list[str]:
         mode = "" if q.mode == "normal" else f"{q.mode} mode; "
         why = mode + q.wait + (f" (last error: {q.last_error})" if q.last_error else "")
         lines.append(f"{q.name:<40}{q.recipients:>9}{q.ready:>8}{q.scheduled:>8}{q.in_flight:>8}{q.connections:>6}  {why}")
-    return lines
+    return [*lines, *_disabled(shards)]

@@ -49,7 +49,7 @@ class Limit(Struct):
 
 
 class Disabled(Struct):
-    """A source address that the queue may not use; `until` -1: until somebody ends it. `because` as the log has it, "" if that is past."""
+    """A source address that the queue may not use; `until` -1: until somebody ends it. `because`: who did it and why, "" if that is past."""
 
     address: str
     until: float

@@ -27,7 +27,7 @@ def why_lines(why: Why, now: float) -> Iterator[str]:
     if why.step:
         yield f"  retry step     {why.step}"
     for one in why.disabled:
-        because = f", because {shown(one.because)}" if one.because else ""
+        because = f", {shown(one.because)}" if one.because else ""
         yield f"  disabled       {one.address or 'an address of the system'}, {_when(one.until, now)}{because}"
     if why.last_error:
         yield f"  last error     {shown(why.last_error)}"
