@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Struct
@@ -72,12 +72,22 @@ def _encode_records(records: list[Record]) -> bytes:
     try:
         return _encode(records)
     except UnicodeEncodeError:
-        return _encode([replace(record, **_mended(record)) for record in records])
+        return _encode([mended(record) for record in records])
 
 
-def _mended(record: Record) -> dict[str, str]:
-    texts = {name: getattr(record, name) for name in record.__struct_fields__ if type(getattr(record, name)) is str}
-    return {name: text.encode("utf-8", "replace").decode() for name, text in texts.items()}
+def mended(record: Record) -> Record:
+    """The record with texts that can be encoded."""
+    return replace(record, **{name: _mend(getattr(record, name)) for name in record.__struct_fields__})
+
+
+def _mend(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_mend(key): _mend(inner) for key, inner in value.items()}
+    if isinstance(value, Struct):
+        return replace(value, **{name: _mend(getattr(value, name)) for name in value.__struct_fields__})
+    return value
 
 
 def decode(meta: bytes | memoryview) -> Marks:
