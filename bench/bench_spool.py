@@ -22,7 +22,7 @@ from postwright.model.envelope import Envelope, Recipient
 from postwright.model.message import Arrival, ContentFacts, Message, SpoolRef
 from postwright.model.record import Record
 from postwright.store.accounting import AcctFiles
-from postwright.store.accounting_columns import RowMaker
+from postwright.store.accounting_rows import RowForm, RowMaker
 from postwright.store.accounting_file import AcctOptions
 from postwright.store.index import Index
 from postwright.store.log_spool import LogSpool
@@ -137,7 +137,7 @@ def index_memory(count: int, deferred: bool) -> str:
 
 
 def rows() -> str:
-    maker = RowMaker(("d", "b", "r"), {})
+    maker = RowMaker(RowForm(("d", "b", "r")))
     records = [record(number) for number in range(20_000)]
     best = 1e9
     for _ in range(5):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from postwright.engine import credentials
+from postwright.content.headers import Finder
+from postwright.engine import credentials, noting
 from postwright.engine.addressing import Addressing
 from postwright.engine.header_files import HeaderFiles
 from postwright.engine.tickets import Tickets
@@ -32,6 +33,7 @@ class Epoch(Struct):
     greeting: Reply
     addressing: Addressing
     tls: ServerTls
+    noted: Finder | None = None  # header fields that some accounting file asks for
     options: dict[tuple[int, bool, bool, bool, bool, bool, bool], ServerOptions] = {}
     _remove: dict[int, frozenset[bytes]] = {}
     _by_ip: dict[str, str] = {}
@@ -67,6 +69,7 @@ def make_epoch(resolved: Resolved, tickets: Tickets | None = None, troubles: lis
         greeting=Reply(220, "", (f"{host} (Postwright) ESMTP service ready",)),
         addressing=Addressing(settings, access, host),
         tls=ServerTls(settings, tickets, troubles),
+        noted=noting.finder_of(settings),
     )
 
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from postwright.content import trace
 from postwright.content.merge import Template
 from postwright.engine.merging import NOTHING_OWN, template_text, told, values_of
+from postwright.engine.noting import expanded
 from postwright.model.message import Message, SpoolRef
 from postwright.net.clock import Clock
 from postwright.wire.body import scan
@@ -40,9 +41,8 @@ class Original:
         """The octets for the recipient of that index, at `now` (Unix seconds)."""
         merge = self.message.envelope.merge
         assert merge is not None
-        recipient = self.message.envelope.recipients[index]
-        own = recipient.own or NOTHING_OWN
-        values = values_of(own) | told(self.message.envelope, recipient, job=self.message.job, vmta=self.message.vmta)
+        own = self.message.envelope.recipients[index].own or NOTHING_OWN
+        values = _values(self.message, index)
         values["*date"] = trace.date_header(now)[6:-2]
         return self._content[: merge.ahead] + self._template(own.parts).expand(values)
 
@@ -58,10 +58,24 @@ class Original:
         return found
 
 
+def _values(message: Message, index: int) -> dict[str, bytes]:
+    """A recipient's variables, but for the date."""
+    recipient = message.envelope.recipients[index]
+    return values_of(recipient.own or NOTHING_OWN) | told(message.envelope, recipient, job=message.job, vmta=message.vmta)
+
+
+def known_as(message: Message, index: int) -> Message:
+    """The message of one recipient, the header fields that are noted of it expanded; its facts are the template's."""
+    merge = message.envelope.merge
+    if merge is None or not message.noted:
+        return message.for_recipient(index)
+    return replace(message.for_recipient(index), noted=expanded(message.noted, _values(message, index), keep=merge.keeps_undefined))
+
+
 def sent_as(message: Message, index: int, content: bytes) -> Message:
     """The message of one recipient with the facts of what it gets: a variable may bring octets above 127 and long lines."""
     facts = scan(content)
-    made = message.for_recipient(index)
+    made = known_as(message, index)
     envelope = made.envelope
     body = "8BITMIME" if facts.eight_bit and envelope.body == "7BIT" else envelope.body
     return replace(made, facts=facts, envelope=replace(envelope, body=body))
@@ -91,7 +105,7 @@ class Originals:
     def message(self, ref: SpoolRef, index: int, read: Callable[[], Message]) -> Message:
         """The message of one recipient; its facts are the template's."""
         original = self.kept.get(ref)
-        return (read() if original is None else original.message).for_recipient(index)
+        return known_as(read() if original is None else original.message, index)
 
     def _keep(self, ref: SpoolRef, original: Original) -> Original:
         while len(self.kept) >= KEPT_MOST:

@@ -11,6 +11,7 @@ from postwright.engine.resolving import cache_limits, dns_source
 from postwright.net.dialer import Dialer
 from postwright.net.interfaces import local_addresses
 from postwright.net.resolver import CachingResolver, Resolver
+from postwright.policy.acct import QueueFilter
 from postwright.policy.settings import ListenerSettings, Settings
 from postwright.store.accounting_file import AcctOptions
 from postwright.store.segments import SpoolDir
@@ -37,6 +38,10 @@ def accounting(settings: Settings) -> list[AcctOptions]:
             world_readable=acct.world_readable,
             sync=acct.sync,
             user_string=acct.user_string,
+            header_map=acct.map_header_to_field,
+            privacy=acct.privacy_policy,
+            wants_queue=QueueFilter(acct.queue_filter) if acct.queue_filter else None,
+            count_moved=acct.count_moved_records,
         )
         for acct in settings.acct_files
         if not acct.path.startswith("|")

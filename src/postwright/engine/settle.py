@@ -192,5 +192,6 @@ def _record(
         rcv_smtp_user=arrival.user,
         dlv_tls_protocol=session.tls,
         dlv_tls_cipher=session.cipher,
-        time_first_attempt=first,
+        time_first_attempt=first if context.track_first else 0.0,
+        headers=message.noted,
     )

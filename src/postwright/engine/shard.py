@@ -28,6 +28,7 @@ from postwright.engine import frames as f
 from postwright.engine import log as logs
 from postwright.engine.auth_client import AuthClient
 from postwright.engine.bus import Link
+from postwright.engine.event_consumers import event_options
 from postwright.engine.lock_frames import LocksChanged, LoginDelay
 from postwright.engine.login_guard import DistantOffice
 from postwright.engine.node import Node
@@ -49,8 +50,11 @@ from postwright.net.slot_board import SlotBoard
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import ListenerSettings, Settings
 from postwright.store.accounting import AcctFiles
+from postwright.store.event_files import log_folder
+from postwright.store.event_log import EventLog
 from postwright.store.log_spool import LogSpool
 from postwright.store.reader import SegmentReader
+from postwright.store.record_sinks import RecordSinks
 from postwright.store.segments import shard_folder
 
 SWITCH_INTERVAL = 0.0005
@@ -82,6 +86,8 @@ class Shard:
         self.clock = SystemClock()
         self.book = SessionBook(time.monotonic, admission.limits(self.settings), *self._boards())
         self.acct = AcctFiles(accounting(self.settings))
+        folder = log_folder(Path(start.state_dir), start.shard)
+        self.events = EventLog(folder, start.shard, event_options(self.settings, start.shards), self._report)
         self.helper = AuthClient(auth_process.socket_path(Path(start.state_dir)))
         self.locks = DistantOffice(link)
         self._tasks: list[asyncio.Task[None]] = []
@@ -107,7 +113,8 @@ class Shard:
         """Recover, open, serve until told to leave."""
         self._receive_sockets()
         before = time.perf_counter()
-        self.spool = LogSpool(spool_dirs(self.settings, Path(self.start_frame.state_dir)), self.number, sink=self.acct, report=self._report)
+        dirs = spool_dirs(self.settings, Path(self.start_frame.state_dir))
+        self.spool = LogSpool(dirs, self.number, sink=RecordSinks(self.acct, self.events), report=self._report)
         self.node = self._make_node(self.spool)
         state, intake = Path(self.start_frame.state_dir), self.node.intake
         intake.boards.days = DayBoard.open(state / "day.board")
@@ -249,6 +256,7 @@ class Shard:
         self.settings = settings
         self.book.limits = admission.limits(settings)
         self.acct.reconfigure(accounting(settings))
+        self.events.reconfigure(event_options(settings, self.start_frame.shards))
         self.spool.reconfigure(spool_dirs(settings, Path(self.start_frame.state_dir)))
         self._open_listeners()
 
@@ -276,6 +284,7 @@ class Shard:
         await self.node.stop(half, until - self.clock.monotonic())
         self.helper.close()
         self.acct.close()
+        self.events.close()
         self.log.info("shard stopped", sessions_cut=cut)
         self.done.set()
 
@@ -292,8 +301,10 @@ class Shard:
             self.spool.tick()
             if self.tls_watch.tick() and not self._ending:
                 self._open_listeners()
-            for trouble in self.acct.tick():
+            for trouble in (*self.acct.tick(), *self.events.tick()):
                 self.log.error("accounting", trouble=trouble)
+            for file in self.acct.moved():
+                self.log.info("accounting file moved", file=str(file.was), to=str(file.path), records=file.records)
             self.link.send(f.Beat(self.number))
             if second % TRIM_EVERY == 0:
                 traffic, before = self.node.counters.traffic, moved

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from postwright.content import authres, trace
 from postwright.content.transform import Submission, prepare
-from postwright.engine import merging, streams, wishes
+from postwright.engine import merging, noting, streams, wishes
 from postwright.engine.addressing import SourceRules
 from postwright.engine.bound_user import BoundUser
 from postwright.engine.counters import Counters
@@ -105,6 +105,7 @@ class Submissions:
             suppress_dsn=source.suppress_local_dsn,
             late_date=submission.late_date,
             tell_vmta=source.add_x_virtual_mta_header,
+            noted=None if epoch.noted is None else noting.noted(content, header_size, epoch.noted, submission),
         )
         if envelope.wishes is not None or submission.schedule is not None:
             refusal = wishes.put_into(message, submission.schedule, now)

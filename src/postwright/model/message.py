@@ -108,7 +108,8 @@ class Message(Struct):
     """Everything about an accepted message except its content; this is what the spool stores beside the content.
 
     `late_date`: a Date field is put before the content whenever it is sent (`date-header-time delivery`); `tell_vmta`: so is
-    X-Virtual-MTA, if there is none (`add-x-virtual-mta-header`).
+    X-Virtual-MTA, if there is none (`add-x-virtual-mta-header`). `noted` are header fields that some accounting file has a column for,
+    names in lower case; None where none has.
     """
 
     id: int
@@ -124,6 +125,7 @@ class Message(Struct):
     suppress_dsn: bool = False
     late_date: bool = False
     tell_vmta: bool = False
+    noted: dict[str, str] | None = None
 
     def for_recipient(self, index: int) -> Message:
         """The message as one recipient of a mail merge has it: sender, envelope id, job and times are that one's. Itself if nothing is."""

@@ -9,8 +9,28 @@ from __future__ import annotations
 from msgspec import Struct
 
 
+class Remote(Struct, omit_defaults=True):
+    """What only records of reports that came in by mail have: `rb`, `rs` (`format`, `dsn_reporting_mta`) and `f` (all the others).
+
+    `format` is "dsn", "arf" or how else the report was read; `rep_source_ip` the address that it came from; `arf` fields of the
+    feedback report that no other column has, their names in lower case (RFC 5965 section 3).
+    """
+
+    format: str = ""
+    dsn_reporting_mta: str = ""
+    rep_source_ip: str = ""
+    feedback_type: str = ""
+    user_agent: str = ""
+    reporting_mta: str = ""
+    reported_domain: str = ""
+    arf: dict[str, str] = {}
+
+
 class Record(Struct, omit_defaults=True):
-    """`type` is d, b, t, tq, r, f, rb or rs; `message_id` and `recipient` (index) tie it to the spool."""
+    """`type` is d, b, t, tq, r, f, rb or rs; `message_id` and `recipient` (index) tie it to the spool.
+
+    `headers` are fields of the message that some accounting file asks for, names in lower case: None where none does.
+    """
 
     type: str
     time_logged: float
@@ -46,3 +66,5 @@ class Record(Struct, omit_defaults=True):
     dlv_tls_protocol: str = ""
     dlv_tls_cipher: str = ""
     time_first_attempt: float = 0.0
+    headers: dict[str, str] | None = None
+    remote: Remote | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from postwright.model.privacy import Privacy
 from postwright.policy.list_settings import AddressList, Origin
 
 
@@ -30,7 +31,7 @@ class AcctFileSettings(Struct, frozen=True):
     retry_interval: float = 300.0
     write_timeout: float = 60.0
     count_moved_records: bool = False
-    privacy_policy: str = "retain"
+    privacy_policy: Privacy | None = None
     http_webhook_url: str = ""
     http_webhook_extra_headers: str = ""
     http_webhook_certificate: str = ""

@@ -18,6 +18,7 @@ from msgspec import Struct
 from postwright.model.record import Record
 from postwright.store.accounting_file import AcctFile, AcctOptions
 from postwright.store.accounting_ledger import sync_file, sync_folder
+from postwright.store.accounting_moves import Moved
 
 BACKLOG = 64 * 1024 * 1024  # octets of rows in memory that no disk takes
 
@@ -128,6 +129,10 @@ class AcctFiles:
         for file in self._all:
             file.told()
         return troubles
+
+    def moved(self) -> list[Moved]:
+        """Files that were moved and of which nobody has been told yet."""
+        return [moved for file in self._all for moved in file.moves.take()]
 
     def close(self) -> None:
         """At the end."""

@@ -20,21 +20,27 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from postwright.model.privacy import Privacy
 from postwright.model.record import Record
-from postwright.store.accounting_columns import RowMaker
-from postwright.store.accounting_ledger import Close, Cut, Gone, Ledger, Open, RowForm, Safe, Wrote
-from postwright.store.accounting_names import create, day_in, day_of, move, old_files
+from postwright.store.accounting_ledger import Close, Cut, Gone, Ledger, Open, Safe, Wrote
+from postwright.store.accounting_moves import Moves
+from postwright.store.accounting_names import create, day_in, day_of, old_files
+from postwright.store.accounting_rows import HeaderMap, RowForm, RowMaker
 
 BUFFER = 65536
 DELETE_EVERY = 600.0
 PATIENCE = 2.0  # seconds that the start and the end wait for another shard's write
 AFTER_CRASH = "tell which rows are there already in"
 GONE = "find all files of"
+HIDDEN = "recognise all rows of"
 _TAIL = 65536
 
 
 class AcctOptions(Struct, frozen=True):
-    """One `<acct-file>`; times in seconds, sizes in octets, None is never. `sync` asks for a sync behind each write."""
+    """One `<acct-file>`; times in seconds, sizes in octets, None is never. `sync` asks for a sync behind each write.
+
+    `wants_queue` says of a queue's name whether its records are wanted, None for all; records that have no queue always are.
+    """
 
     path: Path
     records: tuple[str, ...] = ("d", "b")
@@ -47,11 +53,16 @@ class AcctOptions(Struct, frozen=True):
     world_readable: bool = False
     sync: bool = False
     user_string: str = ""
+    header_map: HeaderMap = ()
+    privacy: Privacy | None = None
+    wants_queue: Callable[[str], bool] | None = None
+    count_moved: bool = False
 
     @property
     def form(self) -> RowForm:
         """What decides how a row looks."""
-        return self.records, self.record_fields, self.iso_times, self.user_string
+        privacy = self.privacy.fingerprint if self.privacy is not None else ""
+        return RowForm(self.records, self.record_fields, self.iso_times, self.user_string, self.header_map, privacy)
 
 
 class _Batch:
@@ -59,9 +70,9 @@ class _Batch:
 
     __slots__ = ("form", "maker", "rows", "size")
 
-    def __init__(self, form: RowForm) -> None:
+    def __init__(self, form: RowForm, privacy: Privacy | None) -> None:
         self.form = form
-        self.maker = RowMaker(*form)
+        self.maker = RowMaker(form, privacy)
         self.rows: list[bytes] = []
         self.size = 0
 
@@ -76,7 +87,8 @@ class AcctFile:
         self.number = 0  # of the last write
         self.ledger = Ledger(options.path)
         self._now = now
-        self._batches = [_Batch(options.form)]
+        self.moves = Moves()
+        self._batches = [_Batch(options.form, options.privacy)]
         self._last = self._batches[0]
         self._enough = BUFFER  # octets of rows that are worth a write
         self._fd = -1
@@ -93,8 +105,8 @@ class AcctFile:
 
     def told(self) -> None:
         """`trouble` was told: what happened once need not be told again."""
-        self._troubles.pop(AFTER_CRASH, None)
-        self._troubles.pop(GONE, None)
+        for once in (AFTER_CRASH, GONE, HIDDEN):
+            self._troubles.pop(once, None)
 
     @property
     def current(self) -> Path | None:
@@ -107,7 +119,7 @@ class AcctFile:
     def reform(self, options: AcctOptions) -> None:
         """From now on as these options want it; rows made before stay as they are."""
         if options.form != self._last.form:
-            self._last = _Batch(options.form)
+            self._last = _Batch(options.form, options.privacy)
             self._batches = [*[batch for batch in self._batches if batch.rows], self._last]
         self.options = options
 
@@ -116,9 +128,9 @@ class AcctFile:
     def write(self, records: Sequence[Record]) -> None:
         """Rows for those records that this file wants; in the file at the next `flush`."""
         batch = self._last
-        maker = batch.maker
+        maker, wants = batch.maker, self.options.wants_queue
         for record in records:
-            if record.type in maker.kinds:
+            if record.type in maker.kinds and (wants is None or not record.queue or wants(record.queue)):
                 if self._past and self._written(record):
                     continue
                 row = maker.row(record)
@@ -311,7 +323,7 @@ class AcctFile:
     def _move(self, name: str) -> None:
         if self.options.move_to is not None:
             with contextlib.suppress(FileNotFoundError):  # the operator was quicker
-                move(self._beside(name), self.options.move_to)
+                self.moves.move(self._beside(name), self.options.move_to, count=self.options.count_moved)
 
     def _delete_old(self, before: float) -> None:
         try:
@@ -381,12 +393,20 @@ class AcctFile:
                 self._past_of(forms[wrote.name]).update(self._rows(wrote))
 
     def _past_of(self, form: RowForm) -> Counter[bytes]:
-        maker = RowMaker(*form)
+        maker = RowMaker(form, self._privacy_of(form))
         for known, rows in self._past:
             if known.form == maker.form:
                 return rows
         self._past.append((maker, Counter()))
         return self._past[-1][1]
+
+    def _privacy_of(self, form: RowForm) -> Privacy | None:
+        """The policy by which those rows were made. A ledger keeps no key: one that was changed since cannot be had again."""
+        privacy = self.options.privacy
+        if not form.privacy or (privacy is not None and privacy.fingerprint == form.privacy):
+            return privacy if form.privacy else None
+        self._troubles[HIDDEN] = "its privacy-policy is another than before the crash, its last rows are written again"
+        return None
 
     def _rows(self, wrote: Wrote) -> list[bytes]:
         path = self._beside(wrote.name)

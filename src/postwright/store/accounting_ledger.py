@@ -28,11 +28,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from postwright.store.accounting_rows import RowForm
+
 COMPACT = 128 * 1024
 POLL = 0.002
-
-RowForm = tuple[tuple[str, ...], dict[str, tuple[str, ...]], bool, str]
-"""What `RowMaker` is made of."""
 
 
 class Open(Struct, tag="open", array_like=True, frozen=True):

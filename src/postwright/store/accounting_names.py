@@ -69,8 +69,8 @@ def day_in(base: Path, path: Path) -> str:
     return found[1] if found else ""
 
 
-def move(path: Path, folder: Path) -> None:
-    """Into that folder, over nothing: a file of that name there gives this one the next free number."""
+def move(path: Path, folder: Path) -> Path:
+    """Into that folder, over nothing: a file of that name there gives this one the next free number. Returns where it is now."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / path.name
     head, _, digits = path.stem.rpartition("-")
@@ -79,6 +79,7 @@ def move(path: Path, folder: Path) -> None:
         number += 1
         target = folder / f"{head}-{number:04}{path.suffix}"
     os.rename(path, target)
+    return target
 
 
 def old_files(base: Path, before: float) -> Iterable[Path]:

@@ -191,6 +191,7 @@ def _receipts(message: Message, indexes: Sequence[int]) -> list[Record]:
             rcv_tls_protocol=arrival.tls,
             rcv_tls_cipher=arrival.cipher,
             rcv_tls_client=arrival.tls_client,
+            headers=message.noted,
         )
         for index, recipient in [(index, envelope.recipients[index]) for index in indexes]
     ]

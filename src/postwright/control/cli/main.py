@@ -46,6 +46,7 @@ COMMANDS: dict[str, Lazy] = {
     "spool": Lazy("postwright.control.cli.spool", "List, show, verify, export, import and repair a spool, offline."),
     "probe": Lazy("postwright.control.cli.probe", "Look at an SMTP server as a client sees it: TLS, logins, latency, DNS."),
     "send": Lazy("postwright.control.cli.send", "Send a test message, and be told what is wrong and what to change."),
+    "digest": Lazy("postwright.control.cli.digest", "The digest that privacy-policy puts in the place of a local part."),
     "auth": Lazy("postwright.control.cli.auth", "Encode and decode the Base64 of SMTP logins."),
     "sink": Lazy("postwright.testing.cli_sink", "A scriptable receiver that delivers nothing: for tests and trials."),
     "load": Lazy("postwright.testing.cli_load", "A load generator that speaks SMTP and reports latencies."),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from postwright.control.config import list_rules, rules, values
+from postwright.control.config import acct_rules, list_rules, rules, values
 from postwright.control.config.directive import Kind, ValueProblem
 from postwright.control.config.rewrite_rules import rewrite_rule
 from postwright.control.config.scan import Scanner, comma_list, one_word
@@ -345,8 +345,12 @@ def CIDR_AND(kind: Kind) -> Kind:
 
 ALIAS = Kind("ADDRESS ADDRESS[,ADDRESS...]", "an address and the addresses it stands for", rules.alias)
 RECORDS = Kind("TYPE[,TYPE...]", "a list of types of records: d, b, t, tq, r, f, rb, rs", _each(rules.record_type))
-RECORD_FIELDS = Kind("TYPE FIELD[,FIELD...]", "a type of record and a list of fields", rules.record_fields)
-HEADER_MAP = Kind("TYPE header_X FIELD", "a type of record, a header as header_X, and a field", rules.header_map)
+RECORD_FIELDS = Kind("TYPE FIELD[,FIELD...]", "a type of record and a list of fields", acct_rules.record_fields)
+QUEUE_FILTER = Kind("[!]QUEUE[,[!]QUEUE...]", "a list of queues such as a.com/vmta1,!*.b.com/*", acct_rules.queue_filter)
+PRIVACY_POLICY = Kind(
+    "retain|redact [TEXT]|siphash[-hexkey] KEY|hmac-sha256[-hexkey] KEY", "a policy, and the key of its digest", acct_rules.privacy_policy
+)
+HEADER_MAP = Kind("TYPE header_X FIELD", "a type of record, a header as header_X, and a field", acct_rules.header_map)
 DOMAIN_KEY = Kind("SELECTOR, DOMAIN|*, FILE", "a selector, a domain (or *) and the file of the key", rules.domain_key)
 HTTP_ACCESS = Kind("CIDR RIGHT", "a network and a right: none, monitor, operator or admin", rules.http_access)
 MACRO = Kind("NAME WORD[,WORD...]", "a name and a list of words", rules.macro)

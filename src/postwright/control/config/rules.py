@@ -308,7 +308,7 @@ def alias(text: str) -> tuple[str, tuple[str, ...]]:
 
 RECORD_TYPES = {
     "d": "d", "delivery": "d", "b": "b", "bounce": "b", "t": "t", "transient": "t", "tq": "tq", "transient-queue": "tq", "r": "r",
-    "receipt": "r", "f": "f", "feedback-loop": "f", "rb": "rb", "remote-bounce": "rb", "rs": "rs", "remote-status": "rs",
+    "receipt": "r", "received": "r", "f": "f", "feedback-loop": "f", "rb": "rb", "remote-bounce": "rb", "rs": "rs", "remote-status": "rs",
 }  # fmt: skip
 
 
@@ -319,37 +319,6 @@ def record_type(text: str) -> str:
         hint = f"types are {', '.join(dict.fromkeys(RECORD_TYPES.values()))}"
         raise ValueProblem(f"`{text}` is no type of record", hint=hint, unknown=True)
     return found
-
-
-def record_fields(text: str) -> tuple[str, tuple[str, ...]]:
-    """`TYPE FIELD[,FIELD…]`, fields being names, `*` or `!name`."""
-    scanner = Scanner(text)
-    kind = take(scanner, "the type of record", record_type)
-    if scanner.done():
-        raise ValueProblem("the fields are missing", scanner.at)
-    return kind, tuple(checked(_field, word, at) for word, at in shifted(comma_list, scanner))
-
-
-_field_name = re.compile(r"\*|!?[A-Za-z][A-Za-z0-9_-]*").fullmatch
-
-
-def _field(text: str) -> str:
-    if _field_name(text) is None:
-        raise ValueProblem(f"`{text}` is no field", hint="fields are names, * for the usual ones, !name to leave one out")
-    return text
-
-
-def header_map(text: str) -> tuple[str, str, str]:
-    """`TYPE header_X FIELD`."""
-    scanner = Scanner(text)
-    kind = take(scanner, "the type of record", record_type)
-    at = scanner.at
-    header = scanner.take_word("the header")
-    if not header.lower().startswith("header_"):
-        raise ValueProblem(f"`{header}` is no header", at, "it begins with header_")
-    field = take(scanner, "the field", _field)
-    scanner.end()
-    return kind, header, field
 
 
 _local = re.compile(r'(?:"(?:[^"\\\r\n]|\\.)*"|[^\s@",;:<>()\[\]\\]+)').fullmatch

@@ -66,7 +66,7 @@ def written(value: Any, kind: Kind | None = None) -> str:
 def _none(notation: str) -> str:
     if "RATE" in notation or "]unit" in notation:
         return "unlimited"
-    return next((word for word in ("never", "unlimited", "auto") if word in notation), NOTHING)
+    return next((word for word in ("never", "unlimited", "auto", "retain") if word in notation), NOTHING)
 
 
 def _several(values: tuple[Any, ...], kind: Kind | None) -> str:
