@@ -6,6 +6,7 @@ Asks the resolver once more what the plan was made from, which it remembers; dec
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 
 from postwright.engine.dry_run import DryRun, Way
 from postwright.engine.explain_values import Fact, Hop, Section
@@ -85,9 +86,19 @@ def _said_by(resolved: Resolved, vmta: str, source: SourceHost) -> tuple[str, Or
         name = "use-proxy" if source.proxy.name else "smtp-proxy-source-host"
     else:
         name = "smtp-source-host" if source.address else "host-name"
-    field = name.replace("-", "_")
-    own = resolved.line(field, f"virtual-mta {vmta}")
-    return name, own if own.file else resolved.line(field)
+    field, block = name.replace("-", "_"), f"virtual-mta {vmta}"
+    found = [resolved.line(f"{field} {pattern}", where) for where in (block, "") for pattern in _networks(resolved, source.address, vmta)]
+    lines = [*found, resolved.line(field, block), resolved.line(field)]
+    return name, next((line for line in lines if line.file), Origin())
+
+
+def _networks(resolved: Resolved, address: str, vmta: str) -> list[str]:
+    """As `smtp-source-host` has them: those that an address of ours is in."""
+    if not address:
+        return []
+    known, rules = resolved.vmta(vmta), resolved.settings.smtp_source_host
+    networks = [rule.network for rule in (*(known.smtp_source_host if known is not None else ()), *rules)]
+    return [text for text in networks if ip_address(address) in ip_network(text, strict=False)]
 
 
 def _proxy(source: SourceHost) -> str:

@@ -73,7 +73,9 @@ async def why(relay: Shards, arguments: dict[str, str]) -> f.Told:
     """Why mail waits, and for how long: lines, and a list of `Why` in JSON. All shards may have queues that are meant."""
     found, errors = await _whys(relay, arguments)
     if not found:
-        none = f"nothing waits of {shown(arguments.get('queue', ''))}, or it is written otherwise"
+        what = arguments.get("queue", "")
+        none = f"no recipient of message {what} waits: all are settled, or it was never here"
+        none = none if _is_id(what) else f"nothing waits of {shown(what)}, or it is written otherwise"
         return f.Told(ok=False, lines=errors or [none, *await _near(relay, arguments)])
     return f.Told(ok=True, lines=[line for one in found for line in why_lines(one, time.time())], body=msgspec.json.encode(found))
 

@@ -25,7 +25,7 @@ from postwright.model.outcome import Disposition, Kind
 from postwright.policy.dkim_keys import Chosen, Identity, KeyRing, KeyRings, Options, choose, choose_as_told, identities
 from postwright.policy.patterns import expression
 from postwright.policy.resolve import Resolved
-from postwright.policy.settings import DomainKey, DomainSettings, Settings
+from postwright.policy.settings import DomainKey, DomainSettings, Origin, Settings
 
 IF_ASKED: Final = "if-x-dkim-options-present"
 _KEPT_MOST = 4096  # choices, by the addresses in Sender and From
@@ -33,13 +33,14 @@ _TOLD_MOST = 1000  # domains of which it is told that they have no key
 
 
 class Order(Struct, frozen=True):
-    """One signature that is to be made."""
+    """One signature that is to be made. `origin` is the line of the key, none of one that came with the message."""
 
     key: SigningKey
     selector: str
     domain: str
     identity: str
     style: Style
+    origin: Origin = Origin()
 
 
 def unsignable(broken: Broken) -> Disposition:
@@ -103,7 +104,7 @@ class Signing:
         key = self._keys.get(chosen.key)
         if isinstance(key, Broken):
             return Broken(f"the DKIM key {chosen.key.selector} of {chosen.domain}: {key.reason}")
-        return Order(key, chosen.key.selector, chosen.domain, chosen.identity, style)
+        return Order(key, chosen.key.selector, chosen.domain, chosen.identity, style, chosen.key.origin)
 
     def _usual(self, number: int, plan: Plan, sender: Sequence[str], authors: Sequence[str]) -> Chosen | None:
         kept = (number, sender[0] if sender else "", authors[0] if authors else "")

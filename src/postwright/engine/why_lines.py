@@ -16,10 +16,11 @@ def why_lines(why: Why, now: float) -> Iterator[str]:
     if why.origin:
         yield f"  said by        {why.origin}"
     if why.until is not None:
-        yield f"  until          {_when(why.until, now)}"
+        yield f"  until          {_when(why.until, now).removeprefix('until ')}"
     yield f"  recipients     {why.recipients} ({why.ready} ready, {why.scheduled} wait for a time, {why.in_flight} in flight)"
     if why.attempts is not None and why.due is not None:
-        yield f"  the message    tried {why.attempts} times, due {_when(why.due, now)}"
+        due = _when(why.due, now) if why.due > now else "now"
+        yield f"  the message    tried {why.attempts} times, due {due}"
     yield f"  connections    {why.connections}"
     if why.mode != "normal":
         end = _when(why.mode_until, now) if why.mode_until is not None else "until it is ended"

@@ -36,21 +36,24 @@ def _address(text: str, what: str) -> Address:
         raise click.UsageError(f"{what} {text!r} is no address: {error}") from None
 
 
-def _content(headers: Iterable[str]) -> bytes:
-    """A message with these header fields. They may not bring line ends: each would be two."""
+def _content(headers: Iterable[str], sender: Address) -> bytes:
+    """A message with these header fields, and a From if there is none: who signs is mostly decided by it. They may not bring line ends,
+    as each would be two."""
     fields: list[str] = []
     for field in headers:
         name, colon, body = field.partition(":")
         if not colon or not name.strip() or any(not "!" <= c <= "~" for c in name.strip()) or not body.isprintable():
             raise click.UsageError(f"--header {field!r} is no header field; write 'NAME: VALUE'")
         fields.append(f"{name.strip()}: {body.strip()}\r\n")
+    if sender.text and not any(field.lower().startswith("from:") for field in fields):
+        fields.append(f"From: <{sender.text}>\r\n")
     return ("".join(fields) + "\r\nexplain\r\n").encode()
 
 
 @click.command("explain")
 @click.option("--from", "sender", required=True, metavar="ADDRESS", help="The sender; <> for the null reverse-path.")
 @click.option("--to", "recipient", required=True, metavar="ADDRESS", help="The recipient.")
-@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header field of the message; repeat.")
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header field; repeat. From is the sender.")
 @click.option("--user", default="", metavar="NAME", help="Logged in as this user.")
 @click.option("--client", default="127.0.0.1", show_default=True, metavar="IP", help="The client's address.")
 @click.option("--listener", default="", metavar="IP:PORT", help="The smtp-listener that it comes to; by default the first.")
@@ -92,7 +95,7 @@ def _order(options: dict[str, Any]) -> ExplainOrder:
     except ValueError:
         raise click.UsageError(f"--client {options['client']!r} is no IP address") from None
     sender, recipient = _address(options["sender"], "--from"), _address(options["recipient"], "--to")
-    return ExplainOrder(sender, recipient, _content(options["headers"]), client, options["user"], options["listener"])
+    return ExplainOrder(sender, recipient, _content(options["headers"], sender), client, options["user"], options["listener"])
 
 
 def _show(journey: Journey, options: dict[str, Any]) -> None:

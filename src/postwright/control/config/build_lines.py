@@ -7,11 +7,12 @@ is kept by its pattern, too. Nothing fails here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from postwright.control.config.reader import Block, Entry
-from postwright.policy.settings import Origin
+from postwright.policy.settings import Origin, SourceHostRule
 
-_BY_PATTERN = ("mx_connection_limit", "ip_connection_limit", "relay_domains", "relay_addresses")
+_BY_PATTERN = ("mx_connection_limit", "ip_connection_limit", "relay_domains", "relay_addresses", "smtp_source_host")
 _BLOCKS = ("virtual-mta", "virtual-mta-pool", "smtp-user", "proxy")
 
 Lines = dict[tuple[str, str], Origin]
@@ -31,5 +32,10 @@ def _note(found: Lines, scope: str, entries: Iterable[Entry]) -> None:
     for entry in entries:
         found[scope, entry.row.field] = entry.origin
         if entry.row.field in _BY_PATTERN:
-            pattern = entry.value if isinstance(entry.value, str) else entry.value[0]
-            found[scope, f"{entry.row.field} {pattern}"] = entry.origin
+            found[scope, f"{entry.row.field} {_pattern(entry.value)}"] = entry.origin
+
+
+def _pattern(value: Any) -> str:
+    if isinstance(value, SourceHostRule):
+        return value.network
+    return str(value if isinstance(value, str) else value[0])
