@@ -52,7 +52,7 @@ def prepare(settings: Settings, state_dir: Path, user: str) -> None:
         # only what is directly ours: a log folder such as /var/log keeps its owner if others write there
         if folder not in _SHARED:
             _give(folder, target)
-    for tree in (state_dir / "spool", state_dir / "run", *(Path(spool.path) for spool in settings.spools)):
+    for tree in (state_dir / "spool", state_dir / "run", state_dir / "events", *(Path(spool.path) for spool in settings.spools)):
         _give_tree(tree, target)  # what an earlier run as root has left
     for board in state_dir.glob("*.board"):  # what the shards of an earlier run have shared
         _give(board, target)

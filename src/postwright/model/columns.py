@@ -27,10 +27,10 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     }.items()
 }
 
-# on request only, not part of `*`; PowerMTA has no rcvTls* columns
+# on request only, not part of `*`; PowerMTA has no rcvTls* columns and no eventId
 OPTIONAL = (
     "dlvTlsProtocol", "dlvTlsCipher", "rcvTlsProtocol", "rcvTlsCipher", "rcvTlsClient",
-    "rcvSmtpUser", "totalSecondsQueued", "timeFirstAttempt", "userString",
+    "rcvSmtpUser", "totalSecondsQueued", "timeFirstAttempt", "userString", "eventId",
 )  # fmt: skip
 
 LONG_NAMES = {

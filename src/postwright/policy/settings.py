@@ -13,6 +13,8 @@ from msgspec import Struct
 
 from postwright.model.masked import masked
 from postwright.policy.domain_settings import OUTBOUND_MECHANISMS, DomainSettings, Rate
+from postwright.policy.event_settings import STREAM_SCHEMES as EVENT_STREAM_SCHEMES
+from postwright.policy.event_settings import EventSettings, EventStream
 from postwright.policy.list_settings import (
     AddressList,
     CategoryRule,
@@ -64,7 +66,10 @@ __all__ = [
     "DnsSettings",
     "DomainKey",
     "DomainSettings",
+    "EVENT_STREAM_SCHEMES",
     "EmailPatterns",
+    "EventSettings",
+    "EventStream",
     "FilePassword",
     "HttpAccess",
     "HttpSettings",
@@ -395,6 +400,8 @@ class Settings(Struct, frozen=True):
     user_lookup: UserLookup | None = None
     oauth_providers: tuple[OauthProvider, ...] = ()
     oauth_clients: dict[str, OauthClient] = {}
+    events: EventSettings = EventSettings()
+    event_streams: dict[str, EventStream] = {}
     sources: tuple[SourceBlock, ...] = ()
     relay_domains: tuple[str, ...] = ()
     relay_addresses: tuple[str, ...] = ()

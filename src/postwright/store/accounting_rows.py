@@ -83,6 +83,7 @@ _REMOTE = {
     "reportingMta": "reporting_mta",
     "reportedDomain": "reported_domain",
 }
+EVENT_ID = "eventId"
 _TIMES = ("timeLogged", "timeQueued", "timeFirstAttempt")
 
 
@@ -179,6 +180,7 @@ class RowMaker:
     def __init__(self, form: RowForm, privacy: Privacy | None = None) -> None:
         self.kinds = frozenset(form.records)
         self.header = union(form.records, form.fields)
+        self._event_at = self.header.index(EVENT_ID) if EVENT_ID in self.header else -1
         self._stamp: Callable[[int], str] = iso_time if form.iso else str
         self._veil = Veil(privacy, self.header) if privacy is not None else None
         self.form = hash_of(self.header, form.iso, form.user_string, *filter(None, (form.header_map, form.privacy)))
@@ -203,9 +205,11 @@ class RowMaker:
         values = self._rows[record.type].fields(record, self._stamp)
         return values if self._veil is None else self._veil.over(values, record.rcpt)
 
-    def row(self, record: Record) -> bytes:
-        """One line with its CRLF; the record's type must be among `kinds`."""
+    def row(self, record: Record, event_id: str = "") -> bytes:
+        """One line with its CRLF; the record's type must be among `kinds`. `event_id` for those who are fed from the event log."""
         fields = self.values(record)
+        if self._event_at >= 0:
+            fields[self._event_at] = event_id
         esmtp, at = "", self._rows[record.type].esmtp
         if at >= 0:
             # it always wants quotes, and would have every other field looked at for them

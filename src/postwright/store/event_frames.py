@@ -10,12 +10,14 @@
 Checksums are XXH3-64; those of frames are seeded with the key, as in the spool: an event has texts that strangers chose, and whoever could
 foresee the seed could hide a forged event in one, for the day when a damaged sector has the reader look for the next frame.
 
-An event is named by what it is: message, recipient, type and a checksum of the payload. So a replay after a crash gives the same event the
-same name, and two that differ in anything have two.
+An event is named by what it is: message, recipient, type and a digest of the payload. So a replay after a crash gives the same event the
+same name, and two that differ in anything have two. The digest is keyed: with an unkeyed one whoever got the event with its address hidden
+(`privacy-policy`) could try addresses until one fits.
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
 
 import msgspec
@@ -67,9 +69,10 @@ def unpack(payload: bytes | memoryview) -> Record | None:
         return None
 
 
-def event_id(record: Record, payload: bytes | memoryview = b"") -> str:
-    """`0006a1b2c3d4e5f6-0-d-8c0ff1ce00c0ffee`: message id, recipient, type, and what tells apart all else. `payload` if it is at hand."""
-    return f"{record.message_id:016x}-{record.recipient}-{record.type}-{_digest(payload or pack(record)):016x}"
+def event_id(record: Record, payload: bytes, key: int) -> str:
+    """`0006a1b2c3d4e5f6-0-d-8c0ff1ce00c0ffee`: message id, recipient, type, and what tells apart all else; `key` is the folder's."""
+    digest = hashlib.blake2b(payload, digest_size=8, key=key.to_bytes(8, "little")).hexdigest()
+    return f"{record.message_id:016x}-{record.recipient}-{record.type}-{digest}"
 
 
 def frame(payload: bytes, key: int) -> bytes:

@@ -24,16 +24,17 @@ Report = Callable[[str, str], None]
 
 
 class Event(Struct, gc=False):
-    """One event: its record, the octets that it was stored as, and the place behind it."""
+    """One event: its record, the octets that it was stored as, the place behind it, and the log's key."""
 
     record: Record
     payload: bytes
     after: Place
+    key: int
 
     @property
     def id(self) -> str:
         """See `event_frames.event_id`."""
-        return frames.event_id(self.record, self.payload)
+        return frames.event_id(self.record, self.payload, self.key)
 
 
 class EventReader:
@@ -157,7 +158,7 @@ class EventReader:
         if record is None:
             self._set_aside(data[begin:end], offset + begin, "are an event of another version")
         else:
-            events.append(Event(record, payload, Place(self._open, offset + end)))
+            events.append(Event(record, payload, Place(self._open, offset + end), self._key))
 
     # -- damage -------------------------------------------------------------------------
 

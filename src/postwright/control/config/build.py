@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from postwright.control.config import build_lines, build_lists, build_lookup, build_oauth, build_oauth_client, fill
+from postwright.control.config import build_events, build_lines, build_lists, build_lookup, build_oauth, build_oauth_client, fill
 from postwright.control.config.build_places import Places, own_name
 from postwright.control.config.directive import Scope, ValueProblem
 from postwright.control.config.directives import find
@@ -28,6 +28,7 @@ from postwright.policy.settings import (
     DomainBlock,
     DomainKey,
     DomainSettings,
+    EventSettings,
     GeneralSettings,
     HttpSettings,
     PoolSettings,
@@ -84,6 +85,8 @@ class Builder:
             "user_lookup": build_lookup.lookup(self._of("user-lookup"), self._report),
             "oauth_providers": build_oauth.providers(_by_name(self._of("oauth-provider")), self._places, self._report),
             "oauth_clients": build_oauth_client.clients(_by_name(self._of("oauth-client")), self._places, self._report),
+            "events": EventSettings(**fill.values(entries, EventSettings)),
+            "event_streams": build_events.streams(_by_name(self._of("event-stream")), self._report),
             "domains": self._domains(self._of("domain")),
             "vmtas": self._vmtas(),
             "pools": self._pools(),

@@ -26,6 +26,7 @@ class Scope(Enum):
     OAUTH_PROVIDER = "oauth-provider"
     OAUTH_CLIENT = "oauth-client"
     USER_LOOKUP = "user-lookup"
+    EVENT_STREAM = "event-stream"
     LISTENER = "smtp-listener"
     SPOOL = "spool"
     ACCT_FILE = "acct-file"
