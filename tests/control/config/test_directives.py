@@ -23,7 +23,7 @@ from postwright.policy import settings as st
 SOURCES = Path(st.__file__).resolve().parent.parent
 
 STRUCTS: dict[Scope, tuple[type[Struct], ...]] = {
-    Scope.GLOBAL: (st.GeneralSettings, st.Settings, st.HttpSettings),
+    Scope.GLOBAL: (st.GeneralSettings, st.Settings, st.HttpSettings, st.EventSettings),
     Scope.SOURCE: (st.SourceSettings,),
     Scope.DOMAIN: (st.DomainSettings,),
     Scope.VMTA: (st.VmtaSettings,),
@@ -33,6 +33,7 @@ STRUCTS: dict[Scope, tuple[type[Struct], ...]] = {
     Scope.USER_LOOKUP: (st.UserLookup,),
     Scope.LISTENER: (st.ListenerSettings,),
     Scope.SPOOL: (st.SpoolSettings,),
+    Scope.EVENT_STREAM: (st.EventStream,),
     Scope.ACCT_FILE: (st.AcctFileSettings,),
     Scope.SOURCE_GROUP: (st.SourceGroup,),
     Scope.BOUNCE_PROCESSOR: (st.ProcessorSettings,),
