@@ -11,7 +11,7 @@ import common
 
 from postwright.model.outcome import Failure, Fault, Kind, Stage, TransactionResult
 from postwright.policy import mx
-from postwright.policy.bounce import category
+from postwright.policy.bounce_pack import category
 from postwright.policy.patterns import DomainPatterns
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import Assignment, DomainBlock, Origin, Settings

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postwright.policy.bounce import category
+from postwright.policy.bounce_pack import category
 
 CATEGORIES = {
     "bad-configuration",
@@ -87,7 +87,7 @@ def test_category(status: str, diagnostic: str, expected: str) -> None:
 
 
 def test_only_the_beginning_counts() -> None:
-    assert category("5.0.0", "x" * 990 + " no such user") == "other"
+    assert category("5.0.0", "x" * 1490 + " no such user") == "other"
 
 
 @given(st.text(max_size=8), st.text(max_size=200))

@@ -11,27 +11,33 @@ from postwright.content.report_fields import MOST_DIAGNOSTIC
 from postwright.content.report_words import boilerplate
 
 _MOST_LINES = 25
-_ANSWER = r"(?:<<<|said:?|reason:?|response was:?|returned was:?|responded with(?: failure)?:?|error:?|:|\(|\[|^)\s*[\"']?"
+_MOST_SENTENCES = 10
+_ANSWER = r"(?:<<<|said:?|reason:?|response was:?|returned(?: was)?:?|responded with(?: failure)?:?|error:?|:|\(|\[|^)\s*[\"']?"
 _reply = re.compile(rf"{_ANSWER}(?:SMTP;\s*)?((?:[45]\d\d)(?:[ -]|:\s)\S.*)$", re.IGNORECASE)
 _status = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.])")
+_summing_up = re.compile(r".{0,300}\.\.\. (?:service unavailable|remote protocol error)\s*$", re.IGNORECASE).match
+_introducing = re.compile(r"(?:\bto|\bfor|recipients?|address(?:es)?|\bat)\W{0,6}$", re.IGNORECASE).search
 _blanks = re.compile(r"\s+")
 
 
-def clue(lines: list[str], address: str) -> str:
-    """The diagnostic in these lines, of which the first may begin with `address`; "" if they say nothing. "smtp;" stands before a reply."""
+def clue(lines: list[str], address: str, *, whole: bool = False) -> str:
+    """The diagnostic in these lines, of which the first may begin with `address`; "" if they say nothing. "smtp;" stands before a reply.
+
+    `whole`: these are all lines of the notice, and nothing after a blank line is somebody else's.
+    """
     shown = lines[:_MOST_LINES]
     if reply := _server_reply(shown):
         return f"smtp;{reply}"[:MOST_DIAGNOSTIC]
-    sentences = _sentences(shown, address)
+    sentences = _sentences(shown, address, whole)
     with_status = [text for text in sentences if _status.search(text)]
-    return _blanks.sub(" ", " ".join(with_status[:1] or sentences[:6])).strip()[:MOST_DIAGNOSTIC]
+    return _blanks.sub(" ", " ".join(with_status[:1] or sentences[:_MOST_SENTENCES])).strip()[:MOST_DIAGNOSTIC]
 
 
 def _server_reply(lines: list[str]) -> str:
     """The first reply that refuses, with the lines that go on with it."""
     for at, line in enumerate(lines):
         match = _reply.search(line)
-        if match is None:
+        if match is None or _summing_up(match.group(1)):
             continue
         words = [match.group(1)]
         for more in lines[at + 1 : at + 10]:
@@ -53,14 +59,27 @@ def _goes_on(line: str, first: str, *, unfinished: bool) -> bool:
     return (indented or len(first) > 55) and not re.match(r"[<\"'(]?\S{1,100}@", text)
 
 
-def _sentences(lines: list[str], address: str) -> list[str]:
+def _sentences(lines: list[str], address: str, whole: bool) -> list[str]:
+    """What is said, without what is always said; a sentence that only leads to the address counts when there is no other."""
     told: list[str] = []
+    introduction: list[str] = []
     for line in lines:
-        text = line.strip()
-        if address and text.lower().lstrip("<\"'([").startswith(address.lower()):
-            text = text.lstrip("<\"'([")[len(address) :].lstrip(">\"')]:, \t")
-        if not text and told and address:
+        text = _without_head(line.strip(), address)
+        if not text and told and not whole:
             break  # what comes after is said to everybody
-        if text and not boilerplate(text) and re.search(r"[^\W\d_]", text):
-            told.append(text)
-    return told
+        if not text or boilerplate(text) or not re.search(r"[^\W\d_]", text):
+            continue
+        (introduction if _leads_to(text, address) else told).append(text)
+    return told or introduction
+
+
+def _without_head(text: str, address: str) -> str:
+    bare = text.lstrip("<\"'([*-\u2022 ")
+    if address and bare.lower().startswith(address.lower()):
+        return bare[len(address) :].lstrip(">\"')]:, \t")
+    return text
+
+
+def _leads_to(text: str, address: str) -> bool:
+    before, found, after = text.rpartition(address) if address else ("", "", text)
+    return bool(found) and not re.search(r"\w", after) and bool(_introducing(before))

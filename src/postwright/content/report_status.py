@@ -15,8 +15,9 @@ from postwright.content.report_fields import bare_address, diagnostic_of, host_o
 
 _TYPES = frozenset({"message/delivery-status", "message/global-delivery-status", "text/delivery-status"})
 _LINES = re.MULTILINE | re.IGNORECASE
-_laid_out = re.compile(rb"^(?:Final|Original)-Recipient[ \t]*:.*(?:\n.*){0,40}?^(?:Action|Status)[ \t]*:", _LINES).search
+_laid_out = re.compile(rb"^(?:> ?)*(?:Final|Original)-Recipient[ \t]*:.*(?:\n.*){0,40}?^(?:> ?)*(?:Action|Status)[ \t]*:", _LINES).search
 _start = re.compile(rb"^(?:Reporting-MTA|Original-Envelope-Id|Arrival-Date|(?:Final|Original)-Recipient)[ \t]*:", _LINES)
+_quotes = re.compile(rb"^(?:> ?)+", re.MULTILINE)
 _ACTIONS: dict[str, Action] = {
     "failed": "failed", "failure": "failed", "fail": "failed", "error": "failed", "delayed": "delayed", "delay": "delayed",
     "deferred": "delayed", "delivered": "delivered", "success": "delivered", "relayed": "relayed", "expanded": "expanded",
@@ -47,8 +48,10 @@ def find_part(parts: tuple[Part, ...]) -> Part | None:
 def read(part: Part) -> Delivery:
     """All groups of the part; the first is about the message when it names no recipient (RFC 3464 section 2.2)."""
     octets = part.octets()
-    if part.type not in _TYPES and (match := _start.search(octets)):
-        octets = octets[match.start() :]
+    if part.type not in _TYPES:
+        octets = _quotes.sub(b"", octets)  # a person passed the report on
+        match = _start.search(octets)
+        octets = octets[match.start() :] if match else octets
     message: Fields = ()
     found: list[RecipientStatus] = []
     unnamed: list[RecipientStatus] = []

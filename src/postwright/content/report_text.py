@@ -19,13 +19,14 @@ from postwright.content.report_diagnosis import clue
 from postwright.content.report_fields import address_in, addresses_in, bare_address, host_of
 from postwright.content.report_notice import Notice
 from postwright.content.report_status import fate
-from postwright.content.report_words import label, somebody_else
+from postwright.content.report_words import delayed, failure, label, somebody_else
 
 _A = r"[\s>*\-\u2022.]{0,40}[\"'<(\[]{0,3}"
 _head = re.compile(_A + r"(?=[^\s@]{1,200}@)").match
 _rcpt = re.compile(r"(?:>>>\s*)?\bRCPT TO:?\s*<?[^\s@<>]{1,100}@", re.IGNORECASE).search
 _reply = re.compile(r"\s{0,20}(?:<<<\s*)?[45]\d\d[ -](?:[45]\.\d{1,3}\.\d{1,3}\s+)?<?[^\s@<>]{1,100}@").match
 _from_before = re.compile(r"(?:\bfrom|\bby|\bvon|\bpar|\bde|\b\u043e\u0442)\s*[:=]?\s*[\"'<(\[]{0,3}$", re.IGNORECASE).search
+_invites = re.compile(r"\b(?:to|at)(?: the)?(?: e-?mail)? address\W*$", re.IGNORECASE).search
 
 Found = list[tuple[int, str]]
 
@@ -54,7 +55,7 @@ def completed(named: list[RecipientStatus], unnamed: list[RecipientStatus], mail
         return [_joined(unnamed[0] if unnamed else None, one) for one in worded]
     by_address = {one.address.lower(): one for one in worded}
     only = worded[0] if len(worded) == len(named) == 1 else None
-    whole = clue(list(notice.lines), "") if len(named) == 1 else ""
+    whole = clue(list(notice.lines), "", whole=True) if len(named) == 1 else ""
     return [_enriched(one, by_address.get(one.address.lower(), only), whole) for one in named]
 
 
@@ -108,8 +109,14 @@ def _diagnostic(notice: Notice, at: int, end: int, address: str, *, alone: bool)
     said = clue(lines[at:end], address) if at >= 0 else ""
     if not alone or said.startswith("smtp;"):
         return said
-    whole = clue(lines, address)
-    return whole if whole.startswith("smtp;") or not telling(said) else said
+    whole = clue(lines, address, whole=True)
+    best = whole if whole.startswith("smtp;") or not telling(said) else said
+    return best or next((line.strip() for line in lines if _verdict(line)), "")
+
+
+def _verdict(line: str) -> bool:
+    """It says what became of the mail, if not why."""
+    return bool(re.search(r"deliver|sen[dt]|reach", line, re.IGNORECASE) and (delayed(line) or failure(line)))
 
 
 def _found(mail: Mail, notice: Notice) -> Found:
@@ -169,6 +176,9 @@ def _heads(notice: Notice) -> Iterator[tuple[int, str, bool]]:
 def _continues_sentence(lines: tuple[str, ...], at: int) -> bool:
     """The line before breaks off where an address that is not the recipient's would follow."""
     before = lines[at - 1] if at else ""
+    leading = next((line for line in reversed(lines[max(0, at - 3) : at]) if line.strip()), "")
+    if _invites(leading) and not _verdict(leading):
+        return True
     return bool(_from_before(before.rstrip())) or bool(before.strip() and somebody_else(before[-40:]))
 
 
@@ -181,7 +191,13 @@ def _in_reply(notice: Notice) -> Iterator[tuple[int, str]]:
 
 
 def _in_sentence(notice: Notice) -> Iterator[tuple[int, str]]:
-    """Any address that nothing speaks against, on a line or beside one that speaks of a failure."""
+    """Addresses that nothing speaks against, in sentences that say it failed; if there is no such sentence, in any."""
+    mentioned = list(_mentioned(notice))
+    failed = [one for one in mentioned if failure(notice.lines[one[0]]) or delayed(notice.lines[one[0]])]
+    return iter(failed or mentioned)
+
+
+def _mentioned(notice: Notice) -> Iterator[tuple[int, str]]:
     for at, line in enumerate(notice.lines):
         if "@" not in line or (somebody_else(line) and not re.search(r"rcpt|deliver|recipient", line, re.IGNORECASE)):
             continue

@@ -20,6 +20,7 @@ _SUBJECT = (
     r"undeliver|deliver(?:y|ed)?\b[^\n]{0,40}\b(?:fail|error|problem|status|delay|notif|impossible|subsystem|report)",
     r"fail(?:ed|ure)?\b[^\n]{0,20}\b(?:notice|deliver|mail|message|permanent)|\bdelivery\b",
     r"return(?:ed|ing)\b[^\n]{0,20}\b(?:mail|message|to sender)|bounce|user unknown|mailbox (?:full|unavailable)",
+    r"\bnot (?:a )?(?:member|subscri)|post(?:ing)? [^\n]{0,60}(?:reject|denied|not allowed)|members[ -]only",
     r"(?:mail|message|non-?delivery|delivery)\b[^\n]{0,30}\b(?:fail|error|return|reject|bounce|could not|cannot|problem|delayed|warning)",
     r"unzustellbar|nicht zugestellt|zustell",  # German
     r"non-?remis|non (?:d[ée]livr|distribu|remise)|[ée]chec|retour[ée]* (?:du|de|à)",  # French
@@ -35,7 +36,8 @@ _SUBJECT = (
 _FAILURE = (
     r"\bfail|\berror|undeliver|could ?n.t|could not|cannot|can ?not|unable",
     r"n.t able|wasn.t deliver|rejected|bounce|not be deliver|not reach|did not",
-    r"not deliver|unknown|problem|malformed|incorrect|returned|invalid|exceed|is full|over quota|refused|denied|no such|not found|doesn.t",
+    r"not deliver|unknown|problem|malformed|incorrect",
+    r"not (?:a )?member|not subscri|returned|invalid|exceed|is full|over quota|refused|denied|no such|not found|doesn.t",
     r"nicht|unzustellbar|fehler|abgelehnt",  # German
     r"[ée]chec|n'a pas|n'ont pas|impossible|erreur|refus|rejet",  # French
     r"no se (?:ha |pudo|puede|pued)|no pudo|rechaz|fallo",  # Spanish
@@ -80,7 +82,7 @@ _SEPARATOR = (
 
 # What stands before a recipient's address and a colon.
 _LABELS = (
-    r"(?:final-|original-|failed |the following )?recipients?(?:'s)?(?: e-?mail)?(?: address(?:es)?)?",
+    r"(?:failed |the following )?recipients?(?:'s)?(?: e-?mail)?(?: address(?:es)?)?",
     r"(?:failed |e-?mail |mail )?address(?:es)?|addressee|user|mailbox|rcpt[ -]?to|to|delivery to|failed",
     r"empf[äa]nger(?:adresse)?|an|destinataires?|adresse(?: e-?mail| du destinataire)?",  # German, French
     r"destinatario|direcci[óo]n(?: de correo)?|para|destinat[áa]rio",  # Spanish, Portuguese
@@ -110,8 +112,9 @@ _BOILERPLATE = (
     r"^\W*-{3,}[^a-z]*$|^\W*={3,}\W*$|^\W*\*{3,}\W*$|^\W*>>>|while talking to",
     r"-+\s*(?:the following address|transcript of|session|failure reason)",
     r"the following address(?:es)?\b[^:]{0,60}:?\s*$|the following recipient|address(?:es)? failed|^\W*failed:?\s*$",
-    r"^\W*(?:to|cc|subject|sent|date|from|message-id|return-path|original message|received):\s|please note that|the message is kept",
-    r"this is only a temporary|the mts-id of|;l=|for more information|\bgenerated (?:by|from)\b",
+    r"^\W*(?:to|cc|subject|sent|date|from|message-id|return-path|original message|received):\s",
+    r"^\W*(?:(?:final|original)-recipient|reporting-mta|(?:arrival|last-attempt)-date|(?:remote|received-from)-mta):\s|^(?:status|action):\s|please note that|the message is kept",
+    r"this is only a temporary|reason:?\s*$|technical details:?\s*$|the mts-id of|;l=|for more information|\bgenerated (?:by|from)\b",
 )
 
 subject = any_of(_SUBJECT).search

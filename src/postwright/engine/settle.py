@@ -14,7 +14,7 @@ from postwright.model.message import Message
 from postwright.model.outcome import Disposition, Judgement, Kind
 from postwright.model.record import Record
 from postwright.model.work import Entry, TimedEntry
-from postwright.policy.bounce import category
+from postwright.policy.bounce_pack import category
 from postwright.policy.retry import recipient_due
 from postwright.policy.trouble import without_421
 from postwright.schedule.queue import QueueLimits

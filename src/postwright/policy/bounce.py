@@ -1,129 +1,170 @@
-"""Bounce categories: what kind of failure a permanent reply is, in PowerMTA's seventeen words (powermta.md section 5).
+"""Bounce categories: what kind of failure a reply is, in PowerMTA's seventeen words (powermta.md section 5) or the operator's own.
 
-First by the words of the reply, where they are plain, then by the enhanced status code. The words come from peers, so one RE2 set
-looks for all of them in a single pass whose time is linear in the text, whatever it is; of those that are found the first in our order
-counts. Total: always some category, nothing is raised. That the configuration brings its own patterns is for a later landing.
+A `Sorter` is a list of rules, compiled: that of the configuration (`of_patterns`) or a pack of ours (`policy.bounce_pack`). All
+expressions of a list are one RE2 set: the words come from strangers, and one pass over them takes time linear in their length, whatever
+they are. Total: always some category, nothing is raised once a list has been compiled.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 import re2
+from msgspec import Struct
 
-_MOST = 1000  # octets of a diagnostic that are looked at
+from postwright.policy.list_settings import CategoryRule
 
-# In the order in which they are asked. What names a cause comes before what names a consequence: a reply that says "rejected,
-# blacklisted" is about the list, and "address rejected: domain not found" about the domain.
-_WORDS: tuple[tuple[str, str], ...] = (
-    ("virus-related", r"virus|malware|\binfected\b|trojan"),
-    ("message-expired", r"(message|mail|delivery)( has| time)? expired"),
-    (
-        "content-related",
-        r"not rfc [0-9]+ compliant|(duplicate|multiple|more than one|missing|malformed|invalid)[^.;]{0,40} headers?\b|\bfrom: header",
-    ),
-    (
-        "content-related",
-        r"(message|mail|size|attachment)[^.;]{0,30}(too (large|big)|exceeds)|(too (large|big)|maximum) (a )?(message|mail)",
-    ),
-    ("policy-related", r"reputation|\b(spf|dmarc)\b|\bdkim\b|reverse dns|\bptr\b|\brdns\b|name lookup failed"),
-    (
-        "policy-related",
-        r"too many (concurrent |simultaneous )?(connections|messages|recipients|sessions|mails)|(rate|"
-        r"frequency|throttl)[^.;]{0,30}(limit|exceed)",
-    ),
-    (
-        "spam-related",
-        r"spam|\bjunk\b|unsolicited|\bu[bc]e\b|bulk mail|phish|(black|block) ?list|\b(dns|r)bl\b|barracuda|listed (at|by|in|on)\b",
-    ),
-    ("quota-issues", r"over ?quota|quota (is )?(exceeded|full)|(exceed|over)[^.;]{0,20} quota|(mailbox|inbox)[^;]{0,60}\bfull\b"),
-    (
-        "quota-issues",
-        r"exceeded[^.;]{0,10} storage|insufficient (system |disk )?(storage|space)|(out of|not enough) (disk |storage )?space",
-    ),
-    (
-        "inactive-mailbox",
-        r"(account|mailbox|user|recipient|address)[^.;]{0,40}\b(disabled|suspended|inactive|not active|deactivated|locked|discontinued)",
-    ),
-    (
-        "relaying-issues",
-        r"relay(ing)?( access| attempt)? (denied|not (allowed|permitted)|prohibited|rejected)|(not|"
-        r"un)[^.;]{0,25}(able|permitted|allowed|configured) to relay|we do not relay|\bno relay",
-    ),
-    (
-        "invalid-sender",
-        r"(domain of sender|sender( address)?( rejected)?)[^;]{0,80}(does not exist|not found|unresolvable|could not be verified)",
-    ),
-    ("bad-domain", r"(no such|unknown|invalid|non-?existent|bad) (domain|host)\b|nxdomain|null mx|accepts no mail"),
-    ("bad-domain", r"(domain|host)( name)?[^.;]{0,30}(not found|unknown|does(n.t| not) exist)"),
-    ("bad-mailbox", r"(no such|unknown|invalid|non-?existent|unrecogni[sz]ed)[^.;]{0,20}(user|mailbox|recipient|account|address|local)"),
-    (
+OTHER = "other"
+CATEGORIES = frozenset(
+    {
+        "bad-configuration",
+        "bad-connection",
+        "bad-domain",
         "bad-mailbox",
-        r"(user|mailbox|recipient|account|address)[^.;]{0,40}"
-        r"(unknown|not found|does ?n.t exist|does not exist|not exist|unavailable|not known|not listed|no longer|rejected)",
-    ),
-    ("bad-mailbox", r"(user|domain)[^.;]{0,20} does ?n.t have|does not have[^.;]{0,20} (account|mailbox)|no (mailbox|account) (here|by)"),
-    ("no-answer-from-host", r"connection timed out|no answer from|connection refused|(host|network)( is)? unreachable"),
-    ("policy-related", r"policy|policies|blocked|denied|prohibited|not allowed|not authori[sz]ed|banned|refused?\b|rejected|not accept"),
-    ("protocol-errors", r"syntax error|bad sequence|protocol"),
+        "content-related",
+        "inactive-mailbox",
+        "invalid-sender",
+        "message-expired",
+        "no-answer-from-host",
+        "other",
+        "policy-related",
+        "protocol-errors",
+        "quota-issues",
+        "relaying-issues",
+        "routing-errors",
+        "spam-related",
+        "virus-related",
+    }
 )
+"""PowerMTA's seventeen. A configuration may name others."""
 
-_STATUS: tuple[tuple[str, str], ...] = (
-    ("1.1", "bad-mailbox"),
-    ("1.2", "bad-domain"),
-    ("1.3", "bad-mailbox"),
-    ("1.6", "bad-mailbox"),
-    ("1.7", "invalid-sender"),
-    ("1.8", "invalid-sender"),
-    ("1.10", "bad-domain"),
-    ("2.1", "inactive-mailbox"),
-    ("2.2", "quota-issues"),
-    ("2.3", "content-related"),
-    ("3.4", "content-related"),
-    ("3.5", "bad-configuration"),
-    ("4.1", "no-answer-from-host"),
-    ("4.2", "bad-connection"),
-    ("4.3", "routing-errors"),
-    ("4.4", "routing-errors"),
-    ("4.6", "routing-errors"),
-    ("4.7", "message-expired"),
-    ("5.", "protocol-errors"),
-    ("6.", "content-related"),
-    ("7.", "policy-related"),
-)
-
-# Their words are so common that a status which says something particular is the better witness.
-_VAGUE = frozenset({"policy-related", "protocol-errors"})
+_HARD = frozenset({"bad-mailbox", "bad-domain"})
+_MOST = 1500  # octets of a diagnostic that are looked at
+_REMEMBERED = 4096
+_MEMORY = 64 << 20  # octets that an automaton may take at most
+_link = re.compile(r"(?:https?://|www\.)[^\s>)\]]*")
+_address = re.compile(r"[^\s<>()\[\]:;,'\"=]{1,100}@[^\s<>()\[\]:;,'\"]{1,100}")
 
 
-def _compile() -> re2.Set:
-    options = re2.Options()
-    options.case_sensitive = False
-    options.encoding = re2.Options.Encoding.LATIN1  # octets: what a peer said need not be UTF-8
-    options.never_capture = True
-    wanted = re2.Set.SearchSet(options)
-    for _, words in _WORDS:
-        wanted.Add(words)
-    wanted.Compile()
-    return wanted
+class Rule(Struct, frozen=True):
+    """One rule of a pack: it fits when a `text` is found (none: any text), the `status` is one of these ("1.1", or "7." for all that
+    begin so; none: any) and the host ends in one of `hosts` (".example.com"; none: any). `weak` rules are asked when no other fits."""
+
+    name: str
+    category: str
+    text: tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    weak: bool = False
 
 
-_set = _compile()
+class Hit(Struct, frozen=True):
+    """The category, and the rule that said so ("" when none did, and it is `other`)."""
+
+    category: str
+    rule: str
 
 
-@lru_cache(maxsize=4096)
-def category(status: str, diagnostic: str) -> str:
-    """The category of a bounce; `status` "5.1.1", `diagnostic` as dsnDiag shows it (only its first 1,000 octets count)."""
-    found = _set.Match(diagnostic.encode("utf-8", "replace")[:_MOST])
-    words = _WORDS[min(found)][0] if found else ""
-    if words and words not in _VAGUE:
-        return words
-    return _by_status(status) or words or "other"
+NO_HIT = Hit(OTHER, "")
 
 
-def _by_status(status: str) -> str:
-    tail = status.partition(".")[2]
-    for code, name in _STATUS:
-        if tail == code or (code.endswith(".") and tail.startswith(code)):
-            return name
-    return ""
+def is_hard(category: str, *, final: bool = True) -> bool:
+    """Mail to this recipient will never arrive: nobody is there, or no such domain is. A full or closed mailbox may open again.
+
+    `final`: it was given up for good; what is only delayed is never hard.
+    """
+    return final and category in _HARD
+
+
+class Sorter:
+    """Rules, compiled. `name` is that of the pack, or where its rules stand. Raises re2.error for an expression that is none."""
+
+    def __init__(self, rules: Sequence[Rule], name: str) -> None:
+        self.name = name
+        self.rules = tuple(rules)
+        self._of_expression: list[int] = []
+        self._always: list[int] = []
+        self._set = re2.Set.SearchSet(options())
+        for number, rule in enumerate(self.rules):
+            for text in rule.text:
+                self._set.Add(text)
+                self._of_expression.append(number)
+            if not rule.text:
+                self._always.append(number)
+        if self._of_expression:
+            self._set.Compile()
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._sort)
+
+    def sort(self, status: str, diagnostic: str, host: str = "") -> Hit:
+        """The category of a failure: `status` "5.1.1", `diagnostic` as dsnDiag has it, `host` as dsnMta has it, or ""."""
+        return self._remembered(status, diagnostic[:_MOST], host.partition(" ")[0].lower() if host else "")
+
+    def _sort(self, status: str, diagnostic: str, host: str) -> Hit:
+        plain = _address.sub("@", diagnostic)
+        found = [self._fitting(status, text, host) for text in dict.fromkeys((_link.sub(" ", plain), plain))]
+        for weak in (False, True):
+            for numbers in found:
+                for number in numbers:
+                    if self.rules[number].weak is weak:
+                        return Hit(self.rules[number].category, self.rules[number].name)
+        return NO_HIT
+
+    def _fitting(self, status: str, text: str, host: str) -> list[int]:
+        """All rules that fit, in order."""
+        candidates = set(self._always)
+        if self._of_expression:
+            found = self._set.Match(text.encode("utf-8", "replace")[:_MOST]) or ()
+            candidates.update(self._of_expression[index] for index in found)
+        detail = status.partition(".")[2]
+        return sorted(number for number in candidates if _fits(self.rules[number], detail, host))
+
+
+class PatternSorter:
+    """`<bounce-category-patterns>`, compiled: PowerMTA's way. Each expression is tried on dsnDiag and on dsnStatus as they are, the first
+    rule that fits counts, and without one it is `other`. Raises re2.error; the loader has refused such expressions."""
+
+    def __init__(self, rules: Sequence[CategoryRule]) -> None:
+        self.name = "bounce-category-patterns"
+        self._rules = tuple(rules)
+        self._set = re2.Set.SearchSet(options())
+        for rule in rules:
+            self._set.Add(rule.pattern[1:-1])
+        if rules:
+            self._set.Compile()
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._sort)
+
+    def sort(self, status: str, diagnostic: str, host: str = "") -> Hit:
+        """As `Sorter.sort`; PowerMTA's patterns know no host."""
+        return self._remembered(status, diagnostic[:_MOST])
+
+    def _sort(self, status: str, diagnostic: str) -> Hit:
+        if not self._rules:
+            return NO_HIT
+        found: list[int] = []
+        for text in (diagnostic, status):
+            found += self._set.Match(text.encode("utf-8", "replace")[:_MOST]) or ()
+        if not found:
+            return NO_HIT
+        rule = self._rules[min(found)]
+        return Hit(rule.category, str(rule.origin))
+
+
+AnySorter = Sorter | PatternSorter
+
+
+def options() -> re2.Options:
+    """How expressions of replies are read: without regard to case, which `(?-i)` turns off."""
+    found = re2.Options()
+    found.case_sensitive = False
+    found.never_capture = True
+    found.log_errors = False
+    found.max_mem = _MEMORY
+    return found
+
+
+def _fits(rule: Rule, detail: str, host: str) -> bool:
+    if rule.status and not any(detail == one or (one.endswith(".") and detail.startswith(one)) for one in rule.status):
+        return False
+    return not rule.hosts or any(host.endswith(suffix) for suffix in rule.hosts)
