@@ -188,6 +188,15 @@ def test_a_status_without_disabled_addresses_does_not_speak_of_any() -> None:
     assert not any("Disabled" in line for line in status_lines(status()))
 
 
+def test_octets_are_told_as_they_are_written() -> None:
+    with World(relay(domain("*", max_data_volume_rate=Rate(50 << 20, HOUR), max_smtp_out=1))) as w:
+        w.domain("example.com", rules=["eod delay=60"])
+        send(w, 3)
+        w.advance(1)
+        [found] = Supervisor(w).found("example.com")
+        assert [line for line in why_lines(found, 0.0) if " of 50M: max-data-volume-rate" in line] != []
+
+
 # -- a message among many -------------------------------------------------------------------------
 
 

@@ -9,6 +9,8 @@ from postwright.engine.lock_lines import shown
 from postwright.engine.why import Limit, Why
 from postwright.model.work import WaitReason
 
+_IN_OCTETS = tuple(one.value for one in (WaitReason.DATA_VOLUME, WaitReason.VMTA_DATA_VOLUME, WaitReason.SOURCE_DATA_VOLUME))
+
 
 def why_lines(why: Why, now: float) -> Iterator[str]:
     """`now` in Unix seconds."""
@@ -41,7 +43,20 @@ def why_lines(why: Why, now: float) -> Iterator[str]:
 def _limit(limit: Limit, now: float) -> str:
     of = f" by {limit.source}" if limit.source else f" at {_host(limit.place)}" if limit.place else ""
     until = "" if limit.until is None else f", {_when(limit.until, now)}"
-    return f"{limit.used:g} of {limit.limit:g}{of}: {limit.origin}{until}"
+    figure = _octets if limit.reason in _IN_OCTETS else _count
+    return f"{figure(limit.used)} of {figure(limit.limit)}{of}: {limit.origin}{until}"
+
+
+def _count(value: float) -> str:
+    return f"{value:g}"
+
+
+def _octets(value: float) -> str:
+    """As one writes it: 50M, 1.5G."""
+    for size, unit in ((1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")):
+        if value >= size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:g}"
 
 
 def _host(place: str) -> str:
