@@ -113,7 +113,8 @@ _BOILERPLATE = (
     r"-+\s*(?:the following address|transcript of|session|failure reason)",
     r"the following address(?:es)?\b[^:]{0,60}:?\s*$|the following recipient|address(?:es)? failed|^\W*failed:?\s*$",
     r"^\W*(?:to|cc|subject|sent|date|from|message-id|return-path|original message|received):\s",
-    r"^\W*(?:(?:final|original)-recipient|reporting-mta|(?:arrival|last-attempt)-date|(?:remote|received-from)-mta):\s|^(?:status|action):\s|please note that|the message is kept",
+    r"^\W*(?:(?:final|original)-recipient|reporting-mta|(?:arrival|last-attempt)-date|(?:remote|received-from)-mta):\s|^(?:status|action):\s",
+    r"please note that|the message is kept",
     r"this is only a temporary|reason:?\s*$|technical details:?\s*$|the mts-id of|;l=|for more information|\bgenerated (?:by|from)\b",
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from postwright.content.headers import Finder
-from postwright.engine import credentials, noting
+from postwright.engine import credentials, noting, sorting
 from postwright.engine.addressing import Addressing
 from postwright.engine.header_files import HeaderFiles
 from postwright.engine.tickets import Tickets
@@ -77,6 +77,7 @@ def check(settings: Settings) -> None:
     """Could a shard put these in force? Raises ValueError or OSError, as it would (a certificate that cannot be read …)."""
     make_epoch(Resolved(settings))
     HeaderFiles(settings)
+    sorting.shadow_pack(settings)
     _transports(Resolved(settings))
     credentials.check(settings)
 

@@ -17,6 +17,7 @@ from postwright.engine.fair_shares import shares
 from postwright.engine.header_files import HeaderFiles
 from postwright.engine.settle import Context
 from postwright.engine.signing import Keys, Signing
+from postwright.engine.sorting import Shadow, sorter_of
 from postwright.engine.source_limits import source_set
 from postwright.engine.transports import Transport
 from postwright.model.address import Address, parse_mailbox
@@ -38,7 +39,7 @@ LINGER = 1.0
 
 class Grounds(Struct, frozen=True):
     """What a shard has for all its queues, beside the settings: types of records that anybody wants, this machine's addresses, its log,
-    the files of header fields that these settings name, and the keys."""
+    the files of header fields that these settings name, the keys, and the shadow of the bounce rules."""
 
     wanted: frozenset[str]
     local: Sequence[str]
@@ -46,6 +47,7 @@ class Grounds(Struct, frozen=True):
     headers: HeaderFiles | None = None
     keys: Keys | None = None
     transport: Callable[[DomainSettings], Transport | None] | None = None
+    shadow: Shadow | None = None
 
 
 class Ways(Struct, frozen=True):
@@ -126,7 +128,7 @@ def make(resolved: Resolved, key: QueueKey, queue_limits: QueueLimits, grounds: 
     if settings.disable_acct_records:
         wanted = wanted - frozenset(settings.disable_acct_records)
     hides_421 = settings.replace_smtp_421_service_response
-    context = Context(str(key), queue_limits, wanted, resolved.settings.general.track_time_first_attempt, hides_421)
+    context = Context(str(key), queue_limits, wanted, resolved.settings.general.track_time_first_attempt, hides_421, sorter_of(resolved))
     return QueueState(ways, context, delivery_log(settings, grounds.log, key), settings.track_recipient_events)
 
 

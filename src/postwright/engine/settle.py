@@ -14,7 +14,8 @@ from postwright.model.message import Message
 from postwright.model.outcome import Disposition, Judgement, Kind
 from postwright.model.record import Record
 from postwright.model.work import Entry, TimedEntry
-from postwright.policy.bounce_pack import category
+from postwright.policy.bounce import AnySorter
+from postwright.policy.bounce_pack import shipped
 from postwright.policy.retry import recipient_due
 from postwright.policy.trouble import without_421
 from postwright.schedule.queue import QueueLimits
@@ -57,13 +58,18 @@ class Settlement(Struct):
 
 
 class Context(Struct, frozen=True):
-    """What is the same for all attempts of a queue: its name, its limits, which record types anybody wants."""
+    """What is the same for all attempts of a queue: its name, its limits, which record types anybody wants, who sorts its bounces."""
 
     queue: str
     limits: QueueLimits
     wanted: frozenset[str]
     track_first: bool = False
     hides_421: bool = False
+    sorter: AnySorter | None = None  # of bounces; None: the rules that we ship
+
+    def category(self, disposition: Disposition, mta: str) -> str:
+        """The bounce category of a failure; `mta` as dsnMta has it."""
+        return (self.sorter or shipped()).sort(disposition.status, disposition.diagnostic, mta).category
 
 
 def settle(message: Message, entry: Entry, judgement: Judgement, session: Session, context: Context, now: float, size: int) -> Settlement:
@@ -176,7 +182,7 @@ def _record(
         dsn_status=disposition.status,
         dsn_diag=disposition.diagnostic,
         dsn_mta=session.mta,
-        bounce_cat="" if kind == "d" else category(disposition.status, disposition.diagnostic),
+        bounce_cat="" if kind == "d" else context.category(disposition, session.mta),
         src_type=arrival.kind,
         src_mta=f"{arrival.peer_name} ({arrival.peer})" if arrival.peer else arrival.peer_name,
         dlv_type=session.dlv_type,

@@ -113,6 +113,7 @@ class GeneralSettings(Struct, frozen=True):
 
     host_name: tuple[str, ...] = ()
     postmaster: tuple[str, ...] = ()
+    bounce_category_shadow: str = ""
     host_id: int = 0
     domain_suffix: str = ""
     log_file: str = ""

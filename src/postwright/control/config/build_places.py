@@ -44,6 +44,7 @@ _FILES: dict[str, Level] = {
     "http-webhook-certificate": "warning",
     "http-webhook-ca-file": "warning",
     "dsn-failed-body-template-from": "warning",
+    "bounce-category-shadow": "error",
     "address-file": "error",  # without it mail would go to those who have said no
     "body-pattern-file": "warning",
     "precached-domains-file": "warning",

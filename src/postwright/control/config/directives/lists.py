@@ -36,6 +36,8 @@ PROCESSING: tuple[Directive, ...] = (
 )  # fmt: skip
 
 OUTSIDE: tuple[Directive, ...] = (
+    works("bounce-category-shadow", Scope.GLOBAL, k.FILE, "File of bounce rules tried beside those in force; differences are told",
+          ours=True),
     works("precached-domains-file", Scope.DNS, k.FILE, "File of domains looked up before they are wanted, one a line"),
     works("precached-refresh-interval", Scope.DNS, k.TIME, "How often the file is read and its domains are looked up again", "5m"),
     works("precached-max-domains", Scope.DNS, k.COUNT, "How many of them at most", "500"),
