@@ -50,6 +50,8 @@ def configuration(chance: Random) -> Settings:
         blocks.append(domain(other, reroute_to_virtual_mta=chance.choice(("b", "both"))))
     if chance.random() < 0.2:
         blocks.append(domain(other, smtp_hosts="mx.smart.example:2525"))
+    if chance.random() < 0.1:
+        blocks.append(domain(one, type="discard"))
     cold = {"cold_virtual_mta": ("c",)} if chance.random() < 0.3 else {}
     warms = domain("*", max_cold_virtual_mta_msg=(Rate(7, 86400.0),))
     return relay(

@@ -81,5 +81,5 @@ def _listener(settings: Settings, where: str) -> ListenerSettings:
     listener = listener_at(settings.listeners, where)
     if listener is None:
         there = ", ".join(f"{one.address}:{one.port}" for one in settings.listeners)
-        raise NotAsked(f"there is no smtp-listener {where}; there are: {there or 'none'}")
+        raise NotAsked(f"there is no smtp-listener {where}; there are: {there}" if there else "there is no smtp-listener")
     return listener

@@ -26,6 +26,8 @@ from postwright.engine.resolving import NoValidator
 from postwright.model.address import NULL_PATH, Address, parse_mailbox
 from postwright.model.errors import AddressError
 
+OURSELVES = "127.0.0.1"
+
 
 def _address(text: str, what: str) -> Address:
     if what == "--from" and text in ("", "<>"):
@@ -55,7 +57,7 @@ def _content(headers: Iterable[str], sender: Address) -> bytes:
 @click.option("--to", "recipient", required=True, metavar="ADDRESS", help="The recipient.")
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header field; repeat. From is the sender.")
 @click.option("--user", default="", metavar="NAME", help="Logged in as this user.")
-@click.option("--client", default="127.0.0.1", show_default=True, metavar="IP", help="The client's address.")
+@click.option("--client", default=OURSELVES, show_default=True, metavar="IP", help="The client's address.")
 @click.option("--listener", default="", metavar="IP:PORT", help="The smtp-listener that it comes to; by default the first.")
 @click.option(
     "--config", "config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file; else /etc/postwright/config."
@@ -105,6 +107,8 @@ def _show(journey: Journey, options: dict[str, Any]) -> None:
         return
     for line in lines(journey):
         click.echo(line)
+    if journey.refusal and options["client"] == OURSELVES and not options["user"]:
+        click.echo(f"the client was {OURSELVES}; --client and --user say who else it may be")
     for said in live.values():
         click.echo("")
         for line in said:
