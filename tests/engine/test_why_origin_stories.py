@@ -139,6 +139,19 @@ def test_connections_to_a_host(limits: dict[str, Any], reason: str, origin: str,
         assert any(line.startswith(f"  * 2 of 2 {where}: {origin}") for line in why_lines(found, w.clock.now()))
 
 
+def test_how_close_a_host_is_that_holds_nothing_up() -> None:
+    limits: dict[str, Any] = {"mx_connection_limit": (("mx*.example.com", 9),), "ip_connection_limit": (("198.51.0.0/24", 8),)}
+    with World(relay(domain("*", max_smtp_out=2), lines=LINES, **limits)) as w:
+        w.domain("example.com", rules=["eod delay=5"])
+        send(w, 20)
+        w.advance(MINUTE / 3)
+        [found] = Supervisor(w).found("example.com")
+        assert found.reason == "QUEUE_CONNECTIONS"
+        rows = {line.strip() for line in why_lines(found, w.clock.now())}
+        assert "2 of 9 at mx.example.com: mx-connection-limit mx*.example.com (relay.conf:4)" in rows
+        assert "2 of 8 at 198.51.0.2: ip-connection-limit 198.51.0.0/24 (relay.conf:5)" in rows
+
+
 # -- disabled addresses -------------------------------------------------------------------------
 
 

@@ -49,7 +49,7 @@ class Limit(Struct):
 
 
 class Disabled(Struct):
-    """A source address that the queue may not use; `until` -1: until somebody ends it. `because`: who did it and why, "" if that is past."""
+    """A source address that the queue may not use; `until` -1: until somebody ends it. `because`: who did it, "" if that is past."""
 
     address: str
     until: float
@@ -87,7 +87,8 @@ def of_queue(node: Asked, queue: Queue, message_id: int | None = None) -> Why:
     """Everything about one queue."""
     now, scheduler = node.clock.now(), node.scheduler
     reason = scheduler.why(queue, now)
-    origins, standings = Origins(node.resolved, scheduler.routes, queue), scheduler.standing(queue, now)
+    origins = Origins(node.resolved, scheduler.routes, queue)
+    standings = [*scheduler.standing(queue, now), *_at_hosts(node, queue)]
     limits = [_limit(standing, origins) for standing in standings]
     entries = list(scheduler.entries(queue))
     drain = _drain(node, queue, reason, entries, now)
@@ -180,6 +181,20 @@ def _named(node: Asked, what: str) -> Iterator[Queue]:
     for key, queue in node.scheduler.queues.items():
         if key.domain == domain and (not slash or key.vmta.lower() == vmta):
             yield queue
+
+
+def _at_hosts(node: Asked, queue: Queue) -> list[Standing]:
+    """How close the hosts are to their limits that the queue is connected to. One that waits for a host has these already."""
+    routes = node.scheduler.routes
+    if not routes.limited or queue.waiting is not None:
+        return []
+    found: dict[str, Standing] = {}
+    for worker in node.delivery.crew.workers:
+        if worker.queue is queue:
+            route = worker.channel.route
+            for name, limit, reason in routes.way(worker.source, route.host, route.address):
+                found[name] = Standing(reason, routes.used(name), limit, place=name)
+    return list(found.values())
 
 
 def _limit(standing: Standing, origins: Origins) -> Limit:

@@ -81,6 +81,10 @@ class Routes:
         host = where.partition(" ")[0]
         return next((pattern for pattern, _ in self._mx if _fits(pattern, host)), "")
 
+    def used(self, place: str) -> int:
+        """How many connections are counted under that name, in all processes."""
+        return self._places.count(place)
+
     def take(self, way: Way) -> bool:
         """Take all that this way needs, or nothing."""
         return self._places.take([(name, limit) for name, limit, _ in way]) < 0
