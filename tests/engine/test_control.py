@@ -9,10 +9,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 
 from postwright.engine import frames as f
 from postwright.engine.bus import BusError, ask, connect_unix, encode, listen_unix
 from postwright.engine.control import ControlServer
+from postwright.engine.export_frames import ConsumerStatus
+from postwright.engine.export_process import ExportProcess
 from postwright.engine.lock_frames import LocksChanged
 from postwright.engine.lock_office import LockOffice
 from postwright.engine.status import QueueStatus, RelayStatus, ShardStatus, Traffic
@@ -36,6 +39,7 @@ class FakeRelay:
         self.broken = False
         self.told: list[LocksChanged] = []
         self.locks = LockOffice(lambda: 1_700_000_000.0, self.told.append, None)
+        self.exporter = ExportProcess(Path("nowhere"), "", False, structlog.get_logger())
 
     async def reload(self) -> list[str]:
         return self.problems
@@ -110,6 +114,19 @@ async def test_status_for_people(side: Side) -> None:
         assert words in text
     (delivered,) = [line.split() for line in text.splitlines() if line.strip().startswith("delivered")]
     assert delivered == ["delivered", "14", "6.0", "MB", "84"]
+
+
+async def test_status_tells_how_far_behind_consumers_of_events_are(side: Side) -> None:
+    side.relay.exporter.consumers = [ConsumerStatus("stream audit", 2048, 75.0, 12, "connection refused")]
+    line = (await side.ask("status")).lines[-1]
+    assert line.split() == ["stream", "audit", "12", "2.0", "KB", "0", "00:01:15", "connection", "refused"]
+    side.relay.exporter.consumers = []
+    assert "Consumer" not in "\n".join((await side.ask("status")).lines)
+
+
+async def test_events_are_sent_again_only_to_somebody_there_is(side: Side) -> None:
+    told = await side.ask("events-replay", consumer="nobody", since="0")
+    assert (told.ok, told.lines) == (False, ["no consumer of events is called nobody; there are: none"])
 
 
 async def test_reload_tells_its_problems(side: Side) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from postwright import __version__
 from postwright.engine import frames as f
 from postwright.engine.bus import Link
+from postwright.engine.export_process import ExportProcess
 from postwright.engine.lock_lines import lock_lines, shown
 from postwright.engine.lock_office import LockOffice
 from postwright.engine.queue_commands import QUEUE_COMMANDS
@@ -30,6 +31,7 @@ class Relay(Protocol):
 
     started: float
     locks: LockOffice
+    exporter: ExportProcess
 
     async def reload(self) -> list[str]: ...
     async def rotate_log(self) -> None: ...
@@ -45,7 +47,15 @@ async def _status(relay: Relay, arguments: dict[str, str]) -> f.Told:
     answers = await relay.ask_shards("status", msgspec.json.encode(arguments))
     shards = [msgspec.msgpack.decode(answer.body, type=ShardStatus) for answer in answers if answer.body]
     locks = len(relay.locks.locks())
-    status = RelayStatus(version=__version__, time=time.time(), started=relay.started, pids=relay.pids(), shards=shards, locks=locks)
+    status = RelayStatus(
+        version=__version__,
+        time=time.time(),
+        started=relay.started,
+        pids=relay.pids(),
+        shards=shards,
+        locks=locks,
+        consumers=relay.exporter.consumers,
+    )
     return f.Told(ok=True, lines=status_lines(status), body=msgspec.json.encode(status))
 
 
@@ -93,6 +103,12 @@ async def _clear_dnscache(relay: Relay, arguments: dict[str, str]) -> f.Told:
     return f.Told(ok=not errors, lines=errors or [line], body=msgspec.json.encode({"cleared": cleared}))
 
 
+async def _events_replay(relay: Relay, arguments: dict[str, str]) -> f.Told:
+    consumer, since = arguments.get("consumer", ""), float(arguments.get("since", "0"))
+    wrong = relay.exporter.replay(consumer, since)
+    return f.Told(ok=not wrong, lines=[wrong or f"{consumer} gets the events since then once more."])
+
+
 VERBS: dict[str, Verb] = {
     "status": _status,
     "reload": _reload,
@@ -101,6 +117,7 @@ VERBS: dict[str, Verb] = {
     "locks": _locks,
     "unlock": _unlock,
     "clear-dnscache": _clear_dnscache,
+    "events-replay": _events_replay,
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from postwright.engine.auth_frames import AuthTalk
+from postwright.engine.export_frames import ExportTalk
 from postwright.engine.lock_frames import LockTalk
 from postwright.model.message import SpoolRef
 from postwright.store.spool import Mark
@@ -177,4 +178,4 @@ class GivenBack(Struct, tag="given-back"):
 
 
 Talk = Join | HandOver | Outcomes | OutcomesStored | Farewell | Stale | GivenBack | Learnt | Anew | Forgot
-Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Talk | AuthTalk | LockTalk
+Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Talk | AuthTalk | LockTalk | ExportTalk

@@ -12,7 +12,8 @@ from postwright.net.dialer import Dialer
 from postwright.net.interfaces import local_addresses
 from postwright.net.resolver import CachingResolver, Resolver
 from postwright.policy.acct import QueueFilter
-from postwright.policy.settings import ListenerSettings, Settings
+from postwright.policy.event_settings import is_fed
+from postwright.policy.settings import AcctFileSettings, ListenerSettings, Settings
 from postwright.store.accounting_file import AcctOptions
 from postwright.store.segments import SpoolDir
 
@@ -24,28 +25,29 @@ def spool_dirs(settings: Settings, state_dir: Path) -> tuple[SpoolDir, ...]:
 
 
 def accounting(settings: Settings) -> list[AcctOptions]:
-    """The `<acct-file>`s that are files (pipes and webhooks come with a later landing)."""
-    return [
-        AcctOptions(
-            path=Path(acct.path),
-            records=acct.records,
-            record_fields=acct.record_fields,
-            max_size=acct.max_size,
-            delete_after=acct.delete_after,
-            move_to=Path(acct.move_to) if acct.move_to else None,
-            move_interval=acct.move_interval,
-            iso_times=acct.iso_times,
-            world_readable=acct.world_readable,
-            sync=acct.sync,
-            user_string=acct.user_string,
-            header_map=acct.map_header_to_field,
-            privacy=acct.privacy_policy,
-            wants_queue=QueueFilter(acct.queue_filter) if acct.queue_filter else None,
-            count_moved=acct.count_moved_records,
-        )
-        for acct in settings.acct_files
-        if not acct.path.startswith("|")
-    ]
+    """The `<acct-file>`s that are files; programs and webhooks are fed from the event log (`engine.exporter`)."""
+    return [acct_options(acct) for acct in settings.acct_files if not is_fed(acct)]
+
+
+def acct_options(acct: AcctFileSettings) -> AcctOptions:
+    """What the store is told of one."""
+    return AcctOptions(
+        path=Path(acct.path),
+        records=acct.records,
+        record_fields=acct.record_fields,
+        max_size=acct.max_size,
+        delete_after=acct.delete_after,
+        move_to=Path(acct.move_to) if acct.move_to else None,
+        move_interval=acct.move_interval,
+        iso_times=acct.iso_times,
+        world_readable=acct.world_readable,
+        sync=acct.sync,
+        user_string=acct.user_string,
+        header_map=acct.map_header_to_field,
+        privacy=acct.privacy_policy,
+        wants_queue=QueueFilter(acct.queue_filter) if acct.queue_filter else None,
+        count_moved=acct.count_moved_records,
+    )
 
 
 def own_names(settings: Settings) -> tuple[str, ...]:

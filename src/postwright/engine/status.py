@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
+from postwright.engine.export_frames import ConsumerStatus
 from postwright.net.resolver import ResolverCounts
 
 
@@ -84,6 +85,7 @@ class RelayStatus(Struct):
     pids: list[int]
     shards: list[ShardStatus]
     locks: int = 0
+    consumers: list[ConsumerStatus] = []
 
 
 def _uptime(seconds: float) -> str:
@@ -141,6 +143,14 @@ def _disabled(shards: list[ShardStatus]) -> list[str]:
     return [*lines, f"  and {more} more"] if more > 0 else lines
 
 
+def _consumers(consumers: list[ConsumerStatus]) -> list[str]:
+    """Who is fed from the event log, and how far behind it is."""
+    if not consumers:
+        return []
+    lines = ["", f"{'Consumer of events':<44}{'had':>12}{'behind':>12}{'lag':>12}  trouble"]
+    return lines + [f"{c.name:<44}{c.delivered:>12}{_size(c.behind):>12}{_uptime(c.lag):>12}  {c.trouble}" for c in consumers]
+
+
 def status_lines(status: RelayStatus) -> list[str]:
     """The status as text, in the order a person asks: is it up, does mail move, what waits and why."""
     shards = status.shards
@@ -177,4 +187,4 @@ def status_lines(status: RelayStatus) -> list[str]:
         mode = "" if q.mode == "normal" else f"{q.mode} mode; "
         why = mode + q.wait + (f" (last error: {q.last_error})" if q.last_error else "")
         lines.append(f"{q.name:<40}{q.recipients:>9}{q.ready:>8}{q.scheduled:>8}{q.in_flight:>8}{q.connections:>6}  {why}")
-    return [*lines, *_disabled(shards)]
+    return [*lines, *_disabled(shards), *_consumers(status.consumers)]

@@ -36,6 +36,7 @@ from postwright.engine.auth_process import AuthProcess
 from postwright.engine.bus import Link, listen_unix
 from postwright.engine.control import ControlServer
 from postwright.engine.epoch import check
+from postwright.engine.export_process import ExportProcess
 from postwright.engine.listeners import ListenerSockets
 from postwright.engine.lock_frames import LocksChanged, LoginDelay, LoginFailed, LoginWorked
 from postwright.engine.lock_office import LockOffice
@@ -101,6 +102,7 @@ class Supervisor:
         self._sockets = ListenerSockets()
         self._auth = AuthProcess(options.state_dir, options.user, self.log)
         self.locks = LockOffice(time.time, self._tell_of_locks, self.log, options.state_dir / state_folder.LOCKS)
+        self.exporter = ExportProcess(options.state_dir, options.user, options.debug, self.log)
         self._tasks: set[asyncio.Task[None]] = set()
         self._drainer: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Future[f.Answer]] = {}
@@ -131,10 +133,13 @@ class Supervisor:
             loop.add_signal_handler(number, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn_task(self._reload_logged()))
         helpers = [loop.create_task(work) for work in (self._tick(), self._await_ready(announce), self._auth.attend())]
+        exporting = loop.create_task(self.exporter.attend())
         # what goes wrong in keeping a shard is a defect: better no relay, which is seen, than one with fewer shards
         await asyncio.gather(*[self._keep(shard) for shard in self._shards])
         for task in helpers:
             task.cancel()
+        await self.exporter.stop()
+        await exporting
         await self._auth.stop()
         await control.stop()
         self.locks.save()
@@ -164,6 +169,7 @@ class Supervisor:
             check(self.settings)
         except (OSError, ValueError) as error:
             raise LoadFailed([str(error)]) from error
+        self.exporter.tell(self.settings)
         return control
 
     def _open_auth(self) -> None:
@@ -339,6 +345,7 @@ class Supervisor:
         for shard in self._shards:
             self._hand_sockets(shard)
         answers = await self.ask_shards("reload", pickle.dumps(settings))
+        self.exporter.tell(settings)
         problems = [answer.error for answer in answers if answer.error]
         self.log.info("reloaded", epoch=settings.epoch, shards=len(answers), problems=problems)
         return problems
@@ -355,6 +362,7 @@ class Supervisor:
             logs.rotate(self._log_file.path, self.settings.general.log_rotate)
             self._log_file.reopen()
             await self.ask_shards("reopen-log")
+            self.exporter.reopen_log()
 
     async def _tick(self) -> None:
         day = time.localtime().tm_yday

@@ -109,8 +109,9 @@ def read_cursor(folder: Path, consumer: str) -> Place | None:
 
 
 def write_cursor(folder: Path, consumer: str, place: Place) -> None:
-    """Remember it, durably. Raises OSError."""
-    _replace(cursor_path(folder, consumer), msgspec.json.encode(_Cursor(consumer, *place)) + b"\n")
+    """Remember it. Raises OSError."""
+    # the name may be the old one again after a power cut: then some events come twice
+    _replace(cursor_path(folder, consumer), msgspec.json.encode(_Cursor(consumer, *place)) + b"\n", sync_name=False)
 
 
 def introduce(folder: Path, consumer: str, place: Place) -> None:
@@ -119,7 +120,7 @@ def introduce(folder: Path, consumer: str, place: Place) -> None:
         write_cursor(folder, consumer, place)
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, data: bytes, *, sync_name: bool = True) -> None:
     """The file has this content, also after a power cut, or the one it had."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
@@ -130,4 +131,5 @@ def _replace(path: Path, data: bytes) -> None:
     finally:
         os.close(fd)
     os.rename(draft, path)
-    sync_folder(path.parent)
+    if sync_name:
+        sync_folder(path.parent)

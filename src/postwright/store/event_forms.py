@@ -23,7 +23,7 @@ class EventForm:
 
     def __init__(self, kinds: Collection[str], form: RowForm | None = None, privacy: Privacy | None = None) -> None:
         fingerprint = privacy.fingerprint if privacy is not None else ""
-        every = dict.fromkeys(kinds, ("*", *OPTIONAL))
+        every: dict[str, tuple[str, ...]] = dict.fromkeys(kinds, ("*", *OPTIONAL))
         self._maker = RowMaker(form or RowForm(tuple(kinds), every, privacy=fingerprint), privacy)
         self.kinds = frozenset(kinds)
         self.header_line = self._maker.header_line
@@ -49,4 +49,6 @@ class EventForm:
         """A line for a person: when, what, whom, and how it went."""
         get = self.values(event).get
         parts = [str(get("timeLogged", ""))[:19], event.record.type, get("rcpt") or get("queue") or "-", get("dsnStatus"), get("dsnDiag")]
-        return "  ".join([*(str(part) for part in parts if part), f"[{event.id}]"])
+        text = "  ".join([*(str(part) for part in parts if part), f"[{event.id}]"])
+        # what strangers wrote moves no cursor and changes no colour
+        return text if text.isprintable() else "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in text])

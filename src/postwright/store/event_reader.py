@@ -62,6 +62,7 @@ class EventReader:
 
     def read(self, size: int = CHUNK) -> list[Event]:
         """The next events, some `size` octets of them; none when there are no more now. Raises OSError."""
+        size = max(size, frames.HEAD)
         while True:
             if self._fd < 0 and not self._begin():
                 return []

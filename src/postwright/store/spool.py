@@ -73,8 +73,9 @@ class SpoolStatus(Struct):
 class RecordSink(Protocol):
     """A consumer of accounting records (the accounting files). All calls but the one `position` returns come on the loop."""
 
-    wants: frozenset[str]
-    """Record types that are worth making; others may be left out by the caller."""
+    @property
+    def wants(self) -> frozenset[str]:
+        """Record types that are worth making; others may be left out by the caller."""
 
     @property
     def choked(self) -> bool:

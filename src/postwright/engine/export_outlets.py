@@ -1,0 +1,41 @@
+"""From settings to outlets: what each consumer of the event log is made of. Extras are imported when one wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from postwright.engine.export_feed import Outlet
+from postwright.engine.export_pipe import Pipe
+from postwright.engine.outside import acct_options
+from postwright.policy.event_settings import EventStream, is_fed, is_pipe
+from postwright.policy.settings import AcctFileSettings, Settings
+from postwright.store.event_forms import EventForm
+from postwright.store.event_reader import Event
+
+Consumer = AcctFileSettings | EventStream
+
+
+def consumer_settings(settings: Settings) -> dict[str, Consumer]:
+    """By name, what is configured of each consumer."""
+    found: dict[str, Consumer] = {file.path: file for file in settings.acct_files if is_fed(file)}
+    return found | {stream.consumer: stream for stream in settings.event_streams.values()}
+
+
+def make_outlet(consumer: Consumer) -> Outlet:
+    """Where its events go. Raises ValueError, naming what is missing."""
+    if isinstance(consumer, EventStream):
+        raise ValueError(f"{consumer.url}: no such broker")
+    options = acct_options(consumer)
+    form = EventForm(options.records, options.form, options.privacy)
+    if is_pipe(consumer):
+        return Pipe(consumer.path[1:].strip(), form, consumer.write_timeout, consumer.retry_interval)
+    raise ValueError("no such consumer")
+
+
+def wants(consumer: Consumer) -> Callable[[Event], bool]:
+    """Is an event for this one?"""
+    kinds = frozenset(consumer.records)
+    queue = acct_options(consumer).wants_queue if isinstance(consumer, AcctFileSettings) else None
+    if queue is None:
+        return lambda event: event.record.type in kinds
+    return lambda event: event.record.type in kinds and (not event.record.queue or queue(event.record.queue))
