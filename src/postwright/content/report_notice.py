@@ -26,11 +26,13 @@ _OURS = frozenset(
 _EVERYBODYS = frozenset({"from", "to", "subject", "date", "reply-to", "sender"})
 _quoted = re.compile(r"(?:> ?)+").match
 
-_MACHINE = (
-    r"mailer-?daemon|post-?_?master|mail-?(?:daemon|system|delivery|admin)|mdaemon|bounce|daemon|delivery|no-?_?reply|system-?admin|mail(?:system|er)"
-    r"|microsoftexchange|virus|amavis|smtp|listserv|notification"
-)
-_machine = re.compile(rf"^\W*(?:{_MACHINE})", re.IGNORECASE).match
+_machine = re.compile(
+    r"\W*(?:mailer-?daemon|post-?_?master|mail-?(?:daemon|system|delivery)|mdaemon|daemon|microsoftexchange|amavis)", re.IGNORECASE
+).match
+_weak_machine = re.compile(
+    r"\W*(?:bounce|delivery|no-?_?reply|system|smtp|virus|listserv|notification|mail-?admin|mailer)", re.IGNORECASE
+).match
+_refusal = re.compile(r"(?:^|[\s:(<])(?:[45]\d\d[ -]|[45]\.\d{1,2}\.\d{1,3}\b)[^\n]{0,200}[^\W\d_]{3}", re.MULTILINE).search
 _named_machine = re.compile(
     r"mail(?:er)?[ -]?(?:daemon|deliver|system|administrator)|postmaster|system administrator", re.IGNORECASE
 ).search
@@ -66,22 +68,29 @@ def of(mail: Mail) -> Notice:
     return Notice(tuple(_within(lines[:end])), Returned(fields, _octets(lines[header:], fields)), ours, addressee)
 
 
-def is_bounce(mail: Mail, notice: Notice) -> bool:
-    """Somebody says that mail did not arrive: a machine by its name, a null return path or its subject, and words that say so."""
-    sender = mail.find("from")
-    by_machine = (
-        bool(_machine(bare_address(sender) or sender.strip(' "<>')))
-        or bool(_named_machine(words(sender)))
-        or mail.find("return-path").strip() in ("<>", "<MAILER-DAEMON>")
-    )
+def is_bounce(mail: Mail, notice: Notice, null_sender: bool) -> bool:
+    """A machine says that mail did not arrive: by its name or a null reverse-path, and words that say so.
+
+    A sender that may be anybody (a person, a shop's no-reply address) must also give proof: a server's reply, or a message that it returns.
+    """
     if mail.find("x-failed-recipients"):
         return True
     subject = words(mail.find("subject"))
-    about = bool(report_words.subject(subject))
     said = f"{subject}\n{notice.text}"
-    return (by_machine or about) and bool(
-        report_words.failure(said) or report_words.success(said) or (about and report_words.delayed(said))
-    )
+    if not (report_words.failure(said) or report_words.success(said) or report_words.delayed(said) or _refusal(said)):
+        return False
+    if null_sender or _by_machine(mail):
+        return True
+    returns = bool(notice.returned.fields) or any(part.type in ("message/rfc822", "text/rfc822-headers") for part in mail.parts)
+    of_list = any(mail.find(name) for name in ("list-id", "list-post", "list-subscribe", "mailing-list", "x-mailing-list", "x-mlserver"))
+    about = bool(report_words.subject(subject)) or bool(_weak_machine(bare_address(mail.find("from"))))
+    return about and (returns or of_list or bool(_refusal(notice.text)))
+
+
+def _by_machine(mail: Mail) -> bool:
+    sender = mail.find("from")
+    name = bare_address(sender) or sender.strip(' "<>')
+    return bool(_machine(name) or _named_machine(words(sender))) or mail.find("return-path").strip() in ("<>", "<MAILER-DAEMON>")
 
 
 def action(mail: Mail, notice: Notice) -> Action:

@@ -31,10 +31,10 @@ _invites = re.compile(r"\b(?:to|at)(?: the)?(?: e-?mail)? address\W*$", re.IGNOR
 Found = list[tuple[int, str]]
 
 
-def read(mail: Mail, returned: Returned) -> StatusReport | None:
+def read(mail: Mail, returned: Returned, null_sender: bool = False) -> StatusReport | None:
     """The report in the words of `mail`, or None if it is none, or names nobody."""
     notice = report_notice.of(mail)
-    if not report_notice.is_bounce(mail, notice):
+    if not report_notice.is_bounce(mail, notice, null_sender):
         return None
     back = returned if returned.fields else notice.returned
     recipients = _recipients(mail, notice, back)

@@ -18,7 +18,7 @@ def any_of(alternatives: Sequence[str], before: str = "", after: str = "") -> re
 # What the subject of a bounce says.
 _SUBJECT = (
     r"undeliver|deliver(?:y|ed)?\b[^\n]{0,40}\b(?:fail|error|problem|status|delay|notif|impossible|subsystem|report)",
-    r"fail(?:ed|ure)?\b[^\n]{0,20}\b(?:notice|deliver|mail|message|permanent)|\bdelivery\b",
+    r"fail(?:ed|ure)?\b[^\n]{0,20}\b(?:notice|deliver|mail|message|permanent)",
     r"return(?:ed|ing)\b[^\n]{0,20}\b(?:mail|message|to sender)|bounce|user unknown|mailbox (?:full|unavailable)",
     r"\bnot (?:a )?(?:member|subscri)|post(?:ing)? [^\n]{0,60}(?:reject|denied|not allowed)|members[ -]only",
     r"(?:mail|message|non-?delivery|delivery)\b[^\n]{0,30}\b(?:fail|error|return|reject|bounce|could not|cannot|problem|delayed|warning)",
@@ -35,10 +35,10 @@ _SUBJECT = (
 # What its text says of the mail: that it failed ...
 _FAILURE = (
     r"\bfail|\berror|undeliver|could ?n.t|could not|cannot|can ?not|unable",
-    r"n.t able|wasn.t deliver|rejected|bounce|not be deliver|not reach|did not",
+    r"stopped|blocked|infected|quarantine|n.t able|wasn.t deliver|rejected|bounce|not be deliver|not reach|did not",
     r"not deliver|unknown|problem|malformed|incorrect",
     r"not (?:a )?member|not subscri|returned|invalid|exceed|is full|over quota|refused|denied|no such|not found|doesn.t",
-    r"nicht|unzustellbar|fehler|abgelehnt",  # German
+    r"nicht|unzustellbar|fehler|fehlgeschlagen|abgelehnt",  # German
     r"[ée]chec|n'a pas|n'ont pas|impossible|erreur|refus|rejet",  # French
     r"no se (?:ha |pudo|puede|pued)|no pudo|rechaz|fallo",  # Spanish
     r"n[ãa]o (?:foi|p[ôo]de)|non (?:è|e) stato|impossibile",  # Portuguese, Italian
@@ -127,7 +127,7 @@ separator = any_of(_SEPARATOR, before=r"^\W{0,60}(?:(?:begin|beginning|start)\W+
 label = any_of(
     _LABELS,
     before=r"[\s>*\-|]{0,40}(?:\S{1,12}\s)?",
-    after=r"\s{0,4}(?:is|was|ist|est|es)?\s{0,4}[:=\uff1a]\s{0,20}\S",
+    after=r"(?:\s{0,4}(?:is|was|ist|est|es)?\s{0,4}[:=\uff1a]\s{0,20}|(?<=[\u3040-\u9fff])\s)\S",  # Chinese forms are tables: no colon
 ).match
 somebody_else = any_of((*(rf"\b(?:{words})\b" for words in _SOMEBODY_ELSE), rf"(?:^|\s)(?:{'|'.join(_FROM)})\s{{0,4}}[:\uff1a]")).search
 boilerplate = any_of(_BOILERPLATE).search

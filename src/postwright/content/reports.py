@@ -41,8 +41,8 @@ _MOST_RETURNED = 1 << 16
 _MESSAGES = frozenset({"message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers", "message/global-headers"})
 
 
-def read(content: bytes) -> Reading:
-    """What this mail is. `content` with CRLF or LF line ends; the envelope it came in is the caller's to judge."""
+def read(content: bytes, *, null_sender: bool = False) -> Reading:
+    """What this mail is. `content` with CRLF or LF line ends; `null_sender`: it came with a null reverse-path, which only reports have."""
     mail = mime.parse(content)
     if mail.excess:
         return Excess(mail.excess)
@@ -57,7 +57,7 @@ def read(content: bytes) -> Reading:
         return complaint
     if (answer := report_auto.named(mail)) is not None:
         return answer
-    if (worded := report_text.read(mail, returned)) is not None:
+    if (worded := report_text.read(mail, returned, null_sender)) is not None:
         return worded
     return report_auto.marked(mail) or Nothing(bare_address(mail.find("from")), words(mail.find("subject")))
 

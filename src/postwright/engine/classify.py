@@ -1,0 +1,90 @@
+"""Sorting replies and mails for who asks at the command line, by the very rules that sort a relay's bounces. Raises only for bad rules."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from postwright.content.readings import AutoReply, Complaint, Excess, Nothing, Reading, StatusReport
+from postwright.content.report_fields import reply_code_in, status_in
+from postwright.content.reports import read
+from postwright.engine.sorting import read_pack, sorter_of
+from postwright.policy.bounce import AnySorter, is_hard
+from postwright.policy.bounce_pack import shipped
+from postwright.policy.resolve import Resolved
+from postwright.policy.settings import Settings
+
+__all__ = ["MOST_LINE", "AnySorter", "Sorted", "SortedMail", "SortedRecipient", "rules_of", "sort_mail", "sort_reply"]
+
+MOST_LINE = 4000
+
+
+class Sorted(Struct, frozen=True):
+    """A reply and what became of it: `rule` is the name of the rule that hit, or the line of the configuration; "" if none did."""
+
+    category: str
+    rule: str
+    hard: bool
+    status: str
+    text: str
+
+
+class SortedRecipient(Struct, frozen=True):
+    """A recipient of a report, sorted."""
+
+    address: str
+    action: str
+    sorted: Sorted
+
+
+class SortedMail(Struct, frozen=True):
+    """A mail, read: `kind` is status-report, complaint, auto-reply, nothing or too-much; `form` how it was written, or why it is that."""
+
+    kind: str
+    form: str
+    recipients: tuple[SortedRecipient, ...] = ()
+
+
+def rules_of(settings: Settings | None, rules_file: str) -> AnySorter:
+    """The rules of a file, of a configuration, or those that we ship. Raises ValueError or OSError, naming the file."""
+    if rules_file:
+        return read_pack(rules_file)
+    return sorter_of(Resolved(settings)) if settings is not None else shipped()
+
+
+def sort_reply(rules: AnySorter, text: str, host: str = "") -> Sorted:
+    """A reply as a log shows it: `550 5.1.1 no such user`, with `smtp;` before it or not."""
+    said = text[:MOST_LINE].strip()
+    status = status_in(said) or f"{(reply_code_in(said) or '5')[0]}.0.0"
+    return _sorted(rules, status, said, host, final=not status.startswith("4"))
+
+
+def sort_mail(rules: AnySorter, content: bytes) -> SortedMail:
+    """A mail that came back: what it is, and each of its recipients sorted."""
+    reading = read(content)
+    kind, form = _kind(reading)
+    if not isinstance(reading, StatusReport):
+        return SortedMail(kind, form)
+    recipients = [
+        SortedRecipient(one.address, one.action, _sorted(rules, one.status, one.diagnostic, one.remote_mta, final=one.action == "failed"))
+        for one in reading.recipients
+    ]
+    return SortedMail(kind, form, tuple(recipients))
+
+
+def _sorted(rules: AnySorter, status: str, text: str, host: str, *, final: bool) -> Sorted:
+    hit = rules.sort(status, text, host)
+    return Sorted(hit.category, hit.rule, is_hard(hit.category, final=final), status, text)
+
+
+def _kind(reading: Reading) -> tuple[str, str]:
+    match reading:
+        case StatusReport(format=form):
+            return "status-report", form
+        case Complaint(format=form, feedback_type=feedback):
+            return "complaint", f"{form} ({feedback})"
+        case AutoReply(why=why):
+            return "auto-reply", why
+        case Excess(bound=bound):
+            return "too-much", bound
+        case Nothing():
+            return "nothing", ""
