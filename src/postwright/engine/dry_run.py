@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -165,11 +166,12 @@ class DryRun:
         raise structlog.DropEvent
 
     async def submit(
-        self, listener: ListenerSettings, peer: str, user: str, sender: Address, recipient: Address, content: bytes
+        self, listener: ListenerSettings, local: str, peer: str, user: str, sender: Address, recipient: Address, content: bytes
     ) -> Outcome:
-        """What becomes of a message from `peer` on `listener`, logged in as `user` ("" for nobody). `content` with CRLF lines."""
+        """What becomes of a message from `peer` to the address `local` of `listener`, logged in as `user` ("" for nobody). `content`
+        with CRLF lines."""
         found = await self._user(user, peer) if user else None
-        facts = PeerFacts(peer, PORT, _address_of(listener), listener.port)
+        facts = PeerFacts(peer, PORT, local, listener.port)
         visitor = self.node.intake.factory(listener)(facts)
         who = (peer, listener.source, *((found.name, found.source) if found is not None else ()))
         outcome = Outcome(self.node.resolved.source(*who), found, self.node.resolved.explain_source(*who))
@@ -242,14 +244,32 @@ def _no_reader(shard: int) -> ContentReader:
     raise AssertionError("there is one shard")
 
 
-def _address_of(listener: ListenerSettings) -> str:
-    """The address that a client came to; of a listener for a network, the first."""
-    return listener.address.partition("/")[0]
-
-
-def listener_at(listeners: Sequence[ListenerSettings], where: str) -> ListenerSettings | None:
-    """The listener `IP:PORT`, or of that IP or port; the first one for ""."""
+def listener_at(listeners: Sequence[ListenerSettings], where: str) -> tuple[ListenerSettings, str] | None:
+    """The listener for a client that comes to `IP:PORT`, IP or port ("" for the first one), and the address that it comes to."""
+    host, port = _host_and_port(where)
     for listener in listeners:
-        if where in ("", listener.address, str(listener.port), f"{listener.address}:{listener.port}"):
-            return listener
+        if port in ("", str(listener.port)) and (not host or _takes(listener.address, host)):
+            return listener, host or listener.address.partition("/")[0]
     return None
+
+
+def _host_and_port(where: str) -> tuple[str, str]:
+    """IPv6 with or without brackets. Whatever is no address leads to no listener."""
+    if where.isdecimal():
+        return "", where
+    if where.startswith("["):
+        host, _, port = where[1:].partition("]")
+        return host, port.removeprefix(":")
+    host, colon, port = where.rpartition(":")
+    return (host, port) if colon and ":" not in host else (where, "")
+
+
+def _takes(listener: str, host: str) -> bool:
+    """Is this an address of the listener, which may be a network, or the wildcard of its family?"""
+    try:
+        address, network = ip_address(host), ip_network(listener, strict=False)
+    except ValueError:
+        return False
+    if address.version != network.version:
+        return False
+    return address in network or network.network_address.is_unspecified

@@ -27,7 +27,8 @@ __all__ = ["ExplainOrder", "NotAsked", "explain", "explain_here"]
 
 
 class ExplainOrder(Struct, frozen=True):
-    """`content` is the message, CRLF lines; `user` "" for who does not log in; `listener` `IP:PORT`, IP or port, "" for the first."""
+    """`content` is the message, CRLF lines; `user` "" for who does not log in; `listener` `IP:PORT`, IP or port that it comes to, ""
+    for the first."""
 
     sender: Address
     recipient: Address
@@ -50,7 +51,7 @@ async def explain(
     """`folder`: an empty one that may be written to; `local`: this machine's addresses. The resolver is closed at the end."""
     run = DryRun(settings, clock=clock, resolver=resolver, folder=folder, local=local, workers=workers)
     try:
-        return await _explain(run, _listener(settings, order.listener), order)
+        return await _explain(run, *_listener(settings, order.listener), order)
     finally:
         await run.close()
 
@@ -63,8 +64,8 @@ async def explain_here(settings: Settings, order: ExplainOrder) -> Journey:
         return await explain(settings, order, clock=SystemClock(), resolver=resolver, folder=Path(folder), local=local_addresses())
 
 
-async def _explain(run: DryRun, listener: ListenerSettings, order: ExplainOrder) -> Journey:
-    outcome = await run.submit(listener, order.client, order.user, order.sender, order.recipient, order.content)
+async def _explain(run: DryRun, listener: ListenerSettings, local: str, order: ExplainOrder) -> Journey:
+    outcome = await run.submit(listener, local, order.client, order.user, order.sender, order.recipient, order.content)
     subject = f"from <{order.sender.text}> to <{order.recipient.text}>"
     resolved = run.node.resolved
     sections = [client(resolved, order.client, listener, outcome)]
@@ -77,9 +78,9 @@ async def _explain(run: DryRun, listener: ListenerSettings, order: ExplainOrder)
     return Journey(subject, tuple(sections), tuple([await path_of(run, message, way) for way in await run.ways()]))
 
 
-def _listener(settings: Settings, where: str) -> ListenerSettings:
-    listener = listener_at(settings.listeners, where)
-    if listener is None:
+def _listener(settings: Settings, where: str) -> tuple[ListenerSettings, str]:
+    found = listener_at(settings.listeners, where)
+    if found is None:
         there = ", ".join(f"{one.address}:{one.port}" for one in settings.listeners)
         raise NotAsked(f"there is no smtp-listener {where}; there are: {there}" if there else "there is no smtp-listener")
-    return listener
+    return found

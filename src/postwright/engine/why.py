@@ -231,8 +231,11 @@ def _until(queue: Queue, reason: WaitReason, entries: list[Entry], limits: list[
 
 
 def _drain(node: Asked, queue: Queue, reason: WaitReason, entries: list[Entry], now: float) -> Drain:
-    beside = [one for one in node.scheduler.queues.values() if one.budget is queue.budget and one is not queue]
-    others = [one.recipients for one in beside if one.recipients]
+    others: list[int] = []
+    if queue.budget.rates is not None:  # else nothing is shared that they could take from it
+        others = [
+            one.recipients for one in node.scheduler.queues.values() if one.budget is queue.budget and one is not queue and one.recipients
+        ]
     return estimate(queue, reason, entries, others, _pace(node, queue, entries), now)
 
 

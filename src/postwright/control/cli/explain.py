@@ -58,7 +58,7 @@ def _content(headers: Iterable[str], sender: Address) -> bytes:
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header field; repeat. From is the sender.")
 @click.option("--user", default="", metavar="NAME", help="Logged in as this user.")
 @click.option("--client", default=OURSELVES, show_default=True, metavar="IP", help="The client's address.")
-@click.option("--listener", default="", metavar="IP:PORT", help="The smtp-listener that it comes to; by default the first.")
+@click.option("--listener", default="", metavar="IP:PORT", help="Where it comes to; by default the first smtp-listener.")
 @click.option(
     "--config", "config", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file; else /etc/postwright/config."
 )
