@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from postwright.content.report_fields import MOST_DIAGNOSTIC
-from postwright.content.report_words import boilerplate
+from postwright.content.report_words import boilerplate, failure, label
 
 _MOST_LINES = 25
 _MOST_SENTENCES = 10
@@ -74,6 +74,8 @@ def _sentences(lines: list[str], address: str, whole: bool) -> list[str]:
 
 
 def _without_head(text: str, address: str) -> str:
+    if address and label(text) and not failure(text) and text.rstrip(">)] ").lower().endswith(address.lower()):
+        return ""
     bare = text.lstrip("<\"'([*-\u2022 ")
     if address and bare.lower().startswith(address.lower()):
         return bare[len(address) :].lstrip(">\"')]:, \t")

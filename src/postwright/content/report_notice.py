@@ -124,7 +124,7 @@ def _end(lines: list[str]) -> tuple[int, int]:
     stop = header if header >= 0 else len(lines)
     for at in range(1, stop):
         # The separator stands above the header, or it is the last word of the notice.
-        if report_words.separator(lines[at]) and (header < 0 or header - at <= 8):
+        if report_words.separator(lines[at]) and (header < 0 or header - at <= 8) and any("@" in line for line in lines[:at]):
             return at, header
     return stop, header
 

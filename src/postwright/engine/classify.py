@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from postwright.content.readings import AutoReply, Complaint, Excess, Nothing, Reading, StatusReport
+from postwright.content.readings import AutoReply, Complaint, Excess, Nothing, Reading, RecipientStatus, StatusReport
 from postwright.content.report_fields import reply_code_in, status_in
 from postwright.content.reports import read
 from postwright.engine.sorting import read_pack, sorter_of
@@ -16,6 +16,7 @@ from postwright.policy.settings import Settings
 __all__ = ["MOST_LINE", "AnySorter", "Sorted", "SortedMail", "SortedRecipient", "rules_of", "sort_mail", "sort_reply"]
 
 MOST_LINE = 4000
+SUCCESS = "success"  # PowerMTA's word for what arrived
 
 
 class Sorted(Struct, frozen=True):
@@ -64,11 +65,14 @@ def sort_mail(rules: AnySorter, content: bytes) -> SortedMail:
     kind, form = _kind(reading)
     if not isinstance(reading, StatusReport):
         return SortedMail(kind, form)
-    recipients = [
-        SortedRecipient(one.address, one.action, _sorted(rules, one.status, one.diagnostic, one.remote_mta, final=one.action == "failed"))
-        for one in reading.recipients
-    ]
+    recipients = [SortedRecipient(one.address, one.action, _of_recipient(rules, one)) for one in reading.recipients]
     return SortedMail(kind, form, tuple(recipients))
+
+
+def _of_recipient(rules: AnySorter, one: RecipientStatus) -> Sorted:
+    if one.action in ("failed", "delayed"):
+        return _sorted(rules, one.status, one.diagnostic, one.remote_mta, final=one.action == "failed")
+    return Sorted(SUCCESS, one.action, False, one.status, one.diagnostic)
 
 
 def _sorted(rules: AnySorter, status: str, text: str, host: str, *, final: bool) -> Sorted:
