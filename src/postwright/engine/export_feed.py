@@ -99,6 +99,7 @@ class Feed:
         self._woken = asyncio.Event()
         self._stopping = False
         self._rewind: float | None = None
+        self._look_for_logs()
 
     # -- from outside ---------------------------------------------------------------------
 

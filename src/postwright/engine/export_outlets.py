@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+
 from postwright.engine.export_feed import Outlet
 from postwright.engine.export_pipe import Pipe
+from postwright.engine.export_webhook import Webhook
 from postwright.engine.outside import acct_options
 from postwright.policy.event_settings import EventStream, is_fed, is_pipe
 from postwright.policy.settings import AcctFileSettings, Settings
@@ -21,15 +24,15 @@ def consumer_settings(settings: Settings) -> dict[str, Consumer]:
     return found | {stream.consumer: stream for stream in settings.event_streams.values()}
 
 
-def make_outlet(consumer: Consumer) -> Outlet:
-    """Where its events go. Raises ValueError, naming what is missing."""
+def make_outlet(consumer: Consumer, log: structlog.stdlib.BoundLogger) -> Outlet:
+    """Where its events go. Raises ValueError or OSError, naming what is missing."""
     if isinstance(consumer, EventStream):
         raise ValueError(f"{consumer.url}: no such broker")
     options = acct_options(consumer)
     form = EventForm(options.records, options.form, options.privacy)
     if is_pipe(consumer):
         return Pipe(consumer.path[1:].strip(), form, consumer.write_timeout, consumer.retry_interval)
-    raise ValueError("no such consumer")
+    return Webhook(consumer, form, log)
 
 
 def wants(consumer: Consumer) -> Callable[[Event], bool]:

@@ -75,7 +75,7 @@ class Exporter:
 
     def _begin(self, name: str, consumer: Consumer, state_dir: Path) -> None:
         try:
-            outlet = make_outlet(consumer)
+            outlet = make_outlet(consumer, self._log)
         except (OSError, ValueError) as error:
             self._useless[name] = str(error)
             self._log.error("a consumer of events cannot be fed", consumer=name, error=str(error))

@@ -46,7 +46,8 @@ class HttpAnswer(Struct, frozen=True):
 class HttpClient:
     """Connections to one server, kept for the next question. `timeout` seconds for everything together, `connect` of them at most to get a
     connection; `ca_file` PEM, "" the system's; `connections` at a time, 0 for any number. `answer_most`: of an answer that is longer
-    the beginning is enough, and the rest is not waited for; None: it is a failure beyond MOST octets."""
+    the beginning is enough, and the rest is not waited for; None: it is a failure beyond MOST octets. `io` seconds at most between two
+    pieces of an answer; `certificate` a PEM file with what we show there, and its key."""
 
     def __init__(
         self,
@@ -56,12 +57,16 @@ class HttpClient:
         connect: float | None = None,
         connections: int = CONNECTIONS,
         answer_most: int | None = None,
+        io: float | None = None,
+        certificate: str = "",
     ) -> None:
         import aiohttp  # noqa: F401  # here and not at somebody's login
 
         self._timeout = timeout
         self._connect = connect
         self._ca_file = ca_file
+        self._io = io
+        self._certificate = certificate
         self._connections = connections
         self._most = answer_most if answer_most is not None else MOST
         self._cuts = answer_most is not None
@@ -80,9 +85,9 @@ class HttpClient:
         authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         return await self._ask("POST", url, document, {"Content-Type": "application/json", **authorization, **(headers or {})})
 
-    async def post_document(self, url: str, document: bytes, kind: str) -> HttpAnswer:
-        """A document of the media type `kind`. Raises HttpFailed."""
-        return await self._ask("POST", url, document, {"Content-Type": kind})
+    async def post_document(self, url: str, document: bytes, kind: str, headers: Mapping[str, str] | None = None) -> HttpAnswer:
+        """A document of the media type `kind`, with more `headers`. Raises HttpFailed."""
+        return await self._ask("POST", url, document, {"Content-Type": kind, **(headers or {})})
 
     async def close(self) -> None:
         """Close the connections; a request under way fails."""
@@ -101,7 +106,7 @@ class HttpClient:
         except aiohttp.ConnectionTimeoutError:
             raise HttpFailed(f"no connection within {self._connect:g} s") from None
         except TimeoutError:
-            raise HttpLate(f"no answer within {self._timeout:g} s") from None
+            raise HttpLate(f"no answer within {self._io or self._timeout:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise HttpFailed(_told(error)) from None
         if len(body) > self._most and not self._cuts:
@@ -120,13 +125,16 @@ class HttpClient:
         return body
 
     def _open(self) -> aiohttp.ClientSession:
-        """The session. Raises OSError for certification authorities that cannot be read."""
+        """The session. Raises OSError for certificates that cannot be read."""
         if self._session is None:
             import aiohttp
 
+            context = ssl.create_default_context(cafile=self._ca_file or None)
+            if self._certificate:
+                context.load_cert_chain(self._certificate)
             self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._timeout, connect=self._connect),
-                connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=self._ca_file or None), limit=self._connections),
+                timeout=aiohttp.ClientTimeout(total=self._timeout, connect=self._connect, sock_read=self._io),
+                connector=aiohttp.TCPConnector(ssl=context, limit=self._connections),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"Accept": "application/json"},
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from postwright.model.masked import masked
 from postwright.model.privacy import Privacy
 from postwright.policy.list_settings import AddressList, Origin
 
@@ -41,7 +42,11 @@ class AcctFileSettings(Struct, frozen=True):
     http_webhook_log_verbose: bool = False
     http_webhook_connect_timeout: float = 5.0
     http_webhook_io_timeout: float = 5.0
+    http_webhook_secret: tuple[str, ...] = ()
     origin: Origin = Origin()
+
+    def __repr__(self) -> str:
+        return masked(self, "http_webhook_secret")
 
 
 class SpoolSettings(Struct, frozen=True):

@@ -86,7 +86,7 @@ def _fields(header: str) -> list[tuple[str, str]]:
     return [(name, value.strip()) for name, colon, value in (line.partition(":") for line in lines) if colon]
 
 
-def read_headers(name: str) -> dict[str, str]:
+def read_headers(name: str, directive: str = "http-delivery-extra-headers") -> dict[str, str]:
     """More header fields out of a file, a line each. Raises OSError, ValueError (with the line's number, never its text)."""
     found: dict[str, str] = {}
     if not name:
@@ -94,14 +94,14 @@ def read_headers(name: str) -> dict[str, str]:
     with Path(name).open("rb") as file:
         octets = file.read(HEADERS_MOST + 1)
     if len(octets) > HEADERS_MOST:
-        raise ValueError(f"http-delivery-extra-headers {name}: more than {HEADERS_MOST} octets")
+        raise ValueError(f"{directive} {name}: more than {HEADERS_MOST} octets")
     for number, line in enumerate(octets.split(b"\n"), 1):
         if not line.strip():
             continue
         field = _field(line.rstrip(b"\r"))
         if field is None:
-            raise ValueError(f"http-delivery-extra-headers {name}: line {number} is no header field")
+            raise ValueError(f"{directive} {name}: line {number} is no header field")
         if field[1].lower().decode() in _OURS:
-            raise ValueError(f"http-delivery-extra-headers {name}: line {number}: {field[1].decode()} is ours to say")
+            raise ValueError(f"{directive} {name}: line {number}: {field[1].decode()} is ours to say")
         found[field[1].decode()] = field[2].decode("ascii")
     return found

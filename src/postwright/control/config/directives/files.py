@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import feedback, no_effect, works
+from postwright.control.config.directives.rows import no_effect, works
 
 A = Scope.ACCT_FILE
 SPOOL = Scope.SPOOL
@@ -35,15 +35,17 @@ _ACCT: tuple[Directive, ...] = (
     works("write-timeout", A, k.WAIT, "How long a program may read nothing while rows wait for it", "1m"),
     works("count-moved-records", A, k.BOOL, "Log how many records a moved file has", "no"),
     works("privacy-policy", A, k.PRIVACY_POLICY, "How local parts of recipients' addresses are hidden", "retain"),
-    feedback("http-webhook-url", A, k.URL, "Where batches of records are posted"),
-    feedback("http-webhook-extra-headers", A, k.FILE, "File of more HTTP header fields"),
-    feedback("http-webhook-certificate", A, k.FILE, "Certificate that we show there"),
-    feedback("http-webhook-ca-file", A, k.FILE, "Certification authorities that the server is checked against"),
-    feedback("http-webhook-max-interval", A, k.TIME, "Longest time between two batches", "5m"),
-    feedback("http-webhook-transfer-encoding", A, k.CHOICE("gzip", "none"), "How a batch is compressed", "none"),
-    feedback("http-webhook-log-verbose", A, k.BOOL, "Log each batch", "no"),
-    feedback("http-webhook-connect-timeout", A, k.TIME, "How long a connection may take to come up", "5s"),
-    feedback("http-webhook-io-timeout", A, k.TIME, "How long each reading and writing may take", "5s"),
+    works("http-webhook-url", A, k.URL, "Where batches of records are posted: CSV, or JSON if the file's name ends in .json"),
+    works("http-webhook-extra-headers", A, k.FILE, "File of more HTTP header fields"),
+    works("http-webhook-certificate", A, k.FILE, "PEM file with the certificate (and its key) that we show there"),
+    works("http-webhook-ca-file", A, k.FILE, "Certification authorities that the server is checked against"),
+    works("http-webhook-max-interval", A, k.WAIT, "Longest time between two batches (PowerMTA: at least 1m)", "5m"),
+    works("http-webhook-transfer-encoding", A, k.CHOICE("gzip", "none"), "How a batch is compressed", "none"),
+    works("http-webhook-log-verbose", A, k.BOOL, "Log each batch", "no"),
+    works("http-webhook-connect-timeout", A, k.WAIT, "How long a connection may take to come up", "5s"),
+    works("http-webhook-io-timeout", A, k.WAIT, "How long the server may take between two pieces of its answer", "5s"),
+    works("http-webhook-secret", A, k.SECRET, "Signs each batch (HMAC-SHA256); several: signed with each, so that one can follow another",
+          repeat=True, ours=True),
 )  # fmt: skip
 
 ROWS: tuple[Directive, ...] = _SPOOL + _ACCT
