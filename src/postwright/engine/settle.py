@@ -67,9 +67,9 @@ class Context(Struct, frozen=True):
     hides_421: bool = False
     sorter: AnySorter | None = None  # of bounces; None: the rules that we ship
 
-    def category(self, disposition: Disposition, mta: str) -> str:
+    def category(self, status: str, diagnostic: str, mta: str = "") -> str:
         """The bounce category of a failure; `mta` as dsnMta has it."""
-        return (self.sorter or shipped()).sort(disposition.status, disposition.diagnostic, mta).category
+        return (self.sorter or shipped()).sort(status, diagnostic, mta).category
 
 
 def settle(message: Message, entry: Entry, judgement: Judgement, session: Session, context: Context, now: float, size: int) -> Settlement:
@@ -182,7 +182,7 @@ def _record(
         dsn_status=disposition.status,
         dsn_diag=disposition.diagnostic,
         dsn_mta=session.mta,
-        bounce_cat="" if kind == "d" else context.category(disposition, session.mta),
+        bounce_cat="" if kind == "d" else context.category(disposition.status, disposition.diagnostic, session.mta),
         src_type=arrival.kind,
         src_mta=f"{arrival.peer_name} ({arrival.peer})" if arrival.peer else arrival.peer_name,
         dlv_type=session.dlv_type,

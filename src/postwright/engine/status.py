@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from postwright.engine.export_frames import ConsumerStatus
+from postwright.engine.shadow_status import ShadowStatus, shadow_lines
 from postwright.net.resolver import ResolverCounts
 
 
@@ -71,6 +72,7 @@ class ShardStatus(Struct):
     waiting_group: int = 0
     waiting_for_slot: int = 0
     refused_at_door: dict[str, int] = {}
+    bounce_shadow: ShadowStatus | None = None
     resolver: ResolverCounts = ResolverCounts()
     disabled: list[DisabledAddress] = []
     disabled_count: int = 0  # of which `disabled` are some
@@ -170,6 +172,7 @@ def status_lines(status: RelayStatus) -> list[str]:
         f"{'  rejected':<14}{sum(t.rejected for t in traffic):>12}",
         *_injections(sum(t.starttls_injections for t in traffic)),
         *_door(shards),
+        *shadow_lines(s.bounce_shadow for s in shards),
         *_logins(traffic, status.locks),
         _names([s.resolver for s in shards]),
         "",
