@@ -1,0 +1,117 @@
+"""What pmtastats answers: several reports in one pass over accounting files, of all rows that are wanted, or split by a field.
+
+Memory is bounded by the tallies of the reports and by how many splits there may be; what is split beyond that is counted together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
+from typing import Protocol
+
+from msgspec import Struct
+
+from postwright.engine.acct.conditions import Condition, chosen, of_types, values
+from postwright.engine.acct.report_counts import DeliveryTimes, MessageCounts, TimeFrame
+from postwright.engine.acct.report_domains import BounceCategories, TopBounce, TopDomains
+from postwright.engine.acct.report_rates import TopRates
+from postwright.engine.acct.report_vmtas import VmtaSummary, VmtaTimeBreakdown, VmtaTopBounce
+from postwright.engine.acct.results import Result
+from postwright.engine.acct.traffic import Traffic, split
+from postwright.store.accounting_reader import Batch
+
+OTHERS = "(others)"
+
+
+class Report(Protocol):
+    """One report; `add` is called with what was delivered and what bounced, batch by batch."""
+
+    @property
+    def name(self) -> str: ...
+
+    def add(self, delivered: Traffic, bounced: Traffic) -> None: ...
+
+    def result(self) -> Result: ...
+
+
+class Options(Struct, frozen=True):
+    """What reports may be told; see them. `detail` of bounce categories, `times` of top domains."""
+
+    top_domains: int = 10
+    top_codes: int = 10
+    top_categories: int = 10
+    top_bounced: int = 20
+    detail: str = "spam-related"
+    by_dsn: int = 10
+    by_domain: int = 10
+    by_dsn_and_domain: int = 10
+    times: bool = True
+    hourly: bool = True
+    by_date: bool = False
+
+
+REPORTS: dict[str, Callable[[Options], Report]] = {
+    "message-counts": lambda o: MessageCounts(),
+    "delivery-times": lambda o: DeliveryTimes(),
+    "top-domains": lambda o: TopDomains(o.top_domains, times=o.times),
+    "top-bounce": lambda o: TopBounce(o.top_domains, o.top_codes),
+    "bounce-categories": lambda o: BounceCategories(o.top_categories, o.detail, o.by_dsn, o.by_domain, o.by_dsn_and_domain),
+    "top-rates": lambda o: TopRates(),
+    "vmta-summary": lambda o: VmtaSummary(by_date=o.by_date),
+    "vmta-time-breakdown": lambda o: VmtaTimeBreakdown(hourly=o.hourly),
+    "vmta-top-bounce": lambda o: VmtaTopBounce(o.top_bounced, by_date=o.by_date),
+}
+USUAL = ("message-counts", "delivery-times", "top-domains", "bounce-categories")
+
+
+class Group(Struct, frozen=True):
+    """The reports about one value of the field that rows are split by, "" where they are not."""
+
+    key: str
+    results: list[Result]
+
+
+class Stats:
+    """One question: `names` of reports, in order; rows for which `conditions` hold; split `by` a field, into at most `limit` groups."""
+
+    def __init__(
+        self, names: Sequence[str], options: Options, conditions: Iterable[Condition] = (), by: str = "", limit: int = 5000
+    ) -> None:
+        self._names = names
+        self._options = options
+        self._conditions = [of_types("db"), *conditions]
+        self._by = by
+        self._limit = limit
+        self._groups: dict[str, list[Report]] = {}
+
+    def add(self, batch: Batch) -> None:
+        """Count a batch."""
+        batch = chosen(batch, self._conditions)
+        if not batch.rows:
+            return
+        if not self._by:
+            self._count("", batch)
+            return
+        keys = values(batch, self._by)
+        for key in dict.fromkeys(keys):
+            self._count(key, Batch(batch.layout, list(compress(batch.rows, [one == key for one in keys]))))
+
+    def _count(self, key: str, batch: Batch) -> None:
+        reports = self._groups.get(key)
+        if reports is None:
+            if len(self._groups) >= self._limit:
+                key = OTHERS
+            reports = self._groups.setdefault(key, self._made())
+        delivered, bounced = split(batch)
+        for report in reports:
+            report.add(delivered, bounced)
+            if isinstance(report, DeliveryTimes):
+                report.trim()
+
+    def _made(self) -> list[Report]:
+        return [TimeFrame(), *[REPORTS[name](self._options) for name in self._names]]
+
+    def groups(self) -> list[Group]:
+        """What came out: one group, empty if there was nothing, or one for each value in the order of their names."""
+        found = self._groups or ({} if self._by else {"": self._made()})
+        return [Group(key, [report.result() for report in reports]) for key, reports in sorted(found.items())]
