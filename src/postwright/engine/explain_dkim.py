@@ -1,22 +1,46 @@
-"""Whether and with which key a queue's mail would be signed, with the lines of the directives and of the key.
+"""Whether and with which key a queue's mail would be signed: the message is put before the same `Signing` that signs at delivery.
 
-The place where `explain` asks who signs.
+Nothing is signed; of a key only selector, domain and line are told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from postwright.content.dkim_canon import Mail
+from postwright.engine.dkim_keys import Broken
+from postwright.engine.dry_run import DryRun, Way
 from postwright.engine.explain_values import Fact
-from postwright.model.work import QueueKey
-from postwright.policy.resolve import Explained, Resolved
+from postwright.engine.outgoing import transaction_of
+from postwright.engine.signing import Order, Signing
+from postwright.model.message import Message
+from postwright.model.work import Lease
+from postwright.policy.resolve import Explained
+
+_ROWS = ("dkim-sign", "dkim-identity", "dkim-algorithm", "second-dkim-sign", "second-dkim-identity", "second-dkim-algorithm")
 
 
-def signature(resolved: Resolved, key: QueueKey, rows: dict[str, Explained]) -> Iterator[Fact]:
-    """`dkim-sign` and `second-dkim-sign`, and the keys that the virtual MTA may sign with."""
-    wanted = [rows[name] for name in ("dkim-sign", "second-dkim-sign")]
-    yield from (Fact(row.directive, row.value, row.origin, "domain") for row in wanted if row.origin.file or row is wanted[0])
-    if any(row.value != "no" for row in wanted):
-        vmta = resolved.vmta(key.vmta)
-        for one in (*(vmta.domain_keys if vmta is not None else ()), *resolved.settings.domain_keys):
-            yield Fact("domain-key", f"{one.selector}, {one.domain}, {one.file}", one.origin)
+def signature(run: DryRun, message: Message, way: Way, rows: dict[str, Explained]) -> Iterator[Fact]:
+    """`dkim-sign` and what it comes to for this message."""
+    shown = [rows[name] for name in _ROWS if rows[name].origin.file or name == "dkim-sign"]
+    yield from (Fact(row.directive, row.value, row.origin, "domain") for row in shown)
+    signing = run.node.state(way.queue).ways.signing
+    if signing is None:
+        return
+    orders = _orders(run, signing, message, way)
+    if isinstance(orders, Broken):
+        yield Fact("signature", f"cannot be made, and so the mail waits: {orders.reason}")
+        return
+    for order in orders:
+        yield Fact("domain-key", f"{order.selector}._domainkey.{order.domain}, for {order.identity}", order.origin)
+    if not orders:
+        yield Fact("domain-key", "none fits: the mail goes unsigned")
+
+
+def _orders(run: DryRun, signing: Signing, message: Message, way: Way) -> list[Order] | Broken:
+    node = run.node
+    entry = next(iter(node.scheduler.entries(way.queue)))
+    _, content = node.read(entry)
+    transaction = transaction_of(message, Lease(way.queue.key, entry), content, node.state(way.queue).ways, node.clock.now())
+    octets, size = b"".join(transaction.content), transaction.facts.header_size
+    return signing.orders(Mail(octets[:size], octets[size:]), message.envelope.dkim)

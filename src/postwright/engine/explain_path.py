@@ -42,7 +42,7 @@ async def path_of(run: DryRun, message: Message, way: Way) -> Path:
     sections = [Section("queue", tuple(_queue(run, start, way, message.id)))]
     if key.domain != BOUNCE:
         sections += await hosts_of(run, way, rows)
-        sections.append(Section("signature", tuple(signature(node.resolved, key, rows))))
+        sections.append(Section("signature", tuple(signature(run, message, way, rows))))
         sections.append(Section("limits", tuple(_limits(run, way, rows))))
         shown = {fact.name for section in sections for fact in section.facts}
         sections.append(Section("beside", tuple(_domain(row) for row in rows.values() if row.origin.file and row.directive not in shown)))

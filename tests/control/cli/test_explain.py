@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from postwright.control.cli.main import main
 from postwright.testing.dns_server import DnsServer
@@ -62,6 +65,9 @@ smtp-listener 127.0.0.1:2526 source={front}
     auth-username joe
     auth-password hidden
 </domain>
+<domain nowhere.example>
+    type discard
+</domain>
 <domain q.example>
     queue-to smart.example
 </domain>
@@ -74,6 +80,7 @@ smtp-listener 127.0.0.1:2526 source={front}
 </virtual-mta>
 <virtual-mta slow>
     smtp-source-host 127.0.0.2 slow.relay.example
+    smtp-source-host 127.0.0.4 slower.relay.example
     domain-key sel,*,key.pem
 </virtual-mta>
 <virtual-mta-pool both>
@@ -91,10 +98,18 @@ ZONE = {
 }
 
 
+@pytest.fixture(scope="module")
+def key() -> bytes:
+    made = rsa.generate_private_key(65537, 1024)
+    pem: bytes = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem
+
+
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def config(tmp_path: Path, key: bytes) -> Path:
     path = tmp_path / "relay.conf"
     path.write_text(CONFIG)
+    (tmp_path / "key.pem").write_bytes(key)
     return path
 
 
@@ -137,13 +152,13 @@ def test_the_whole_way_each_step_with_its_line(config: Path) -> None:
     assert found["pool"] == ("both; its members take turns: slow, fast", line_of("<virtual-mta-pool both>"))
     assert found["virtual MTA"] == ("slow", line_of("<virtual-mta slow>"))
     assert found["smtp-hosts"] == ("127.0.0.1:2627", line_of("smtp-hosts"))
-    assert found["smtp-source-host"] == ("127.0.0.2 as slow.relay.example", line_of("127.0.0.2 slow"))
+    assert found["smtp-source-host"] == ("127.0.0.4 as slower.relay.example", line_of("127.0.0.4 slower"))
     assert found["max-smtp-out"] == ("10", line_of("max-smtp-out 10"))
     assert found["max-smtp-msg-rate"] == ("1000/m", line_of("max-smtp-msg-rate"))
     assert found["total-max-smtp-out"] == ("500", line_of("total-max-smtp-out"))
     assert found["ip-connection-limit"] == ("127.0.0.0/8 9", line_of("ip-connection-limit"))
     assert found["dkim-sign"] == ("yes", line_of("dkim-sign"))
-    assert found["domain-key"][1] == line_of("domain-key")
+    assert found["domain-key"] == ("sel._domainkey.x.example, for me@x.example", line_of("domain-key"))
     assert found["retry-after"] == ("10m", 0)
     [path] = json.loads(result.output)["paths"]
     assert (path["queue"], path["virtual-mta"], path["error"]) == ("smart.example/slow", "slow", "")
@@ -156,6 +171,7 @@ def test_people_are_told_the_same(config: Path) -> None:
     result = explain(config, "--user", "foo")
     assert result.exit_code == 0, result.output
     assert row(result, "max-smtp-out") == ["max-smtp-out", "10", f"{config}:{line_of('max-smtp-out 10')}"]
+    assert row(result, "smtp-source-host")[1:] == ["127.0.0.2 as slow.relay.example", f"{config}:{line_of('127.0.0.2 slow')}"]
     assert row(result, "retry-after") == ["retry-after", "10m", "default"]
     assert "<you@smart.example> waits in smart.example/slow" in result.output
     assert "  1. 127.0.0.1 [127.0.0.1]:2627 from 127.0.0.2 as slow.relay.example; TLS if offered" in result.output
@@ -185,8 +201,41 @@ def test_who_chose_the_virtual_mta(config: Path, arguments: list[str], sender: s
         assert found["line of the list"] == ("virtual-mta=fast", line_of("mail-from"))
 
 
+@pytest.mark.parametrize(
+    ("where", "vmta"),
+    [
+        ("127.0.0.3:2530", "fast"),
+        ("127.0.0.2:2530", "slow"),
+        ("127.0.0.9:2530", "{default}"),
+        ("2530", "{default}"),
+        ("[::1]:2531", "slow"),
+    ],
+)
+def test_a_listener_for_many_addresses(config: Path, where: str, vmta: str) -> None:
+    """The address that the client comes to decides (default-virtual-mta by-smtp-source-ip)."""
+    here = "<source {here}>\n    default-virtual-mta by-smtp-source-ip\n</source>\n"
+    listeners = "smtp-listener 0.0.0.0:2530 source={here}\nsmtp-listener [::]:2531 source={here}\n"
+    config.write_text(
+        CONFIG.replace("    smtp-source-host 127.0.0.4", "    smtp-source-host ::1 slow6.relay.example\n    #") + listeners + here
+    )
+    found = facts(explain(config, "--listener", where, "--json"))
+    assert found["virtual MTA"][0] == vmta
+
+
 def test_nobody_chose(config: Path) -> None:
     assert facts(explain(config, "--json"))["chosen by"] == ("nobody, so it is {default}", 0)
+
+
+def test_the_key_goes_by_the_from_field(config: Path) -> None:
+    found = facts(explain(config, "--user", "foo", "--header", "From: Ann <ann@y.example>", "--json"))
+    assert found["domain-key"] == ("sel._domainkey.y.example, for ann@y.example", line_of("domain-key"))
+
+
+def test_no_key_and_a_key_that_cannot_be_used(config: Path) -> None:
+    assert facts(explain(config, "--json"))["domain-key"] == ("none fits: the mail goes unsigned", 0)
+    (config.parent / "key.pem").write_text("no key")
+    found = facts(explain(config, "--user", "foo", "--json"))
+    assert found["signature"][0].startswith("cannot be made, and so the mail waits: the DKIM key sel of x.example: ")
 
 
 def test_queue_to_is_told_with_its_line(config: Path) -> None:
@@ -227,6 +276,14 @@ async def test_what_the_dns_says_cannot_write_on_the_terminal(config: Path) -> N
     assert "\x1b" not in result.output
 
 
+def test_a_queue_that_needs_no_host(config: Path) -> None:
+    result = explain(config, to="you@nowhere.example")
+    assert result.exit_code == 0, result.output
+    assert row(result, "type")[1:] == ["discard", f"{config}:{line_of('type discard')}"]
+    assert "attempts" not in result.output
+    assert "no connection" not in result.output
+
+
 async def test_nobody_is_called(config: Path) -> None:
     async with SinkServer() as sink:
         config.write_text(CONFIG.replace("127.0.0.1:2627", f"127.0.0.1:{sink.port}"))
@@ -247,6 +304,7 @@ def test_what_is_refused_is_told_as_the_client_hears_it(config: Path, arguments:
     result = explain(config, *arguments, to=to)
     assert result.exit_code == 1
     assert said in result.output
+    assert ("the client was 127.0.0.1" in result.output) == ("--client" not in arguments)
 
 
 @pytest.mark.parametrize(
@@ -284,3 +342,16 @@ def test_errors_of_the_configuration_are_told(config: Path) -> None:
     result = explain(config)
     assert result.exit_code == 2
     assert "max-smtp-ouut" in result.output
+
+
+def test_the_example_of_the_guide(tmp_path: Path) -> None:
+    """docs/guides/why.md: its configuration comes to what it shows, line for line."""
+    guide = (Path(__file__).parents[3] / "docs" / "guides" / "why.md").read_text("utf-8")
+    written, _, rest = guide[guide.index("    host-name relay.example\n") :].partition("this is told:\n\n")
+    command, *shown = [line[4:] for line in rest[: rest.index("\nThe message really")].splitlines()]
+    config = tmp_path / "config"
+    config.write_text("\n".join(line[4:] for line in written.splitlines()))
+    words = shlex.split(command.removeprefix("$ postwright "))
+    result = CliRunner().invoke(main, [str(config) if word == "/etc/postwright/config" else word for word in words])
+    assert result.exit_code == 0, result.output
+    assert result.output.replace(str(config), "/etc/postwright/config").splitlines() == shown
