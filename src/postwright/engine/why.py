@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -170,8 +171,9 @@ def near(node: Asked, what: str, most: int = 5) -> list[str]:
     names = [key for key in node.scheduler.queues if key.domain == domain]
     if not names:
         head, tail = domain[:half], domain[-half:]
-        alike = {key.domain for key in node.scheduler.queues if key.domain.startswith(head) or key.domain.endswith(tail)}
-        close = get_close_matches(domain, sorted(alike)[:MOST_COMPARED], n=most, cutoff=0.8)
+        begin = (key.domain for key in node.scheduler.queues if key.domain.startswith(head))
+        end = (key.domain for key in node.scheduler.queues if key.domain.endswith(tail))
+        close = get_close_matches(domain, sorted({*islice(begin, MOST_COMPARED), *islice(end, MOST_COMPARED)}), n=most, cutoff=0.8)
         names = [key for key in node.scheduler.queues if key.domain in close]
     return [str(key) for key in names[:most]]
 
