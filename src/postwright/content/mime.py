@@ -30,7 +30,7 @@ _charset = re.compile(
 ).fullmatch
 _word = re.compile(r"=\?([\w.+-]{1,40})(?:\*[\w-]{0,20})?\?([bq])\?([^?\s]{0,2000})\?=", re.IGNORECASE)
 _between_words = re.compile(r"(\?=)\s+(?==\?)")
-_controls = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]+")
+_controls = re.compile("[\0-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 _not_base64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _hidden = re.compile(r"<(style|script|head)\b", re.IGNORECASE)
 _shown = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("style", "script", "head")}
@@ -180,8 +180,13 @@ def words(value: str) -> str:
 
 
 def clean(text: str) -> str:
-    """On one line, without control characters."""
-    return _controls.sub(" ", text).strip()
+    """On one line, without control characters, and without those that turn the direction of what follows."""
+    return tidy(text).strip()
+
+
+def tidy(line: str) -> str:
+    """`clean` with its blanks left: they tell where a line stands."""
+    return _controls.sub(" ", line)
 
 
 def decoded(octets: bytes, charset: str) -> str:

@@ -11,7 +11,7 @@ import re
 from msgspec import Struct
 
 from postwright.content import report_words
-from postwright.content.mime import Fields, Mail, split, words
+from postwright.content.mime import Fields, Mail, split, tidy, words
 from postwright.content.readings import Action, Returned
 from postwright.content.report_fields import addresses_in, bare_address
 
@@ -58,7 +58,7 @@ def of(mail: Mail) -> Notice:
     plain = [part for part in mail.parts if part.type == "text/plain"]
     texts = plain or [part for part in mail.parts if part.type == "text/html"]
     text = "\n".join([part.text() for part in texts[:3]])
-    lines = [line[:_MOST_LINE].rstrip() for line in text.split("\n")[:_MOST_LINES]]
+    lines = [tidy(line[:_MOST_LINE]).rstrip() for line in text.split("\n")[:_MOST_LINES]]
     if sum(1 for line in lines if line.startswith(">")) * 2 > len([line for line in lines if line]):
         lines = [_unquoted(line) for line in lines]  # a person passed the bounce on
     end, header = _end(lines)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from postwright.content.mime import Fields, Part, find, groups
+from postwright.content.mime import MOST_FIELDS, Fields, Part, find, groups
 from postwright.content.readings import MOST_RECIPIENTS, Action, RecipientStatus
 from postwright.content.report_fields import bare_address, diagnostic_of, host_of, original_recipient, reply_code_in, status_in, time_of
 
@@ -55,7 +55,9 @@ def read(part: Part) -> Delivery:
     message: Fields = ()
     found: list[RecipientStatus] = []
     unnamed: list[RecipientStatus] = []
+    excess = ""
     for group in groups(octets):
+        excess = excess or ("fields" if len(group) >= MOST_FIELDS else "")
         if not message and not any(_names_recipient(name) for name, _ in group):
             message = group
             continue
@@ -65,7 +67,7 @@ def read(part: Part) -> Delivery:
                 return Delivery(message, found, unnamed, "recipients")
             one = _recipient(fields)
             (found if one.address else unnamed).append(one)
-    return Delivery(message, found, unnamed, "")
+    return Delivery(message, found, unnamed, excess)
 
 
 def _names_recipient(name: str) -> bool:
