@@ -42,8 +42,10 @@ def header_fields(header: bytes) -> list[HeaderField]:
 
 def relaxed_field(field: HeaderField) -> bytes:
     """A field in the relaxed form, with CRLF (section 3.4.2)."""
-    value = field.raw.partition(b":")[2].replace(_CRLF, b"")
-    return field.name + b":" + _squeezed(value).strip(b" ") + _CRLF
+    value = field.raw.partition(b":")[2].replace(_CRLF, b"").replace(b"\t", b" ")
+    while b"  " in value:
+        value = value.replace(b"  ", b" ")
+    return b"%b:%b\r\n" % (field.name, value.strip(b" "))
 
 
 def simple_field(field: HeaderField) -> bytes:

@@ -1,4 +1,4 @@
-"""x-dkim-options and x-dkim-key: how a submission asks to be signed (powermta.md section 6). Pure; nothing is raised for what stands in them.
+"""x-dkim-options and x-dkim-key: how a submission asks to be signed. Pure; nothing is raised for what stands in them.
 
     x-dkim-options: s=selector; d=example.com; i=joe@example.com; q=dns/txt; key-list=NAME
     x-dkim-key: a private key, PEM or only the base64 in it, folded at will
@@ -12,6 +12,8 @@ import re
 from typing import Final
 
 from postwright.content.dkim_key import KeyProblem, SigningKey, private_key
+from postwright.content.headers import find
+from postwright.model.envelope import DkimWish
 
 OPTIONS: Final = b"x-dkim-options"
 KEY: Final = b"x-dkim-key"
@@ -19,8 +21,21 @@ LONGEST_OPTIONS: Final = 1024  # characters that are read of x-dkim-options
 LONGEST_KEY: Final = 8192  # of x-dkim-key: RSA-4096 has 3,300
 
 _KNOWN = {"s": "selector", "d": "domain", "i": "identity", "q": "query", "key-list": "key_list"}
-_safe = re.compile(r"[!-:<-~]*").fullmatch
+# What comes into our signature as it stands must be what a tag of it may hold.
+_name = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?").fullmatch
+_word = re.compile(r"[!-:<-~]*").fullmatch
+_VALID = {"selector": _name, "domain": _name, "query": re.compile(r"[A-Za-z0-9/:_-]*").fullmatch}
 _pem = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----(.*?)-----END \1-----", re.DOTALL)
+
+
+def wish(content: bytes, header_size: int, *, options: bool, key: bool) -> DkimWish | None:
+    """What a content says in the fields that are to be processed; None when nothing. `header_size` as in `ContentFacts`."""
+    wanted = frozenset([name for name, read in ((OPTIONS, options), (KEY, key)) if read])
+    said: dict[bytes, str] = {}
+    for field in find(content, header_size, wanted):
+        said.setdefault(field.name, field.value[:LONGEST_KEY].decode("utf-8", "replace"))
+    found = DkimWish(said.get(OPTIONS, "")[:LONGEST_OPTIONS], said.get(KEY, ""))
+    return found if found.options or found.key else None
 
 
 def options(text: str) -> dict[str, str]:
@@ -30,7 +45,7 @@ def options(text: str) -> dict[str, str]:
         name, equals, value = part.partition("=")
         known = _KNOWN.get(name.strip().lower())
         value = value.strip()
-        if equals and known is not None and value and _safe(value) is not None:
+        if equals and known is not None and value and _VALID.get(known, _word)(value) is not None:
             found.setdefault(known, value)
     return found
 

@@ -8,12 +8,13 @@ than a terminal is wide, at places where every verifier minds no blanks.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
 
-from postwright.content.dkim_canon import RELAXED, HeaderField, Mail, signed_header
+from postwright.content.dkim_canon import RELAXED, HeaderField, Mail, chosen, field_form
 from postwright.content.dkim_key import SigningKey
 from postwright.content.dkim_signature import FIELD
 
@@ -31,6 +32,7 @@ NAMES_MOST: Final = 200  # names in h=; a header with more than that of the want
 
 _WIDTH = 76
 # Safe in i= as it stands (dkim-safe-char, section 2.11); all else is written as =XX.
+_plain = re.compile(r"[A-Za-z0-9@._+-]*").fullmatch
 _SAFE = frozenset(range(0x21, 0x7F)) - frozenset(b";=|")
 
 
@@ -68,9 +70,21 @@ def signature_field(mail: Mail, key: SigningKey, selector: str, domain: str, ide
 
 def unsigned(mail: Mail, kind: str, selector: str, domain: str, identity: str, style: Style, now: float) -> Unsigned:
     """What a key of this `kind` (k=) has to sign. `domain` an A-label domain (d=), `identity` "" for no i=, `now` Unix seconds."""
-    names = names_of(mail.fields, style)
+    fields, more = wanted_fields(mail.fields, style)
+    tags = f"v=1; a={kind}-{style.digest}; c={style.header_form}/{style.body_form};\r\n\td={domain}; s={selector};"
+    for tag in _more_tags(mail, identity, style, now):
+        tags += f"\r\n\t{tag};"
+    names = _folded([field.raw[: len(field.name)] for field in fields] + more)
     body = base64.b64encode(mail.body_hash(style.body_form, style.digest)).decode("ascii")
-    tags = ["v=1", f"a={kind}-{style.digest}", f"c={style.header_form}/{style.body_form}", f"d={domain}", f"s={selector}"]
+    own = f"DKIM-Signature: {tags}\r\n\th={names};\r\n\tbh={body};\r\n\tb=".encode()
+    lines = [field_form(field, style.header_form) for field in in_turn(fields)]
+    # Its b= is empty as it stands, which is how a signature signs itself (section 3.7).
+    lines.append(field_form(HeaderField(FIELD, own), style.header_form)[:-2])
+    return Unsigned(own, b"".join(lines))
+
+
+def _more_tags(mail: Mail, identity: str, style: Style, now: float) -> list[str]:
+    tags = []
     if identity:
         tags.append(f"i={quoted(identity)}")
     if style.query:
@@ -81,49 +95,46 @@ def unsigned(mail: Mail, kind: str, selector: str, domain: str, identity: str, s
         tags.append(f"x={int(now + style.expire_after)}")
     if style.limit:
         tags.append(f"l={len(mail.canonical_body(style.body_form))}")
-    field = f"DKIM-Signature: {_folded(tags)}\r\n\th={_folded_names(names)};\r\n\tbh={body};\r\n\tb=".encode()
-    lower = [name.lower() for name in names]
-    return Unsigned(field, signed_header(mail.fields, lower, HeaderField(FIELD, field), style.header_form))
+    return tags
 
 
-def names_of(fields: list[HeaderField], style: Style) -> list[bytes]:
-    """The names for h=, as they are written in the message and in its order, From always among them."""
+def wanted_fields(fields: list[HeaderField], style: Style) -> tuple[list[HeaderField], list[bytes]]:
+    """The fields that are signed, in the message's order, and the names that stand in h= beyond them: From is always in it."""
     wanted = style.wanted
-    found = [field.raw[: len(field.name)] for field in fields if field.name and wanted(field.name)]
+    found = [field for field in fields if wanted(field.name)]
     if len(found) > NAMES_MOST:
         found = found[-NAMES_MOST:]
     more = list(style.never_added)
-    if b"from" not in more and not any(name.lower() == b"from" for name in found):
+    if b"from" not in more and not any(field.name == b"from" for field in found):
         more.append(b"from")  # "The From header field MUST be signed" (section 5.4), also when there is none
-    return found + more
+    return found, more
+
+
+def in_turn(fields: list[HeaderField]) -> list[HeaderField]:
+    """The fields as h= takes them when it has their names in this order: each name the next one from the bottom (section 5.4.2)."""
+    names = [field.name for field in fields]
+    return fields if len(set(names)) == len(names) else chosen(fields, names)
 
 
 def quoted(identity: str) -> str:
     """An identity in dkim-quoted-printable (section 2.11)."""
+    if _plain(identity) is not None:
+        return identity
     octets = identity.encode("utf-8", "replace")
     return "".join([chr(octet) if octet in _SAFE else f"={octet:02X}" for octet in octets])
 
 
-def _folded(tags: list[str]) -> str:
-    """Tags with semicolons, as many on a line as there is room for."""
-    lines = ["DKIM-Signature:"]
-    for tag in tags:
-        if len(lines[-1]) + len(tag) + 2 > _WIDTH and len(lines[-1]) > 1:
-            lines.append("\t" + tag + ";")
-        else:
-            lines[-1] += " " + tag + ";"
-    return "\r\n".join(lines).removeprefix("DKIM-Signature: ")
-
-
-def _folded_names(names: list[bytes]) -> str:
+def _folded(names: list[bytes]) -> str:
     """h= with a new line before a name for which there is no more room."""
+    whole = b":".join(names).decode("ascii", "replace")
+    if len(whole) < _WIDTH:
+        return whole
     parts: list[str] = []
     width = 4
-    for name in names:
-        text = name.decode("ascii", "replace")
-        if width + len(text) > _WIDTH and parts:
+    for name in whole.split(":"):
+        if width + len(name) > _WIDTH and parts:
             parts[-1] += "\r\n\t "
             width = 2
-        parts.append(text + ":")
-        width += len(text) + 1
+        parts.append(name + ":")
+        width += len(name) + 1
     return "".join(parts).removesuffix(":")

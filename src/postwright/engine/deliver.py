@@ -76,3 +76,4 @@ class Delivery:
             worker.channel.abort()
         for task in list(self.crew.tasks):
             task.cancel()
+        self.crew.signer.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from postwright.content import dkim_options
 from postwright.content.headers import Finder
 from postwright.engine import credentials, noting, sorting
 from postwright.engine.addressing import Addressing
@@ -43,10 +44,15 @@ class Epoch(Struct):
         return self.resolved.settings
 
     def removed(self, source: SourceSettings) -> frozenset[bytes]:
-        """`remove-header` of a source as the transformation wants it."""
+        """`remove-header` of a source as the transformation wants it, and what is for nobody but us: a private key, above all."""
         found = self._remove.get(id(source))
         if found is None:
-            found = self._remove[id(source)] = frozenset(name.lower().encode() for name in source.remove_header)
+            names = {name.lower().encode() for name in source.remove_header}
+            if not source.retain_x_dkim_key:
+                names.add(dkim_options.KEY)  # also where it is not processed (powermta.md section 2)
+            if source.process_x_dkim_options and not source.retain_x_dkim_options:
+                names.add(dkim_options.OPTIONS)
+            found = self._remove[id(source)] = frozenset(names)
         return found
 
     def vmta_of(self, local: str) -> str:

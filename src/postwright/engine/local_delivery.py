@@ -20,6 +20,7 @@ from postwright.engine.hub import Hub
 from postwright.engine.outgoing import transaction_of
 from postwright.engine.queue_state import QueueState
 from postwright.engine.settle import Session
+from postwright.engine.signing import unsignable
 from postwright.engine.transports import PutOff, Transport
 from postwright.engine.worker import Crew
 from postwright.model.errors import SpoolError
@@ -102,6 +103,11 @@ class Serving:
         message, content = opened
         node, queue, transport = self._node, self.queue, self._transport
         transaction = transaction_of(message, lease, content, self._state.ways, node.clock.now())
+        if self._state.ways.signing is not None:
+            broken = await self._crew.signer.signed(self._state.ways.signing, message, transaction, node.clock.now())
+            if broken is not None:
+                self._settle(lease, message, unsignable(broken))
+                return
         outcome = await transport.deliver(message, transaction)
         if isinstance(outcome, PutOff):
             queue_records.put_off(node, queue, outcome.why, wait=outcome.wait)

@@ -38,6 +38,7 @@ from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.reporting import Reporting
 from postwright.engine.settle import Due, Session, Settlement, settle
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
+from postwright.engine.signing import Keys
 from postwright.engine.tokens import Tokens
 from postwright.engine.transport import TransportPolicy
 from postwright.engine.transports.keeping import Transports
@@ -123,6 +124,7 @@ class Node:
         self.scheduler.recall, self.scheduler.noted = self.memory.recall, self._noted
         self.placing = Placing(number, clock, self.where, self.sharing, log, self.pump_soon)
         self.delivery = Delivery(self)
+        self.delivery.crew.signer.threaded = workers is None
         self.reporting = Reporting(self)
         self.notices = Notices(self)
         self.disabled = DisabledSources(self)
@@ -144,7 +146,8 @@ class Node:
         self._ahead = clock.now() - clock.monotonic()  # of the wall clock; what changes it is somebody who sets that clock
 
     def _made_grounds(self, resolved: Resolved) -> Grounds:
-        return Grounds(_wanted(resolved), self._local, self.log, HeaderFiles(resolved.settings), self._transports.make)
+        headers, keys = HeaderFiles(resolved.settings), Keys(resolved.settings, self.log)
+        return Grounds(_wanted(resolved), self._local, self.log, headers, keys, self._transports.make)
 
     def _forgetful(self, error: OSError) -> None:
         self.log.error("the state folder takes nothing: a restart will forget warm-up, modes and retry steps", error=str(error))

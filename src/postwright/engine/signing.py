@@ -1,4 +1,4 @@
-"""Who signs what leaves a queue, and how: the `dkim-*` and `second-dkim-*` directives of its settings, made once for all queues that share them.
+"""Who signs what leaves a queue, and how: the `dkim-*` and `second-dkim-*` directives of its settings, once for all queues with the same.
 
 A message for which no key fits goes unsigned, which is told once for each domain; one whose key fits but cannot be used waits, as mail of a
 sender that signs is worth less than nothing without its signature (docs/decisions/dkim-signing-where.md). What a message itself asks for

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from postwright.content import authres, trace
+from postwright.content import authres, dkim_options, trace
 from postwright.content.transform import Submission, prepare
 from postwright.engine import merging, noting, streams, wishes
 from postwright.engine.addressing import SourceRules
@@ -238,6 +238,9 @@ def _made(
         facts = scan(content)
     if rules.rewriting is not None:
         content, facts = with_from_rewritten(content, facts, rules.rewriting)
+    if source.process_x_dkim_options or source.process_x_dkim_key:
+        wanted = {"options": source.process_x_dkim_options, "key": source.process_x_dkim_key}
+        envelope.dkim = dkim_options.wish(content, facts.header_size, **wanted)
     submission = _prepare(epoch, source, envelope, arrival, content, facts, text, now, checks)
     if envelope.merge is None:
         return submission
@@ -279,7 +282,7 @@ def _prepare(
         process_envid=source.process_x_envid,
         process_schedule=source.process_x_schedule,
         retain_schedule=source.retain_x_schedule,
-        remove=epoch.removed(source) if source.remove_header else frozenset(),
+        remove=epoch.removed(source),
         remove_received=source.remove_received_headers,
         late_date=source.date_header_time == "delivery",
         authres=authres.field(host, checks) if checks else b"",

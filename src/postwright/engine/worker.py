@@ -18,6 +18,7 @@ from postwright.content import schedule
 from postwright.content.downgrade import to_7bit
 from postwright.engine import queue_records, reply_actions, secured
 from postwright.engine.deadlines import TOO_LATE
+from postwright.engine.dkim_keys import Broken
 from postwright.engine.fates import EXPIRED, Fates
 from postwright.engine.hub import Hub
 from postwright.engine.interruption import Interruptions
@@ -25,6 +26,8 @@ from postwright.engine.outgoing import not_offered, transaction_of
 from postwright.engine.paces import Paces
 from postwright.engine.queue_state import LINGER, QueueState
 from postwright.engine.resting import Resting
+from postwright.engine.signer import Signer
+from postwright.engine.signing import Signing, unsignable
 from postwright.engine.tracing import Traces
 from postwright.engine.wishes import with_delay
 from postwright.model.envelope import MailExtras, Wishes
@@ -75,6 +78,7 @@ class Crew:
         self.avoid: dict[str, float] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.traces = Traces(node.clock, node.log)
+        self.signer = Signer(node.loop)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine of ours; what it raises is a defect and goes to the log."""
@@ -119,10 +123,10 @@ class Worker:
         "channel",
         "crew",
         "deadline",
+        "held",
         "plan",
         "queue",
         "seat",
-        "securing",
         "session",
         "shared",
         "source",
@@ -135,7 +139,7 @@ class Worker:
         self.channel = channel
         self.state = state
         self.plan = plan
-        self.securing = False  # a message of ours has a session of its own; one at a time, and nothing else meanwhile
+        self.held = False  # a message of ours has a session of its own, or is being signed; nothing else meanwhile
         self.deadline = NEVER
         self._idle = False
         self.begun = crew.node.clock.monotonic()
@@ -167,7 +171,7 @@ class Worker:
         channel, queue = self.channel, self.queue
         node = self.crew.node
         most, depth = self._most, channel.depth
-        while channel.usable and channel.outstanding < depth and not self.securing:
+        while channel.usable and channel.outstanding < depth and not self.held:
             if most is not None and self._given >= most:
                 channel.close()
                 return
@@ -177,7 +181,7 @@ class Worker:
             self._send(lease)
         if not channel.usable:
             channel.close()
-        elif not channel.outstanding and not self.securing:
+        elif not channel.outstanding and not self.held:
             self._rest()
 
     @property
@@ -220,7 +224,23 @@ class Worker:
         if prepared is not None:
             message, transaction = prepared
             self._given += 1
-            self.channel.submit(transaction, partial(self._done, lease, message))
+            if self.state.ways.signing is None or self._signed(lease, message, transaction, self.state.ways.signing):
+                self.channel.submit(transaction, partial(self._done, lease, message))
+
+    def _signed(self, lease: Lease, message: Message, transaction: Transaction, signing: Signing) -> bool:
+        """Is it signed, as far as it has to be? Else it is submitted later, or its recipients wait for a key."""
+
+        def done() -> None:
+            self.held = False
+            self.channel.submit(transaction, partial(self._done, lease, message))  # should that have closed: it fails, untouched
+            self.feed()
+
+        found = self.crew.signer.sign(signing, message, transaction, self.crew.node.clock.now(), done)
+        if isinstance(found, Broken):
+            self._fail(lease, message, unsignable(found))
+            return False
+        self.held = not found
+        return found
 
     def _prepare(self, lease: Lease) -> tuple[Message, Transaction] | None:
         """What is to be sent, or None and the lease has ended without."""
@@ -265,7 +285,7 @@ class Worker:
                 with_delay(transaction)
             if not wishes.require_tls or secured.is_verified(self.channel):
                 return True
-            self.securing = True
+            self.held = True
             self.crew.spawn(self._secure(lease, message, transaction))
         return False
 
@@ -276,7 +296,7 @@ class Worker:
             own = bool(ways.hosts) and not any(host.lookup_mx for host in ways.hosts)
             await secured.send(self.crew.node, self.queue, lease, message, transaction, self.plan, ways.rules, configured=own)
         finally:
-            self.securing = False
+            self.held = False
             self.feed()
 
     def _fit(self, transaction: Transaction, lease: Lease, message: Message) -> Transaction | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Kind
-from postwright.control.config.directives.rows import D, feedback, no_effect
+from postwright.control.config.directives.rows import D, no_effect, works
 
 
 class _Twin(NamedTuple):
@@ -33,9 +33,9 @@ _TWINS: tuple[_Twin, ...] = (
     _Twin("query-method", k.TEXT, "How the key is found (q=)"),
 )  # fmt: skip
 
-FIRST: tuple[Directive, ...] = tuple(feedback(f"dkim-{t.name}", D, t.kind, t.doc, t.default, clears=t.name == "headers") for t in _TWINS)
+FIRST: tuple[Directive, ...] = tuple(works(f"dkim-{t.name}", D, t.kind, t.doc, t.default, clears=t.name == "headers") for t in _TWINS)
 SECOND: tuple[Directive, ...] = tuple(
-    feedback(f"second-dkim-{t.name}", D, t.kind, f"Second signature: {t.doc[0].lower()}{t.doc[1:]}", t.default, clears=t.name == "headers")
+    works(f"second-dkim-{t.name}", D, t.kind, f"Second signature: {t.doc[0].lower()}{t.doc[1:]}", t.default, clears=t.name == "headers")
     for t in _TWINS
 )
 OLD: tuple[Directive, ...] = (

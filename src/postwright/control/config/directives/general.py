@@ -87,8 +87,8 @@ VIRTUAL_MTAS: tuple[Directive, ...] = (
           repeat=True),
     works("use-proxy", (G, V), k.NAME_LIST, "Proxies to send through, the next one when one fails; none: directly"),
     works("include-headers-from", (G, V, P), k.FILE, "File of header fields added behind our Received"),
-    feedback("domain-key", (G, V, P, Scope.DOMAIN_KEY_LIST), k.DOMAIN_KEY, "DKIM key: selector, domain, file; the first that fits signs",
-             setting="domain_keys", repeat=True),
+    works("domain-key", (G, V, P, Scope.DOMAIN_KEY_LIST), k.DOMAIN_KEY, "DKIM key: selector, domain, file; the first that fits signs",
+          setting="domain_keys", repeat=True),
 )  # fmt: skip
 
 REPORTS: tuple[Directive, ...] = (

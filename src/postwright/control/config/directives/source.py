@@ -88,10 +88,10 @@ STREAMS: tuple[Directive, ...] = (
     works("process-x-envid", S, k.BOOL, "The field x-envid is the envelope id; it is removed", "no"),
     works("process-x-schedule", S, k.BOOL, "The field x-schedule says when the message may be sent", "no"),
     works("retain-x-schedule", S, k.BOOL, "Leave that field in the message", "no"),
-    feedback("process-x-dkim-options", S, k.BOOL, "The field x-dkim-options says how to sign", "no"),
-    feedback("retain-x-dkim-options", S, k.BOOL, "Leave that field in the message", "no"),
-    feedback("process-x-dkim-key", S, k.BOOL, "The field x-dkim-key brings the key to sign with", "no"),
-    feedback("retain-x-dkim-key", S, k.BOOL, "Leave that field in the message (else it is removed, processed or not)", "no"),
+    works("process-x-dkim-options", S, k.BOOL, "The field x-dkim-options says how to sign", "no"),
+    works("retain-x-dkim-options", S, k.BOOL, "Leave that field in the message", "no"),
+    works("process-x-dkim-key", S, k.BOOL, "The field x-dkim-key brings the key to sign with", "no"),
+    works("retain-x-dkim-key", S, k.BOOL, "Leave that field in the message (else it is removed, processed or not)", "no"),
 )  # fmt: skip
 
 REPORTS: tuple[Directive, ...] = (
