@@ -23,6 +23,7 @@ from postwright.net.interfaces import local_addresses
 from postwright.net.resolver import Resolver
 from postwright.policy.settings import ListenerSettings, Settings
 
+_STATE = ("suppression.db",)  # what of a relay's state decides about new mail, and is only read
 __all__ = ["ExplainOrder", "NotAsked", "explain", "explain_here"]
 
 
@@ -56,10 +57,14 @@ async def explain(
         await run.close()
 
 
-async def explain_here(settings: Settings, order: ExplainOrder) -> Journey:
-    """On this machine: its time, its addresses, the name servers of the settings. Raises NoValidator as a start of the relay would, and
-    ValueError or OSError for what it would not start with."""
+async def explain_here(settings: Settings, order: ExplainOrder, state: Path | None = None) -> Journey:
+    """On this machine: its time, its addresses, the name servers of the settings. `state`: the folder of a relay, whose store of those who
+    must not be sent to counts. Raises NoValidator as a start of the relay would, and ValueError or OSError for what it would not start
+    with."""
     with TemporaryDirectory(prefix="postwright-explain-") as folder:
+        for name in _STATE:
+            if state is not None and (state / name).exists():
+                (Path(folder) / name).symlink_to((state / name).resolve())
         resolver = make_resolver(settings)
         return await explain(settings, order, clock=SystemClock(), resolver=resolver, folder=Path(folder), local=local_addresses())
 

@@ -17,7 +17,7 @@ from typing import Any
 import click
 import msgspec
 
-from postwright.control.cli.asking import question, state_dir_option
+from postwright.control.cli.asking import question
 from postwright.control.cli.config import NOT_THERE, settings_of
 from postwright.control.cli.explain_lines import as_values, lines
 from postwright.engine.explain import ExplainOrder, NotAsked, explain_here
@@ -64,7 +64,7 @@ def _content(headers: Iterable[str], sender: Address) -> bytes:
 )
 @click.option("--tolerant", is_flag=True, help="Read the file as `run --tolerant` does.")
 @click.option("--live", is_flag=True, help="Add what a running relay says of the queues now, as `why` does.")
-@state_dir_option
+@click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), help="Of a relay: its suppression store counts.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object; times are seconds.")
 def command(**options: Any) -> None:
     """What would become of a message, without sending it: client, virtual MTA, queue, hosts, TLS, key and limits, each with its line.
@@ -79,7 +79,7 @@ def command(**options: Any) -> None:
     order = _order(options)
     settings = settings_of(options["config"], options["tolerant"])
     try:
-        journey = asyncio.run(explain_here(settings, order))
+        journey = asyncio.run(explain_here(settings, order, options["state_dir"]))
     except NotAsked as error:
         click.echo(f"postwright: {error}", err=True)
         sys.exit(NOT_THERE)
