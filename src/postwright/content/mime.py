@@ -21,7 +21,7 @@ MOST_TEXT = 1 << 17
 _MOST_VALUE = 4000
 _MOST_GROUPS = 2000
 
-_field = re.compile(rb"([!-9;-~]{1,100})[ \t]*:[ \t]*(.*(?:\n[ \t].*)*)(?:\n|$)")
+_field = re.compile(rb"([!-9;-~]{1,100})[ \t]*:[ \t]*(.*(?:\n[ \t].*){0,300})(?:\n|$)")
 _parameter = re.compile(r';\s*([\w.*-]{1,40})\s*=\s*(?:"((?:[^"\\]|\\.){0,300})"|([^\s;"]{1,300}))')
 _charset = re.compile(
     r"(?:utf-?(?:8|7|16)|us-ascii|iso-?8859-\d{1,2}|iso-2022-(?:jp|kr)[\w-]{0,5}|windows-\d{3,4}|cp-?\d{3,4}|koi8-[ru]|shift[_-]jis|euc-(?:jp|kr)"
