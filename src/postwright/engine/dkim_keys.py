@@ -8,8 +8,10 @@ start in half a minute. What cannot be used is a `Broken`, told at load and by w
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, Literal
 from weakref import WeakValueDictionary
 
 from msgspec import Struct
@@ -68,6 +70,16 @@ def read(file: str) -> SigningKey | Broken:
     except ValueError:
         return Broken("cannot be a file's name")
     return made(octets)
+
+
+def judge(file: str) -> tuple[Literal["error", "warning"], str] | None:
+    """What an operator wants to know of a key file: ("error" or "warning", words)."""
+    found = read(file)
+    if isinstance(found, Broken):
+        return "error", f"{file} {found.reason}"
+    if os.stat(file).st_mode & stat.S_IROTH:
+        return "warning", f"{file} can be read by everybody on this machine, and who has it can sign as you"
+    return None
 
 
 def made(octets: bytes) -> SigningKey | Broken:

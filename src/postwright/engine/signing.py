@@ -153,6 +153,8 @@ class Keys:
         self.files = KeyFiles(settings)
         self.rings = KeyRings(settings)
         self._log = log
+        for file, reason in self.files.broken():
+            log.error("a domain-key cannot be used: mail that it should sign waits", file=file, reason=reason)
 
     def signing(self, resolved: Resolved, vmta: str, settings: DomainSettings) -> Signing | None:
         """Who signs for queues with these settings; None when nobody does, which is the rule for queues that say nothing."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from postwright.control.config import dns_checks, lmtp, move_checks, open_relay, proxy_checks, transport_checks
+from postwright.control.config import dkim_checks, dns_checks, lmtp, move_checks, open_relay, proxy_checks, transport_checks
 from postwright.control.config.build import Builder
 from postwright.control.config.open_relay import Opening
 from postwright.control.config.reader import Block, Entry
@@ -32,6 +32,7 @@ def check(settings: Settings, builder: Builder, items: list[Entry | Block], repo
     whole = _with_pools(dns_checks.check(settings, items, report))
     if not report.failed:
         transport_checks.check(whole, items, report)
+        dkim_checks.check(whole, items, report)
     return whole
 
 

@@ -1,0 +1,58 @@
+"""Key files of `domain-key` that cannot sign, found before any mail waits for them. Files are of the environment: offline they are left out.
+
+What is not there at all is told where the line is read (`build_places`); a broken key here, as an error. Reports; changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from postwright.control.config.reader import Block, Entry
+from postwright.control.config.report import Report
+from postwright.policy.settings import DomainKey, Settings
+
+_VAULT = "{vault}"
+_ED25519 = "ed25519"
+
+
+def check(settings: Settings, items: Iterable[Entry | Block], report: Report) -> None:
+    """Reports. Asks nothing of a configuration without keys."""
+    files = {} if report.offline else {key.origin: key.file for key in _keys(settings) if not key.file.startswith(_VAULT)}
+    if not files:
+        return
+    from postwright.engine import dkim_keys  # it brings `cryptography`, which a configuration without keys need not wait for
+
+    wanted = any(entry.value == "ed25519-sha256" for entry in _entries(items) if entry.row.name.endswith("dkim-algorithm"))
+    for entry in _entries(items):
+        file = files.get(entry.origin, "") if entry.row.name == "domain-key" else ""
+        if not file or not os.path.isfile(file):
+            continue
+        found = dkim_keys.judge(file)
+        key = dkim_keys.read(file)
+        if found is not None:
+            level, words = found
+            hint = "a new one: postwright dkim keygen" if level == "error" else f"chmod o-r {file}"
+            report.at(entry.text, entry.line, f"domain-key: {words}", offset=0, level=level, hint=hint, kind="environment")
+        elif not wanted and not isinstance(key, dkim_keys.Broken) and key.kind == _ED25519:
+            message = "domain-key: nothing signs with this Ed25519 key"
+            hint = "say dkim-algorithm or second-dkim-algorithm ed25519-sha256 in a <domain>"
+            report.at(entry.text, entry.line, message, offset=0, level="warning", hint=hint, kind="environment")
+
+
+def _keys(settings: Settings) -> Iterator[DomainKey]:
+    yield from settings.domain_keys
+    for vmta in settings.vmtas.values():
+        yield from vmta.domain_keys
+    for pool in settings.pools.values():
+        yield from pool.domain_keys
+    for keys in settings.domain_key_lists.values():
+        yield from keys
+
+
+def _entries(items: Iterable[Entry | Block]) -> Iterator[Entry]:
+    for item in items:
+        if isinstance(item, Block):
+            yield from _entries(item.items)
+        else:
+            yield item
