@@ -309,6 +309,19 @@ def test_the_estimate_goes_by_the_last_minute() -> None:
         assert abs(found.seconds - real) <= 0.25 * real
 
 
+def test_a_first_look_at_a_slow_receiver() -> None:
+    """After eight seconds, of a receiver that takes five for each message: one has come, and another is half through."""
+    with World(relay(domain("*", max_smtp_out=2))) as w:
+        w.domain("example.com", rules=["eod delay=5"])
+        send(w, 100)
+        w.advance(8)
+        [found] = Supervisor(w).found("example.com")
+        begun = w.now
+        w.run_until_empty(within=HOUR)
+        assert found.seconds is not None
+        assert abs(found.seconds - (w.now - begun)) <= 0.25 * (w.now - begun)
+
+
 def test_connections_that_have_ended_count_for_the_pace() -> None:
     with World(relay(domain("*", max_smtp_out=2, max_msg_per_connection=1))) as w:
         w.domain("example.com", rules=["eod delay=4"])

@@ -18,7 +18,7 @@ KEPT = 12  # looks: a minute
 
 
 class AtWork(Protocol):
-    """A connection: `begun` (monotonic), and how many messages it has `served`."""
+    """A connection: `begun` (monotonic), how many messages it has `served`, and whether another one is under way (`busy`)."""
 
     begun: float
 
@@ -27,6 +27,9 @@ class AtWork(Protocol):
 
     @property
     def served(self) -> int: ...
+
+    @property
+    def busy(self) -> bool: ...
 
 
 class _Done:
@@ -84,11 +87,13 @@ class Paces:
         window = now - STEP * KEPT
         past = [(at - STEP, done[queue]) for at, done in self._done if at > window and queue in done]
         open_now = [worker for worker in self._workers if worker.queue is queue]
-        served = sum(one.served for _, one in past) + sum(worker.served - self._seen.get(worker, 0) for worker in open_now)
+        served = float(sum(one.served for _, one in past) + sum(worker.served - self._seen.get(worker, 0) for worker in open_now))
         begun = [max(begin, one.since) for begin, one in past] + [worker.begun for worker in open_now]
         ended = self._now.get(queue)
         if ended is not None:
             served += ended.served
             begun.append(ended.since)
         since = max(window, min(begun, default=now))
-        return served / max(now - since, 0.001) if served else 0.0
+        if served:  # of what is under way a half is done, as a rule, which matters where a message takes seconds
+            served += sum(worker.busy for worker in open_now) / 2
+        return served / max(now - since, 0.001)

@@ -162,6 +162,11 @@ class Worker:
         """Messages so far; see `Paces`."""
         return self.channel.served
 
+    @property
+    def busy(self) -> bool:
+        """Is a message under way?"""
+        return bool(self.channel.outstanding)
+
     def feed(self) -> None:
         """Keep the channel busy; go idle when nothing is due, close when it has served its share."""
         if self._idle:
