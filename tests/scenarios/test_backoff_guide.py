@@ -224,6 +224,9 @@ def label(line: str) -> str:
     return re.sub(r"(:|/\S+:\d+) .*", "", re.split(r"(?<=\S)  +", plain)[0])
 
 
+_EXPLAIN = ["explain", "--from", ME, "--to", "you@block.example", "--config", "/etc/postwright/config"]
+
+
 async def test_the_commands_of_the_guide(tmp_path: Path) -> None:
     port = free_port()
     async with SinkServer(["connect:127.0.0.2 554 IP 192.0.2.10 is blocked", "rcpt 451 4.7.1 unusual rate"]) as sink:
@@ -232,6 +235,8 @@ async def test_the_commands_of_the_guide(tmp_path: Path) -> None:
         async with RelayProcess(tmp_path, f"{plain_config(port)}{ours}\n{CLIENTS.format(network='127.0.0.1')}{hosts}") as relay:
             await send_from(port, "u0@block.example")
             await relay.until(lambda: relay.status().shards[0].disabled, "a block")
+            live = await asyncio.to_thread(run, relay, [*_EXPLAIN, "--live", "--state-dir", str(relay.state_dir)])
+            assert "  disabled       127.0.0.2, " in live.output
             for words, shown in commands():
                 result = await asyncio.to_thread(run, relay, words)
                 assert result.exit_code == 0, (words, result.output)

@@ -337,6 +337,13 @@ def test_wrong_command_lines(config: Path, arguments: list[str], said: str) -> N
     assert said in result.output
 
 
+def test_live_without_a_relay_tells_the_rest_all_the_same(config: Path) -> None:
+    result = explain(config, "--live", "--state-dir", str(config.parent))
+    assert result.exit_code == 3
+    assert "attempts" in result.output
+    assert "control.sock" in result.output
+
+
 def test_errors_of_the_configuration_are_told(config: Path) -> None:
     config.write_text(CONFIG + "max-smtp-ouut 3\n")
     result = explain(config)

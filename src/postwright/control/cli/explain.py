@@ -74,7 +74,7 @@ def command(**options: Any) -> None:
     \b
     Example: postwright explain --from news@example.com --to you@example.net --header 'x-virtual-mta: mta1' --config FILE
     Exit status: 0 it has somewhere to go, 1 it has not (refused, bounced, no host), or there is no such user or listener,
-    2 wrong command line or a configuration with errors.
+    2 wrong command line or a configuration with errors, 3 no relay runs there (--live).
     """
     order = _order(options)
     settings = settings_of(options["config"], options["tolerant"])
@@ -101,15 +101,15 @@ def _order(options: dict[str, Any]) -> ExplainOrder:
 
 
 def _show(journey: Journey, options: dict[str, Any]) -> None:
-    live = _live(journey, options["state_dir"]) if options["live"] else {}
     if options["as_json"]:
-        click.echo(msgspec.json.encode({**as_values(journey), **({"live": live} if options["live"] else {})}))
+        live = {"live": _live(journey, options["state_dir"])} if options["live"] else {}
+        click.echo(msgspec.json.encode({**as_values(journey), **live}))
         return
     for line in lines(journey):
         click.echo(line)
     if journey.refusal and options["client"] == OURSELVES and not options["user"]:
         click.echo(f"the client was {OURSELVES}; --client and --user say who else it may be")
-    for said in live.values():
+    for said in _live(journey, options["state_dir"]).values() if options["live"] else ():
         click.echo("")
         for line in said:
             click.echo(line)
