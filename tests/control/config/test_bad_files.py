@@ -53,6 +53,9 @@ CASES: dict[str, tuple[str, list[int], str, bool]] = {
     "several domains": ("<domain a.example b.example>\n</domain>\n", [9], "domain-macro for several", False),
     "relay to several": ("relay-domain a.example b.example\n", [9], "domain-macro for several", True),
     "ciphers": ("smtp-server-tls-ciphers NONE-OF-THESE\n", [9], "knows no cipher", True),
+    "look-around in a category": (
+        "<bounce-category-patterns>\n/user (?!known)/ bad-mailbox\n</bounce-category-patterns>\n", [10], "rule of its own above", False,
+    ),
     "damaged category": (
         "<bounce-category-patterns>\n/(user|mailbox)\n(has|been)?/\n/ other\n/a/ b\n</bounce-category-patterns>\n", [10, 11, 12], "", False,
     ),

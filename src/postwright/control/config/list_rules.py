@@ -139,7 +139,8 @@ _category = re.compile(r"[\w.-]+").fullmatch
 def category_rule(text: str) -> CategoryRule:
     """`/…/ category` (the blank may be missing)."""
     scanner = Scanner(text)
-    pattern = take_expression(scanner)
+    at = scanner.at
+    pattern = checked(values.linear_expression, scanner.take_regex(), at)
     at = scanner.at
     category = scanner.take_word("the category")
     if _category(category) is None:
