@@ -43,6 +43,7 @@ COMMANDS: dict[str, Lazy] = {
     "trace": Lazy("postwright.control.cli.trace", "Watch the dialogue of a queue's next connection."),
     "unlock": Lazy("postwright.control.cli.unlock", "Release a user or a network that failed logins have locked."),
     "reload": Lazy("postwright.control.cli.reload", "Have a running relay read its configuration again."),
+    "dkim": Lazy("postwright.control.cli.dkim", "Keys that sign mail: make, publish, check, change them."),
     "suppress": Lazy("postwright.control.cli.suppress", "Who must not be sent to: add, remove, find, list, import, export."),
     "user": Lazy("postwright.control.cli.user", "Add, change, list, remove and try the users who may log in."),
     "spool": Lazy("postwright.control.cli.spool", "List, show, verify, export, import and repair a spool, offline."),
