@@ -14,6 +14,7 @@ _ADDRESS = (
 )
 address_in = re.compile(_ADDRESS).search
 addresses_in = re.compile(_ADDRESS).findall
+_quoted_address = re.compile(r"\s{0,9}<?(\"(?:[^\"\\]|\\.){1,64}\"@[\w.-]{1,253})>?").match
 _type = re.compile(r"\s*[A-Za-z0-9_.-]{1,40}\s*;\s*").match
 _escaped = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _xtext = re.compile(r"\+([0-9A-F]{2})")
@@ -32,6 +33,8 @@ def bare_address(value: str) -> str:
     text = untyped(value)
     if value.lower().lstrip().startswith("utf-8"):
         text = _escaped.sub(_unescape, text)
+    if (quoted := _quoted_address(text)) is not None:
+        return quoted.group(1)
     match = address_in(text[:1000])
     return match.group(0).strip("'.") if match else ""
 
