@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from msgspec import Struct
 
 from postwright.content import trace
+from postwright.content.dsn_template import NO_WORDS, Words
 from postwright.content.dsn_words import SUBJECTS, Fate, ReportKind, text
 from postwright.content.headers import find
 from postwright.model.envelope import Notify
@@ -74,6 +75,7 @@ def build(
     full: bool,
     boundary: str,
     plain: bool = False,
+    words: Words = NO_WORDS,
 ) -> bytes:
     """The report about `recipients` of `original`, to its reverse-path, with CRLF lines.
 
@@ -81,9 +83,11 @@ def build(
     its header section, of which 64 KB must do. `host` is our name, `message_id` for the report (without host), `from_header` the
     value of From ("" for our mail system at `host`), `boundary` any word: it is lengthened when it occurs in what is returned. `plain`
     gives one text for people and no part for programs (`dsn-format plain-text`): its words, and the header section where that is ASCII.
+    `words` are the operator's own, in the place of the usual ones.
     """
+    from_header = words.sender or from_header
     if plain:
-        return _plain(kind, original, recipients, content, host, now, message_id, from_header)
+        return _plain(kind, original, recipients, content, host, now, message_id, from_header, words)
     header_size = original.facts.header_size
     full = full and not original.facts.binary
     returned = content if full else _header_section(content, header_size)
@@ -91,10 +95,10 @@ def build(
     third = _returned_part(returned, header_size, full)
     boundary = _free_boundary(boundary, third)
     second = _status_part(kind, original, recipients, host, now, wide)
-    first = _words_part(kind, original, recipients, host, full, wide)
+    first = _words_part(kind, original, recipients, host, full, wide, words.body)
     cut = b"--" + boundary.encode("ascii")
     body = b"".join([cut, b"\r\n", first, b"\r\n", cut, b"\r\n", second, b"\r\n", cut, b"\r\n", third, b"\r\n", cut, b"--\r\n"])
-    head = _head(kind, original, content, host, now, message_id, from_header, boundary)
+    head = _head(kind, original, content, host, now, message_id, from_header, boundary, words.subject)
     encoding = b"" if body.isascii() else b"Content-Transfer-Encoding: 8bit\r\n"
     return b"".join([head, encoding, b"\r\nThis is a delivery report in several parts (RFC 6522).\r\n\r\n", body])
 
@@ -108,22 +112,31 @@ def _plain(
     now: float,
     message_id: str,
     from_header: str,
+    own: Words,
 ) -> bytes:
-    words = _words_part(kind, original, recipients, host, False, not _all_ascii(recipients))
+    words = _words_part(kind, original, recipients, host, False, not _all_ascii(recipients), own.body)
     header = _header_section(content, original.facts.header_size)
     shown = b"\r\n" + header if header.isascii() and _odd(header) is None else b""
-    return _head(kind, original, content, host, now, message_id, from_header, "") + words + shown
+    return _head(kind, original, content, host, now, message_id, from_header, "", own.subject) + words + shown
 
 
 def _head(
-    kind: ReportKind, original: Message, content: bytes, host: str, now: float, message_id: str, from_header: str, boundary: str
+    kind: ReportKind,
+    original: Message,
+    content: bytes,
+    host: str,
+    now: float,
+    message_id: str,
+    from_header: str,
+    boundary: str,
+    subject: str,
 ) -> bytes:
     sender = _clean(from_header) or f'"Mail Delivery System" <MAILER-DAEMON@{host}>'
     # RFC 3834 section 5.2: auto-replied, as it answers a message; programs that answer by themselves must not answer this one.
     lines = [
         f"From: {sender}",
         f"To: <{_clean(original.envelope.reverse_path.text)}>",
-        f"Subject: {SUBJECTS[kind]}",
+        f"Subject: {subject or SUBJECTS[kind]}",
         f"Date: {trace.date(now)}",
         f"Message-ID: <{message_id}@{host}>",
         *_threading(content, original.facts.header_size),
@@ -144,7 +157,9 @@ def _threading(content: bytes, header_size: int) -> list[str]:
     return []
 
 
-def _words_part(kind: ReportKind, original: Message, recipients: Sequence[RecipientReport], host: str, full: bool, wide: bool) -> bytes:
+def _words_part(
+    kind: ReportKind, original: Message, recipients: Sequence[RecipientReport], host: str, full: bool, wide: bool, own: str
+) -> bytes:
     fates = [
         Fate(
             _clean(r.address),
@@ -155,7 +170,7 @@ def _words_part(kind: ReportKind, original: Message, recipients: Sequence[Recipi
         )
         for r in recipients
     ]
-    words = text(kind, host, trace.date(original.received_at), fates, full)
+    words = own or text(kind, host, trace.date(original.received_at), fates, full)
     charset = "us-ascii" if words.isascii() else "utf-8"
     encoding = "7bit" if words.isascii() else "8bit"
     head = f"Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: {encoding}\n\n"

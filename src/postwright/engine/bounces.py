@@ -6,11 +6,12 @@ that have the same kind of fate stand in one report.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
 from postwright.content import dsn
+from postwright.content.dsn_template import NO_WORDS, Words
 from postwright.content.dsn_words import ReportKind
 from postwright.engine.settle import Due, Session
 from postwright.model.address import NULL_PATH
@@ -54,17 +55,20 @@ def reports(
     vmta: str = "",
     *,
     plain: bool = False,
+    words: Callable[[Sequence[Due]], Words] | None = None,
 ) -> list[tuple[Message, bytes]]:
     """One report per kind among `dues`, each with an id out of `ids` (as many as kinds are needed: four do).
 
-    `vmta` is the virtual MTA that they go out by, "" the message's own; `plain` see `content.dsn.build`.
+    `vmta` is the virtual MTA that they go out by, "" the message's own; `plain` see `content.dsn.build`; `words` gives the operator's own
+    for failures.
     """
     made: list[tuple[Message, bytes]] = []
     message = _as_sent(message, dues)
     for kind in _KINDS:
         own = [due for due in dues if due.kind == kind]
         if own:
-            report, body = _report(kind, message, content, own, session, general, now, ids[len(made)], plain=plain)
+            said = words(own) if words is not None and kind == "failed" else NO_WORDS
+            report, body = _report(kind, message, content, own, session, general, now, ids[len(made)], plain=plain, words=said)
             report.vmta = vmta or message.vmta
             made.append((report, body))
     return made
@@ -92,6 +96,7 @@ def _report(
     message_id: int,
     *,
     plain: bool,
+    words: Words,
 ) -> tuple[Message, bytes]:
     host = general.host_name[0] if general.host_name else "localhost"
     text = format_id(message_id)
@@ -121,6 +126,7 @@ def _report(
         full=full,
         boundary=f"report-{text}",
         plain=plain,
+        words=words,
     )
     facts = scan(body)
     report = Message(

@@ -6,10 +6,13 @@ a report says is `engine.bounces`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from postwright.content.dsn_template import Templates, Words
 from postwright.engine import bounces
 from postwright.engine.copies import copy_of
+from postwright.engine.dsn_words import templates_of, words_of
 from postwright.engine.hub import Hub
 from postwright.engine.settle import Due, Session
 from postwright.model.address import Address
@@ -17,6 +20,7 @@ from postwright.model.errors import SpoolError
 from postwright.model.message import IdMaker, Message, SpoolRef, format_id
 from postwright.model.work import Lease
 from postwright.policy.resolve import Resolved
+from postwright.policy.settings import GeneralSettings
 from postwright.store.spool import Spool
 
 
@@ -36,6 +40,8 @@ class Reporting:
 
     def __init__(self, node: Reporter) -> None:
         self._node = node
+        self._templates = Templates()
+        self._of: GeneralSettings | None = None  # whose templates these are
 
     async def send(self, lease: Lease, message: Message, dues: list[Due], session: Session, now: float) -> None:
         """Commit what senders are to hear of `dues`, and queue it; done when it is on disk."""
@@ -62,6 +68,21 @@ class Reporting:
             self._node.accepted(message, ref)
             return
 
+    def _words(
+        self, lease: Lease, message: Message, content: bytes, general: GeneralSettings, now: float
+    ) -> Callable[[Sequence[Due]], Words] | None:
+        """The operator's own words for failures, None where he has none. A file that cannot be read is told once a generation."""
+        if self._of is not general:
+            self._of = general
+            self._templates, wrong = templates_of(general)
+            if wrong:
+                self._node.log.error("reports have the usual words", error=wrong)
+        if self._templates == Templates():
+            return None
+        queue = self._node.resolved.queue(lease.key.domain, lease.key.vmta)
+        host = general.host_name[0] if general.host_name else "localhost"
+        return lambda failed: words_of(self._templates, message, content, failed, queue, host, now)
+
     def _vmta(self, lease: Lease) -> str:
         return lease.key.vmta if self._node.resolved.vmta(lease.key.vmta) is not None else "{default}"
 
@@ -77,7 +98,8 @@ class Reporting:
         plain = there.dsn_format == "plain-text"
         try:
             _, content = self._node.read(lease.entry)
-            return bounces.reports(message, content, due, session, general, now, ids, vmta, plain=plain)
+            words = self._words(lease, message, content, general, now)
+            return bounces.reports(message, content, due, session, general, now, ids, vmta, plain=plain, words=words)
         except Exception as error:  # a report of little is better than none, and than a recipient in flight for ever
             self._node.log.error("a report is made without the message", message=format_id(message.id), exc_info=error)
             return bounces.reports(message, b"\r\n", due, session, general, now, ids, vmta, plain=plain)

@@ -16,6 +16,7 @@ from postwright.control.config import acct_rules, list_rules, rules, values
 from postwright.control.config.directive import Kind, ValueProblem
 from postwright.control.config.rewrite_rules import rewrite_rule
 from postwright.control.config.scan import Scanner, comma_list, one_word
+from postwright.model.report_macros import MACROS, unknown
 from postwright.policy.settings import Rate
 
 MAX_STEPS = 30  # of a TIME list
@@ -88,6 +89,14 @@ def _text(text: str) -> str:
 
 def _words(text: str) -> str:
     return text
+
+
+def _template(text: str) -> str:
+    value = _text(text)
+    for name in unknown(value):
+        hint = f"known are {', '.join(MACROS)}"
+        raise ValueProblem(f"`${{{name}}}` stands for nothing", text.find(f"${{{name}}}"), hint, unknown=True)
+    return value
 
 
 def _word(text: str) -> str:
@@ -249,6 +258,7 @@ DATA_RATE = Kind("SIZE/[N]unit", "a data rate such as 10m/h, or unlimited", _one
 TEXT = Kind("TEXT", "a text, in quotation marks or up to the end of the line", _text)
 CIPHERS = Kind("LIST", "a list of ciphers, as OpenSSL writes it", _ciphers)
 TLS13_SUITES = Kind("SUITE[:SUITE...]", "suites of TLS 1.3 such as TLS_AES_128_GCM_SHA256, with colons between them", _tls13_suites)
+TEMPLATE = Kind("TEXT", "a text, with macros such as ${recipient}", _template)
 WORDS = Kind("...", "anything", _words)
 NAME = Kind("NAME", "one name", _loose)
 KERBEROS_SERVICE = Kind("SERVICE[@HOST]", "a service such as smtp, or smtp@mail.example.com", _one(_kerberos_service))

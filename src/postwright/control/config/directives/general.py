@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import D, G, P, S, V, feedback, no_effect, protection, steering, works
+from postwright.control.config.directives.rows import D, G, P, S, V, no_effect, protection, steering, works
 
 NAMES: tuple[Directive, ...] = (
     works("host-name", (G, V), k.HOST_NAME, "Name of this relay; the first greets and says EHLO, each also takes mail for itself",
@@ -93,9 +93,9 @@ VIRTUAL_MTAS: tuple[Directive, ...] = (
 
 REPORTS: tuple[Directive, ...] = (
     works("custom-dsn-from-header", G, k.TEXT, "The From field of reports to senders"),
-    feedback("dsn-failed-from-template", G, k.TEXT, "Template of the From field of failure reports"),
-    feedback("dsn-failed-subject-template", G, k.TEXT, "Template of the Subject of failure reports"),
-    feedback("dsn-failed-body-template-from", G, k.FILE, "File with the template of the text of failure reports"),
+    works("dsn-failed-from-template", G, k.TEMPLATE, "The From field of failure reports, with ${hostname} and the like"),
+    works("dsn-failed-subject-template", G, k.TEMPLATE, "The Subject of failure reports, with ${recipient} and the like"),
+    works("dsn-failed-body-template-from", G, k.FILE, "File with the text of failure reports, with ${response} and the like"),
     works("mailmerge-expands-undefined-variables", G, k.BOOL, "yes: an undefined [name] becomes nothing; no: it stays", "yes"),
 )  # fmt: skip
 
