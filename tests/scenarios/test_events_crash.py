@@ -3,6 +3,7 @@ has one id never differs. Accounting files, which have each recipient once, are 
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -75,16 +76,22 @@ def kafka() -> Iterator[str]:
     del owner
 
 
-async def kafka_events(url: str) -> list[dict[str, Any]]:
+async def kafka_events(url: str, wanted: int) -> list[dict[str, Any]]:
+    """At least so many different ones, if they come within some seconds, and all that comes with them."""
     from aiokafka import AIOKafkaConsumer
 
     consumer = AIOKafkaConsumer("mail.events", bootstrap_servers=url.removeprefix("kafka://"), auto_offset_reset="earliest")
+    found: list[dict[str, Any]] = []
     await consumer.start()
     try:
-        found: list[dict[str, Any]] = []
-        while batch := await consumer.getmany(timeout_ms=1000):
-            found += [json.loads(message.value) for messages in batch.values() for message in messages]
+        async with asyncio.timeout(20):
+            while len({event["eventId"] for event in found}) < wanted:
+                found.append(json.loads((await consumer.getone()).value))
+    except TimeoutError:
         return found
+    else:
+        rest = await consumer.getmany(timeout_ms=200)
+        return found + [json.loads(message.value) for messages in rest.values() for message in messages]
     finally:
         await consumer.stop()
 
@@ -130,7 +137,7 @@ async def killed(folder: Path, kills: int, hook: tuple[Hook, int], kafka: str) -
     assert len(rows) == len(set(rows)) == wanted
     judge("program", program_events(folder), set(rows))
     judge("webhook", server.events, set(rows))
-    judge("kafka", await kafka_events(kafka), set(rows))
+    judge("kafka", await kafka_events(kafka, wanted), set(rows))
 
 
 async def test_events_survive_kills(tmp_path: Path, hook: tuple[Hook, int], kafka: str) -> None:

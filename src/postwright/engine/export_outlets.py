@@ -8,8 +8,10 @@ import structlog
 
 from postwright.engine.export_feed import Outlet
 from postwright.engine.export_pipe import Pipe
+from postwright.engine.export_stream import Stream, missing
 from postwright.engine.export_webhook import Webhook
 from postwright.engine.outside import acct_options
+from postwright.engine.transports.http import read_headers
 from postwright.policy.event_settings import EventStream, is_fed, is_pipe
 from postwright.policy.settings import AcctFileSettings, Settings
 from postwright.store.event_forms import EventForm
@@ -24,10 +26,19 @@ def consumer_settings(settings: Settings) -> dict[str, Consumer]:
     return found | {stream.consumer: stream for stream in settings.event_streams.values()}
 
 
+def check(settings: Settings) -> None:
+    """Can all consumers be fed in this installation? Raises ValueError or OSError, naming what is missing."""
+    for stream in settings.event_streams.values():
+        if wrong := missing(stream):
+            raise ValueError(wrong)
+    for file in settings.acct_files:
+        read_headers(file.http_webhook_extra_headers, "http-webhook-extra-headers")
+
+
 def make_outlet(consumer: Consumer, log: structlog.stdlib.BoundLogger) -> Outlet:
     """Where its events go. Raises ValueError or OSError, naming what is missing."""
     if isinstance(consumer, EventStream):
-        raise ValueError(f"{consumer.url}: no such broker")
+        return Stream(consumer, EventForm(consumer.records, privacy=consumer.privacy_policy))
     options = acct_options(consumer)
     form = EventForm(options.records, options.form, options.privacy)
     if is_pipe(consumer):

@@ -29,9 +29,9 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
+from postwright.engine import export_outlets, privileges, state_folder, systemd
 from postwright.engine import frames as f
 from postwright.engine import log as logs
-from postwright.engine import privileges, state_folder, systemd
 from postwright.engine.auth_process import AuthProcess
 from postwright.engine.bus import Link, listen_unix
 from postwright.engine.control import ControlServer
@@ -167,6 +167,7 @@ class Supervisor:
         privileges.drop(self.settings, options.user)
         try:
             check(self.settings)
+            export_outlets.check(self.settings)
         except (OSError, ValueError) as error:
             raise LoadFailed([str(error)]) from error
         self.exporter.tell(self.settings)
@@ -333,6 +334,7 @@ class Supervisor:
             settings = await asyncio.to_thread(self._load)
             settings = state_folder.with_left_spools(settings, self._options.state_dir)
             check(settings)
+            export_outlets.check(settings)
             self._auth.judge(settings)
             self._sockets.update(settings)  # the last that may fail, as it takes effect
             self._auth.reload(settings)

@@ -1,0 +1,76 @@
+"""The event log and its consumers, from the text of a configuration; what is refused at its line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from postwright.control.config import loads
+from postwright.engine.event_consumers import consumers, event_options
+from postwright.model.privacy import Privacy
+from postwright.policy.settings import EventSettings, EventStream
+
+STREAM = "<event-stream Audit>\nurl {url}\ntopic mail.events\n{more}</event-stream>\n"
+
+
+def test_a_stream(good: Any) -> None:
+    more = "exchange mail\nrecords d, bounce, r\nprivacy-policy redact\nusername us\npassword sesame\n"
+    [(name, stream)] = good(STREAM.format(url="AMQPS://a.example/vhost", more=more)).event_streams.items()
+    assert name == "audit"
+    wanted = ("Audit", "amqps://a.example/vhost", "mail.events", "mail", ("d", "b", "r"), Privacy("redact"), "us", "sesame")
+    assert stream == EventStream(*wanted, origin=stream.origin)
+    assert "sesame" not in repr(stream)
+
+
+REFUSED = [
+    ("url http://a.example\ntopic x\n", 2, "this is no URL of a broker"),
+    ("url kafka://\ntopic x\n", 2, "this is no URL of a broker"),
+    ("url kafka://a b\ntopic x\n", 2, "there is more on the line"),
+    ("url amqp://us:sesame@a.example\ntopic x\n", 2, "name and password do not belong into a URL"),
+    ("url amqp://a,b\ntopic x\n", 2, "AMQP has one host"),
+    ("url nats://a/b\ntopic x\n", 2, "only AMQP has a virtual host"),
+    ("topic x\n", 1, "it has no url"),
+    ("url nats://a\n", 1, "it has no topic"),
+    ("url nats://a\ntopic x\nexchange y\n", 1, "only AMQP has exchanges"),
+    ("url nats://a\ntopic x\nusername y\n", 1, "username without password"),
+]
+
+
+@pytest.mark.parametrize(("lines", "line", "message"), REFUSED)
+def test_refused_at_its_line(lines: str, line: int, message: str) -> None:
+    result = loads(f"<event-stream x>\n{lines}</event-stream>\n")
+    assert result.settings is None
+    errors = [problem for problem in result.problems if problem.level == "error"]
+    assert any(message in problem.message and problem.line == line for problem in errors)
+    assert not any("sesame" in problem.message for problem in errors)
+
+
+ACCT = "<acct-file {path}>\nrecords {records}\n{more}</acct-file>\n"
+
+
+@pytest.mark.directive("event-log", "event-log-keep", "event-log-max-size")
+def test_who_reads_the_log_and_what_it_keeps(good: Any) -> None:
+    files = ACCT.format(path="acct.csv", records="d,b,t", more="")
+    settings = good(files)
+    assert settings.events == EventSettings(False, 86400.0, 4 << 30)
+    assert event_options(settings, 2).records == frozenset()
+    files += ACCT.format(path="|/bin/cat --all", records="d,r", more="")
+    files += ACCT.format(path="hook.json", records="b", more="http-webhook-url https://hooks.example/\n")
+    files += STREAM.format(url="nats://a", more="records f\n")
+    settings = good(files + "event-log-keep 2d\nevent-log-max-size 10M\n")
+    assert {name: kinds for name, kinds in consumers(settings).items() if not name.endswith("hook.json")} == {
+        "|/bin/cat --all": ("d", "r"),
+        "stream Audit": ("f",),
+    }
+    options = event_options(settings, 2)
+    assert (options.records, options.keep, options.max_size) == (frozenset("dbrf"), 2 * 86400.0, 5 << 20)
+    assert len(options.consumers) == 3
+    assert event_options(good("event-log yes\n"), 1).records == {"d", "b", "t", "tq", "r", "f", "rb", "rs"}
+
+
+@pytest.mark.directive("http-webhook-secret")
+def test_a_secret_for_each_line(good: Any) -> None:
+    more = "http-webhook-url https://hooks.example/\nhttp-webhook-secret old\nhttp-webhook-secret new\n"
+    [file] = good(ACCT.format(path="hook.json", records="d", more=more)).acct_files
+    assert file.http_webhook_secret == ("old", "new")
