@@ -37,8 +37,10 @@ from postwright.engine.reading import Reading
 from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.reporting import Reporting
 from postwright.engine.settle import Due, Session, Settlement, settle
+from postwright.engine.shadow_status import ShadowStatus
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.engine.signing import Keys
+from postwright.engine.sorting import shadow_of
 from postwright.engine.tokens import Tokens
 from postwright.engine.transport import TransportPolicy
 from postwright.engine.transports.keeping import Transports
@@ -145,9 +147,14 @@ class Node:
         self._alarm_at = NEVER
         self._ahead = clock.now() - clock.monotonic()  # of the wall clock; what changes it is somebody who sets that clock
 
+    @property
+    def bounce_shadow(self) -> ShadowStatus | None:
+        """What the shadow of the bounce rules has seen, if there is one."""
+        return self._grounds.shadow.status if self._grounds.shadow is not None else None
+
     def _made_grounds(self, resolved: Resolved) -> Grounds:
         headers, keys = HeaderFiles(resolved.settings), Keys(resolved.settings, self.log)
-        return Grounds(_wanted(resolved), self._local, self.log, headers, keys, self._transports.make)
+        return Grounds(_wanted(resolved), self._local, self.log, headers, keys, self._transports.make, shadow_of(resolved, self.log))
 
     def _forgetful(self, error: OSError) -> None:
         self.log.error("the state folder takes nothing: a restart will forget warm-up, modes and retry steps", error=str(error))
@@ -405,6 +412,8 @@ class Node:
         except Exception as error:  # a defect of ours: whatever it is, recipients must not stay in flight for ever
             self.unreadable(queue, lease, error)
             return
+        if settlement.bounced and self._grounds.shadow is not None:
+            self._grounds.shadow.compare(judgement.dispositions, session.mta)
         copy_to = state.ways.copy_to
         if copy_to is not None and not (settlement.delivered and copies.wanted(message)):
             copy_to = None

@@ -336,6 +336,7 @@ class Shard:
             memory=_resident(),
             epoch=self.settings.epoch,
             resolver=self.node.resolver.counts(),
+            bounce_shadow=self.node.bounce_shadow,
             disabled=disabled,
             disabled_count=disabled_count,
             top_queues=[
