@@ -10,8 +10,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.scenarios.alone import Alone
 
+from postwright.control.cli.events import command
 from postwright.testing.sink import SinkServer
 
 PIPE = """
@@ -98,7 +100,7 @@ async def test_a_program_is_fed_whoever_dies(tmp_path: Path) -> None:
         await relay.until(lambda: relay.status().consumers[0].behind == 0, "status to tell that it has all")
 
         # what is shown is what was given, under the same names
-        status, printed = await relay.command("events", "replay", "--json", "--types", "d,b")
+        status, printed = typed(relay, "replay", "--json", "--types", "d,b")
         assert status == 0
         events = {event["eventId"]: event for event in map(json.loads, printed.splitlines())}
         assert {name: event["rcpt"] for name, event in events.items()} == {row["eventId"]: row["rcpt"] for row in program.rows()}
@@ -106,11 +108,11 @@ async def test_a_program_is_fed_whoever_dies(tmp_path: Path) -> None:
 
         # once more, from a time on
         before = len(program.rows())
-        status, printed = await relay.command("events", "replay", "--since", "1h", "--to", relay.status().consumers[0].name)
+        status, printed = typed(relay, "replay", "--since", "1h", "--to", relay.status().consumers[0].name)
         assert status == 0, printed
         await relay.until(lambda: len(program.rows()) == before + 6, "all rows once more")
         assert {row["eventId"] for row in program.rows()} == set(events)
-        status, printed = await relay.command("events", "replay", "--since", "1h", "--to", "nobody")
+        status, printed = typed(relay, "replay", "--since", "1h", "--to", "nobody")
         assert (status, "no consumer of events is called nobody" in printed) == (1, True)
 
 
@@ -120,5 +122,11 @@ async def test_no_consumer_no_log(tmp_path: Path) -> None:
         await relay.wait_for_records("d", 1)
         assert not (relay.state_dir / "events").exists()
         assert "postwright.engine.exporter" not in children(relay.process.pid)
-        status, printed = await relay.command("events", "tail")
+        status, printed = typed(relay, "tail")
         assert (status, "event-log yes" in printed) == (1, True)
+
+
+def typed(relay: Alone, *words: str) -> tuple[int, str]:
+    """`postwright events WORDS`, in this process."""
+    done = CliRunner().invoke(command, [*words, "--state-dir", str(relay.state_dir)])
+    return done.exit_code, done.output
