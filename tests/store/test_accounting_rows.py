@@ -180,7 +180,7 @@ def test_a_peer_cannot_make_a_row_of_its_own(evil: str) -> None:
         # as a live file of several types has them: d, b, t; their header fields; what only f has; what only r has; what only rb has
         (
             ("r", "rb", "f", "t", "b", "d"),
-            {"d": ("*", "header_X-Id"), "b": ("*", "header_x-id")},
+            {"d": ("*", "header_X-Id"), "b": ("*", "header_X-Id")},
             f"{DELIVERY},header_X-Id,repSourceIp,feedbackType,format,userAgent,reportingMta,reportedDomain,header_From,"
             "header_Return-Path,header_X-job,header_Subject,rcvSourceIp,rcvDestinationIp,dsnReportingMta",
         ),
@@ -193,7 +193,7 @@ def test_a_peer_cannot_make_a_row_of_its_own(evil: str) -> None:
         ),
         (("f",), {"f": ("*", "!header_from", "!header_return-path", "arf_Source-Ip", "header_x-a", "HEADER_X-Job")},
             "type,timeLogged,repSourceIp,feedbackType,format,userAgent,envId,orig,rcpt,reportingMta,dlvSourceIp,reportedDomain,"
-            "header_X-job,header_Subject,arf_Source-Ip,header_x-a"),
+            "header_X-job,header_Subject,arf_Source-Ip,header_x-a,header_X-Job"),
     ],
 )  # fmt: skip
 def test_order_of_several_types(kinds: tuple[str, ...], fields: dict[str, tuple[str, ...]], header: str) -> None:

@@ -137,7 +137,7 @@ class _Row:
     __slots__ = ("_computed", "_get", "_mapped", "_size", "_status", "_times", "esmtp")
 
     def __init__(self, header: Sequence[str], own: set[str], user_string: str, mapped: dict[str, tuple[str, ...]]) -> None:
-        mine = [name if name.lower() in own else "" for name in header]
+        mine = [name if name in own else "" for name in header]
         names = [_FIELDS.get(name, "") for name in mine]
         # `type` stands in for a column that this type does not have; it is replaced below. The last one makes it a tuple always.
         self._get = attrgetter(*[name or "type" for name in names], "type")
@@ -187,7 +187,7 @@ class RowMaker:
         self._rows = {kind: self._row_of(kind, form) for kind in self.kinds}
 
     def _row_of(self, kind: str, form: RowForm) -> _Row:
-        own = {name.lower() for name in columns(kind, form.fields.get(kind))}
+        own = set(columns(kind, form.fields.get(kind)))
         mapped: dict[str, tuple[str, ...]] = {}
         for of, header, column in form.header_map:
             if of == kind:
