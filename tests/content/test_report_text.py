@@ -79,3 +79,15 @@ def test_notices_in_json() -> None:
     assert (one.address, one.status, one.diagnostic) == ("bob@far.example", "5.1.1", "smtp;550 5.1.1 who?")
     complaint = read((_SES % "Complaint").encode())
     assert getattr(complaint, "recipients", None) == ("bob@far.example",)
+
+
+def test_notices_in_json_of_what_arrived() -> None:
+    text = '{"notificationType":"Delivery","delivery":{"recipients":["a@far.example","b@far.example"],"reportingMTA":"out.notify.example"}}'
+    found = report(b"From: no-reply@notify.example\n\n" + text.encode())
+    assert [(one.address, one.action, one.status) for one in found.recipients] == [
+        ("a@far.example", "delivered", "2.0.0"),
+        ("b@far.example", "delivered", "2.0.0"),
+    ]
+    assert (found.format, found.reporting_mta) == ("ses", "out.notify.example")
+    for other in ('{"notificationType":"Delivery"}', '{"notificationType":"Hello","emailAddress":"a@b"}'):
+        assert isinstance(read(b"From: no-reply@notify.example\n\n" + other.encode()), Nothing)

@@ -159,7 +159,7 @@ def find(fields: Fields, name: str) -> str:
 
 def groups(octets: bytes) -> list[Fields]:
     """The blocks of fields that blank lines part, as RFC 3464 section 2.1 has them; what is no field is passed over."""
-    blocks = re.split(rb"\n[ \t]*\n+", octets.strip(b"\n \t"), maxsplit=_MOST_GROUPS)
+    blocks = re.split(rb"\n(?:[ \t]*\n)+", octets.strip(b"\n \t"), maxsplit=_MOST_GROUPS)
     return [fields for block in blocks if (fields := split(block.lstrip(b"\n"))[0])]
 
 
