@@ -152,7 +152,7 @@ class BounceCategories:
         total, permanent = sum([f[0] for _, f in found]), sum([f[1] for _, f in found])
         shown: list[list[Value]] = [[f[0], percent(f[0], total), category] for category, f in found[: self._top]]
         tables = [
-            Table(f"Bounces (across {len(found)} categories)", _BOUNCED, [[total, permanent, total - permanent]]),
+            Table(f"Bounces (across {len(found)} {'category' if len(found) == 1 else 'categories'})", _BOUNCED, [[total, permanent, total - permanent]]),
             Table("", columns("bounced:count", "percent:percent", "category"), shown),
         ]
         for category in self._detailed([category for category, _ in found]):
