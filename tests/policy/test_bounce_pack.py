@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import re2
 
 from postwright.policy.bounce import CATEGORIES, NO_HIT, Hit, PatternSorter, Rule, Sorter, is_hard
-from postwright.policy.bounce_pack import SHIPPED, parse, shipped
+from postwright.policy.bounce_pack import SHIPPED, PackRule, decode, parse, shipped, shipped_text
 from postwright.policy.list_settings import CategoryRule, Origin
 
 
@@ -108,6 +110,22 @@ def test_each_status_of_the_pack_hits(rule: Rule) -> None:
     for status in rule.status:
         hit = shipped().sort(f"5.{status}" + ("99" if status.endswith(".") else ""), "")
         assert hit == Hit(rule.category, rule.name)
+
+
+PACK = decode(shipped_text())
+
+
+@pytest.mark.parametrize(
+    ("rule", "reply"), [(rule, reply) for rule in PACK.rule for reply in rule.like], ids=lambda one: str(getattr(one, "name", one))
+)
+def test_each_reply_that_a_rule_is_for_hits_it(rule: PackRule, reply: str) -> None:
+    status = re.search(r"\b[45]\.\d+\.\d+", reply)
+    host = rule.hosts[0].replace("*", "mx") if rule.hosts else ""
+    assert shipped().sort(status.group() if status else "5.0.0", reply, host) == Hit(rule.category, rule.name)
+
+
+def test_each_rule_about_words_says_what_it_is_for() -> None:
+    assert [rule.name for rule in PACK.rule if rule.text and not rule.like] == []
 
 
 # -- patterns of the configuration ------------------------------------------------------------

@@ -16,7 +16,7 @@ from postwright.content import report_forms, report_notice
 from postwright.content.mime import Mail
 from postwright.content.readings import MOST_RECIPIENTS, RecipientStatus, Returned, StatusReport
 from postwright.content.report_diagnosis import clue
-from postwright.content.report_fields import address_in, addresses_in, bare_address, host_of
+from postwright.content.report_fields import address_in, addresses_in, bare_address
 from postwright.content.report_notice import Notice
 from postwright.content.report_status import fate
 from postwright.content.report_words import delayed, failure, label, somebody_else
@@ -41,7 +41,7 @@ def read(mail: Mail, returned: Returned, null_sender: bool = False) -> StatusRep
     if not recipients:
         return None
     excess = "recipients" if len(recipients) > MOST_RECIPIENTS else ""
-    host = host_of(mail.find("reporting-mta")) or report_forms.host_in(notice.lines)
+    host = report_forms.host_in(notice.lines)
     return StatusReport(report_forms.name(mail, notice.text), tuple(recipients[:MOST_RECIPIENTS]), "", host, 0.0, back, excess)
 
 
@@ -131,12 +131,15 @@ def _found(mail: Mail, notice: Notice) -> Found:
 
 def _line_of(lines: tuple[str, ...], address: str) -> int:
     """Where the notice speaks of an address that a header field gave; by its local part alone, if it is only so there."""
-    local = address.rpartition("@")[0]
-    for wanted in (address, local):
-        for at, line in enumerate(lines):
-            if re.match(_A + re.escape(wanted) + r"\b", line, re.IGNORECASE):
+    lower = address.lower()
+    local = lower.rpartition("@")[0]
+    texts = [line.lower() for line in lines]
+    heads = [text.lstrip(" \t>*-\u2022.\"'<([") for text in texts]
+    for wanted in (lower, local):
+        for at, head in enumerate(heads):
+            if head.startswith(wanted) and not head[len(wanted) : len(wanted) + 1].isalnum():
                 return at
-    return next((at for at, line in enumerate(lines) if address.lower() in line.lower()), -1)
+    return next((at for at, text in enumerate(texts) if lower in text), -1)
 
 
 def _in_transcript(notice: Notice) -> Iterator[tuple[int, str]]:

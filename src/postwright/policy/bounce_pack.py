@@ -32,7 +32,7 @@ class Pack(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class PackRule(Struct, forbid_unknown_fields=True, frozen=True):
-    """A rule as the file has it; see `policy.bounce.Rule`. `hosts` are written "*.example.com"."""
+    """A rule as the file has it; see `policy.bounce.Rule`. `hosts` are written "*.example.com"; `like` are replies that it must hit."""
 
     name: str
     category: str
@@ -40,21 +40,32 @@ class PackRule(Struct, forbid_unknown_fields=True, frozen=True):
     status: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     weak: bool = False
+    like: tuple[str, ...] = ()
 
 
 def parse(content: str) -> Sorter:
     """The rules of a file. Raises ValueError, naming the rule, for what is no TOML, no pack, or no expression of RE2's."""
+    pack = decode(content)
+    return Sorter([_checked(rule) for rule in pack.rule], pack.version)
+
+
+def decode(content: str) -> Pack:
+    """The file as it is, its expressions not yet tried. Raises ValueError."""
     try:
-        pack = msgspec.convert(tomllib.loads(content), Pack)
+        return msgspec.convert(tomllib.loads(content), Pack)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ValueError(f"no bounce rules: {error}") from None
-    return Sorter([_checked(rule) for rule in pack.rule], pack.version)
+
+
+def shipped_text() -> str:
+    """The file of our pack."""
+    return resources.files("postwright.policy").joinpath("data", SHIPPED).read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=1)
 def shipped() -> Sorter:
     """Ours, of this version."""
-    return parse(resources.files("postwright.policy").joinpath("data", SHIPPED).read_text(encoding="utf-8"))
+    return parse(shipped_text())
 
 
 def category(status: str, diagnostic: str, host: str = "") -> str:
