@@ -36,7 +36,8 @@ def header_fields(header: bytes) -> list[HeaderField]:
     for raw in _line_end.split(header):
         if raw:
             name, colon, _ = raw.partition(b":")
-            fields.append(HeaderField(name.rstrip(b" \t").lower() if colon else b"", raw))
+            name = name.rstrip(b" \t").lower()
+            fields.append(HeaderField(b"" if not colon or b" " in name or b"\t" in name or b"\n" in name else name, raw))
     return fields
 
 
