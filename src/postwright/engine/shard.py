@@ -28,6 +28,7 @@ from postwright.engine import frames as f
 from postwright.engine import log as logs
 from postwright.engine.auth_client import AuthClient
 from postwright.engine.bus import Link
+from postwright.engine.dkim_keys import KeyFiles
 from postwright.engine.event_consumers import event_options
 from postwright.engine.lock_frames import LocksChanged, LoginDelay
 from postwright.engine.login_guard import DistantOffice
@@ -231,7 +232,8 @@ class Shard:
             if question.verb == "status":
                 answer.body = msgspec.msgpack.encode(self.status())
             elif question.verb == "reload":
-                self._reload(pickle.loads(question.argument))
+                self._tasks.append(self.loop.create_task(self._reload_soon(question)))
+                return
             elif question.verb in QUEUE_VERBS:
                 answer.body = QUEUE_VERBS[question.verb](self.node, msgspec.json.decode(question.argument, type=dict[str, str]))
             elif question.verb == "reopen-log":
@@ -242,6 +244,18 @@ class Shard:
                 answer.body = msgspec.msgpack.encode(self.node.resolver.clear(question.argument.decode()))
             else:
                 answer.error = f"shard {self.number} knows no {question.verb}"
+        except (OSError, ValueError) as error:
+            answer.error = f"shard {self.number}: {error}"
+        self.link.send(answer)
+
+    async def _reload_soon(self, question: f.Question) -> None:
+        """A reload; the keys that sign mail are read before, off the loop, as a thousand of them take half a second."""
+        answer = f.Answer(question.number, self.number)
+        try:
+            settings: Settings = pickle.loads(question.argument)
+            keys = await asyncio.to_thread(KeyFiles, settings)
+            self._reload(settings)
+            del keys  # the node has found the same ones by now
         except (OSError, ValueError) as error:
             answer.error = f"shard {self.number}: {error}"
         self.link.send(answer)
