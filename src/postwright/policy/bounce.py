@@ -103,7 +103,9 @@ class Sorter:
 
     def _sort(self, status: str, diagnostic: str, host: str) -> Hit:
         plain = _address.sub("@", diagnostic)
-        found = [self._fitting(status, text, host) for text in dict.fromkeys((_link.sub(" ", plain), plain))]
+        words = _link.sub(" ", plain)
+        # qmail's local deliveries write underscores for blanks; names of rules at providers have them, too
+        found = [self._fitting(status, text, host) for text in dict.fromkeys((words, words.replace("_", " "), plain))]
         for weak in (False, True):
             for numbers in found:
                 for number in numbers:
