@@ -73,3 +73,21 @@ def test_the_examples_of_the_vendors_guide(good: Good) -> None:
     assert file.map_header_to_field == (("b", "header_x-foo", "rcpt"), ("d", "header_x-bar", "rcpt"))
     assert (file.count_moved_records, file.records) == (True, ("d", "r"))
     assert file.record_fields == {"f": ("*", "header_subject", "arf_Source-IP", "!USERAGENT")}
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("privacy-policy hmac-sha256 short", "the key has 5 octets"),
+        ("privacy-policy hmac-sha256 " + "k" * 32, ""),
+        ("privacy-policy siphash short", ""),
+        ("queue-filter !a.example/*,!b.example/*", "no d, b, t or tq is written"),
+        ("queue-filter !a.example/*,*/*", ""),
+        ("record-fields d *,TIMEFIRSTATTEMPT", "timeFirstAttempt stays empty"),
+    ],
+)
+def test_what_is_allowed_and_not_meant(found: Found, lines: str, said: str) -> None:
+    problems = [(level, message) for level, _, message in found(block(lines)) if level == "warning"]
+    assert len(problems) == bool(said)
+    assert all(said in message and "short" not in message for _, message in problems)
+    assert found("track-time-first-attempt yes\n" + block("record-fields d *,timeFirstAttempt")) == []
