@@ -50,6 +50,9 @@ def test_each_policy(privacy: Privacy | None, stands: str) -> None:
         ("smtp;550 BOB@A.EXAMPLE unknown", "smtp;550 X@A.EXAMPLE unknown"),
         ("smtp;550 5.1.1 user bob unknown, bobby is not he", "smtp;550 5.1.1 user X unknown, bobby is not he"),
         ("smtp;550 (bob) does not exist.", "smtp;550 (X) does not exist."),
+        ("smtp;550 no bob.", "smtp;550 no X."),
+        ("smtp;550 no such user: bob.smith a-bob bob_ rob.bob bob.", "smtp;550 no such user: bob.smith a-bob bob_ rob.bob X."),
+        ("smtp;550 \u0130 bob@a.example", "smtp;550 i\u0307 X@a.example"),
         ("x-pmta;bounce-queue", "x-pmta;bounce-queue"),
     ],
 )

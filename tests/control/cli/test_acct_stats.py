@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.control.cli import acct_files
 
+from postwright.control.cli.acct import Bar
 from postwright.control.cli.main import main
+from postwright.engine.acct.reading import Progress
 from postwright.engine.acct.stats import REPORTS
 
 NOON = 1_700_000_000
@@ -173,3 +175,16 @@ def test_a_file_that_is_called_like_a_report(tmp_path: Path, files: list[str], m
     monkeypatch.chdir(tmp_path)
     (tmp_path / "top-rates").write_bytes(Path(files[1]).read_bytes())
     assert "Message counts" in stats("top-rates").stdout
+
+
+def test_progress_of_a_long_reading(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = Bar()
+    bar(Progress(200, 50, 10))
+    assert capsys.readouterr().err == ""  # too soon to be of use
+    bar._shown -= Bar.EVERY
+    bar(Progress(200, 100, 1234))
+    said = capsys.readouterr().err
+    assert said.startswith("\r 50 %, 1,234 rows, ")
+    bar._shown -= Bar.EVERY
+    bar(Progress(0, 100, 7))
+    assert capsys.readouterr().err.startswith("\r 7 rows, ")
