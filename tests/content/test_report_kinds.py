@@ -95,6 +95,34 @@ def test_a_report_that_names_nobody_is_none() -> None:
     assert isinstance(read(content), Nothing)
 
 
+def test_words_behind_the_status_are_the_diagnostic_where_there_is_none() -> None:
+    (one,) = status_report(
+        "Final-Recipient: rfc822; bob@far.example\nAction: failed\nStatus: 5.2.2 (recipient reached disk quota)\n"
+    ).recipients
+    assert one.diagnostic == "recipient reached disk quota"
+
+
+def test_a_report_that_is_attached_whole() -> None:
+    inner = parts(
+        "report",
+        "message/delivery-status\n\nReporting-MTA: dns; x\n\nFinal-Recipient: rfc822; bob@far.example\nAction: failed\nStatus: 5.1.1\n",
+    )
+    inner = inner.replace(b"multipart/mixed; boundary=b", b"multipart/report; boundary=b")
+    head = b"From: ann@shop.example\nSubject: what is this?\nContent-Type: multipart/mixed; boundary=outer\n\n--outer\n\nsee below\n"
+    reading = read(head + b"--outer\nContent-Type: message/rfc822\n\n" + inner + b"\n--outer--\n")
+    assert isinstance(reading, StatusReport)
+    assert [(one.address, one.status) for one in reading.recipients] == [("bob@far.example", "5.1.1")]
+    assert reading.returned.find("x-job") == "j17"
+
+
+def test_whom_nobody_named_is_marked_as_inferred() -> None:
+    reading = read(parts("Undeliverable", "text/plain\n\nYour mail could not be delivered.\n"))
+    assert isinstance(reading, StatusReport)
+    assert [(one.address, one.inferred) for one in reading.recipients] == [("bob@far.example", True)]
+    named = status_report("Final-Recipient: rfc822; bob@far.example\nAction: failed\nStatus: 5.1.1\n")
+    assert not named.recipients[0].inferred
+
+
 # -- complaints -------------------------------------------------------------------------------
 
 

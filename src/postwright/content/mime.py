@@ -223,7 +223,10 @@ def _base64(octets: bytes) -> bytes:
 
 
 def _without_tags(text: str) -> str:
-    return unescape(_tag.sub("", _break.sub("\n", _without_hidden(text.replace("\r", "")))))
+    text = _without_hidden(text.replace("\r", ""))
+    if _break.search(text) and "<pre" not in text.lower():
+        text = text.replace("\n", " ")  # white space; the breaks are tags
+    return unescape(_tag.sub("", _break.sub("\n", text)))
 
 
 def _without_hidden(text: str) -> str:

@@ -37,7 +37,8 @@ class RecipientStatus(Struct, frozen=True):
     `address` is the final one (RFC 3464 section 2.3.2), bare; `original` as ORCPT has it ("rfc822;a@b", "" if not said). `status` is
     "5.1.1"; `stated` tells that the report said so itself, otherwise it follows from the reply code, or is "5.0.0", "4.0.0" or "2.0.0"
     after the action. `diagnostic` is as dsnDiag shows it ("smtp;550 ..."; without a type if the report gave none). `remote_mta` is the
-    host that said so, "" if unknown. `last_attempt` and `will_retry_until` in Unix seconds, 0.0 if not said.
+    host that said so, "" if unknown. `last_attempt` and `will_retry_until` in Unix seconds, 0.0 if not said. `inferred`: the report
+    named nobody, this is the one recipient of the message that came back.
     """
 
     address: str
@@ -49,6 +50,7 @@ class RecipientStatus(Struct, frozen=True):
     remote_mta: str = ""
     last_attempt: float = 0.0
     will_retry_until: float = 0.0
+    inferred: bool = False
 
     @property
     def permanent(self) -> bool:

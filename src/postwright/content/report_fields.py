@@ -15,6 +15,7 @@ _ADDRESS = (
 address_in = re.compile(_ADDRESS).search
 addresses_in = re.compile(_ADDRESS).findall
 _quoted_address = re.compile(r"\s{0,9}<?(\"(?:[^\"\\]|\\.){1,64}\"@[\w.-]{1,253})>?").match
+_gateway = re.compile(r"^(?:smtp|rfc-?822|internet)=", re.IGNORECASE)
 _type = re.compile(r"\s*[A-Za-z0-9_.-]{1,40}\s*;\s*").match
 _escaped = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _xtext = re.compile(r"\+([0-9A-F]{2})")
@@ -36,7 +37,12 @@ def bare_address(value: str) -> str:
     if (quoted := _quoted_address(text)) is not None:
         return quoted.group(1)
     match = address_in(text[:1000])
-    return match.group(0).strip("'.") if match else ""
+    return plain_address(match.group(0)) if match else ""
+
+
+def plain_address(found: str) -> str:
+    """Without what X.400's names and old gateways put before it (`dda:SMTP=a@b`)."""
+    return _gateway.sub("", found).strip("'.")
 
 
 def original_recipient(value: str) -> str:

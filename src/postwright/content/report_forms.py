@@ -36,7 +36,7 @@ _FORMS: tuple[tuple[str, str], ...] = (
     ("mmdf", r"submission received by mmdf|your message (?:could not be|was not) delivered for the following reason|mmdf"),
     ("imail", r"undeliverable to |user mailbox exceeds allowed size|body of message generated response"),
     ("mailenable", r"mailenable|message could not be delivered to the following recipient|mailbox does not exist - "),
-    ("surge", r"surgemail|the following recipients did not receive"),
+    ("surge", r"surge-?(?:mail|smtp)"),
     ("mdaemon", r"mdaemon|the attached message had permanent fatal delivery errors"),
     ("amavis", r"amavis"),
     ("scanner", r"virus|malware|spam ?filter|content filter|antispam"),

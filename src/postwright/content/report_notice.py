@@ -19,6 +19,7 @@ _MOST_LINES = 400
 _MOST_LINE = 2000
 _MOST_NOTICE = 20_000
 
+_lone_address = re.compile(r"\s{0,40}(?:\"[^\"]{0,100}\"\s{0,4})?[<'\"]?[^\s<>@]{1,100}@[\w.-]{3,200}[>'\"]?\s*$").match
 _header_line = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,60}):(?:\s|\S)").match
 _OURS = frozenset(
     {"received", "message-id", "mime-version", "return-path", "dkim-signature", "x-originating-ip", "delivered-to", "content-type"}
@@ -84,7 +85,12 @@ def is_bounce(mail: Mail, notice: Notice, null_sender: bool) -> bool:
     returns = bool(notice.returned.fields) or any(part.type in ("message/rfc822", "text/rfc822-headers") for part in mail.parts)
     of_list = any(mail.find(name) for name in ("list-id", "list-post", "list-subscribe", "mailing-list", "x-mailing-list", "x-mlserver"))
     about = bool(report_words.subject(subject)) or bool(_weak_machine(bare_address(mail.find("from"))))
-    return about and (returns or of_list or bool(_refusal(notice.text)))
+    return about and (returns or of_list or bool(_refusal(notice.text)) or _lists_undelivered(notice))
+
+
+def _lists_undelivered(notice: Notice) -> bool:
+    """It says that a *mail* was not delivered, and a line is nothing but an address."""
+    return bool(report_words.undelivered(notice.text)) and any(_lone_address(line) for line in notice.lines)
 
 
 def _by_machine(mail: Mail) -> bool:

@@ -17,6 +17,7 @@ _TYPES = frozenset({"message/delivery-status", "message/global-delivery-status",
 _LINES = re.MULTILINE | re.IGNORECASE
 _laid_out = re.compile(rb"^(?:> ?)*(?:Final|Original)-Recipient[ \t]*:.*(?:\n.*){0,40}?^(?:> ?)*(?:Action|Status)[ \t]*:", _LINES).search
 _start = re.compile(rb"^(?:Reporting-MTA|Original-Envelope-Id|Arrival-Date|(?:Final|Original)-Recipient)[ \t]*:", _LINES)
+_comment = re.compile(r"[^(]{0,20}\((.{3,300})\)\s*$").match
 _quotes = re.compile(rb"^(?:> ?)+", re.MULTILINE)
 _ACTIONS: dict[str, Action] = {
     "failed": "failed", "failure": "failed", "fail": "failed", "error": "failed", "delayed": "delayed", "delay": "delayed",
@@ -91,7 +92,10 @@ def _each_recipient(group: Fields) -> list[Fields]:
 def _recipient(fields: Fields) -> RecipientStatus:
     # RFC 3464 section 2.3.6: "dns; host" and the like; some hosts put their words into several fields of that name
     diagnostic = diagnostic_of(" ".join([value for name, value in fields if name.lower() == "diagnostic-code"]))
-    action, status, stated = fate(find(fields, "action"), find(fields, "status"), diagnostic)
+    said = find(fields, "status")
+    if not diagnostic and (comment := _comment(said)):
+        diagnostic = comment.group(1)  # RFC 3464 section 2.3.4 lets words stand there
+    action, status, stated = fate(find(fields, "action"), said, diagnostic)
     original = original_recipient(find(fields, "original-recipient"))
     names = ("final-recipient", "x-actual-recipient", "x-original-recipient", "original-recipient")
     address = next((found for name in names if (found := bare_address(find(fields, name)))), "")

@@ -16,7 +16,7 @@ from postwright.content import report_forms, report_notice
 from postwright.content.mime import Mail
 from postwright.content.readings import MOST_RECIPIENTS, RecipientStatus, Returned, StatusReport
 from postwright.content.report_diagnosis import clue
-from postwright.content.report_fields import address_in, addresses_in, bare_address
+from postwright.content.report_fields import address_in, addresses_in, bare_address, plain_address
 from postwright.content.report_notice import Notice
 from postwright.content.report_status import fate
 from postwright.content.report_words import delayed, failure, label, somebody_else
@@ -26,7 +26,14 @@ _head = re.compile(_A + r"(?=[^\s@]{1,200}@)").match
 _rcpt = re.compile(r"(?:>>>\s*)?\bRCPT TO:?\s*<?[^\s@<>]{1,100}@", re.IGNORECASE).search
 _reply = re.compile(r"\s{0,20}(?:<<<\s*)?[45]\d\d[ -](?:[45]\.\d{1,3}\.\d{1,3}\s+)?<?[^\s@<>]{1,100}@").match
 _from_before = re.compile(r"(?:\bfrom|\bby|\bvon|\bpar|\bde|\b\u043e\u0442)\s*[:=]?\s*[\"'<(\[]{0,3}$", re.IGNORECASE).search
+_alias = re.compile(r"\(?(?:ultimately )?generated (?:from|by)\s").search
+_summary = re.compile(r"\W{0,10}(?:to|cc|an|para|кому)\s{0,9}:", re.IGNORECASE).match
+_summing = re.compile(
+    r"\s{0,20}(?:subject|sent|betreff|gesendet|objet|envoyé|asunto|enviado|тема|отправлено)\b[^:]{0,10}:", re.IGNORECASE
+).match
 _invites = re.compile(r"\b(?:to|at)(?: the)?(?: e-?mail)? address\W*$", re.IGNORECASE).search
+
+NOWHERE = -2  # the line of a recipient that no line names
 
 Found = list[tuple[int, str]]
 
@@ -88,10 +95,12 @@ def _recipients(mail: Mail, notice: Notice, returned: Returned) -> list[Recipien
     for index, (at, address) in enumerate(found[: MOST_RECIPIENTS + 1]):
         end = next((start for start in starts[index + 1 :] if start > at), len(notice.lines))
         said = _diagnostic(notice, at, end, address, alone=len(set(starts)) <= 1)
+        if not telling(said) and len(set(starts)) > 1:
+            said = clue(list(notice.lines[: starts[0]]), "", whole=True) or said  # one reason for all stands above them
         action, status, stated = fate(what, "", said)
         if what == "delayed" and not stated:
             status = "4.0.0"
-        ones.append(RecipientStatus(address, "", action, status, stated, said))
+        ones.append(RecipientStatus(address, "", action, status, stated, said, inferred=at == NOWHERE))
     return ones
 
 
@@ -123,7 +132,7 @@ def _found(mail: Mail, notice: Notice) -> Found:
     failed = report_notice.addresses_of(mail.find("x-failed-recipients"))
     if failed:
         return [(_line_of(notice.lines, address), address) for address in failed]
-    for form in (_in_transcript, _behind_label, _at_head, _in_reply, _in_sentence):
+    for form in (_in_transcript, _behind_label, _at_head, _in_reply, _generated, _in_sentence):
         if found := list(form(notice)):
             return found
     return []
@@ -153,11 +162,16 @@ def _in_transcript(notice: Notice) -> Iterator[tuple[int, str]]:
 
 def _behind_label(notice: Notice) -> Iterator[tuple[int, str]]:
     for at, line in enumerate(notice.lines):
-        if not label(line) or somebody_else(line[:40]):
+        if not label(line) or somebody_else(line[:40]) or _sums_up(notice.lines, at):
             continue
         address = bare_address(line.replace("\uff1a", ":").partition(":")[2] or line)
         if address and address.lower() not in notice.ours:
             yield at, address
+
+
+def _sums_up(lines: tuple[str, ...], at: int) -> bool:
+    """`To: list@x` above `Subject:` and `Sent:` is about the message that was sent, not about whom it did not reach."""
+    return bool(_summary(lines[at])) and any(_summing(line) for line in lines[at + 1 : at + 4])
 
 
 def _at_head(notice: Notice) -> Iterator[tuple[int, str]]:
@@ -173,7 +187,7 @@ def _heads(notice: Notice) -> Iterator[tuple[int, str, bool]]:
             closed = bool(re.match(r"[\"'>)\]]{0,3}\s*:\s*$", line[match.end() :]))
             if _continues_sentence(notice.lines, at) and not closed:
                 continue
-            yield at, match.group(0), closed
+            yield at, plain_address(match.group(0)), closed
 
 
 def _continues_sentence(lines: tuple[str, ...], at: int) -> bool:
@@ -193,6 +207,13 @@ def _in_reply(notice: Notice) -> Iterator[tuple[int, str]]:
             yield at - answered, match.group(0)
 
 
+def _generated(notice: Notice) -> Iterator[tuple[int, str]]:
+    """Exim hides where an alias leads to: `an undisclosed address (generated from a@b)`."""
+    for at, line in enumerate(notice.lines):
+        if (match := _alias(line)) and (address := address_in(line, match.end())):
+            yield max(0, at - 1), address.group(0)
+
+
 def _in_sentence(notice: Notice) -> Iterator[tuple[int, str]]:
     """Addresses that nothing speaks against, in sentences that say it failed; if there is no such sentence, in any."""
     mentioned = list(_mentioned(notice))
@@ -202,9 +223,14 @@ def _in_sentence(notice: Notice) -> Iterator[tuple[int, str]]:
 
 def _mentioned(notice: Notice) -> Iterator[tuple[int, str]]:
     for at, line in enumerate(notice.lines):
-        if "@" not in line or (somebody_else(line) and not re.search(r"rcpt|deliver|recipient", line, re.IGNORECASE)):
+        if (
+            "@" not in line
+            or _sums_up(notice.lines, at)
+            or (somebody_else(line) and not re.search(r"rcpt|deliver|recipient", line, re.IGNORECASE))
+        ):
             continue
-        for address in addresses_in(line):
+        for found in addresses_in(line):
+            address = plain_address(found)
             before = line[: line.index(address)]
             if address.lower() not in notice.ours and not _from_before(before) and "://" not in before[-30:]:
                 yield at, address
@@ -212,8 +238,5 @@ def _mentioned(notice: Notice) -> Iterator[tuple[int, str]]:
 
 def _last_resort(returned: Returned) -> Found:
     """Nobody is named: then it was the only recipient of the message that came back, if it had but one."""
-    for value in (returned.find("x-failed-recipients"), returned.find("to")):
-        addresses = report_notice.addresses_of(value)
-        if len(addresses) == 1:
-            return [(-1, addresses[0])]
-    return []
+    addresses = report_notice.addresses_of(returned.find("to"))
+    return [(NOWHERE, addresses[0])] if len(addresses) == 1 and not returned.find("cc") else []

@@ -17,13 +17,13 @@ def any_of(alternatives: Sequence[str], before: str = "", after: str = "") -> re
 
 # What the subject of a bounce says.
 _SUBJECT = (
-    r"undeliver|deliver(?:y|ed)?\b[^\n]{0,40}\b(?:fail|error|problem|status|delay|notif|impossible|subsystem|report)",
+    r"undeliver|non-?delivery\b|deliver(?:y|ed)?\b[^\n]{0,40}\b(?:fail|error|problem|status|delay|notif|impossible|subsystem|report)",
     r"fail(?:ed|ure)?\b[^\n]{0,20}\b(?:notice|deliver|mail|message|permanent)",
     r"return(?:ed|ing)\b[^\n]{0,20}\b(?:mail|message|to sender)|bounce|user unknown|mailbox (?:full|unavailable)",
     r"\bnot (?:a )?(?:member|subscri)|post(?:ing)? [^\n]{0,60}(?:reject|denied|not allowed)|members[ -]only",
     r"(?:mail|message|non-?delivery|delivery)\b[^\n]{0,30}\b(?:fail|error|return|reject|bounce|could not|cannot|problem|delayed|warning)",
     r"unzustellbar|nicht zugestellt|zustell",  # German
-    r"non-?remis|non (?:d[ée]livr|distribu|remise)|[ée]chec|retour[ée]* (?:du|de|à)",  # French
+    r"non[ -]?remis|non (?:d[ée]livr|distribu|remise)|[ée]chec|retour[ée]* (?:du|de|à)",  # French
     r"no (?:se )?(?:ha |pudo |puede )?(?:entreg|podid)|devuelto|rechazad",  # Spanish
     r"n[ãa]o entreg|devolvid|mancata consegna|non recapitat",  # Portuguese, Italian
     r"не доставлен|недоставлен|невозможно доставить|ошибка доставки|возвращ|не может быть доставлен",  # Russian
@@ -94,7 +94,7 @@ _LABELS = (
 # Near an address that is somebody else's.
 _SOMEBODY_ELSE = (
     r"mail from|envelope-from|return-path|reply-to|contact|write to|help|support|questions?|assistance|forward (?:it|this)|sent by|sender",
-    r"written by|postmaster|abuse|if you|please (?:e-?mail|send|contact)|kontakt|wenden|contactez|póngase",
+    r"for example|e\.g\.|try|written by|postmaster|abuse|if you|please (?:e-?mail|send|contact)|kontakt|wenden|contactez|póngase",
     r"обрат(?:итесь|иться)|пишите|отправител|問い合わせ|お問|联系|发件人",
 )
 _FROM = (r"from", r"de", r"von", r"\u043e\u0442", r"差出人", r"发件人")
@@ -105,7 +105,8 @@ _BOILERPLATE = (
     r"^\W*this is a(?:n automatically| permanent error|n informational)",
     r"this (?:message|e-?mail|report) (?:was|is|has) (?:created|generated|an auto)|a message that you (?:have )?sen[td]",
     r"^\W*this is the (?:qmail|postfix|mail|dragonfly|mailer)|do not reply|please don't reply|for further assistance|^\W*if you do so",
-    r"delete your own text|your message$|could not be delivered to one or more|be delivered to one or more",
+    r"this report relates to|delete your own text|^\W*the (?:postfix program|mail system)\W*$|^\W*please reply to",
+    r"your message$|could not be delivered to one or more|be delivered to one or more",
     r"^\W*its recipients|^\W*recipients\.",
     r"below could not|you do not need to|this is a warning|giving up on|no action is required",
     r"delivery attempts will|message will be retried",
@@ -118,6 +119,16 @@ _BOILERPLATE = (
     r"this is only a temporary|reason:?\s*$|technical details:?\s*$|the mts-id of|;l=|for more information|\bgenerated (?:by|from)\b",
 )
 
+# It was a *mail* that did not arrive: of senders that may be anybody, parcels are no matter of ours.
+_UNDELIVERED = (
+    r"(?:message|mail)\b[\s\S]{0,120}?\b(?:could|can|was|were|did|has|have)(?: not|n.t|not)\b[^.]{0,30}\b(?:deliver|sent|reach)",
+    r"(?:unable|not able|failed) to (?:deliver|send)[^.]{0,30}\b(?:message|mail)\b",
+    r"(?:nachricht|mail)\b[^.]{0,60}\bnicht zugestellt|message[^.]{0,30}n'a pas (?:pu )?[^.]{0,20}(?:remis|d[ée]livr|distribu)",
+    r"(?:mensaje|correo)[^.]{0,40}no (?:se )?(?:ha |pudo |puede )|(?:письмо|сообщение)[^.]{0,60}(?:не доставлен|не может быть|не удалось)",
+    r"メール[^。]{0,30}(?:送信|配信|届)|邮件[^。]{0,20}(?:无法|未能|退回|失败)",
+)
+
+undelivered = any_of(_UNDELIVERED).search
 subject = any_of(_SUBJECT).search
 failure = any_of(_FAILURE).search
 delayed = any_of(_DELAYED).search

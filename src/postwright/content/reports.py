@@ -46,6 +46,8 @@ def read(content: bytes, *, null_sender: bool = False) -> Reading:
     mail = mime.parse(content)
     if mail.excess:
         return Excess(mail.excess)
+    if (inner := _passed_on(mail)) is not None:
+        mail = inner
     returned = _returned(mail)
     if (part := report_complaint.find_part(mail)) is not None:
         return report_complaint.read(part, returned)
@@ -60,6 +62,18 @@ def read(content: bytes, *, null_sender: bool = False) -> Reading:
     if (worded := report_text.read(mail, returned, null_sender)) is not None:
         return worded
     return report_auto.marked(mail) or Nothing(bare_address(mail.find("from")), words(mail.find("subject")))
+
+
+def _passed_on(mail: Mail) -> Mail | None:
+    """The report that is attached to this mail whole, by a person or a gateway; what is attached to that one is what it returns."""
+    attached = [part for part in mail.parts if part.type == "message/rfc822"]
+    if len(attached) != 1 or mail.shape == "multipart/report":
+        return None
+    fields, _ = mime.split(attached[0].octets().lstrip(b"\n"))
+    if not mime.find(fields, "content-type").lower().startswith("multipart/report"):
+        return None
+    inner = mime.parse(attached[0].octets().lstrip(b"\n"))
+    return None if inner.excess else inner
 
 
 def _status_report(part: Part, mail: Mail, returned: Returned) -> StatusReport | None:
