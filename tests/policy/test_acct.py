@@ -48,7 +48,7 @@ def test_verdicts_are_remembered_of_some_queues_only(monkeypatch: pytest.MonkeyP
 
 
 def test_no_pattern() -> None:
-    with pytest.raises(ValueError, match=r"a\.\.b|empty"):
+    with pytest.raises(ValueError, match="domain"):
         QueueFilter(("a..b/*",))
 
 
