@@ -138,17 +138,21 @@ def _pieces(body: bytes, boundary: str) -> list[bytes]:
 def split(octets: bytes) -> tuple[Fields, bytes]:
     """Header fields and body. What stands before the blank line and is no field is passed over; without any field all is body."""
     fields: list[tuple[str, str]] = []
-    at = 0
+    at = skipped = 0
     while at < len(octets) and octets[at] != 10:
+        if len(fields) >= MOST_FIELDS or skipped >= MOST_FIELDS:
+            blank = octets.find(b"\n\n", at)
+            at = blank + 1 if blank >= 0 else len(octets)
+            break
         match = _field.match(octets, at)
         if match is None:
             if not fields:
                 return (), octets
+            skipped += 1
             at = octets.find(b"\n", at) + 1 or len(octets)
             continue
         at = match.end()
-        if len(fields) < MOST_FIELDS:
-            fields.append((match.group(1).decode("ascii"), _value(match.group(2))))
+        fields.append((match.group(1).decode("ascii"), _value(match.group(2))))
     return tuple(fields), octets[at + 1 :]
 
 
