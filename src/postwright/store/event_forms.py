@@ -12,7 +12,7 @@ import msgspec
 
 from postwright.model.columns import OPTIONAL
 from postwright.model.privacy import Privacy
-from postwright.store.accounting_rows import RowForm, RowMaker
+from postwright.store.accounting_rows import EVENT_ID, RowForm, RowMaker
 from postwright.store.event_reader import Event
 
 _encode = msgspec.json.Encoder().encode
@@ -26,6 +26,7 @@ class EventForm:
         every: dict[str, tuple[str, ...]] = dict.fromkeys(kinds, ("*", *OPTIONAL))
         self._maker = RowMaker(form or RowForm(tuple(kinds), every, privacy=fingerprint), privacy)
         self.kinds = frozenset(kinds)
+        self._shows_id = EVENT_ID in self._maker.header
         self.header_line = self._maker.header_line
 
     def values(self, event: Event) -> dict[str, str | float]:
@@ -33,7 +34,7 @@ class EventForm:
         record = event.record
         found: dict[str, str | float] = {"eventId": event.id, "time": record.time_logged}
         for name, value in zip(self._maker.header, self._maker.values(record), strict=True):
-            if value and name != "eventId":
+            if value and name != EVENT_ID:
                 found[name] = value
         return found
 
@@ -43,7 +44,7 @@ class EventForm:
 
     def row(self, event: Event) -> bytes:
         """A row of CSV with its line end."""
-        return self._maker.row(event.record, event.id)
+        return self._maker.row(event.record, event.id if self._shows_id else "")
 
     def line(self, event: Event) -> str:
         """A line for a person: when, what, whom, and how it went."""
