@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from parts import domains, fairness, idle, latency, machine, memory, micro, postfix, secure, siege, throughput
+from parts import domains, fairness, idle, latency, machine, memory, micro, postfix, scale, secure, siege, throughput
 from parts.bench import Bench, BenchError
 from parts.report import Report, Section, facts, table
 
@@ -37,6 +37,7 @@ PARTS: dict[str, Callable[[Bench], Awaitable[Section]]] = {
     "waiting": domains.waiting,
     "spread": domains.spread,
     "fairness": fairness.measure,
+    "scale": scale.measure,
     "micro": micro.measure,
 }
 INTERRUPTED = 130

@@ -42,7 +42,7 @@ async def waiting(bench: Bench) -> Section:
         for count in _counts(bench):
             bench.say(f"a relay with {count} waiting queues")
             folder = stack.enter_context(bench.place("waiting"))
-            await spool.fill(folder / "state" / "spool", count, count, deferred=True, shards=default_shards())
+            await spool.fill(folder / "state" / "spool", spool.Filling(count, count, deferred=True, shards=default_shards()))
             relay = await stack.enter_async_context(running_relay(bench, sink.port, 0, spool.ROUTE, folder))
             await all_queued(relay, count, deferred=True)
             relays[str(count)] = relay.port

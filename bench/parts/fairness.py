@@ -6,9 +6,7 @@ changes nothing; a clock gives the seconds beside. Both sit on `postwright.sched
 
 from __future__ import annotations
 
-import sys
 import time
-from types import FrameType
 from typing import Any
 
 from parts.bench import Bench, BenchError
@@ -19,6 +17,7 @@ from postwright.model.work import Entry, QueueKey
 from postwright.policy.settings import Rate
 from postwright.schedule.queue import Queue, QueueLimits
 from postwright.schedule.scheduler import Scheduler
+from postwright.testing.instructions import instructions
 
 KEY = QueueKey("example.com", "{default}")
 NOW = 1_795_000_000.0
@@ -45,16 +44,21 @@ async def measure(bench: Bench) -> Section:
     count = bench.pick(1_000_000, 20_000)
     section = Section("fairness", f"one queue with up to {count} recipients, in simulated time")
     bench.say("urgent mail")
-    waited = urgent_waits(count)
-    if waited > WITHIN:
-        raise BenchError(f"urgent mail waited {waited:.2f} s behind {count} bulk recipients at 100/s")
-    section.rows.append(Row(f"urgent mail behind {count} bulk recipients at 100/s", waited, "s", limit=WITHIN))
+    section.rows.append(urgent(count))
     sizes = [size for size in (1_000, 10_000, 100_000, 1_000_000) if size <= count]
     for what, jobs in (("one job", lambda size: 1), ("a hundred jobs", lambda size: 100), ("each a job of its own", lambda size: size)):
         bench.say(what)
         section.rows += _flat([_cost(size, jobs(size)) for size in sizes], sizes, what)
     section.remarks = ["a lease here is submit, lease and settle of one entry; instructions are those of the interpreter"]
     return section
+
+
+def urgent(count: int) -> Row:
+    """The figure that was promised. Raises BenchError where it is not kept."""
+    waited = urgent_waits(count)
+    if waited > WITHIN:
+        raise BenchError(f"urgent mail waited {waited:.2f} s behind {count} bulk recipients at 100/s")
+    return Row(f"urgent mail behind {count} bulk recipients at 100/s", waited, "s", limit=WITHIN)
 
 
 def urgent_waits(count: int) -> float:
@@ -88,7 +92,7 @@ def _cost(size: int, jobs: int) -> tuple[float, float]:
             scheduler.settle(queue, lease, NOW, [])
 
     some()
-    counted = _instructions(some)
+    counted = instructions(some)
     took = min(_seconds(some) for _ in range(5))
     return counted / ROUND, took / ROUND * 1e6
 
@@ -97,23 +101,6 @@ def _seconds(action: Any) -> float:
     before = time.perf_counter()
     action()
     return time.perf_counter() - before
-
-
-def _instructions(action: Any) -> int:
-    count = 0
-
-    def trace(frame: FrameType, event: str, argument: object) -> Any:
-        nonlocal count
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        count += event == "opcode"
-        return trace
-
-    sys.settrace(trace)
-    try:
-        action()
-    finally:
-        sys.settrace(None)
-    return count
 
 
 def _flat(costs: list[tuple[float, float]], sizes: list[int], what: str) -> list[Row]:

@@ -40,7 +40,7 @@ async def measure(bench: Bench) -> Section:
     section = Section("memory", f"{count} single-recipient messages of {spool.SIZE} octets waiting for {DOMAINS} domains")
     for shards in bench.pick(sorted({1, default_shards()}), [1]):
         label = f"{shards} shard{'s' if shards > 1 else ''}"
-        idle = await _weigh(bench, 0, shards, deferred=False)
+        idle = await weigh(bench, spool.Filling(0, DOMAINS, shards=shards))
         section.rows += [
             Row(f"{label}, idle", idle.rest / MB, "MB"),
             Row(f"{label}, idle, until it takes mail", idle.start, "s"),
@@ -55,8 +55,8 @@ async def measure(bench: Bench) -> Section:
 
 
 async def _loaded(bench: Bench, count: int, shards: int, deferred: bool, idle: Weighed, label: str) -> list[Row]:
-    tenth = await _weigh(bench, count // 10, shards, deferred=deferred)
-    full = await _weigh(bench, count, shards, deferred=deferred)
+    tenth = await weigh(bench, spool.Filling(count // 10, DOMAINS, deferred, shards))
+    full = await weigh(bench, spool.Filling(count, DOMAINS, deferred, shards))
     each = (full.rest - idle.rest) / count
     start = Row(f"{label}, until it takes mail", full.start, "s").against(Row("", tenth.start, "s"), "the start with a tenth")
     start.note = f"{full.work:.1f} s of processor time, {full.work / tenth.work:.2f} x that of a tenth"
@@ -67,12 +67,14 @@ async def _loaded(bench: Bench, count: int, shards: int, deferred: bool, idle: W
     ]
 
 
-async def _weigh(bench: Bench, count: int, shards: int, *, deferred: bool) -> Weighed:
+async def weigh(bench: Bench, filling: spool.Filling, more: str = "") -> Weighed:
+    """A relay over such a spool; `more` lines of its configuration."""
+    count, shards, deferred = filling.count, filling.shards, filling.deferred
     bench.say(f"{shards} shards, {count} recipients{', deferred once' * deferred}")
     with bench.place("weighed") as folder:
-        await spool.fill(folder / "state" / "spool", count, DOMAINS, deferred=deferred, shards=shards)
+        await spool.fill(folder / "state" / "spool", filling)
         before = time.perf_counter()
-        async with Receiver() as nobody, running_relay(bench, nobody.port, shards, spool.ROUTE, folder) as relay:
+        async with Receiver() as nobody, running_relay(bench, nobody.port, shards, spool.ROUTE + more, folder) as relay:
             took, work = time.perf_counter() - before, relay.work()
             await all_queued(relay, count, deferred=deferred)
             await asyncio.sleep(bench.pick(REST, 0.0))

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+from msgspec import Struct
 
 from postwright.model.address import Address
 from postwright.model.envelope import Envelope, Recipient
 from postwright.model.message import Arrival, ContentFacts, IdMaker, Message
+from postwright.model.work import QueueKey
 from postwright.store.log_spool import LogSpool
 from postwright.store.segments import SpoolDir
 from postwright.store.spool import DEFERRED, Mark
@@ -32,23 +36,38 @@ ROUTE = """
 """
 
 
-def _message(ids: IdMaker, now: float, number: int, domains: int) -> Message:
-    domain = f"d{number % domains}.waiting.test"
+def waiting(number: int) -> QueueKey:
+    """The queue of a domain by ROUTE."""
+    return QueueKey(f"d{number}.waiting.test", "{default}")
+
+
+def _message(ids: IdMaker, now: float, number: int, key: QueueKey) -> Message:
+    domain = key.domain
     recipient = Recipient(Address(f"somebody{number}@{domain}", domain))
     envelope = Envelope(Address("news@src.example", "src.example"), [recipient])
-    return Message(ids.next(now), now, envelope, ContentFacts(SIZE, 64), ARRIVAL)
+    return Message(ids.next(now), now, envelope, ContentFacts(SIZE, 64), ARRIVAL, key.vmta)
 
 
-async def fill(folder: Path, count: int, domains: int, *, deferred: bool, shards: int = 1) -> None:
-    """`count` messages into the spool of a relay that will have this many shards, evenly. `folder` is its `<spool>`."""
-    for shard in range(shards):
-        mine = range(shard, count, shards)
+class Filling(Struct):
+    """What a spool holds: `count` messages for `domains` domains of a relay with this many shards; `key_of` gives each domain its queue."""
+
+    count: int
+    domains: int
+    deferred: bool = False
+    shards: int = 1
+    key_of: Callable[[int], QueueKey] = waiting
+
+
+async def fill(folder: Path, filling: Filling) -> None:
+    """Into the spool `folder`, evenly over the shards."""
+    for shard in range(filling.shards):
+        mine = range(shard, filling.count, filling.shards)
         ids, now = IdMaker(shard), time.time()
         spool = LogSpool((SpoolDir(folder),), shard)
         list(spool.recover())
         for start in range(0, len(mine), BATCH):
-            messages = [_message(ids, now, number, domains) for number in mine[start : start + BATCH]]
+            messages = [_message(ids, now, number, filling.key_of(number % filling.domains)) for number in mine[start : start + BATCH]]
             await asyncio.gather(*[spool.commit(message, (b"x" * SIZE,)) for message in messages])
-            if deferred:
+            if filling.deferred:
                 await spool.mark([Mark(m.id, (0,), DEFERRED, now + DAY + n % 3600, 1, now) for n, m in enumerate(messages)])
         await spool.close()

@@ -143,3 +143,11 @@ def test_fairness_says_how_long_urgent_mail_waits_and_what_leases_cost(folder: P
     assert [0 < row["value"] <= row["limit"] == 5.0 for row in urgent] == [True]
     assert len(leases) == 6
     assert all(100 < row["value"] <= row["limit"] for row in leases)
+
+
+def test_scale_says_what_recipients_weigh_and_what_messages_cost(folder: Path) -> None:
+    found = rows(bench(folder, "--only", "scale"))
+    costs = [row for row in found.values() if row["unit"].startswith("instructions")]
+    assert [row["value"] <= row["limit"] for row in costs] == [True] * len(costs)
+    assert len(costs) == 6
+    assert found["the scheduler with 10000, each recipient, by its objects"]["value"] > 100
