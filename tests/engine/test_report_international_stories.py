@@ -24,7 +24,7 @@ def report(sender: str, recipient: str, extensions: Extensions, ret: str = "") -
         world.submit(sender, [recipient], TEXT, smtputf8=True, ret=ret)
         world.run_until_empty()
         [message] = home.messages
-        text = quopri.decodestring(message.content).decode()
+        text = quopri.decodestring(message.content).decode("utf-8", "replace")  # of what is not encoded little is harmed
         return email.message_from_bytes(message.content, policy=email.policy.SMTPUTF8), text, message.sender_params
 
 
