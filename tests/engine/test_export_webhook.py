@@ -167,6 +167,19 @@ async def test_signed_by_each_secret(tmp_path: Path, server: Server) -> None:
     assert not any(secret in repr(hook(server, **more)) for secret in secrets)
 
 
+async def test_the_example_in_the_reference_verifies(tmp_path: Path, server: Server) -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/events.md").read_text("utf-8")
+    found: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], found)
+    for number, secret in enumerate(("plain", "whsec_" + base64.b64encode(b"key").decode())):
+        await fed(tmp_path / str(number), hook(server, http_webhook_secret=("old", secret)), 2)
+        headers, body = server.posts[-1]
+        assert found["verified"](secret, headers, body)
+        assert not found["verified"](secret, headers, body + b" ")
+        assert not found["verified"]("other", headers, body)
+        assert not found["verified"](secret, headers | {"webhook-timestamp": "1600000000"}, body)
+
+
 def test_the_example_of_the_specification() -> None:
     """standardwebhooks.com, in the specification under "Signature scheme"; its libraries test the same."""
     made = signature(("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",), "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", b'{"test": 2432232314}')
