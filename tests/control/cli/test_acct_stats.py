@@ -188,3 +188,33 @@ def test_progress_of_a_long_reading(capsys: pytest.CaptureFixture[str]) -> None:
     bar._shown -= Bar.EVERY
     bar(Progress(0, 100, 7))
     assert capsys.readouterr().err.startswith("\r 7 rows, ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keys"),
+    [
+        (("--byJobId",), ["", "JoBID29546016861868", "j1", "j2", "job0"]),
+        (("--byVmta", "--from", "news@"), ["v1"]),
+        (("--byHeader", "X-Mailing", "--header", "X-Mailing", "m"), ["m0", "m1", "m2"]),
+        (("--byEnvId", "--jobId", "job"), ["", "env0"]),
+        (("--byFrom", "--toDomain", "old.example"), ["testfrom@port25.example"]),
+    ],
+)
+def test_the_words_of_pmtastats(files: list[str], arguments: tuple[str, ...], keys: list[str]) -> None:
+    groups = msgspec.json.decode(stats("message-counts", "--json", "--acctstats", *arguments, *files).stdout)
+    assert [group["key"] for group in groups] == keys
+
+
+def test_one_split_is_enough(files: list[str]) -> None:
+    result = stats("--byJobId", "--byVmta", *files)
+    assert result.exit_code == 64
+    assert "by one field only" in result.stderr
+
+
+def test_a_page_of_html(files: list[str]) -> None:
+    page = stats("top-bounce", "--output", "html", "--by", "jobId", *files).stdout
+    assert page.startswith("<!DOCTYPE html>")
+    assert page.rstrip().endswith("</html>")
+    assert "<h1>jobId: j2</h1>" in page
+    assert "550 \\x1b[31mred &lt;&lt;USER&gt;@new.example&gt;" in page
+    assert page.count("<table>") == page.count("</table>") > 0

@@ -92,11 +92,11 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
         wanted += c.logged(since, until)
         command(conditions=([c.of_types(types)] if types else []) + wanted, **more)
 
-    for names, field, text in reversed(_BEGINNINGS):
-        wrapped = click.option(*names.split("/"), f"begins_{field.lower()}", default="", metavar="TEXT", help=text)(wrapped)
     wrapped = click.option("--header", nargs=2, multiple=True, metavar="NAME TEXT", help="... whose column header_NAME begins with TEXT.")(
         wrapped
     )
+    for names, field, text in reversed(_BEGINNINGS):
+        wrapped = click.option(*names.split("/"), f"begins_{field.lower()}", default="", metavar="TEXT", help=text)(wrapped)
     wrapped = click.option("--last", type=Step(), metavar="TIME", help="Only rows of the last 3h15m, say.")(wrapped)
     wrapped = click.option("--until", type=Moment(), metavar="WHEN", help="Only rows written before it.")(wrapped)
     wrapped = click.option("--since", type=Moment(), metavar="WHEN", help="Only rows written then or later.")(wrapped)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import click
 
+from postwright.control.cli import acct_html, acct_text
 from postwright.control.cli.acct import Condition, ToolCommand, end, filters, reading, usage
-from postwright.control.cli.acct_text import lines
 from postwright.control.cli.tool import as_json
+from postwright.engine.acct import conditions as c
 from postwright.engine.acct.fields import field_named
 from postwright.engine.acct.results import Result, Table
 from postwright.engine.acct.stats import REPORTS, USUAL, Group, Options, Stats
+from postwright.model.columns import canonical
 
 
 def _field(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -21,9 +26,33 @@ def _field(ctx: click.Context, param: click.Parameter, value: str) -> str:
         raise click.BadParameter(str(error), ctx, param) from None
 
 
+# pmtastats' own words for what --by and --sender say here
+_SPLITS = {"--byEnvId": "envId", "--byJobId": "jobId", "--byFrom": "orig", "--byVmta": "vmta"}
+
+
+def _pmtastats(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that scripts for pmtastats may use; the command sees those that they stand for."""
+
+    @wraps(command)
+    def wrapped(by: str, conditions: list[Condition], sender_too: str, by_header: str, acctstats: bool, **more: Any) -> None:
+        splits = [field for option, field in _SPLITS.items() if more.pop(option[2:].lower())]
+        splits += [f"header_{by_header}"] if by_header else []
+        if len(splits) + bool(by) > 1:
+            raise click.UsageError("rows can be split by one field only")
+        wanted = [*conditions, *([c.begins("orig", sender_too)] if sender_too else [])]
+        command(by=field_named(splits[0]) if splits else by, conditions=wanted, **more)
+
+    for option in _SPLITS:
+        wrapped = click.option(option, option[2:].lower(), is_flag=True, hidden=True)(wrapped)
+    wrapped = click.option("--byHeader", "by_header", default="", hidden=True)(wrapped)
+    wrapped = click.option("--from", "sender_too", default="", hidden=True)(wrapped)
+    return click.option("--acctstats", is_flag=True, hidden=True)(wrapped)
+
+
 @click.command("stats", cls=ToolCommand)
 @click.argument("words", nargs=-1, metavar="[REPORT]... [FILE]...")
 @filters
+@_pmtastats
 @click.option("--by", default="", callback=_field, metavar="FIELD", help="Split everything by this field: jobId, vmta, orig, header_X ...")
 @click.option("--split-limit", "--splitLimit", default=5000, show_default=True, help="Into so many groups at most; the others are one.")
 @click.option("--top-domains", "--topDomains", default=10, show_default=True, help="Domains that are shown.")
@@ -42,10 +71,11 @@ def _field(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @click.option("--no-hourly", "--noHourly", is_flag=True, help="vmta-time-breakdown by day only.")
 @click.option("--by-date", "--byDate", is_flag=True, help="vmta-summary and vmta-top-bounce for each day (UTC).")
 @click.option("--all", "all_", is_flag=True, help="All reports.")
-@click.option("--json", "json_", is_flag=True, help="JSON for programs: times in Unix seconds, sizes in octets.")
+@click.option("--output", type=click.Choice(["text", "html", "json"]), help="The form; text unless told.")
+@click.option("--json", "output", flag_value="json", help="JSON for programs: times in Unix seconds, sizes in octets.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def command(
-    words: tuple[str, ...], conditions: list[Condition], by: str, split_limit: int, all_: bool, json_: bool, quiet: bool,
+    words: tuple[str, ...], conditions: list[Condition], by: str, split_limit: int, all_: bool, output: str | None, quiet: bool,
     no_times: bool, no_hourly: bool, **options: object,
 ) -> None:  # fmt: skip
     """Count deliveries and bounces in accounting files, ours or PowerMTA's, plain or gzip; - is standard input.
@@ -76,10 +106,10 @@ def command(
     except ValueError as error:
         usage(error)
     groups = stats.groups()
-    if json_:
+    if output == "json":
         click.echo(as_json([_plain(group) for group in groups] if by else _plain(groups[0])["reports"]))
     else:
-        for line in lines(groups, by):
+        for line in (acct_html if output == "html" else acct_text).lines(groups, canonical(by) or by):
             click.echo(line)
     end(batches.damage, quiet=quiet)
 

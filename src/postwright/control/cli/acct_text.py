@@ -34,10 +34,8 @@ def _table(table: Table) -> Iterator[str]:
     if table.title:
         yield f"   {escaped(table.title)}:"
         yield ""
-    names = [
-        column.name.replace("_percent", "%").replace("percent", "%").replace("_per_", "/").replace("_", " ") for column in table.columns
-    ]
-    rows = [[_shown(value, column) for value, column in zip(row, table.columns, strict=True)] for row in table.rows]
+    names = list(map(heading, table.columns))
+    rows = [[shown(value, column) for value, column in zip(row, table.columns, strict=True)] for row in table.rows]
     widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
     left = [column.kind in ("text", "bar") for column in table.columns]
     for cells in (names, ["-" * width for width in widths], *rows):
@@ -50,7 +48,13 @@ def _line(cells: Sequence[str], widths: Sequence[int], left: Sequence[bool]) -> 
     return "  ".join([f"{c:<{w}}" if on_left else f"{c:>{w}}" for c, w, on_left in zip(cells, widths, left, strict=True)]).rstrip()
 
 
-def _shown(value: Value, column: Column) -> str:
+def heading(column: Column) -> str:
+    """A column's name for people."""
+    return column.name.replace("_percent", "%").replace("percent", "%").replace("_per_", "/").replace("_", " ")
+
+
+def shown(value: Value, column: Column) -> str:
+    """A value for people; nothing in it moves a cursor."""
     if value is None:
         return "n/a" if column.kind in ("duration", "time") else ""
     if isinstance(value, str):
