@@ -138,6 +138,10 @@ def test_a_complaint_by_its_subject() -> None:
     reading = read(parts("complaint about message from 192.0.2.7", sender="staff@far.example"))
     assert isinstance(reading, Complaint)
     assert (reading.format, reading.recipients, reading.source_ip) == ("forwarded", ("bob@far.example",), "192.0.2.7")
+    pasted = "Email from 192.0.2.7\n\n[ Offending message ]\nReceived: by x\nMessage-ID: <1@x>\nFrom: news@shop.example\nX-Job: j17\n\nhi\n"
+    cop = read(f"From: cop@far.example\nSubject: [SpamCop (192.0.2.7) id:17]Offer\n\n{pasted}".encode())
+    assert isinstance(cop, Complaint)
+    assert cop.returned.find("x-job") == "j17"
     alone = b"From: ann@far.example\nSubject: complaint about mail\n\nYou send too much.\n"
     assert isinstance(read(alone), Nothing)
 
@@ -159,10 +163,6 @@ def test_a_program_that_unsubscribes_for_its_user() -> None:
         ("Auto-Submitted: auto-replied (vacation)\nSubject: hello", "auto-submitted"),
         ("X-Autoreply: yes\nSubject: hello", "x-autoreply"),
         ("Precedence: auto_reply\nSubject: hello", "precedence"),
-        (
-            "X-Auto-Response-Suppress: All\nContent-Type: multipart/report; boundary=x\nSubject: Read: x",
-            "disposition",
-        ),
         ("Subject: Automatische Antwort: Angebot", "subject"),
         ("Subject: Réponse automatique : Offre", "subject"),
         ("Subject: Respuesta automática: Oferta", "subject"),
@@ -175,6 +175,11 @@ def test_automatic_answers(header: str, why: str) -> None:
     reading = read(f"From: ann@far.example\n{header}\n\nI am not here.\n".encode())
     assert isinstance(reading, AutoReply)
     assert (reading.why, reading.sender) == (why, "ann@far.example")
+
+
+def test_a_receipt_is_no_report_on_delivery() -> None:
+    receipt = "message/disposition-notification\n\nFinal-Recipient: rfc822; bob@far.example\nDisposition: manual-action; displayed\n"
+    assert read(parts("Read: Offer", receipt, sender="bob@far.example")) == AutoReply("disposition", "bob@far.example", "Read: Offer")
 
 
 def test_no_automatic_answer() -> None:

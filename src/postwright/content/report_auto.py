@@ -51,6 +51,6 @@ def marked(mail: Mail) -> AutoReply | None:
             return AutoReply(name, sender, subject)
     if re.match(r"auto[_-]?reply|autoreply", mail.find("precedence").lower()):
         return AutoReply("precedence", sender, subject)
-    if mail.find("x-auto-response-suppress") and "report" in mail.shape:  # read and not-read notices
+    if any(part.type == "message/disposition-notification" for part in mail.parts):  # RFC 8098: read, or not read
         return AutoReply("disposition", sender, subject)
     return AutoReply("subject", sender, subject) if _subject(subject) else None

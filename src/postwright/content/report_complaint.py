@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from postwright.content import report_notice
 from postwright.content.mime import Fields, Mail, Part, find, groups, words
 from postwright.content.readings import Complaint, Returned
 from postwright.content.report_fields import bare_address, host_of, time_of
@@ -16,7 +17,7 @@ _MOST_FIELDS = 200
 _FORWARDED_TYPES = frozenset({"message/rfc822", "message/global"})
 _laid_out = re.compile(rb"^Feedback-Type[ \t]*:[ \t]*[\w-]+", re.MULTILINE | re.IGNORECASE).search
 # Subjects of services that send the complaint without a part for programs. The header of the message complained about must be there, too.
-_SUBJECT = r"\bcomplaint about (?:message|mail|e-?mail)|\babuse (?:report|complaint)|\bspam (?:report|complaint)\b"
+_SUBJECT = r"\bcomplaint about (?:message|mail|e-?mail)|\babuse (?:report|complaint)|\bspam (?:report|complaint)\b|\[spamcop\b"
 _subject = re.compile(_SUBJECT, re.IGNORECASE).search
 _opt_out = re.compile(r"\s*(?:list-?)?(?:un-?subscribe|opt-?out)\b[\s:.!]*(?:me|request)?\s*", re.IGNORECASE).fullmatch
 _hidden_recipient = ("x-hmxmroriginalrecipient", "x-original-recipient", "x-complained-recipient")
@@ -61,7 +62,11 @@ def read(part: Part, returned: Returned) -> Complaint:
 def resembling(mail: Mail, returned: Returned) -> Complaint | None:
     """A complaint by its subject that returns our message (Microsoft's JMRP before it had ARF, and the like), or None."""
     subject = words(mail.find("subject"))
-    if not returned.fields or not _subject(subject) or not any(part.type in _FORWARDED_TYPES for part in mail.parts):
+    if not _subject(subject):
+        return None
+    if not any(part.type in _FORWARDED_TYPES for part in mail.parts):
+        returned = report_notice.of(mail).returned  # SpamCop and others paste it into the text
+    if not returned.fields:
         return None
     hidden = (bare_address(mail.find(name) or returned.find(name)) for name in _hidden_recipient)
     address = next((one for one in hidden if one), "")
