@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from postwright.model.record import Record
 from postwright.store import event_frames as frames
 from postwright.store import event_log
-from postwright.store.event_files import Place, cursor_path, read_cursor, segment_numbers, segment_path, write_cursor
+from postwright.store.event_files import Place, cursor_path, log_folder, read_cursor, segment_numbers, segment_path, write_cursor
 from postwright.store.event_log import EventLog, EventOptions
 from postwright.store.event_reader import Event, EventReader
 
@@ -269,6 +269,7 @@ def test_who_is_late_keeps_them(old_log: Path) -> None:
     write_cursor(old_log, "late", Place(3, 0))
     write_cursor(old_log, "in time", Place(6, 0))
     assert aged(old_log, 1e6, told, ("late", "in time")) == [3, 4, 5, 6]
+    assert aged(old_log, 1.1e6, told, ("late", "in time", "never here")) == [3, 4, 5, 6]
     cursor_path(old_log, "late").write_text("{damaged")
     assert aged(old_log, 2e6, told, ("late", "in time")) == [3, 4, 5, 6]
     assert told.names == []
@@ -283,6 +284,23 @@ def test_but_not_for_ever_and_that_is_told(old_log: Path) -> None:
     assert "late" in told.events[0][1]
     assert numbers(read(old_log, Place(2, 0), told)) == [6, 7, 8, 9, 10, 11]
     assert told.names[2:] == ["events are gone"]
+
+
+def test_a_log_of_an_earlier_run_with_more_shards_is_kept_by_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_log, "SEGMENT", 1)
+    for shard in (0, 1):
+        log = EventLog(log_folder(tmp_path, shard), shard, ALL, Told())
+        log.write([record(1)])
+        log.close()
+        os.utime(segment_path(log_folder(tmp_path, shard), 1), (1000, 1000))
+    write_cursor(log_folder(tmp_path, 1), "reader", Place(1, 50))
+    for shard, shards, there in ((1, 1, True), (0, 2, True), (0, 1, True)):
+        options = EventOptions(ALL.records, ("reader",), keep=1500, shards=shards)
+        EventLog(log_folder(tmp_path, shard), shard, options, Told(), lambda: 1e6).tick()
+        assert segment_path(log_folder(tmp_path, 1), 1).exists() == there
+    write_cursor(log_folder(tmp_path, 1), "reader", Place(1, segment_path(log_folder(tmp_path, 1), 1).stat().st_size))
+    EventLog(log_folder(tmp_path, 0), 0, options, Told(), lambda: 1e6).tick()
+    assert segment_numbers(log_folder(tmp_path, 1)) == []
 
 
 # -- any octets ------------------------------------------------------------------------------

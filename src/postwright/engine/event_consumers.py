@@ -16,4 +16,4 @@ def event_options(settings: Settings, shards: int) -> EventOptions:
     """Of each shard's log; they share `event-log-max-size`."""
     found, events = consumers(settings), settings.events
     wanted = event_settings.wanted(events, found)
-    return EventOptions(wanted, tuple(found), events.event_log_keep, events.event_log_max_size // max(1, shards))
+    return EventOptions(wanted, tuple(found), events.event_log_keep, events.event_log_max_size // max(1, shards), shards)

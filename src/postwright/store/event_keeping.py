@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from postwright.store.event_files import read_cursor, segment_numbers, segment_path
+from postwright.store.event_files import Place, cursor_path, read_cursor, segment_numbers, segment_path
 from postwright.store.event_reader import Report
 
 EVERY = 5.0
@@ -34,7 +34,7 @@ class Keeping:
         self._due = 0.0
 
     def look(self, now: float, keep: float, max_size: int, consumers: Sequence[str], newest: int) -> None:
-        """Every few seconds at most: delete what need not be kept. `newest` is the segment being written."""
+        """Every few seconds at most: delete what need not be kept. `newest` is the segment being written, if one is."""
         if now < self._due:
             return
         self._due = now + EVERY
@@ -44,7 +44,7 @@ class Keeping:
             return
         needed = self._needed(consumers)
         for segment in segments:
-            late = [name for name, first in needed.items() if first <= segment.number]
+            late = [name for name, place in needed.items() if place < (segment.number, segment.size)]
             old = segment.changed < now - keep and not late
             if segment.number >= newest or not (old or total > max_size):
                 break
@@ -61,10 +61,10 @@ class Keeping:
             found.append(_Segment(number, stat.st_size, stat.st_mtime))
         return found
 
-    def _needed(self, consumers: Sequence[str]) -> dict[str, int]:
-        """The first segment that each still wants something of. Whoever cannot be asked wants all."""
-        places = {name: read_cursor(self._folder, name) for name in consumers}
-        return {name: place.segment if place is not None else 0 for name, place in places.items()}
+    def _needed(self, consumers: Sequence[str]) -> dict[str, Place]:
+        """From where on each still wants it: all, if its cursor cannot be read; who never had one here wants nothing."""
+        known = [name for name in consumers if cursor_path(self._folder, name).exists()]
+        return {name: read_cursor(self._folder, name) or Place(0, 0) for name in known}
 
     def _delete(self, segment: _Segment, late: Sequence[str]) -> None:
         path = segment_path(self._folder, segment.number)

@@ -27,7 +27,7 @@ from msgspec import Struct
 from postwright.model.record import Record
 from postwright.store import event_frames as frames
 from postwright.store.accounting_ledger import sync_file, sync_folder
-from postwright.store.event_files import Place, introduce, make_key, segment_numbers, segment_path
+from postwright.store.event_files import Place, introduce, log_folders, make_key, segment_numbers, segment_path
 from postwright.store.event_keeping import Keeping
 from postwright.store.event_reader import EventReader, Report
 
@@ -36,17 +36,22 @@ BACKLOG = 64 * 1024 * 1024  # octets, guessed by the number of events, that no d
 TYPICAL = 512  # octets of an event
 SEGMENT = 16 * 1024 * 1024
 AGE = 3600.0
+ORPHANS = 60.0
 
 _digest = xxhash.xxh3_128_intdigest
 
 
 class EventOptions(Struct, frozen=True):
-    """`records`: types that are wanted, none for no log. `consumers` by name; `keep` seconds, `max_size` octets of this shard's log."""
+    """`records`: types that are wanted, none for no log. `consumers` by name; `keep` seconds, `max_size` octets of each shard's log.
+
+    `shards` is how many there are: logs of more, of an earlier run, have nobody but the first shard to keep them.
+    """
 
     records: frozenset[str] = frozenset()
     consumers: tuple[str, ...] = ()
     keep: float = 86400.0
     max_size: int = 4 << 30
+    shards: int = 0
 
 
 class EventLog:
@@ -59,6 +64,7 @@ class EventLog:
         self._report = report
         self._now = now
         self._keeping = Keeping(folder, report)
+        self._orphans_due = 0.0
         self._waiting: list[Record] = []
         self._enough = GATHER
         self._fd = -1
@@ -235,7 +241,20 @@ class EventLog:
         options = self._options
         if self._end.segment:
             self._keeping.look(self._now(), options.keep, options.max_size, options.consumers, self._end.segment)
+        if not self._shard:
+            self._look_after_orphans()
         return [self.trouble] if self.trouble else []
+
+    def _look_after_orphans(self) -> None:
+        """Nobody writes to these logs any more; consumers still read them."""
+        options, now = self._options, self._now()
+        if not options.shards or now < self._orphans_due:
+            return
+        self._orphans_due = now + ORPHANS
+        for number, folder in log_folders(self.folder.parents[1]).items():
+            if number >= options.shards:
+                newest = max(segment_numbers(folder), default=0) + 1
+                Keeping(folder, self._report).look(now, options.keep, options.max_size, options.consumers, newest)
 
     def close(self) -> None:
         """At the end."""
