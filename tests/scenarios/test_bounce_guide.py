@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from click.testing import CliRunner
+from tests.scenarios.clients import send_from
 
 from postwright.control.cli.main import main
 from postwright.control.config import load
 from postwright.policy.bounce import CATEGORIES, is_hard
 from postwright.policy.bounce_pack import SHIPPED, shipped
+from postwright.testing.relay_process import RelayProcess, plain_config
+from postwright.testing.sink import SinkServer
+from postwright.testing.sockets import free_port
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay
 
@@ -82,6 +87,31 @@ def test_the_configuration_and_the_pack_as_its_shadow(files: Path) -> None:
         assert {one.rcpt[0]: one.bounce_cat for one in world.of("b")} == {"a": "bad-mailbox", "b": "house-rules", "c": "other"}
         assert world.node.bounce_shadow is not None
         assert world.node.bounce_shadow.differs == {"house-rules -> other": 1, "other -> bad-mailbox": 1}
+
+
+def compared(relay: RelayProcess) -> int:
+    """Bounces that shadows have seen."""
+    return sum(shard.bounce_shadow.compared for shard in relay.status().shards if shard.bounce_shadow is not None)
+
+
+@pytest.mark.directive("bounce-category-shadow")
+async def test_the_status_of_a_real_relay_tells_of_its_shadow(files: Path) -> None:
+    port = free_port()
+    async with SinkServer(rules=["rcpt 550 5.2.1 come back when you are older"]) as sink:
+        shadow = files / "mine.toml"
+        shadow.write_text(shadow.read_text().replace('hosts = ["*.far.example"]', ""))
+        ours = f"bounce-category-shadow {shadow}\n<domain far.example>\n    smtp-hosts 127.0.0.1:{sink.port}\n</domain>\n"
+        clients = "<source 127.0.0.1>\n    always-allow-relaying yes\n</source>\n"
+        async with RelayProcess(files, f"{plain_config(port)}{ours}{clients}") as relay:
+            await send_from(port, "bob@far.example")
+            await relay.until(
+                lambda: any(shard.bounce_shadow and shard.bounce_shadow.compared for shard in relay.status().shards), "a bounce"
+            )
+            shown = await asyncio.to_thread(CliRunner().invoke, main, ["status", "--state-dir", str(relay.state_dir)])
+    assert (
+        "  bounce rules mine-3 as a shadow: 1 of 1 bounces would be sorted otherwise; inactive-mailbox -> policy-related: 1"
+        in shown.output.splitlines()
+    )
 
 
 def test_the_reference_has_every_category_and_every_rule() -> None:
