@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from postwright.content.dkim_record import verifies
 from postwright.model.errors import PostwrightError
@@ -25,6 +26,7 @@ BITS: Final = (1024, 4096)
 """Of RSA keys that may sign (RFC 8301 section 3.2; what is longer many receivers cannot verify)."""
 LARGEST: Final = 65536  # octets of a PEM file
 
+_PREHASHED = {32: Prehashed(hashes.SHA256()), 20: Prehashed(hashes.SHA1())}
 _TRIAL = b"trial"
 _pem = re.compile(rb"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?-----END \1PRIVATE KEY-----", re.DOTALL)
 
@@ -48,15 +50,23 @@ class SigningKey:
         return f"SigningKey({self.kind}, {self.bits} bits)"
 
     @property
-    def cost(self) -> str:
-        """What a signature costs: "" next to nothing, "turn" a quarter of a millisecond, "thread" up to two of them (RSA above 2048)."""
-        if self.kind != "rsa" or self.bits <= 1024:
-            return ""
-        return "turn" if self.bits <= 2048 else "thread"
+    def dear(self) -> bool:
+        """Does a signature take a quarter of a millisecond or more?"""
+        return self.kind == "rsa" and self.bits > 1024
 
     def sign(self, octets: bytes, digest: str = "sha256") -> bytes:
         """A signature of these octets; `digest` sha256, or sha1 with an RSA key."""
         return self._sign(octets, digest)
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """The same signature, of a hash made elsewhere; which hash it is its length tells. RSA only. Raises ValueError."""
+        if not isinstance(self._key, RSAPrivateKey):
+            raise ValueError("Ed25519 signs on the spot")
+        return self._key.sign(digest, padding.PKCS1v15(), _PREHASHED[len(digest)])
+
+    def pem(self) -> bytes:
+        """The private key as a file has it (PKCS#8)."""
+        return self._key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
     @property
     def public(self) -> bytes:

@@ -126,7 +126,7 @@ class Node:
         self.scheduler.recall, self.scheduler.noted = self.memory.recall, self._noted
         self.placing = Placing(number, clock, self.where, self.sharing, log, self.pump_soon)
         self.delivery = Delivery(self)
-        self.delivery.crew.signer.threaded = workers is None
+        self.delivery.crew.signer.apart = workers is None
         self.reporting = Reporting(self)
         self.notices = Notices(self)
         self.disabled = DisabledSources(self)

@@ -1,8 +1,9 @@
 """The hand that signs (DKIM), one for each shard: takes a transaction that is ready to leave and puts the signatures before its content.
 
-What is cheap (Ed25519, RSA of 1024 bits) is done at once. RSA of 2048 bits, a quarter of a millisecond, is done on the loop as well, but
-only `TURN` of them before whoever else waits for the loop has had a turn. What is dearer is done in a thread, in which OpenSSL lets go of
-Python. The figures behind that are in docs/decisions/dkim-signing-where.md. A simulation has no threads: there all is done on the loop.
+What is cheap (Ed25519, RSA of 1024 bits) is done at once. RSA takes from a quarter of a millisecond to one and a half, and is done in a
+process beside the shard: the loop goes on accepting mail, and the transaction waits without anybody else waiting. Where there is no such
+process (in a simulation; when it has died) the loop does it, `TURN` of them before whoever else waits for the loop has had a turn. The
+figures behind that are in docs/decisions/dkim-signing-where.md.
 
 A signature by RSA of the same octets is not made twice while it is remembered: mail to many domains is signed once.
 """
@@ -11,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from functools import partial
 from typing import Final
 
+import structlog
 from msgspec import Struct
 
 from postwright.content.dkim_canon import Mail
@@ -23,6 +24,7 @@ from postwright.content.dkim_key import SigningKey
 from postwright.content.dkim_sign import Unsigned, unsigned
 from postwright.engine.dkim_keys import Broken
 from postwright.engine.signing import Order, Signing
+from postwright.engine.signing_helper import Signed, SigningHelper
 from postwright.model.message import ContentFacts, Message
 from postwright.wire.client_states import Transaction
 
@@ -33,38 +35,32 @@ _Name = tuple[int, bytes]  # of a key, and the hash of what it signs
 
 
 class _Job(Struct):
-    """Signatures to be made for one transaction, and whom to tell."""
+    """Signatures to be made for one transaction, and whom to tell. `missing` of them are not there yet."""
 
     transaction: Transaction
     orders: Sequence[Order]
     fields: Sequence[Unsigned]
     names: Sequence[_Name]
     done: Callable[[], None]
-    signatures: Sequence[bytes] = ()
-
-    def work(self) -> None:
-        """The arithmetic. Nothing here raises: a key that was tried signs whatever octets there are."""
-        self.signatures = _signatures(self.orders, self.fields)
+    signatures: list[bytes]
+    missing: int
 
 
 class Signer:
-    """`threaded`: what is dear is done in a thread, begun when there is something; `close` ends it."""
+    """`apart`: what is dear is done in a process; `close` ends that."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, threaded: bool = False) -> None:
-        self.threaded = threaded
+    def __init__(self, loop: asyncio.AbstractEventLoop, log: structlog.stdlib.BoundLogger) -> None:
+        self.apart = False
         self._loop = loop
+        self._log = log
         self._remembered: dict[_Name, tuple[SigningKey, bytes]] = {}
         self._gathered: list[_Job] = []
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._helper = SigningHelper(loop, self._lost)
 
     def close(self) -> None:
-        """Ends the thread; what it has not begun is not signed."""
-        self.threaded = False
-        if self._thread is not None:
-            self._jobs.put(None)
-            self._thread.join()
-            self._thread = None
+        """Ends the process; what it has not done is not signed."""
+        self.apart = False
+        self._helper.close()
 
     def sign(self, signing: Signing, message: Message, transaction: Transaction, now: float, done: Callable[[], None]) -> bool | Broken:
         """True: `transaction` is signed, or nobody signs it. False: it will be, and then `done` is called. Broken: it cannot be now."""
@@ -75,10 +71,12 @@ class Signer:
         if isinstance(orders, Broken):
             return orders
         fields = [unsigned(mail, o.key.kind, o.selector, o.domain, o.identity, o.style, now) for o in orders]
-        if any(order.key.cost for order in orders):
-            return self._dear(_Job(transaction, orders, fields, _names(orders, fields), done))
+        for order in orders:
+            if order.key.dear:
+                return self._dear(transaction, orders, fields, done)
         if orders:
-            _put_before(transaction, fields, _signatures(orders, fields))
+            signatures = [order.key.sign(field.octets, order.style.digest) for order, field in zip(orders, fields, strict=True)]
+            _put_before(transaction, fields, signatures)
         return True
 
     async def signed(self, signing: Signing, message: Message, transaction: Transaction, now: float) -> Broken | None:
@@ -89,19 +87,50 @@ class Signer:
             await signed.wait()
         return found if isinstance(found, Broken) else None
 
-    def _dear(self, job: _Job) -> bool:
-        remembered = [self._remembered.get(name) for name in job.names]
-        known = [found[1] for found in remembered if found is not None]
-        if len(known) == len(remembered):
-            _put_before(job.transaction, job.fields, known)
+    def _dear(self, transaction: Transaction, orders: Sequence[Order], fields: Sequence[Unsigned], done: Callable[[], None]) -> bool:
+        names = [(id(o.key), hashlib.new(o.style.digest, field.octets).digest()) for o, field in zip(orders, fields, strict=True)]
+        remembered = [self._remembered.get(name) for name in names]
+        signatures = [found[1] if found is not None else b"" for found in remembered]
+        missing = signatures.count(b"")
+        if not missing:
+            _put_before(transaction, fields, signatures)
             return True
-        if self.threaded and any(order.key.cost == "thread" for order in job.orders):
-            self._elsewhere(job)
-        else:
-            if not self._gathered:
-                self._loop.call_soon(self._turn)
-            self._gathered.append(job)
+        job = _Job(transaction, orders, fields, names, done, signatures, missing)
+        if not (self.apart and self._asked(job)):
+            self._here(job)
         return False
+
+    def _asked(self, job: _Job) -> bool:
+        """The process was asked for all that is dear, and what is not was done; False and nothing was."""
+        helper = self._helper
+        if not all(helper.ready(order.key) for order in job.orders if order.key.dear):
+            return False
+        for number, order in enumerate(job.orders):
+            if job.signatures[number]:
+                continue
+            if order.key.dear:
+                helper.ask(order.key, job.names[number][1], partial(self._came, job, number))
+            else:
+                job.signatures[number] = order.key.sign(job.fields[number].octets, order.style.digest)
+                job.missing -= 1
+        return True
+
+    def _came(self, job: _Job, number: int, signature: bytes) -> None:
+        job.signatures[number] = signature
+        job.missing -= 1
+        if not job.missing:
+            self._finish(job)
+
+    def _lost(self, waiting: list[Signed], why: str) -> None:
+        self._log.error("the signing process is gone: the shard signs by itself", why=why, waiting=len(waiting))
+        jobs = {id(one.args[0]): one.args[0] for one in waiting if isinstance(one, partial)}
+        for job in jobs.values():
+            self._here(job)
+
+    def _here(self, job: _Job) -> None:
+        if not self._gathered:
+            self._loop.call_soon(self._turn)
+        self._gathered.append(job)
 
     def _turn(self) -> None:
         """A few of those that wait; the others after everybody else's turn."""
@@ -109,23 +138,10 @@ class Signer:
         if self._gathered:
             self._loop.call_soon(self._turn)
         for job in jobs:
-            job.work()
+            for number, order in enumerate(job.orders):
+                if not job.signatures[number]:
+                    job.signatures[number] = order.key.sign(job.fields[number].octets, order.style.digest)
             self._finish(job)
-
-    def _elsewhere(self, job: _Job) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="dkim", daemon=True)
-            self._thread.start()
-        self._jobs.put(job)
-
-    def _work(self) -> None:
-        """The thread."""
-        while (job := self._jobs.get()) is not None:
-            job.work()
-            try:
-                self._loop.call_soon_threadsafe(self._finish, job)
-            except RuntimeError:
-                return  # the loop is closed, and so is the relay
 
     def _finish(self, job: _Job) -> None:
         remembered = self._remembered
@@ -135,14 +151,6 @@ class Signer:
             remembered[name] = (order.key, signature)  # the key, too, so that no other one gets its id
         _put_before(job.transaction, job.fields, job.signatures)
         job.done()
-
-
-def _signatures(orders: Sequence[Order], fields: Sequence[Unsigned]) -> list[bytes]:
-    return [order.key.sign(field.octets, order.style.digest) for order, field in zip(orders, fields, strict=True)]
-
-
-def _names(orders: Sequence[Order], fields: Sequence[Unsigned]) -> list[_Name]:
-    return [(id(order.key), hashlib.sha256(field.octets).digest()) for order, field in zip(orders, fields, strict=True)]
 
 
 def _put_before(transaction: Transaction, fields: Sequence[Unsigned], signatures: Sequence[bytes]) -> None:

@@ -78,7 +78,7 @@ class Crew:
         self.avoid: dict[str, float] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.traces = Traces(node.clock, node.log)
-        self.signer = Signer(node.loop)
+        self.signer = Signer(node.loop, node.log)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine of ours; what it raises is a defect and goes to the log."""

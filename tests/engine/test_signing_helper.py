@@ -1,0 +1,133 @@
+"""The process that signs for a shard: its signatures are the key's, its death costs nobody a signature, its wire has bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+from functools import partial
+
+import pytest
+import structlog
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postwright.content.dkim_key import SigningKey
+from postwright.engine import signing_frames as f
+from postwright.engine.signer import Signer
+from postwright.engine.signing import Keys
+from postwright.engine.signing_helper import Signed, SigningHelper
+from postwright.model.address import parse_mailbox
+from postwright.model.envelope import Envelope, Recipient
+from postwright.model.message import Arrival, Message
+from postwright.policy.resolve import Resolved
+from postwright.policy.settings import DomainKey
+from postwright.testing.world_settings import domain, relay
+from postwright.wire.body import scan
+from postwright.wire.client_states import Transaction
+
+KEY = SigningKey(rsa.generate_private_key(65537, 2048))
+
+
+def digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).digest()
+
+
+async def test_it_signs_as_the_key_does() -> None:
+    lost: list[str] = []
+    helper = SigningHelper(asyncio.get_running_loop(), lambda waiting, why: lost.append(why))
+    made: dict[int, bytes] = {}
+    all_made = asyncio.Event()
+
+    def came(number: int, signature: bytes) -> None:
+        made[number] = signature
+        if len(made) == 40:
+            all_made.set()
+
+    try:
+        for number in range(40):
+            assert helper.ready(KEY)
+            helper.ask(KEY, digest(b"%d" % number), partial(came, number))
+        async with asyncio.timeout(30):
+            await all_made.wait()
+    finally:
+        helper.close()
+    assert made == {number: KEY.sign(b"%d" % number) for number in range(40)}
+    assert KEY.sign_digest(hashlib.sha1(b"x").digest()) == KEY.sign(b"x", "sha1")
+    assert lost == []
+    assert not helper.ready(KEY), "closed is closed"
+
+
+async def test_who_waits_is_told_when_it_dies() -> None:
+    told: asyncio.Future[list[Signed]] = asyncio.get_running_loop().create_future()
+    helper = SigningHelper(asyncio.get_running_loop(), lambda waiting, why: told.set_result(waiting))
+    assert helper.ready(KEY)
+    asked = [partial(print, number) for number in range(3)]
+    assert helper._process is not None
+    os.kill(helper._process.pid, signal.SIGSTOP)
+    for one in asked:
+        helper.ask(KEY, digest(b"x"), one)
+    os.kill(helper._process.pid, signal.SIGKILL)
+    async with asyncio.timeout(30):
+        assert await told == asked
+    assert not helper.ready(KEY), "not at once again"
+    helper.close()
+
+
+async def test_a_shard_whose_process_dies_signs_by_itself(tmp_path: object) -> None:
+    path = f"{tmp_path}/k.pem"
+    with open(path, "wb") as file:
+        file.write(KEY.pem())
+    settings = relay(domain("*", dkim_sign="yes"), domain_keys=(DomainKey("s", "*", path),))
+    resolved = Resolved(settings)
+    signing = Keys(settings, structlog.get_logger()).signing(resolved, "{default}", resolved.queue("b.example", "{default}"))
+    assert signing is not None
+    signer = Signer(asyncio.get_running_loop(), structlog.get_logger())
+    signer.apart = True
+    content = b"From: joe@a.example\r\n\r\nbody\r\n"
+    envelope = Envelope(parse_mailbox("joe@a.example"), [Recipient(parse_mailbox("b@b.example"))])
+    message = Message(1, 0.0, envelope, scan(content), Arrival())
+    try:
+        first, second, third = [Transaction(envelope.reverse_path, envelope.recipients, (content,), scan(content)) for _ in range(3)]
+        assert await signer.signed(signing, message, first, 0.0) is None
+        done = asyncio.Event()
+        other = Transaction(envelope.reverse_path, envelope.recipients, (b"To: x\r\n", content), scan(b"To: x\r\n" + content))
+        process = signer._helper._process
+        assert process is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        assert signer.sign(signing, message, other, 0.0, done.set) is False
+        os.kill(process.pid, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            await done.wait()
+        assert other.content[0].startswith(b"DKIM-Signature:")
+        assert signer.sign(signing, message, second, 0.0, done.set) is True, "it is remembered"
+        assert (first.content, first.facts) == (second.content, second.facts)
+        found = scan(b"".join(first.content))
+        assert (first.facts.size, first.facts.header_size) == (found.size, found.header_size)
+        assert third.content == (content,)
+    finally:
+        signer.close()
+
+
+def test_ed25519_is_no_matter_of_the_process() -> None:
+    with pytest.raises(ValueError):
+        SigningKey(ed25519.Ed25519PrivateKey.generate()).sign_digest(bytes(32))
+
+
+@given(st.lists(st.tuples(st.sampled_from([f.KEY, f.SIGN]), st.integers(0, 2**32 - 1), st.binary(max_size=40))), st.data())
+def test_frames_come_out_as_they_went_in(sent: list[tuple[int, int, bytes]], data: st.DataObject) -> None:
+    octets = b"".join(f.frame(*one) for one in sent)
+    frames, got, at = f.Frames(), [], 0
+    while at < len(octets):
+        step = data.draw(st.integers(1, 30))
+        got += frames.take(octets[at : at + step])
+        at += step
+    assert got == sent
+
+
+def test_a_frame_without_end() -> None:
+    with pytest.raises(ValueError):
+        list(f.Frames().take(f.frame(f.SIGN, 1, b"")[:5] + b"\xff\xff\xff\xff"))
+    assert f.ordered(f.order(1, 7, b"x" * 32)[9:]) == (7, b"x" * 32)
