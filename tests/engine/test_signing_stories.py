@@ -101,7 +101,9 @@ def test_two_signatures_of_two_algorithms(keys: Keys) -> None:
     assert len(keys.verified(sent(once))) == 1, "the same key in the same name signs once"
 
 
-@pytest.mark.directive(*[f"{twin}{name}" for twin in ("dkim-", "second-dkim-") for name in ("headers-canon", "body-canon")])
+@pytest.mark.directive(
+    "dkim-headers-canon", "dkim-body-canon", "second-dkim-headers-canon", "second-dkim-body-canon",
+)
 @pytest.mark.parametrize("header", ["simple", "relaxed"])
 @pytest.mark.parametrize("body", ["simple", "relaxed"])
 def test_canonical_forms(keys: Keys, header: str, body: str) -> None:
@@ -113,7 +115,9 @@ def test_canonical_forms(keys: Keys, header: str, body: str) -> None:
         assert signature["c"] == f"{header}/{body}".encode()
 
 
-@pytest.mark.directive(*[f"{twin}identity{more}" for twin in ("dkim-", "second-dkim-") for more in ("", "-fallback")])
+@pytest.mark.directive(
+    "dkim-identity", "dkim-identity-fallback", "second-dkim-identity", "second-dkim-identity-fallback",
+)
 @pytest.mark.parametrize(
     ("wanted", "fallback", "expected"),
     [
@@ -134,10 +138,10 @@ def test_in_whose_name(keys: Keys, wanted: str, fallback: str, expected: bytes |
     assert [signature["i"] for signature in keys.verified(sent(settings, text))] == ([] if expected is None else [expected])
 
 
-TIMES = ("add-timestamp", "expire-after", "add-body-limit", "query-method")
-
-
-@pytest.mark.directive(*[f"{twin}{name}" for twin in ("dkim-", "second-dkim-") for name in TIMES])
+@pytest.mark.directive(
+    "dkim-add-timestamp", "dkim-expire-after", "dkim-add-body-limit", "dkim-query-method", "second-dkim-add-timestamp",
+    "second-dkim-expire-after", "second-dkim-add-body-limit", "second-dkim-query-method",
+)
 @pytest.mark.parametrize("twin", ["dkim_", "second_dkim_"])
 def test_times_and_limits(keys: Keys, twin: str) -> None:
     line = keys.line("s", "sender.example", "ed25519")
@@ -149,7 +153,9 @@ def test_times_and_limits(keys: Keys, twin: str) -> None:
     assert (signature["l"], signature["q"]) == (str(len("A body with blanks\r\n")).encode(), b"dns/txt")
 
 
-@pytest.mark.directive(*[f"{twin}{name}" for twin in ("dkim-", "second-dkim-") for name in ("headers", "disallow-adding-headers")])
+@pytest.mark.directive(
+    "dkim-headers", "dkim-disallow-adding-headers", "second-dkim-headers", "second-dkim-disallow-adding-headers",
+)
 @pytest.mark.parametrize("twin", ["dkim_", "second_dkim_"])
 def test_which_fields_are_signed(keys: Keys, twin: str) -> None:
     line = keys.line("s", "sender.example", "ed25519")
