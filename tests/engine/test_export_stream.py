@@ -172,11 +172,13 @@ async def test_kafka(tmp_path: Path, kafka: str) -> None:
 
 @pytest.fixture
 async def rabbitmq(tmp_path: Path) -> AsyncIterator[str]:
-    """A RabbitMQ of our own. Its two ports are free ones; no epmd is shared, and none is left."""
-    port, distribution = free_port(), free_port()
+    """A RabbitMQ of our own: all its ports are free ones, and Erlang's port mapper is a child of ours, so none is shared or left."""
+    port, distribution, mapper = free_port(), free_port(), free_port()
     environment = {
         **os.environ,
         "HOME": str(tmp_path),
+        "ERL_EPMD_PORT": str(mapper),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
         "RABBITMQ_NODENAME": f"pw{port}@localhost",
         "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
         "RABBITMQ_NODE_PORT": str(port),
@@ -186,18 +188,28 @@ async def rabbitmq(tmp_path: Path) -> AsyncIterator[str]:
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(tmp_path / "plugins"),
         "RABBITMQ_PID_FILE": str(tmp_path / "pid"),
     }
+    epmd = subprocess.Popen([str(find_program("epmd")), "-port", str(mapper), "-address", "127.0.0.1"], stdout=subprocess.DEVNULL)
+    try:
+        await listening(mapper)
+    except TimeoutError:
+        epmd.kill()
+        raise
     process = subprocess.Popen(
         [str(find_program("rabbitmq-server"))],
         env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
-    await listening(port)
-    yield f"amqp://127.0.0.1:{port}"
-    os.killpg(process.pid, 9)
-    process.wait()
+    try:
+        await listening(port)
+        yield f"amqp://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, 9)
+        epmd.kill()
+        process.wait()
+        epmd.wait()
 
 
 @pytest.mark.soak
-@pytest.mark.needs("rabbitmq-server")
+@pytest.mark.needs("rabbitmq-server", "epmd")
 @pytest.mark.directive("exchange")
 async def test_rabbitmq(tmp_path: Path, rabbitmq: str) -> None:
     import aio_pika
