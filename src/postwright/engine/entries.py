@@ -21,8 +21,8 @@ def entry_of(message: Message, ref: SpoolRef, recipients: tuple[int, ...]) -> En
         message = message.for_recipient(recipients[0])
     first = message.envelope.recipients[recipients[0]]
     rank = message.priority if first.priority < 0 else first.priority
-    # a million entries of one job, one string
-    not_before, owner = message.not_before, intern(owned_by(message.job, message.arrival.user))
+    job, user, not_before = message.job, message.arrival.user, message.not_before
+    owner = intern(owned_by(job, user)) if job or user else ""  # a million entries of one job, one string
     # who had it held meant the time for trying to begin then
     since = message.received_at if not not_before else max(message.received_at, not_before)
     plain = (message.id, ref, recipients, since, not_before, 0, 0.0, owner, shared(rank))

@@ -13,11 +13,17 @@ from postwright.model.envelope import Envelope, Wishes
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGIT = {c: i for i, c in enumerate(_ALPHABET)}
+_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 
 
 def format_id(message_id: int) -> str:
     """A 64-bit message id as 13 characters of Crockford base 32, sorting as the numbers sort."""
-    return "".join([_ALPHABET[(message_id >> shift) & 31] for shift in range(60, -1, -5)])
+    pairs, low = _PAIRS, message_id & 0x3FFFFFFF  # small enough for one digit of the interpreter's integers
+    high = message_id >> 30
+    return (
+        f"{_ALPHABET[high >> 30 & 31]}{pairs[high >> 20 & 1023]}{pairs[high >> 10 & 1023]}{pairs[high & 1023]}"
+        f"{pairs[low >> 20]}{pairs[low >> 10 & 1023]}{pairs[low & 1023]}"
+    )
 
 
 def parse_id(text: str) -> int:

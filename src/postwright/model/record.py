@@ -6,6 +6,8 @@ A field that a record type does not have stays empty. Times are Unix seconds. Ho
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec import Struct
 
 
@@ -68,3 +70,6 @@ class Record(Struct, omit_defaults=True):
     time_first_attempt: float = 0.0
     headers: dict[str, str] | None = None
     remote: Remote | None = None
+
+    nothing: ClassVar[str] = ""
+    """What stands in a column that a record of this type does not have: so a row is fetched in one call."""

@@ -106,15 +106,11 @@ def quoted(text: str) -> str:
 _quoted_again = lru_cache(maxsize=256)(quoted)
 
 
-def _nothing(record: Record) -> str:
-    return ""
-
-
-def _computed(name: str, user_string: str) -> Form:
-    """The form of a column that is no plain field of a record."""
+def _computed(name: str, user_string: str) -> Form | None:
+    """The form of a column that is no plain field of a record; None where nothing stands in it."""
     if name == "totalSecondsQueued":
         return lambda record: str(max(0, int(record.time_logged - record.time_queued))) if record.time_queued else ""
-    if name == "userString":
+    if name == "userString" and user_string:
         return lambda record: user_string
     if name in _REMOTE:
         field = _REMOTE[name]
@@ -122,7 +118,7 @@ def _computed(name: str, user_string: str) -> Form:
     for prefix in (HEADER, ARF):
         if name.startswith(prefix):
             return _field_of(prefix, name[len(prefix) :].lower())
-    return _nothing
+    return None
 
 
 def _field_of(prefix: str, key: str) -> Form:
@@ -139,13 +135,14 @@ class _Row:
     def __init__(self, header: Sequence[str], own: set[str], user_string: str, mapped: dict[str, tuple[str, ...]]) -> None:
         mine = [name if name in own else "" for name in header]
         names = [_FIELDS.get(name, "") for name in mine]
-        # `type` stands in for a column that this type does not have; it is replaced below. The last one makes it a tuple always.
-        self._get = attrgetter(*[name or "type" for name in names], "type")
+        # The last one makes it a tuple always.
+        self._get = attrgetter(*[name or "nothing" for name in names], "nothing")
         self._times = [i for i, name in enumerate(mine) if name in _TIMES]
         self._status = [i for i, name in enumerate(mine) if name == "dsnStatus"]
         self._size = [i for i, name in enumerate(mine) if name == "dlvSize"]
         self.esmtp = next((i for i, name in enumerate(mine) if name == "dlvEsmtpAvailable"), -1)
-        self._computed = [(i, _computed(mine[i], user_string)) for i, name in enumerate(names) if not name]
+        forms = [(i, _computed(mine[i], user_string)) for i, name in enumerate(names) if not name]
+        self._computed = [(i, form) for i, form in forms if form is not None]
         self._mapped = [(i, mapped[name]) for i, name in enumerate(mine) if name in mapped]
 
     def fields(self, record: Record, stamp: Callable[[int], str]) -> list[str]:

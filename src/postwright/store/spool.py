@@ -16,12 +16,13 @@ A place is never used twice, so an old reference cannot find another message.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
 
+from postwright.model.envelope import Recipient
 from postwright.model.message import Message, SpoolRef
 from postwright.model.record import Record
 
@@ -162,15 +163,17 @@ class Spool(Protocol):
 
 def receipt_records(message: Message) -> list[Record]:
     """The `r` records of a message, one per recipient: derived, so that the journal need not hold them beside the message."""
-    indexes = range(len(message.envelope.recipients))
+    recipients = message.envelope.recipients
     if message.envelope.merge is None:
-        return _receipts(message, indexes)
-    return [_receipts(message.for_recipient(index), (index,))[0] for index in indexes]
+        return _receipts(message, enumerate(recipients))
+    own = [message.for_recipient(index) for index in range(len(recipients))]
+    return [record for index, one in enumerate(own) for record in _receipts(one, ((index, one.envelope.recipients[index]),))]
 
 
-def _receipts(message: Message, indexes: Sequence[int]) -> list[Record]:
+def _receipts(message: Message, recipients: Iterable[tuple[int, Recipient]]) -> list[Record]:
     arrival, envelope = message.arrival, message.envelope
     srcmta = f"{arrival.peer_name} ({arrival.peer})" if arrival.peer else arrival.peer_name
+    kind = arrival.kind if arrival.kind != "dsn" else "internal"
     return [
         Record(
             "r",
@@ -180,7 +183,7 @@ def _receipts(message: Message, indexes: Sequence[int]) -> list[Record]:
             orig=envelope.reverse_path.text,
             rcpt=recipient.address.text,
             orcpt=recipient.orcpt,
-            src_type=arrival.kind if arrival.kind != "dsn" else "internal",
+            src_type=kind,
             src_mta=srcmta,
             vmta=(recipient.pool or recipient.vmta) or message.pool or message.vmta,
             job_id=message.job,
@@ -194,7 +197,7 @@ def _receipts(message: Message, indexes: Sequence[int]) -> list[Record]:
             rcv_tls_client=arrival.tls_client,
             headers=message.noted,
         )
-        for index, recipient in [(index, envelope.recipients[index]) for index in indexes]
+        for index, recipient in recipients
     ]
 
 
