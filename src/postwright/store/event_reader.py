@@ -30,11 +30,14 @@ class Event(Struct, gc=False):
     payload: bytes
     after: Place
     key: int
+    name: str = ""  # its id, once that was asked for
 
     @property
     def id(self) -> str:
         """See `event_frames.event_id`."""
-        return frames.event_id(self.record, self.payload, self.key)
+        if not self.name:
+            self.name = frames.event_id(self.record, self.payload, self.key)
+        return self.name
 
 
 class EventReader:
