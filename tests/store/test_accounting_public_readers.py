@@ -30,10 +30,20 @@ ESMTP = "ENHANCEDSTATUSCODES,8BITMIME,SMTPUTF8"
 
 def records() -> list[Record]:
     common: dict[str, Any] = {
-        "time_queued": NOW - 60, "orig": "news-r=dest.example@src.example", "rcpt": "r@dest.example", "src_type": "smtp",
-        "dlv_type": "smtp", "src_mta": "app (192.0.2.7)", "dlv_source_ip": "192.0.2.1", "dlv_destination_ip": "198.51.100.1", "dlv_esmtp_available": ESMTP,
-        "vmta": "v1", "job_id": "j1", "queue": "dest.example/v1", "headers": {"drop_meta": "17|4", "x-sp-message-id": "00aa"},
-    }  # fmt: skip
+        "time_queued": NOW - 60,
+        "orig": "news-r=dest.example@src.example",
+        "rcpt": "r@dest.example",
+        "src_type": "smtp",
+        "src_mta": "app (192.0.2.7)",
+        "dlv_type": "smtp",
+        "dlv_source_ip": "192.0.2.1",
+        "dlv_destination_ip": "198.51.100.1",
+        "dlv_esmtp_available": ESMTP,
+        "vmta": "v1",
+        "job_id": "j1",
+        "queue": "dest.example/v1",
+        "headers": {"drop_meta": "17|4", "x-sp-message-id": "00aa"},
+    }
     fields = {"subject": "hi", "list-unsubscribe": "<mailto:1.2.3@fbl.example>", "batchid": "7", "message-id": "<m@x>"}
     return [
         Record("d", NOW, dsn_action="relayed", dsn_status="2.0.0", dsn_diag="smtp;250 ok", dlv_size=999, **common),
@@ -83,7 +93,7 @@ def _go_records(text: str) -> Iterator[list[str]]:
 
 
 def test_port25_bouncehandler_for_bounces(file: Any) -> None:
-    """PHP, magicdude4eva/port25-bouncehandler, bouncehandler.php: offsets 2 bounceCat, 3 vmta, 4 orig, 5 rcpt; a first `type` is skipped."""
+    """PHP, magicdude4eva/port25-bouncehandler, bouncehandler.php: offsets 2 bounceCat, 3 vmta, 4 orig, 5 rcpt; headers are skipped."""
     path = file("b", b="timeQueued,bounceCat,vmta,orig,rcpt,srcMta,dlvSourceIp,jobId,dsnStatus,dsnMta,dsnDiag")
     handled = [row for row in php_fgetcsv(path) if row[0] != "type"]
     assert [(row[0], row[2], row[3], row[4], row[5]) for row in handled] == [
