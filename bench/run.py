@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from parts import domains, fairness, idle, latency, machine, memory, micro, postfix, scale, secure, siege, throughput
+from parts import domains, exporting, fairness, idle, latency, machine, memory, micro, postfix, scale, secure, siege, throughput
 from parts.bench import Bench, BenchError
 from parts.report import Report, Section, facts, table
 
@@ -34,6 +34,7 @@ PARTS: dict[str, Callable[[Bench], Awaitable[Section]]] = {
     "latency": latency.measure,
     "memory": memory.measure,
     "idle": idle.measure,
+    "events": exporting.measure,
     "waiting": domains.waiting,
     "spread": domains.spread,
     "fairness": fairness.measure,
