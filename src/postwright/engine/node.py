@@ -44,6 +44,7 @@ from postwright.engine.sorting import shadow_of
 from postwright.engine.tokens import Tokens
 from postwright.engine.transport import TransportPolicy
 from postwright.engine.transports.keeping import Transports
+from postwright.engine.vault_keys import VaultKeys
 from postwright.engine.warm_up import WarmUp
 from postwright.engine.whereabouts import Whereabouts
 from postwright.engine.worker import Crew, Worker
@@ -110,6 +111,7 @@ class Node:
         self.events = Events()
         self._local = local_addresses
         self._transports = Transports(workers, clock)
+        self.vault = VaultKeys(clock, log)
         self._grounds = self._made_grounds(resolved)
         self._reading = Reading(number, spool, clock, readers)
         self._random = random or Random()
@@ -153,7 +155,7 @@ class Node:
         return self._grounds.shadow.status if self._grounds.shadow is not None else None
 
     def _made_grounds(self, resolved: Resolved) -> Grounds:
-        headers, keys = HeaderFiles(resolved.settings), Keys(resolved.settings, self.log)
+        headers, keys = HeaderFiles(resolved.settings), Keys(resolved.settings, self.log, self.vault)
         return Grounds(_wanted(resolved), self._local, self.log, headers, keys, self._transports.make, shadow_of(resolved, self.log))
 
     def _forgetful(self, error: OSError) -> None:

@@ -61,6 +61,7 @@ from postwright.store.segments import shard_folder
 SWITCH_INTERVAL = 0.0005
 TOP_QUEUES = 20
 TRIM_EVERY = 10  # seconds
+VAULT_EVERY = 15  # seconds between two looks whether a key in the vault is due
 OLD_RESOLVER = 60.0  # seconds: what it was asked before a reload it may still answer
 
 
@@ -122,6 +123,7 @@ class Shard:
         if self.start_frame.shards > 1:
             intake.admission.rates = intake.boards.rates = RateBoard.open(state / "rate.board")
             intake.room.board = LoadBoard.open(state / "recipients.board", self.number, self.start_frame.shards)
+        await self.node.vault.fetch(self.settings)
         recovered = await self._recover()
         if recovered is None:
             return
@@ -254,6 +256,7 @@ class Shard:
         try:
             settings: Settings = pickle.loads(question.argument)
             keys = await asyncio.to_thread(KeyFiles, settings)
+            await self.node.vault.fetch(settings)
             self._reload(settings)
             del keys  # the node has found the same ones by now
         except (OSError, ValueError) as error:
@@ -313,6 +316,8 @@ class Shard:
             self.node.intake.admission.memory.look(self.settings.general.max_memory_usage_percent)
             self.node.intake.room.tick()
             self.spool.tick()
+            if second % VAULT_EVERY == 0 and self.settings.vault is not None:
+                self.node.spawn(self.node.vault.fetch(self.settings))  # of what is fresh it asks nothing
             if self.tls_watch.tick() and not self._ending:
                 self._open_listeners()
             for trouble in (*self.acct.tick(), *self.events.tick()):

@@ -19,7 +19,7 @@ from postwright.content.dkim_canon import Mail
 from postwright.content.dkim_key import SigningKey
 from postwright.content.dkim_sign import NAMES, Style
 from postwright.content.from_field import mailboxes
-from postwright.engine.dkim_keys import Broken, KeyFiles
+from postwright.engine.dkim_keys import Broken, KeyFiles, Vault
 from postwright.model.envelope import DkimWish
 from postwright.model.outcome import Disposition, Kind
 from postwright.policy.dkim_keys import Chosen, Identity, KeyRing, KeyRings, Options, choose, choose_as_told, identities
@@ -111,7 +111,10 @@ class Signing:
         if kept not in self._chosen:
             if len(self._chosen) >= _KEPT_MOST:
                 self._chosen.clear()
-            self._chosen[kept] = choose(self._rings, _who(plan, sender, authors), self._fits(plan))
+            found = choose(self._rings, _who(plan, sender, authors), self._fits(plan))
+            if found is not None and isinstance(self._keys.get(found.key), Broken):
+                return found  # what a vault brings later may be of another type
+            self._chosen[kept] = found
         return self._chosen[kept]
 
     def _asked(self, plan: Plan, asked: Options, sender: Sequence[str], authors: Sequence[str]) -> Chosen | None:
@@ -149,8 +152,8 @@ class Signing:
 class Keys:
     """All that the settings in force say of keys, for whoever makes the ways of a queue."""
 
-    def __init__(self, settings: Settings, log: structlog.stdlib.BoundLogger) -> None:
-        self.files = KeyFiles(settings)
+    def __init__(self, settings: Settings, log: structlog.stdlib.BoundLogger, vault: Vault | None = None) -> None:
+        self.files = KeyFiles(settings, vault)
         self.rings = KeyRings(settings)
         self._log = log
         for file, reason in self.files.broken():

@@ -72,9 +72,9 @@ class HttpClient:
         self._cuts = answer_most is not None
         self._session: aiohttp.ClientSession | None = None
 
-    async def get(self, url: str) -> HttpAnswer:
+    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Raises HttpFailed."""
-        return await self._ask("GET", url, None, {})
+        return await self._ask("GET", url, None, dict(headers or {}))
 
     async def post(self, url: str, form: dict[str, str], user: str = "", password: str = "") -> HttpAnswer:
         """A form (application/x-www-form-urlencoded), with HTTP Basic when there is a `user`. Raises HttpFailed."""

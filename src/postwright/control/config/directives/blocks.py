@@ -35,7 +35,7 @@ BLOCKS: tuple[Directive, ...] = (
     works("dns", G, k.TEXT, "Answers of the DNS: looked up before they are wanted, kept, validated"),
     works("proxy", G, k.NAME, "A HAProxy or SOCKS5 proxy to send through"),
     works("domain-key-list", G, k.NAME, "Named set of DKIM keys, chosen by key-list= in x-dkim-options"),
-    feedback("vault", G, k.TEXT, "A vault that keeps DKIM keys"),
+    works("vault", G, k.TEXT, "A vault that keeps DKIM keys"),
     works("bounce-category-patterns", G, k.TEXT, "Sorts bounces into categories, line by line: /regex/ category"),
     feedback("bounce-processor", G, k.TEXT, "Reads bounces that come as mail"),
     feedback("feedback-loop-processor", G, k.TEXT, "Reads complaints that come as mail"),

@@ -54,9 +54,9 @@ OUTSIDE: tuple[Directive, ...] = (
     works("protocol-version", Scope.PROXY, k.CHOICE("1", "2"), "Version of the PROXY protocol", "1"),
     works("auth-username", Scope.PROXY, k.TEXT, "Type socks5: who we are at the proxy", ours=True),
     works("auth-password", Scope.PROXY, k.SECRET, "Type socks5: the password there", ours=True),
-    feedback("server-url", Scope.VAULT, k.URL, "Where the vault is that keeps keys"),
-    feedback("access-token", Scope.VAULT, k.SECRET, "Token to log in there"),
-    feedback("cache-ttl", Scope.VAULT, k.TIME, "How long keys from there are kept", "24h"),
+    works("server-url", Scope.VAULT, k.URL, "Where the vault is that keeps keys"),
+    works("access-token", Scope.VAULT, k.SECRET, "Token to log in there"),
+    works("cache-ttl", Scope.VAULT, k.TIME, "How long keys from there are kept", "24h"),
 )  # fmt: skip
 
 ROWS: tuple[Directive, ...] = PATTERNS + ADDRESSES + PROCESSING + OUTSIDE
