@@ -44,7 +44,7 @@ async def measure(bench: Bench) -> Section:
     count = bench.pick(1_000_000, 20_000)
     section = Section("fairness", f"one queue with up to {count} recipients, in simulated time")
     bench.say("urgent mail")
-    section.rows.append(urgent(count))
+    section.rows += [urgent(count), urgent_retry(count)]
     sizes = [size for size in (1_000, 10_000, 100_000, 1_000_000) if size <= count]
     for what, jobs in (("one job", lambda size: 1), ("a hundred jobs", lambda size: 100), ("each a job of its own", lambda size: size)):
         bench.say(what)
@@ -77,6 +77,25 @@ def urgent_waits(count: int) -> float:
         if lease.entry is urgent:
             return now - submitted
         scheduler.settle(queue, lease, now, [])
+
+
+def urgent_retry(count: int) -> Row:
+    """A wave of retries that are due at the same time, the urgent one the last to be deferred. Raises BenchError as `urgent` does."""
+    scheduler = Scheduler(lambda key: QueueLimits(max_msg_rate=Rate(100, 1.0)))
+    now = NOW + 60.0
+    for number in range(count + 1):
+        one = entry(number, rank=rank_of("urgent" if number == count else "bulk", 50))
+        one.due, one.attempts = now, 1
+        queue = scheduler.submit(KEY, one, NOW)
+    while (lease := scheduler.lease(queue, now)) is None or lease.entry.message_id != count:
+        if lease is None:
+            now += 0.01
+        else:
+            scheduler.settle(queue, lease, now, [])
+    waited = now - NOW - 60.0
+    if waited > WITHIN:
+        raise BenchError(f"an urgent retry waited {waited:.2f} s behind {count} bulk retries at 100/s")
+    return Row(f"an urgent retry behind {count} bulk retries that are due with it", waited, "s", limit=WITHIN)
 
 
 def _cost(size: int, jobs: int) -> tuple[float, float]:

@@ -102,8 +102,9 @@ class Openings:
     def _promote(self, queue: Queue, now: float) -> None:
         """What is due becomes ready, and for the rest there is a timer. The only way from one to the other, so that none goes without."""
         queue.promote(now)
-        if queue.scheduled:
-            self._agenda.wake(queue, max(queue.scheduled[0].due, now))
+        first = queue.first_scheduled()
+        if first is not None:
+            self._agenda.wake(queue, max(first.due, now))
 
     def why(self, queue: Queue, now: float) -> WaitReason:
         """Why what waits in this queue waits; READY when only a connection is missing and may be opened."""

@@ -8,9 +8,9 @@ when it is.
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Container
+from heapq import heappop
 from typing import Protocol
 
 from msgspec import Struct
@@ -18,9 +18,10 @@ from msgspec.structs import replace
 
 from postwright.model.work import Entry, QueueKey
 from postwright.policy.settings import Rate
-from postwright.schedule import line
+from postwright.schedule import later, line
 from postwright.schedule.budget import Budget, metered
 from postwright.schedule.budget import Line as SharedLine
+from postwright.schedule.later import Later
 from postwright.schedule.line import BY_JOB, SHORT, FairLine, Line, Shares, alike, settled
 from postwright.schedule.sources import NO_SOURCES, Sources, SourceSet
 
@@ -69,7 +70,7 @@ class QueueLimits(Struct, frozen=True):
 
 
 NEVER_YET = float("-inf")
-PROMOTED = 256  # scheduled entries made ready at a time: a wave of retries must not hold up everybody else
+PROMOTED = 256  # scheduled entries of a class made ready at a time: a wave of retries must not hold up everybody else
 
 
 class Backoff(Struct, frozen=True):
@@ -89,7 +90,7 @@ class Idle(Protocol):
 class Queue:
     """Made and dropped by the scheduler. Counts: `recipients` in all, `in_flight` leased; `connections` open, `opening` being opened.
 
-    `ready` entries in the line that they are taken from, `scheduled` a heap of those with a time to wait for.
+    `ready` entries in the line that they are taken from, `scheduled` those with a time to wait for.
     """
 
     __slots__ = (
@@ -127,7 +128,7 @@ class Queue:
         self.key = key
         self.budget = budget
         self.ready: Line = []
-        self.scheduled: list[Entry] = []
+        self.scheduled: Later = []
         self.recipients = 0
         self.in_flight = 0
         self.connections = 0
@@ -187,7 +188,7 @@ class Queue:
         if entry.due <= now:
             self.append(entry)
         else:
-            heapq.heappush(self.scheduled, entry)
+            self.scheduled = later.push(self.scheduled, entry)
 
     def append(self, entry: Entry) -> None:
         """An entry that is due, behind all others of its share and rank."""
@@ -211,17 +212,27 @@ class Queue:
 
     def drop(self, gone: Container[int]) -> None:
         """Take out the entries with these ids (of objects). A pass."""
-        self.scheduled = [entry for entry in self.scheduled if id(entry) not in gone]
-        heapq.heapify(self.scheduled)
+        self.scheduled = later.of([entry for entry in self.scheduled if id(entry) not in gone])
         self.ready = line.drop(self.ready, gone)
 
     def promote(self, now: float) -> None:
-        """Move scheduled entries that are due to those that are ready, a bounded number at a time."""
-        scheduled = self.scheduled
-        for _ in range(PROMOTED):
-            if not scheduled or scheduled[0].due > now:
-                return
-            self.append(heapq.heappop(scheduled))
+        """Move scheduled entries that are due to those that are ready, a bounded number of each class at a time."""
+        for heap in later.heaps(self.scheduled):
+            for _ in range(PROMOTED):
+                if not heap or heap[0].due > now:
+                    break
+                self.append(heappop(heap))
+        self.scheduled = later.settled(self.scheduled)
+
+    def take_scheduled(self) -> Entry | None:
+        """One of those with a time to wait for, whichever, or None."""
+        entry = self.scheduled.pop() if self.scheduled else None
+        self.scheduled = later.settled(self.scheduled)
+        return entry
+
+    def first_scheduled(self) -> Entry | None:
+        """The one of those with a time to wait for that is due first, or None."""
+        return later.first(self.scheduled) if self.scheduled else None
 
     def take(self) -> Entry | None:
         """The next entry that is ready, or None."""
@@ -268,11 +279,11 @@ class Queue:
         return connection
 
     def has_due(self, now: float) -> bool:
-        return bool(self.ready) or bool(self.scheduled and self.scheduled[0].due <= now)
+        return bool(self.ready) or bool(self.scheduled and later.first(self.scheduled).due <= now)
 
     def backlog(self, now: float) -> int:
         """Entries that are ready; of those that have become due since they were last promoted only one is counted."""
-        return len(self.ready) + (1 if self.scheduled and self.scheduled[0].due <= now else 0)
+        return len(self.ready) + (1 if self.scheduled and later.first(self.scheduled).due <= now else 0)
 
     def clock_went_back(self, by: float) -> None:
         """The wall clock was set back `by` seconds: waits go on as long as they would have. "Not before" means the new time, too."""
@@ -287,7 +298,7 @@ class Queue:
         for entry in self.scheduled:
             if entry.attempts:
                 entry.due -= by
-        heapq.heapify(self.scheduled)
+        self.scheduled = later.of(list(self.scheduled))
 
     # -- the end of a queue ---------------------------------------------------------
 

@@ -31,7 +31,7 @@ def why(queue: Queue, total: Budget[Queue], now: float) -> WaitReason:
     if queue.retry_at > now:
         return WaitReason.QUEUE_RETRY
     if not queue.has_due(now):
-        first = queue.scheduled[0] if queue.scheduled else None
+        first = queue.first_scheduled()
         return WaitReason.SCHEDULED if first is None or not first.attempts else WaitReason.RECIPIENT_RETRY
     if queue.rate is not None and queue.rate.free(now) <= 0:
         return WaitReason.MESSAGE_RATE

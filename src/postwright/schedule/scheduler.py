@@ -343,7 +343,7 @@ class Scheduler(Openings):
         for entry in queue.scheduled:
             entry.due = now
             queue.append(entry)
-        queue.scheduled.clear()
+        queue.scheduled = []
         self._agenda.list(queue)
 
     def remove(self, wanted: Callable[[QueueKey, Entry], bool]) -> list[tuple[QueueKey, Entry]]:
@@ -366,11 +366,9 @@ class Scheduler(Openings):
         """At most so many entries that wait, due or not, out of the queue and all counts: they go to another one."""
         taken: list[Entry] = []
         while len(taken) < most:
-            entry = queue.take()
+            entry = queue.take() or queue.take_scheduled()
             if entry is None:
-                if not queue.scheduled:
-                    break
-                entry = queue.scheduled.pop()  # the last of a heap: the others stay one
+                break
             taken.append(entry)
         count = sum(len(entry.recipients) for entry in taken)
         queue.recipients -= count
