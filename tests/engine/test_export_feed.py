@@ -48,9 +48,6 @@ class Outlet:
         self._batches -= count
         return count
 
-    async def finish(self) -> None:
-        return
-
     async def close(self) -> None:
         return
 

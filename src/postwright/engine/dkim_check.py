@@ -1,23 +1,25 @@
 """Verifying the DKIM signatures of a message (`check-dkim-inbound`): keys are asked for all at once, the judging is pure (`dkim_verify`).
 
 It ends by itself, whatever name servers do: who cannot tell says `temperror`. Nothing is raised for what a message or a record may hold.
-One signature costs some 60 us of arithmetic (RSA-2048), so ten of them may stand on the loop that serves sessions.
+One signature costs some 60 us of arithmetic (RSA-2048), so ten of them may stand on the loop that serves sessions; hashing a large body in
+ten ways may not, and is done in a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct
 
 from postwright.content.dkim_canon import Mail
-from postwright.content.dkim_verify import Answer, Verdict, candidates, judge
+from postwright.content.dkim_verify import Answer, Candidate, Verdict, candidates, judge
 from postwright.model.route import MxStatus
 from postwright.net.resolver import TextAnswer
 
 PATIENCE: Final = 20.0  # seconds for all keys together
+LARGE: Final = 1 << 20  # octets of a body that is hashed elsewhere
 
 _TEMPORARY = Answer(temporary=True)
 
@@ -40,11 +42,16 @@ async def verify(mail: Mail, resolver: Texts, now: float) -> Verified:
     found = candidates(mail, now)
     names = sorted({c.signature.key_name for c in found if c.verdict is None and c.signature is not None})
     answers = dict(zip(names, await _ask(resolver, names), strict=True))
-    verdicts = []
-    for candidate in found:
-        signature = candidate.signature
-        verdicts.append(judge(mail, candidate, answers.get(signature.key_name, _TEMPORARY) if signature is not None else _TEMPORARY))
-    return Verified(tuple(verdicts), tuple([_told(name, answers[name]) for name in names]))
+    if len(mail.body) > LARGE and names:
+        verdicts = await asyncio.to_thread(_judged, mail, found, answers)
+    else:
+        verdicts = _judged(mail, found, answers)
+    return Verified(verdicts, tuple([_told(name, answers[name]) for name in names]))
+
+
+def _judged(mail: Mail, found: Sequence[Candidate], answers: Mapping[str, Answer]) -> tuple[Verdict, ...]:
+    names = [candidate.signature.key_name if candidate.signature is not None else "" for candidate in found]
+    return tuple([judge(mail, candidate, answers.get(name, _TEMPORARY)) for candidate, name in zip(found, names, strict=True)])
 
 
 async def _ask(resolver: Texts, names: Sequence[str]) -> list[Answer]:
@@ -69,5 +76,5 @@ def _answer(found: TextAnswer) -> Answer:
 
 
 def _told(name: str, answer: Answer) -> str:
-    what = "no answer" if answer.temporary else "no record" if not answer.records else f"{len(answer.records)} record(s)"
+    what = "no answer" if answer.temporary else "no record" if not answer.records else "1 record" if len(answer.records) == 1 else f"{len(answer.records)} records"
     return f"TXT {name}: {what}"

@@ -14,7 +14,7 @@ from typing import Protocol
 from postwright.content.authres import Result
 from postwright.model.reply import Reply
 from postwright.model.route import MxStatus
-from postwright.net.resolver import AddressAnswer, NamesAnswer
+from postwright.net.resolver import AddressAnswer, NamesAnswer, TextAnswer
 from postwright.policy.iprev import Iprev, judged, refusal
 from postwright.policy.settings import SourceSettings
 
@@ -27,6 +27,8 @@ class Names(Protocol):
     async def names(self, address: str) -> NamesAnswer: ...
 
     async def addresses(self, host: str) -> AddressAnswer: ...
+
+    async def texts(self, name: str) -> TextAnswer: ...
 
 
 class PeerCheck:

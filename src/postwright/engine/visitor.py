@@ -6,6 +6,7 @@ those who do it. New settings count from a session's next transaction on.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from functools import partial
 from typing import Protocol
@@ -13,7 +14,8 @@ from typing import Protocol
 import structlog
 from msgspec.structs import replace
 
-from postwright.engine import merging, wishes
+from postwright.content.authres import Result
+from postwright.engine import content_checks, merging, wishes
 from postwright.engine.admission import Admission, patience, with_xclient
 from postwright.engine.bound_user import Boards, BoundUser, bound
 from postwright.engine.certificates import client_name
@@ -318,7 +320,14 @@ class Visitor:
             arrival = replace(arrival, protocol="UTF8" + arrival.protocol.removeprefix("E"))
         source = self._source
         checks = (self._check.result(source.trace_iprev_check),) if self._check is not None and source.check_iprev_inbound else ()
-        bound = self._bound
+        if self._intake.names is None or not content_checks.wanted(source, envelope):
+            return self._take(envelope, arrival, content, facts, checks)
+        found = content_checks.gather(source, content, facts, self._intake.names, self._intake.submissions.clock.now())
+        take = partial(self._take, envelope, arrival, content, facts)
+        return asyncio.ensure_future(content_checks.answered(found, lambda more: take(checks + more)))
+
+    def _take(self, envelope: Envelope, arrival: Arrival, content: bytes, facts: ContentFacts, checks: tuple[Result, ...]) -> Answer:
+        source, bound = self._source, self._bound
         take = self._intake.submissions.take
         if bound is None:
             return take(self._epoch, source, envelope, arrival, content, facts, checks)

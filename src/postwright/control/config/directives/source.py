@@ -100,8 +100,8 @@ REPORTS: tuple[Directive, ...] = (
 )  # fmt: skip
 
 CHECKS: tuple[Directive, ...] = (
-    feedback("check-dkim-inbound", S, k.BOOL, "Verify DKIM signatures; told in Authentication-Results", "no"),
-    feedback("trace-dkim-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
+    works("check-dkim-inbound", S, k.BOOL, "Verify DKIM signatures; told in Authentication-Results", "no"),
+    works("trace-dkim-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
     feedback("check-spf-inbound", S, k.BOOL, "Check SPF of the client", "no"),
     feedback("trace-spf-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
     feedback("check-spf-inbound-max-void-lookups", S, k.COUNT, "Look-ups without an answer that an SPF check may make", "2"),

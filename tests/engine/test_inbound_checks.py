@@ -1,0 +1,65 @@
+"""Stories of what is checked when a message has come: the signatures of the RFCs before a relay that has their keys in its DNS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.content.dkim_vectors import KEYS, RFC6376, RFC8463
+from tests.engine.merge_talk import merge, talk
+from tests.engine.test_address_stories import ME, YOU, free, headers
+
+from postwright.testing.world import World
+from postwright.testing.world_settings import relay
+
+
+def told(content: bytes, *, keys: bool = True, **directives: Any) -> list[str]:
+    """The Authentication-Results of a message on its way out."""
+    with World(relay(free(**directives))) as world:
+        mx = world.domain("example.com")
+        if keys:
+            world.zone.update({name: {"TXT": [f'"{record.decode()}"']} for name, record in KEYS.items() if len(record) < 256})
+            world.zone.update({name: {"TXT": [_strings(record)]} for name, record in KEYS.items() if len(record) >= 256})
+        assert world.submit(ME, [YOU], content).accepted
+        world.run_until_empty()
+        (message,) = mx.messages
+        return [" ".join(value.split()) for value in headers(message, "Authentication-Results")]
+
+
+def _strings(record: bytes) -> str:
+    return " ".join(f'"{record[at : at + 200].decode()}"' for at in range(0, len(record), 200))
+
+
+@pytest.mark.directive("check-dkim-inbound")
+def test_signatures_are_verified_and_told_in_our_name_alone() -> None:
+    forged = b"Authentication-Results: relay.example; dkim=pass\r\nAuthentication-Results: other.example; dkim=fail\r\n"
+    assert told(forged + RFC6376, check_dkim_inbound=True) == [
+        "relay.example; dkim=pass (1024-bit key) header.d=example.com header.i=joe@football.example.com header.s=brisbane "
+        "header.a=rsa-sha256 header.b=AuUoFEfD",
+        "other.example; dkim=fail",
+    ]
+    assert told(RFC6376) == [], "nobody asked for it"
+
+
+@pytest.mark.directive("check-dkim-inbound", "trace-dkim-check")
+def test_two_signatures_and_the_look_ups() -> None:
+    (value,) = told(RFC8463, check_dkim_inbound=True, trace_dkim_check=True)
+    assert value.count("dkim=pass") == 2
+    assert "(TXT brisbane._domainkey.football.example.com: 1 record" in value
+    assert "TXT" not in told(RFC8463, check_dkim_inbound=True)[0]
+
+
+@pytest.mark.directive("check-dkim-inbound")
+def test_what_does_not_verify_is_told_and_goes_on() -> None:
+    changed = RFC6376.replace(b"hungry", b"thirsty")
+    assert told(changed, check_dkim_inbound=True)[0].startswith("relay.example; dkim=fail (body hash did not verify) header.d=example.com")
+    assert "dkim=permerror (no key for signature)" in told(RFC6376, keys=False, check_dkim_inbound=True)[0]
+    assert told(b"From: a@b.example\r\n\r\n", check_dkim_inbound=True) == ["relay.example; dkim=none (no signatures)"]
+
+
+def test_a_merge_is_no_message_yet() -> None:
+    with World(relay(free(check_dkim_inbound=True, allow_mailmerge=True))) as world:
+        mx = world.domain("example.com")
+        talk(world, merge({YOU: {"name": "Anna"}}, "From: me@sender.example\nSubject: Hello [name]\n\nDear [name],\n"))
+        world.run_until_empty()
+        assert headers(mx.messages[0], "Authentication-Results") == []
