@@ -100,7 +100,7 @@ class Turns:
     def __init__(self) -> None:
         self.count = 0
         self.shares: OrderedDict[str, Share] = OrderedDict()
-        self._buckets: dict[int, deque[Share]] = {0: deque()}
+        self._buckets: dict[int, list[Share] | deque[Share]] = {0: []}  # deques once there are SHORT, as for entries
         self._rounds = [0]  # a heap of those that have a bucket: only as many as somebody owes
 
     def join(self, share: Share, *, first: bool = False) -> Share:
@@ -114,12 +114,14 @@ class Turns:
         share.round = at
         bucket = self._buckets.get(at)
         if bucket is None:
-            bucket = self._buckets[at] = deque()
+            bucket = self._buckets[at] = []
             heappush(self._rounds, at)
         if first:
-            bucket.appendleft(share)
+            bucket.insert(0, share)
         else:
             bucket.append(share)
+        if len(bucket) == SHORT and type(bucket) is list:
+            self._buckets[at] = deque(bucket)
 
     def take(self) -> Entry:
         """The next entry. There has to be one."""
@@ -140,7 +142,10 @@ class Turns:
             share = bucket[0]
             if share.round == now and share.credit > 0 and share.entries:
                 return share
-            bucket.popleft()
+            if type(bucket) is list:
+                bucket.pop(0)
+            else:
+                bucket.popleft()  # type: ignore[union-attr]  # a list went above
             if share.round == now:
                 self._turn_over(share, now)
             # else it stands in another round since something was put back
