@@ -11,9 +11,10 @@ far he is. Raises nothing: what is wrong is in `status` and in the log.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -27,7 +28,7 @@ from postwright.store.event_reader import Event, EventReader
 POLL = 0.2  # seconds between two looks at a log that had nothing new
 FOLDERS = 1.0  # seconds between two looks for logs of shards that are new
 PAUSE, LONGEST = 1.0, 60.0
-FAREWELL = 1.0  # seconds that a stop waits for what was handed over to become safe
+FAREWELL = 2.0  # seconds that a stop may take to hand over what is left, and to see it safe
 REMEMBER = 1.0  # seconds between two cursors on disk
 
 
@@ -52,6 +53,9 @@ class Outlet(Protocol):
 
     async def settled(self) -> int:
         """How many of the batches put so far, oldest first, have become safe since the last time that this was asked. Called often."""
+
+    async def finish(self) -> None:
+        """Nothing more comes for now: hand on what has only been gathered."""
 
     async def close(self) -> None:
         """Let go; never raises."""
@@ -136,6 +140,9 @@ class Feed:
 
     async def run(self) -> None:
         """Until `stop`."""
+        for source in self._sources.values():
+            # who fed this consumer before has moved its cursor since this feed was made
+            source.safe = source.reader.place = read_cursor(source.folder, self.name) or source.safe
         while not self._stopping:
             try:
                 await self._outlet.open()
@@ -156,14 +163,26 @@ class Feed:
             if self._rewind is not None:
                 self._go_back(self._rewind)
                 return
-            moved = False
-            for source in self._sources.values():
-                moved = await self._some(source) or moved
-            await self._settle()
-            if not moved:
+            if not await self._round():
                 await self._rest(self._poll)
-        until = time.monotonic() + FAREWELL
-        while self._sent and time.monotonic() < until:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._say_farewell(), FAREWELL)
+
+    async def _round(self) -> bool:
+        """Some of each log; whether there was anything."""
+        moved = False
+        for source in self._sources.values():
+            moved = await self._some(source) or moved
+        await self._settle()
+        return moved
+
+    async def _say_farewell(self) -> None:
+        """What shards have written to their end, as far as there is time."""
+        while await self._round():
+            continue
+        await self._outlet.finish()
+        await self._settle()
+        while self._sent:
             await asyncio.sleep(self._poll / 4)
             await self._settle()
 
@@ -283,8 +302,3 @@ def _first_time(folder: Path, number: int) -> float:
         return events[0].record.time_logged if events else float("inf")
     finally:
         reader.close()
-
-
-def statuses(feeds: Mapping[str, Feed]) -> list[ConsumerStatus]:
-    """Of all, for the supervisor."""
-    return [feed.status() for feed in feeds.values()]

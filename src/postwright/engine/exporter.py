@@ -96,11 +96,15 @@ class Exporter:
         self._ending.add(self._tasks[name])
         self._tasks[name].add_done_callback(self._ending.discard)
 
+    def statuses(self) -> list[x.ConsumerStatus]:
+        """How far each is."""
+        useless = [x.ConsumerStatus(name, trouble=why) for name, why in self._useless.items()]
+        return [*(feed.status() for feed in self._feeds.values()), *useless]
+
     async def report(self, link: Link) -> None:
         """For ever: how far each is."""
         while True:
-            useless = [x.ConsumerStatus(name, trouble=why) for name, why in self._useless.items()]
-            link.send(x.Exporting([*(feed.status() for feed in self._feeds.values()), *useless]))
+            link.send(x.Exporting(self.statuses()))
             await asyncio.sleep(REPORT)
 
     async def stop(self) -> None:

@@ -1,0 +1,88 @@
+"""The exporter's own business: consumers come, go and change at a reload, and one is no other's concern."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import sys
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from tests.engine.event_town import delivered
+
+from postwright.engine import export_stream
+from postwright.engine.bus import Link
+from postwright.engine.export_frames import Export
+from postwright.engine.exporter import Exporter
+from postwright.policy.settings import AcctFileSettings, EventStream, GeneralSettings, Settings
+from postwright.store.event_files import log_folder
+from postwright.store.event_log import EventLog, EventOptions
+
+LINK = Link(lambda link, frame: None, lambda link, reason: None, "supervisor")
+
+
+def program(folder: Path, name: str, **more: tuple[str, ...]) -> AcctFileSettings:
+    script = folder / f"{name}.py"
+    script.write_text(
+        "import os, sys\nopen(sys.argv[2], 'a').write(str(os.getpid()) + '\\n')\nopen(sys.argv[1], 'a').writelines(sys.stdin)\n"
+    )
+    command = f'|"{sys.executable}" "{script}" "{folder / name}.out" "{folder / name}.lives"'
+    return AcctFileSettings(command, records=("d",), retry_interval=3600.0, **more)  # type: ignore[arg-type]
+
+
+def lives(folder: Path, name: str) -> list[str]:
+    path = folder / f"{name}.lives"
+    return path.read_text().split() if path.exists() else []
+
+
+def rows(folder: Path, name: str) -> int:
+    """Rows that the program has written down; it does so when its input ends."""
+    path = folder / f"{name}.out"
+    return sum("@example.com" in line for line in path.read_text().splitlines()) if path.exists() else 0
+
+
+async def until(condition: object) -> None:
+    async with asyncio.timeout(15):
+        while not condition():  # type: ignore[operator]
+            await asyncio.sleep(0.01)
+
+
+def apply(exporter: Exporter, folder: Path, *files: AcctFileSettings, streams: tuple[EventStream, ...] = ()) -> None:
+    settings = Settings(
+        general=GeneralSettings(log_file=str(folder / "log")),
+        acct_files=files,
+        event_streams={stream.name: stream for stream in streams},
+    )
+    exporter.heard(LINK, Export(pickle.dumps(settings), str(folder)))
+
+
+async def test_a_reload_touches_only_who_has_changed(tmp_path: Path) -> None:
+    one, two = program(tmp_path, "one"), program(tmp_path, "two")
+    log = EventLog(log_folder(tmp_path, 0), 0, EventOptions(frozenset("d"), (one.path, two.path)), lambda event, detail: None)
+    exporter = Exporter()
+    apply(exporter, tmp_path, one, two)
+    await until(lambda: lives(tmp_path, "one") and lives(tmp_path, "two"))
+    log.write([delivered(1)])
+    log.flush()
+    await until(lambda: [status.behind for status in exporter.statuses()] == [0, 0])
+    apply(exporter, tmp_path, one, replace(two, records=("d", "b")))  # another consumer under the same name
+    await until(lambda: len(lives(tmp_path, "two")) == 2)
+    assert len(lives(tmp_path, "one")) == 1
+    apply(exporter, tmp_path, one)  # and it goes
+    await until(lambda: rows(tmp_path, "two") == 1)
+    assert [status.name for status in exporter.statuses()] == [one.path]
+    await exporter.stop()
+    await until(lambda: rows(tmp_path, "one") == 1)
+    assert len(lives(tmp_path, "one")) == 1
+
+
+async def test_who_cannot_be_fed_is_told_and_others_are_fed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_stream, "find_spec", lambda name: None)
+    one = program(tmp_path, "one")
+    exporter = Exporter()
+    apply(exporter, tmp_path, one, streams=(EventStream("audit", "nats://127.0.0.1", "x"),))
+    await until(lambda: lives(tmp_path, "one"))
+    status = {status.name: status.trouble for status in exporter.statuses()}
+    assert status == {one.path: "", "stream audit": "<event-stream audit> needs nats: pip install 'postwright[nats]'"}
+    await exporter.stop()
