@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,18 @@ from postwright.store.event_log import EventLog, EventOptions
 LINK = Link(lambda link, frame: None, lambda link, reason: None, "supervisor")
 
 
+PROGRAM = """
+import os, sys
+with open(sys.argv[2], "a") as lives:
+    print(os.getpid(), file=lives)
+with open(sys.argv[1], "a") as out:
+    out.writelines(sys.stdin)
+"""
+
+
 def program(folder: Path, name: str, **more: tuple[str, ...]) -> AcctFileSettings:
     script = folder / f"{name}.py"
-    script.write_text(
-        "import os, sys\nopen(sys.argv[2], 'a').write(str(os.getpid()) + '\\n')\nopen(sys.argv[1], 'a').writelines(sys.stdin)\n"
-    )
+    script.write_text(PROGRAM)
     command = f'|"{sys.executable}" "{script}" "{folder / name}.out" "{folder / name}.lives"'
     return AcctFileSettings(command, records=("d",), retry_interval=3600.0, **more)  # type: ignore[arg-type]
 
@@ -42,10 +50,11 @@ def rows(folder: Path, name: str) -> int:
     return sum("@example.com" in line for line in path.read_text().splitlines()) if path.exists() else 0
 
 
-async def until(condition: object) -> None:
-    async with asyncio.timeout(15):
-        while not condition():  # type: ignore[operator]
-            await asyncio.sleep(0.01)
+async def until(condition: Callable[[], object]) -> None:
+    deadline = asyncio.get_running_loop().time() + 15
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.01)
 
 
 def apply(exporter: Exporter, folder: Path, *files: AcctFileSettings, streams: tuple[EventStream, ...] = ()) -> None:
