@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -51,8 +50,8 @@ class Keys:
 
 
 @pytest.fixture
-def keys(tmp_path: Path) -> Iterator[Keys]:
-    yield Keys(tmp_path)
+def keys(tmp_path: Path) -> Keys:
+    return Keys(tmp_path)
 
 
 def sent(settings: Any, text: str = TEXT, *, to: tuple[str, ...] = (YOU,), sender: str = "me@sender.example", **more: Any) -> bytes:
