@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,3 +77,13 @@ def test_a_secret_for_each_line(good: Any) -> None:
     more = "http-webhook-url https://hooks.example/\nhttp-webhook-secret old\nhttp-webhook-secret new\n"
     [file] = good(ACCT.format(path="hook.json", records="d", more=more)).acct_files
     assert file.http_webhook_secret == ("old", "new")
+
+
+def test_the_guide_can_be_copied(good: Any) -> None:
+    page = (Path(__file__).parents[3] / "docs/guides/events.md").read_text("utf-8")
+    blocks = [block for block in re.findall(r"(?:^    .*\n)+", page, re.MULTILINE) if "postwright events" not in block]
+    blocks = [textwrap.dedent(block) for block in blocks if not block.strip().startswith("postwright")]
+    assert len(blocks) == 4
+    settings = good("\n".join(blocks))
+    assert settings.events.event_log
+    assert len(consumers(settings)) == 3
