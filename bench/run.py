@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from parts import domains, exporting, fairness, idle, latency, machine, memory, micro, postfix, scale, secure, siege, throughput
+from parts import domains, exporting, fairness, idle, latency, machine, memory, micro, postfix, scale, secure, siege, signing, throughput
 from parts.bench import Bench, BenchError
 from parts.report import Report, Section, facts, table
 
@@ -29,6 +29,7 @@ from postwright.testing.relay_process import RelayError
 PARTS: dict[str, Callable[[Bench], Awaitable[Section]]] = {
     "throughput": throughput.against_postfix,
     "tls": secure.measure,
+    "dkim": signing.measure,
     "siege": siege.measure,
     "shards": throughput.by_shards,
     "latency": latency.measure,
