@@ -48,6 +48,9 @@ class Outlet:
         self._batches -= count
         return count
 
+    async def finish(self) -> None:
+        return
+
     async def close(self) -> None:
         return
 

@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import trustme
 from aiohttp import web
 from msgspec.structs import replace
 from tests.engine.event_town import EventTown, delivered
 
 from postwright.engine import export_feed
-from postwright.engine.export_webhook import shown, signature
+from postwright.engine.export_webhook import Webhook, shown, signature
 from postwright.policy.settings import AcctFileSettings
+from postwright.store.event_forms import EventForm
 
 
 class Server:
@@ -138,6 +140,18 @@ async def test_retry_after_is_heeded(tmp_path: Path, server: Server) -> None:
         town.feed.wake()  # a reload
         await town.until_all_is_had()
     assert len(server.posts) == 2
+
+
+async def test_a_stop_posts_what_has_gathered(tmp_path: Path, server: Server) -> None:
+    settings = hook(server, http_webhook_max_interval=3600.0)
+    outlet = Webhook(settings, EventForm(settings.records), structlog.get_logger())
+    town = EventTown(tmp_path, settings, "/spool/hook.json", outlet=outlet)
+    async with town:
+        town.write([delivered(1)])
+        await town.until(lambda: outlet.gathered == 1, "the event")
+        assert server.posts == []
+    assert [row["rcpt"] for row in server.rows()] == ["1@example.com"]
+    assert town.feed.status().behind == 0
 
 
 async def test_nobody_there_is_trouble_and_no_loss(tmp_path: Path, server: Server) -> None:

@@ -288,19 +288,32 @@ def test_but_not_for_ever_and_that_is_told(old_log: Path) -> None:
 
 def test_a_log_of_an_earlier_run_with_more_shards_is_kept_by_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_log, "SEGMENT", 1)
+    orphan = log_folder(tmp_path, 1)
     for shard in (0, 1):
         log = EventLog(log_folder(tmp_path, shard), shard, ALL, Told())
-        log.write([record(1)])
+        for number in range(2):
+            log.write([record(number)])
+            log.flush()
         log.close()
         os.utime(segment_path(log_folder(tmp_path, shard), 1), (1000, 1000))
-    write_cursor(log_folder(tmp_path, 1), "reader", Place(1, 50))
-    for shard, shards, there in ((1, 1, True), (0, 2, True), (0, 1, True)):
+    write_cursor(orphan, "reader", Place(1, 50))
+    for shard, shards in ((1, 1), (0, 2), (0, 1)):
         options = EventOptions(ALL.records, ("reader",), keep=1500, shards=shards)
-        EventLog(log_folder(tmp_path, shard), shard, options, Told(), lambda: 1e6).tick()
-        assert segment_path(log_folder(tmp_path, 1), 1).exists() == there
-    write_cursor(log_folder(tmp_path, 1), "reader", Place(1, segment_path(log_folder(tmp_path, 1), 1).stat().st_size))
+        log = EventLog(log_folder(tmp_path, shard), shard, options, Told(), lambda: 1e6)
+        log.tick()
+        assert segment_numbers(orphan) == [1, 2]
+    write_cursor(orphan, "reader", Place(1, segment_path(orphan, 1).stat().st_size))
     EventLog(log_folder(tmp_path, 0), 0, options, Told(), lambda: 1e6).tick()
-    assert segment_numbers(log_folder(tmp_path, 1)) == []
+    assert segment_numbers(orphan) == [2]
+
+
+def test_no_number_is_used_again_even_when_somebody_has_deleted_the_segments(tmp_path: Path) -> None:
+    write_cursor(tmp_path, "reader", Place(7, 123))
+    log = make(tmp_path)
+    log.write([record(1)])
+    log.flush()
+    assert segment_numbers(tmp_path) == [8]
+    assert numbers(read(tmp_path, Place(7, 123))) == [1]
 
 
 # -- any octets ------------------------------------------------------------------------------

@@ -141,6 +141,9 @@ class Pipe:
     def _error(self, doing: str, details: str) -> OutletError:
         return OutletError(f'Error {doing} "{self._command}": {details}', details, self._retry_interval)
 
+    async def finish(self) -> None:
+        """Nothing is only gathered."""
+
     async def close(self) -> None:
         """The end of its input; a program that does not end then is ended."""
         fd, self._fd = self._fd, -1

@@ -116,6 +116,9 @@ class Stream:
         done, self._done = self._done, 0
         return done
 
+    async def finish(self) -> None:
+        """Nothing is only gathered."""
+
     async def close(self) -> None:
         """Close the connection, whatever state it is in."""
         broker, self._broker = self._broker, None

@@ -54,6 +54,11 @@ class Webhook:
         self._posted = 0
         self._ends: deque[int] = deque()  # `_taken` at the end of each batch of the feed
 
+    @property
+    def gathered(self) -> int:
+        """Events of the next batch."""
+        return len(self._rows)
+
     async def open(self) -> None:
         """Begin with nothing."""
         settings = self._settings
@@ -131,6 +136,11 @@ class Webhook:
         if self._settings.http_webhook_secret:
             headers["webhook-signature"] = signature(self._settings.http_webhook_secret, name, stamp, body)
         return headers
+
+    async def finish(self) -> None:
+        """A last batch, however young."""
+        if self._rows:
+            await self._post()
 
     async def close(self) -> None:
         """Connections end."""

@@ -108,6 +108,17 @@ def read_cursor(folder: Path, consumer: str) -> Place | None:
     return Place(found.segment, found.offset) if found.segment >= 0 and found.offset >= 0 else None
 
 
+def highest_number(folder: Path) -> int:
+    """The highest segment number that was ever used here, as far as segments or cursors tell; 0 for none."""
+    numbers = [*segment_numbers(folder), 0]
+    for path in folder.glob("*.cursor"):
+        try:
+            numbers.append(_decode(path.read_bytes()).segment)
+        except (OSError, msgspec.MsgspecError, ValueError):
+            continue
+    return max(numbers)
+
+
 def write_cursor(folder: Path, consumer: str, place: Place) -> None:
     """Remember it. Raises OSError."""
     # the name may be the old one again after a power cut: then some events come twice

@@ -27,7 +27,7 @@ from msgspec import Struct
 from postwright.model.record import Record
 from postwright.store import event_frames as frames
 from postwright.store.accounting_ledger import sync_file, sync_folder
-from postwright.store.event_files import Place, introduce, log_folders, make_key, segment_numbers, segment_path
+from postwright.store.event_files import Place, highest_number, introduce, log_folders, make_key, segment_numbers, segment_path
 from postwright.store.event_keeping import Keeping
 from postwright.store.event_reader import EventReader, Report
 
@@ -68,14 +68,13 @@ class EventLog:
         self._waiting: list[Record] = []
         self._enough = GATHER
         self._fd = -1
-        self._end = Place(0, 0)
+        self._end = Place(highest_number(folder), 0)  # a number that was used again would be behind who was there before
         self._begun = 0.0
         self._key = 0
         self._unsynced: dict[int, int] = {}  # segment -> the octet from where on it is not known to be on disk
         self._past: Counter[int] = Counter()  # events that a crash left behind the last checkpoint
         self.wants: frozenset[str] = frozenset()
         self._options = EventOptions()
-        self._end = Place(max(segment_numbers(folder), default=0), 0)
         self.reconfigure(options)
 
     def reconfigure(self, options: EventOptions) -> None:
@@ -253,7 +252,7 @@ class EventLog:
         self._orphans_due = now + ORPHANS
         for number, folder in log_folders(self.folder.parents[1]).items():
             if number >= options.shards:
-                newest = max(segment_numbers(folder), default=0) + 1
+                newest = max(segment_numbers(folder), default=0)
                 Keeping(folder, self._report).look(now, options.keep, options.max_size, options.consumers, newest)
 
     def close(self) -> None:
