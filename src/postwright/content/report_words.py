@@ -94,7 +94,8 @@ _LABELS = (
 # Near an address that is somebody else's.
 _SOMEBODY_ELSE = (
     r"mail from|envelope-from|return-path|reply-to|contact|write to|help|support|questions?|assistance|forward (?:it|this)|sent by|sender",
-    r"for example|e\.g\.|try|written by|postmaster|abuse|if you|please (?:e-?mail|send|contact)|kontakt|wenden|contactez|póngase",
+    r"for example|e\.g\.|try|content-id|message-id|in-reply-to|references",
+    r"written by|postmaster|abuse|if you|please (?:e-?mail|send|contact)|kontakt|wenden|contactez|póngase",
     r"обрат(?:итесь|иться)|пишите|отправител|問い合わせ|お問|联系|发件人",
 )
 _FROM = (r"from", r"de", r"von", r"\u043e\u0442", r"差出人", r"发件人")

@@ -1,7 +1,7 @@
 """`postwright digest`: what `privacy-policy` puts in the place of a local part, so that a person can be found in hidden accounting files.
 
-Computes, asks no relay and keeps nothing. The key comes as with `pmta digest`, or from the environment or standard input, since everybody on
-the machine may read arguments.
+Computes, asks no relay and keeps nothing. The key comes as with `pmta digest`, or from the environment or standard input, since everybody
+on the machine may read arguments.
 """
 
 from __future__ import annotations

@@ -151,8 +151,9 @@ class BounceCategories:
         found = self._categories.top(len(self._categories.figures))
         total, permanent = sum([f[0] for _, f in found]), sum([f[1] for _, f in found])
         shown: list[list[Value]] = [[f[0], percent(f[0], total), category] for category, f in found[: self._top]]
+        across = "category" if len(found) == 1 else "categories"
         tables = [
-            Table(f"Bounces (across {len(found)} {'category' if len(found) == 1 else 'categories'})", _BOUNCED, [[total, permanent, total - permanent]]),
+            Table(f"Bounces (across {len(found)} {across})", _BOUNCED, [[total, permanent, total - permanent]]),
             Table("", columns("bounced:count", "percent:percent", "category"), shown),
         ]
         for category in self._detailed([category for category, _ in found]):
