@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from postwright.content.dkim_key import SigningKey
 from postwright.engine import signing_frames as f
+from postwright.engine import signing_helper
 from postwright.engine.signer import Signer
 from postwright.engine.signing import Keys
 from postwright.engine.signing_helper import Signed, SigningHelper
@@ -73,6 +74,20 @@ async def test_who_waits_is_told_when_it_dies() -> None:
     async with asyncio.timeout(30):
         assert await told == asked
     assert not helper.ready(KEY), "not at once again"
+    helper.close()
+
+
+async def test_who_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing_helper, "PATIENCE", 0.3)
+    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    helper = SigningHelper(asyncio.get_running_loop(), lambda waiting, why: told.set_result(f"{len(waiting)} {why}"))
+    assert helper.ready(KEY)
+    assert helper._process is not None
+    os.kill(helper._process.pid, signal.SIGSTOP)
+    helper.ask(KEY, digest(b"x"), print)
+    helper.ask(KEY, digest(b"y"), print)
+    async with asyncio.timeout(30):
+        assert await told == "2 it does not answer"
     helper.close()
 
 

@@ -150,7 +150,7 @@ class Signer:
                 del remembered[next(iter(remembered))]
             remembered[name] = (order.key, signature)  # the key, too, so that no other one gets its id
         _put_before(job.transaction, job.fields, job.signatures)
-        job.done()
+        self._loop.call_soon(job.done)  # whatever goes wrong with this message there, the others have their signatures
 
 
 def _put_before(transaction: Transaction, fields: Sequence[Unsigned], signatures: Sequence[bytes]) -> None:

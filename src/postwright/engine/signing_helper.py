@@ -20,7 +20,7 @@ from postwright.engine import signing_frames as f
 KEYS_MOST: Final = 4096  # that the process keeps; others are the shard's own matter
 AGAIN: Final = 10.0  # seconds until a process that died gets a successor
 READ: Final = 65536
-WAITING_MOST: Final = 4 << 20  # octets that it has not read yet: a hundred seconds of work, so it hangs
+PATIENCE: Final = 10.0  # seconds without a signature, while some are waited for, after which it is taken to hang
 
 Signed = Callable[[bytes], None]
 
@@ -40,6 +40,8 @@ class SigningHelper:
         self._unsent = b""
         self._flushing = False
         self._job = 0
+        self._done = 0
+        self._timer: asyncio.TimerHandle | None = None
         self._not_before = 0.0
 
     def ready(self, key: SigningKey) -> bool:
@@ -55,6 +57,8 @@ class SigningHelper:
             known = self._keys[id(key)] = (len(self._keys), key)
             self._out.append(f.frame(f.KEY, known[0], key.pem()))
         self._job = self._job + 1 & 0xFFFFFFFF
+        if not self._waiting:
+            self._watch()
         self._waiting[self._job] = signed
         if not self._flushing:
             self._flushing = True
@@ -66,6 +70,20 @@ class SigningHelper:
         self._waiting.clear()
         self._end("")
         self._not_before = float("inf")
+
+    def _watch(self) -> None:
+        """Come back in a while and see whether it has done anything."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(PATIENCE, self._look, self._done)
+
+    def _look(self, done_then: int) -> None:
+        self._timer = None
+        if not self._waiting:
+            return
+        if self._done == done_then:
+            self._end("it does not answer")
+        else:
+            self._watch()
 
     def _start(self) -> bool:
         ours, its = socket.socketpair()
@@ -100,9 +118,7 @@ class SigningHelper:
             self._end(str(error))
             return
         self._unsent = self._unsent[sent:]
-        if len(self._unsent) > WAITING_MOST:
-            self._end("it reads nothing")
-        elif self._unsent:
+        if self._unsent:
             self._loop.add_writer(sock.fileno(), self._flush)
         else:
             self._loop.remove_writer(sock.fileno())
@@ -120,6 +136,7 @@ class SigningHelper:
         except (OSError, ValueError) as error:
             self._end(str(error))
             return
+        self._done += len(made)
         for _, number, signature in made:
             signed = self._waiting.pop(number, None)
             if signed is not None:
@@ -127,6 +144,9 @@ class SigningHelper:
 
     def _end(self, why: str) -> None:
         sock, self._socket = self._socket, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if sock is None:
             return
         self._loop.remove_reader(sock.fileno())
