@@ -15,16 +15,19 @@ from postwright.model.work import Entry
 
 
 class Classes:
-    """Heaps by the number of their class; at least one has entries when nobody is about to change that."""
+    """Heaps by the number of their class, and the `first` of all their entries. There is one, but between a taking and `settled`."""
 
-    __slots__ = ("heaps",)
+    __slots__ = ("first", "heaps")
 
     def __init__(self, heap: list[Entry]) -> None:
-        """Around a plain heap, whose entries are of one class."""
-        self.heaps: tuple[list[Entry], ...] = tuple([] for _ in CLASSES)
-        if heap:
-            number = class_number(heap[0].rank)
-            self.heaps = (*self.heaps[:number], heap, *self.heaps[number + 1 :])
+        """Around a plain heap, whose entries are of one class. There has to be one."""
+        self.first = heap[0]
+        number = class_number(self.first.rank)
+        self.heaps: tuple[list[Entry], ...] = tuple([heap if own == number else [] for own in range(len(CLASSES))])
+
+    def __bool__(self) -> bool:
+        """Asked for each lease, where counting would cost something."""
+        return True
 
     def __len__(self) -> int:
         return sum([len(heap) for heap in self.heaps])
@@ -36,6 +39,8 @@ class Classes:
     def push(self, entry: Entry) -> None:
         """One more."""
         heapq.heappush(self.heaps[class_number(entry.rank)], entry)
+        if entry < self.first:
+            self.first = entry
 
     def pop(self) -> Entry:
         """Any of them, without order."""
@@ -57,7 +62,7 @@ def push(later: Later, entry: Entry) -> Later:
 
 def first(later: Later) -> Entry:
     """The earliest. There has to be one."""
-    return later[0] if not isinstance(later, Classes) else min([heap[0] for heap in later.heaps if heap])
+    return later.first if isinstance(later, Classes) else later[0]
 
 
 def heaps(later: Later) -> Iterable[list[Entry]]:
@@ -70,7 +75,10 @@ def settled(later: Later) -> Later:
     if not isinstance(later, Classes):
         return later
     left = [heap for heap in later.heaps if heap]
-    return later if len(left) > 1 else left[0] if left else []
+    if len(left) < 2:
+        return left[0] if left else []
+    later.first = min([heap[0] for heap in left])
+    return later
 
 
 def of(entries: Iterable[Entry]) -> Later:

@@ -217,6 +217,8 @@ class Queue:
 
     def promote(self, now: float) -> None:
         """Move scheduled entries that are due to those that are ready, a bounded number of each class at a time."""
+        if not self.scheduled or later.first(self.scheduled).due > now:
+            return
         for heap in later.heaps(self.scheduled):
             for _ in range(PROMOTED):
                 if not heap or heap[0].due > now:
