@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from tests.scenarios.clients import SENDER, client, send
 from tests.scenarios.internet import Internet
+from tests.scenarios.test_signed_mail import make_key
 from tests.scenarios.town import Town
 
 from postwright.testing.certificate import self_signed, self_signed_pem
@@ -43,6 +44,9 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trust
     context.load_cert_chain(both)
     port = free_port()
     rules = f"smtp-server-tls-certificate {both}\n<source 127.0.0.1>\n always-allow-relaying yes\n allow-starttls yes\n</source>\n"
+    make_key(folder, "s")
+    rules += f"domain-key s, client.example, {folder}/s.pem\n"
+    rules += "<domain can.example>\n dkim-sign yes\n dkim-identity @client.example\n</domain>\n"
     rules += "<domain many.example>\n max-smtp-out 1\n</domain>\n"
     rules += "<dns>\n dnssec-validator name-server\n</dns>\n"
     async with Internet() as internet:
@@ -72,6 +76,7 @@ async def test_it_goes_to_a_host_that_can_and_asks_him_for_the_same(place: Trust
         await submit(place, "bob@can.example")
         [message] = await receiver.wait_for(1)
     assert "REQUIRETLS" in message.sender_params
+    assert message.content.startswith(b"DKIM-Signature: v=1;"), "what has a session of its own is signed as all else is"
     assert (await place.row("d", "bob@can.example"))["dsnStatus"].startswith("2.")
     assert [bool(connection.tls) for connection in receiver.connections if connection.messages] == [True]
 

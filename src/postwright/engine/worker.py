@@ -298,6 +298,11 @@ class Worker:
         """One message by a session of its own, then on with the others."""
         try:
             ways = self.state.ways
+            if ways.signing is not None:
+                broken = await self.crew.signer.signed(ways.signing, message, transaction, self.crew.node.clock.now())
+                if broken is not None:
+                    self._fail(lease, message, unsignable(broken))
+                    return
             own = bool(ways.hosts) and not any(host.lookup_mx for host in ways.hosts)
             await secured.send(self.crew.node, self.queue, lease, message, transaction, self.plan, ways.rules, configured=own)
         finally:
