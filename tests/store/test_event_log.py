@@ -156,6 +156,49 @@ def test_a_full_disk_loses_nothing_and_is_told(tmp_path: Path, monkeypatch: pyte
     assert numbers(read(tmp_path)) == [1, 2]
 
 
+def test_half_a_write_that_cannot_be_taken_back_ends_its_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(fd: int, size: int) -> None:
+        raise OSError(errno.EIO, "no")
+
+    log = make(tmp_path)
+    log.write([record(1)])
+    log.flush()
+    with monkeypatch.context() as patch:
+        write = os.write
+        patch.setattr(os, "write", lambda fd, data: write(fd, data[:20]))
+        patch.setattr(os, "ftruncate", refuse)
+        log.write([record(2)])
+        assert log.tick() != []
+    assert log.tick() == []
+    assert segment_numbers(tmp_path) == [1, 2]
+    told = Told()
+    assert numbers(read(tmp_path, told=told)) == [1, 2]
+    assert told.names == ["damaged events"]
+
+
+def test_a_long_backlog_goes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_log, "PIECE", 10)
+    log = make(tmp_path)
+    (tmp_path / "key").mkdir()  # no segment can be begun
+    for n in range(95):
+        log.write([record(n)])
+    assert log.tick() != []
+    assert segment_numbers(tmp_path) == []
+    (tmp_path / "key").rmdir()
+    written: list[int] = []
+    write = os.write
+
+    def some(fd: int, data: bytes) -> int:
+        written.append(len(data))
+        return write(fd, data if len(written) != 7 else data[:5])
+
+    monkeypatch.setattr(os, "write", some)
+    assert log.tick() != []
+    assert 30 < len(read(tmp_path)) < 95
+    assert log.tick() == []
+    assert numbers(read(tmp_path)) == list(range(95))
+
+
 def test_a_sync_that_fails_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = make(tmp_path)
     log.write([record(1)])

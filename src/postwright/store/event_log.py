@@ -33,6 +33,7 @@ from postwright.store.event_reader import EventReader, Report
 
 GATHER = 128  # events that are worth a write
 BACKLOG = 64 * 1024 * 1024  # octets, guessed by the number of events, that no disk takes
+PIECE = 1024  # events that are written at once
 TYPICAL = 512  # octets of an event
 SEGMENT = 16 * 1024 * 1024
 AGE = 3600.0
@@ -124,22 +125,28 @@ class EventLog:
             self.trouble = f"cannot write the event log {self.folder}: {error}"
 
     def _append(self) -> None:
-        payloads = [frames.pack(record) for record in self._waiting]
-        if self._past:
-            payloads = [payload for payload in payloads if not self._has(payload)]
-        if payloads:
-            self._make_ready()
-            key = self._key
-            self._put(b"".join([frames.frame(payload, key) for payload in payloads]))
-        self._waiting.clear()
+        """In pieces, so that a full disk is not offered all of a long backlog again every second."""
+        while self._waiting:
+            some = self._waiting[:PIECE]
+            payloads = [frames.pack(record) for record in some]
+            if self._past:
+                payloads = self._new_ones(payloads)
+            if payloads:
+                self._make_ready()
+                key = self._key
+                self._put(b"".join([frames.frame(payload, key) for payload in payloads]))
+            del self._waiting[: len(some)]
 
-    def _has(self, payload: bytes) -> bool:
-        """Is it in the log since before the crash?"""
-        name = _digest(payload)
-        if not self._past[name]:
-            return False
-        self._past[name] -= 1
-        return True
+    def _new_ones(self, payloads: list[bytes]) -> list[bytes]:
+        """Without those that are in the log since before the crash."""
+        found: list[bytes] = []
+        for payload in payloads:
+            name = _digest(payload)
+            if self._past[name]:
+                self._past[name] -= 1
+            else:
+                found.append(payload)
+        return found
 
     def _put(self, data: bytes) -> None:
         """All of it or nothing."""
@@ -147,9 +154,16 @@ class EventLog:
         self._unsynced.setdefault(segment, offset)
         written = os.write(self._fd, data)
         if written < len(data):
-            os.ftruncate(self._fd, offset)
+            self._take_back(offset)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._end = Place(segment, offset + written)
+
+    def _take_back(self, offset: int) -> None:
+        """Half a write off the end again; a disk that refuses that gets no more into this segment, as nobody would know where."""
+        try:
+            os.ftruncate(self._fd, offset)
+        except OSError:
+            self._seal()
 
     # -- segments -----------------------------------------------------------------------
 
