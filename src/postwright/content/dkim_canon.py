@@ -61,10 +61,13 @@ def field_form(field: HeaderField, form: str) -> bytes:
 
 def relaxed_body(body: bytes) -> bytes:
     """A body in the relaxed form (section 3.4.4): what is empty, or blank, has none."""
-    squeezed = _squeezed(body)
-    if b" \r\n" in squeezed:
-        squeezed = squeezed.replace(b" \r\n", _CRLF)
-    squeezed = squeezed.removesuffix(b" ")
+    squeezed = body.replace(b"\t", b" ")
+    if b" " in squeezed:  # Base64 has none, and one octet is looked for ten times as fast as two
+        while b"  " in squeezed:
+            squeezed = squeezed.replace(b"  ", b" ")
+        if b" \r\n" in squeezed:
+            squeezed = squeezed.replace(b" \r\n", _CRLF)
+        squeezed = squeezed.removesuffix(b" ")
     ended = _ended_once(squeezed)
     return b"" if ended == _CRLF else ended
 
@@ -77,15 +80,6 @@ def simple_body(body: bytes) -> bytes:
 def body_form(body: bytes, form: str) -> bytes:
     """A body in the form `SIMPLE` or `RELAXED`."""
     return relaxed_body(body) if form == RELAXED else simple_body(body)
-
-
-def _squeezed(octets: bytes) -> bytes:
-    """Runs of blanks and tabs as one blank each."""
-    if b"\t" in octets:
-        octets = octets.replace(b"\t", b" ")
-    while b"  " in octets:
-        octets = octets.replace(b"  ", b" ")
-    return octets
 
 
 def _ended_once(body: bytes) -> bytes:

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from postwright.content.dkim_canon import RELAXED, HeaderField, Mail, chosen, field_form
+from postwright.content.dkim_canon import RELAXED, SIMPLE, HeaderField, Mail, chosen, relaxed_field, simple_field
 from postwright.content.dkim_key import SigningKey
 from postwright.content.dkim_signature import FIELD
 
@@ -77,9 +77,10 @@ def unsigned(mail: Mail, kind: str, selector: str, domain: str, identity: str, s
     names = _folded([field.raw[: len(field.name)] for field in fields] + more)
     body = base64.b64encode(mail.body_hash(style.body_form, style.digest)).decode("ascii")
     own = f"DKIM-Signature: {tags}\r\n\th={names};\r\n\tbh={body};\r\n\tb=".encode()
-    lines = [field_form(field, style.header_form) for field in in_turn(fields)]
+    form = simple_field if style.header_form == SIMPLE else relaxed_field
+    lines = [form(field) for field in in_turn(fields)]
     # Its b= is empty as it stands, which is how a signature signs itself (section 3.7).
-    lines.append(field_form(HeaderField(FIELD, own), style.header_form)[:-2])
+    lines.append(form(HeaderField(FIELD, own))[:-2])
     return Unsigned(own, b"".join(lines))
 
 
@@ -105,7 +106,7 @@ def wanted_fields(fields: list[HeaderField], style: Style) -> tuple[list[HeaderF
     if len(found) > NAMES_MOST:
         found = found[-NAMES_MOST:]
     more = list(style.never_added)
-    if b"from" not in more and not any(field.name == b"from" for field in found):
+    if b"from" not in more and b"from" not in [field.name for field in found]:
         more.append(b"from")  # "The From header field MUST be signed" (section 5.4), also when there is none
     return found, more
 
