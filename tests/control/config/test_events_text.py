@@ -87,3 +87,33 @@ def test_the_guide_can_be_copied(good: Any) -> None:
     settings = good("\n".join(blocks))
     assert settings.events.event_log
     assert len(consumers(settings)) == 3
+
+
+IDLE = [
+    ("|/bin/cat", "move-to /tmp\n", "warning", "move-to has no effect here: a program's rows are in no file"),
+    ("|/bin/cat", "max-size 5M\n", "warning", "max-size has no effect here"),
+    ("|/bin/cat", "http-webhook-url https://a.example/\n", "error", "http-webhook-url: this block is a program's"),
+    ("hook.json", "sync yes\nhttp-webhook-url https://a.example/\n", "warning", "sync has no effect here: what is posted"),
+    ("acct.csv", "write-timeout 5s\n", "warning", "write-timeout has no effect here: this is no |program"),
+    ("acct.csv", "http-webhook-secret x\n", "warning", "http-webhook-secret has no effect here: there is no http-webhook-url"),
+]
+
+
+@pytest.mark.parametrize(("path", "lines", "level", "message"), IDLE)
+def test_what_has_no_effect_is_told_at_its_line(path: str, lines: str, level: str, message: str) -> None:
+    result = loads(ACCT.format(path=path, records="d", more=lines))
+    found = [problem for problem in result.problems if problem.line == 3 and problem.level == level]
+    assert [problem.message for problem in found if problem.message.startswith(message)] != [], result.problems
+
+
+@pytest.mark.parametrize(
+    ("path", "lines"),
+    [
+        ("|/bin/cat", "retry-interval 1m\nwrite-timeout 1m\nuser-string x\n"),
+        ("hook.json", "max-size 5M\nhttp-webhook-url https://a.example/\nhttp-webhook-log-verbose yes\n"),
+        ("acct.csv", "max-size 5M\nmove-interval 1h\ndelete-after 5d\n"),
+    ],
+)
+def test_and_what_has_one_is_not(path: str, lines: str) -> None:
+    result = loads(ACCT.format(path=path, records="d", more=lines))
+    assert not [problem for problem in result.problems if "effect" in problem.message]

@@ -9,7 +9,17 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from postwright.control.config import acct_checks, dkim_checks, dns_checks, lmtp, move_checks, open_relay, proxy_checks, transport_checks
+from postwright.control.config import (
+    acct_checks,
+    dkim_checks,
+    dns_checks,
+    fed_checks,
+    lmtp,
+    move_checks,
+    open_relay,
+    proxy_checks,
+    transport_checks,
+)
 from postwright.control.config.build import Builder
 from postwright.control.config.open_relay import Opening
 from postwright.control.config.reader import Block, Entry
@@ -26,6 +36,7 @@ def check(settings: Settings, builder: Builder, items: list[Entry | Block], repo
             _tell(opening, builder, items, report)
     _tell_of_slots(settings, items, report)
     lmtp.check(items, report)
+    fed_checks.check(items, report)
     acct_checks.check(settings, items, report)
     proxy_checks.check(items, report)
     if not report.failed:
