@@ -378,3 +378,55 @@ def test_any_octets_give_events_that_were_written_and_nothing_else(
     assert all(one in [record(n) for n in range(4)] for one in found)
     untouched = [record(n) for n in range(4)]
     assert found[-4:] == untouched or not newer
+
+
+# -- oddities --------------------------------------------------------------------------------
+
+
+def test_an_event_of_another_version_is_set_aside(tmp_path: Path) -> None:
+    octets = frames.frame(b"\x81\xa4type\x01", 7) + frames.frame(frames.pack(record(1)), 7)
+    segment_path(tmp_path, 1).write_bytes(frames.segment_head(0, 1, 7) + octets)
+    told = Told()
+    assert numbers(read(tmp_path, told=told)) == [1]
+    assert "another version" in told.events[0][1]
+    assert (tmp_path / "damaged" / f"00000001-{frames.SEGMENT_HEAD}.bin").exists()
+
+
+def test_a_segment_whose_head_is_being_written_is_waited_for(tmp_path: Path) -> None:
+    head = frames.segment_head(0, 1, 7)
+    path = segment_path(tmp_path, 1)
+    path.write_bytes(head[:20])
+    reader = EventReader(tmp_path, BEGIN)
+    assert reader.read() == []
+    path.write_bytes(head + frames.frame(frames.pack(record(1)), 7))
+    reader.close()
+    assert numbers(reader.read()) == [1]
+
+
+def test_an_event_larger_than_what_is_read_at_a_time(tmp_path: Path) -> None:
+    log = make(tmp_path)
+    large = Record("d", 1.0, 1, dsn_diag="x" * 5000)
+    log.write([large, record(2)])
+    log.flush()
+    assert numbers(read(tmp_path)) == [1, 2]
+
+
+def test_positions_of_another_version_mean_the_beginning(tmp_path: Path) -> None:
+    log = make(tmp_path)
+    log.write([record(1)])
+    log.close()
+    again = make(tmp_path)
+    again.resume(b"\xc1 no msgpack", tmp_path)
+    again.write([record(1)])
+    again.resumed()
+    assert numbers(read(tmp_path)) == [1]
+
+
+def test_what_cannot_be_deleted_is_told_and_stays(old_log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EPERM, "no")
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    told = Told()
+    assert aged(old_log, 1e6, told) == [1, 2, 3, 4, 5, 6]
+    assert set(told.names) == {"event segment not deleted"}
