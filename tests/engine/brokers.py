@@ -38,9 +38,10 @@ async def listening(port: int) -> None:
 
 
 class NatsServer:
-    """A nats-server with JetStream, that may be stopped and started."""
+    """A nats-server with JetStream, that may be stopped and started. `more` are words for it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str) -> None:
+        self._more = more
         self.port = free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self._folder = folder
@@ -49,7 +50,7 @@ class NatsServer:
     async def start(self) -> None:
         words = ["-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self._folder), "--user", USER, "--pass", PASSWORD]
         program = str(find_program("nats-server"))
-        self._process = subprocess.Popen([program, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen([program, *words, *self._more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         await listening(self.port)
 
     def stop(self) -> None:
@@ -85,9 +86,9 @@ class NatsServer:
 
 
 @asynccontextmanager
-async def running_nats(folder: Path) -> AsyncIterator[NatsServer]:
+async def running_nats(folder: Path, *more: str) -> AsyncIterator[NatsServer]:
     """Started, without a stream."""
-    server = NatsServer(folder)
+    server = NatsServer(folder, *more)
     try:
         await server.start()
         yield server

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from tests.engine.brokers import (
     PASSWORD,
     TOPIC,
@@ -82,6 +83,25 @@ async def test_nats_may_go_and_come(tmp_path: Path, nats_server: NatsServer) -> 
         await nats_server.start()
         await town.until_all_is_had()
     assert len(await nats_server.messages()) == 49
+
+
+@pytest.mark.needs("nats-server")
+@pytest.mark.directive("ca-file")
+async def test_nats_by_tls_and_only_if_it_is_who_it_should_be(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    pem = str(tmp_path / "server.pem")
+    async with running_nats(tmp_path / "jetstream", "--tls", "--tlscert", pem, "--tlskey", pem) as server:
+        url = server.url.replace("nats://", "natss://")
+        stranger = town_of(tmp_path / "one", stream(url, username=USER, password=PASSWORD))
+        async with stranger:
+            await stranger.until(lambda: "certificate" in stranger.feed.status().trouble.lower(), "the refusal")
+        known = town_of(tmp_path / "two", stream(url, username=USER, password=PASSWORD, ca_file=str(tmp_path / "ca.pem")))
+        known.write([delivered(1)])
+        async with known:
+            # nobody has the subject: so it was asked, within TLS
+            await known.until(lambda: "NoStreamResponse" in known.feed.status().trouble, "the answer")
 
 
 @pytest.mark.directive("records", "privacy-policy")
