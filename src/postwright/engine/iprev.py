@@ -30,6 +30,8 @@ class Names(Protocol):
 
     async def texts(self, name: str) -> TextAnswer: ...
 
+    async def exchanges(self, domain: str) -> NamesAnswer: ...
+
 
 class PeerCheck:
     """The check of one session's client. `close` it with the session."""

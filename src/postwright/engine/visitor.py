@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -15,7 +16,7 @@ import structlog
 from msgspec.structs import replace
 
 from postwright.content.authres import Result
-from postwright.engine import content_checks, merging, wishes
+from postwright.engine import content_checks, merging, spf_check, wishes
 from postwright.engine.admission import Admission, patience, with_xclient
 from postwright.engine.bound_user import Boards, BoundUser, bound
 from postwright.engine.certificates import client_name
@@ -84,6 +85,7 @@ class Visitor:
         "_protocol",
         "_rules",
         "_source",
+        "_spf",
         "_timeouts",
         "_user",
         "_user_source",
@@ -105,6 +107,7 @@ class Visitor:
         self._merge: merging.Gathering | None = None  # of the transaction that XMRG began
         self._arrival: Arrival | None = None
         self._check: PeerCheck | None = None
+        self._spf: Result | None = None  # of this transaction
         self._void = False  # the message has too many recipients and will be refused
         self._refresh()
         self._xclient = self._source.allow_xclient
@@ -215,9 +218,28 @@ class Visitor:
             return LOG_IN_ANEW
         if self._epoch is not self._intake.epoch:
             self._refresh()
+        begin = partial(self._begin, event)
+        if self._intake.names is not None and spf_check.wanted(self._source):
+            return asyncio.ensure_future(self._after_spf(begin, event.address))
         if self._check is not None and self._source.check_iprev_inbound:
-            return self._check.before(self._source, lambda: self._begin(event))
-        return self._begin(event)
+            return self._check.before(self._source, begin)
+        return begin()
+
+    async def _after_spf(self, begin: Callable[[], Reply], sender: Address) -> Reply:
+        """MAIL with SPF, for what all else lets pass."""
+        answer = self._check.before(self._source, begin) if self._check is not None and self._source.check_iprev_inbound else begin()
+        reply = answer if isinstance(answer, Reply) else await answer
+        if self._envelope is None or self._intake.names is None:
+            return reply
+        envelope, now = self._envelope, self._intake.submissions.clock.now()
+        found = await spf_check.checked(self._source, self._intake.names, self._peer.peer, sender.text, self._name, self._epoch.host, now)
+        self._spf = found.told
+        if found.refusal is None:
+            return reply
+        if self._envelope is envelope:
+            self._envelope = None
+        self._intake.counters.traffic.rejected += 1
+        return found.refusal
 
     def _begin(self, event: MailFrom) -> Reply:
         if self._intake.room.full:
@@ -235,6 +257,7 @@ class Visitor:
             self._intake.counters.traffic.rejected += 1
             return refusal
         self._void = False
+        self._spf = None
         verp = event.verp and bool(event.address.text)
         sender = self._rules.sender(event.address)
         self._envelope = Envelope(sender, [], event.ret, event.envid, event.body, event.smtputf8, event.size, verp)
@@ -319,7 +342,11 @@ class Visitor:
             # UTF8SMTP, UTF8SMTPSA, UTF8LMTP: RFC 6531 section 4.3
             arrival = replace(arrival, protocol="UTF8" + arrival.protocol.removeprefix("E"))
         source = self._source
-        checks = (self._check.result(source.trace_iprev_check),) if self._check is not None and source.check_iprev_inbound else ()
+        checks: tuple[Result, ...] = ()
+        if self._check is not None and source.check_iprev_inbound:
+            checks = (self._check.result(source.trace_iprev_check),)
+        if self._spf is not None:
+            checks += (self._spf,)
         if self._intake.names is None or not content_checks.wanted(source, envelope):
             return self._take(envelope, arrival, content, facts, checks)
         found = content_checks.gather(source, content, facts, self._intake.names, self._intake.submissions.clock.now())

@@ -163,6 +163,12 @@ class CachingResolver:
     async def texts(self, name: str) -> TextAnswer:
         return await self._texts.get(name)
 
+    async def exchanges(self, domain: str) -> NamesAnswer:
+        """The MX records as they stand, best first, "" for the root: ourselves among them, and no host implied. Not kept."""
+        answer = await self._query(domain, "MX")
+        hosts = tuple([exchange for _, exchange in sorted(answer.records)])
+        return NamesAnswer(_STATUS[answer.status], hosts, self._until(answer), answer.detail)
+
     async def tlsa(self, bases: Sequence[str], port: int) -> TlsaAnswer:
         answer = TlsaAnswer(TlsaStatus.NONE)
         for base in bases:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive
-from postwright.control.config.directives.rows import P, S, V, feedback, no_effect, works
+from postwright.control.config.directives.rows import P, S, V, no_effect, works
 
 MECHANISMS = (
     "EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "GSSAPI", "GSS-SPNEGO", "OAUTHBEARER", "XOAUTH2",
@@ -102,20 +102,20 @@ REPORTS: tuple[Directive, ...] = (
 CHECKS: tuple[Directive, ...] = (
     works("check-dkim-inbound", S, k.BOOL, "Verify DKIM signatures; told in Authentication-Results", "no"),
     works("trace-dkim-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
-    feedback("check-spf-inbound", S, k.BOOL, "Check SPF of the client", "no"),
-    feedback("trace-spf-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
-    feedback("check-spf-inbound-max-void-lookups", S, k.COUNT, "Look-ups without an answer that an SPF check may make", "2"),
+    works("check-spf-inbound", S, k.BOOL, "Check SPF of the client", "no"),
+    works("trace-spf-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
+    works("check-spf-inbound-max-void-lookups", S, k.COUNT, "Look-ups without an answer that an SPF check may make", "2"),
     no_effect("check-spf-inbound-best-guess", S, k.TEXT, "Guess a policy for domains without SPF", deprecated="nothing",
               reason="a guessed policy was dropped from SPF practice (RFC 7208 has none)"),
-    feedback("check-mfrom-inbound", S, k.BOOL, "Check the sender's domain by SPF (once Sender ID)", "no", confirmed=False),
+    works("check-mfrom-inbound", S, k.BOOL, "Check the sender's domain by SPF (once Sender ID)", "no", confirmed=False),
     works("check-iprev-inbound", S, k.BOOL, "Check that the client's name and address point at each other", "no"),
     works("trace-iprev-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
     works("reject-iprev-check-temperror", S, k.BOOL, "Refuse for now when that check cannot be made", "no"),
     works("reject-iprev-check-permerror", S, k.BOOL, "Refuse when the names are in error", "no"),
     works("reject-iprev-check-fail", S, k.BOOL, "Refuse when they do not point at each other", "no"),
-    feedback("reject-spf-check-temperror", S, k.BOOL, "4xx to MAIL when SPF cannot be checked", "yes"),
-    feedback("reject-spf-check-permerror", S, k.BOOL, "5xx to MAIL when the SPF record is in error", "yes"),
-    feedback("reject-spf-check-fail", S, k.BOOL, "5xx to MAIL when SPF fails", "yes"),
+    works("reject-spf-check-temperror", S, k.BOOL, "4xx to MAIL when SPF cannot be checked", "yes"),
+    works("reject-spf-check-permerror", S, k.BOOL, "5xx to MAIL when the SPF record is in error", "yes"),
+    works("reject-spf-check-fail", S, k.BOOL, "5xx to MAIL when SPF fails", "yes"),
 )  # fmt: skip
 
 LOG: tuple[Directive, ...] = (

@@ -1,0 +1,102 @@
+"""SPF of who brings a message (`check-spf-inbound`, and `check-mfrom-inbound`, Sender ID's check, which is today the same thing).
+
+Made at MAIL, when the envelope's other rules have let it pass: the client's address, the reverse-path and the name in HELO are known then.
+The evaluation is `policy.spf`'s; here its questions are asked. It ends by itself: who cannot tell in time says `temperror`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from postwright.content.authres import Result
+from postwright.model.reply import Reply
+from postwright.model.route import MxStatus
+from postwright.net.resolver import AddressAnswer, NamesAnswer, TextAnswer
+from postwright.policy.settings import SourceSettings
+from postwright.policy.spf import Answer, Ask, Question, Spf, check, client_address
+from postwright.policy.spf_reject import refusal
+
+PATIENCE: Final = 20.0  # seconds for everything (RFC 7208 section 4.6.4: "at least 20 seconds")
+
+
+class Zone(Protocol):
+    """What is asked of a resolver."""
+
+    async def texts(self, name: str) -> TextAnswer: ...
+
+    async def addresses(self, host: str) -> AddressAnswer: ...
+
+    async def names(self, address: str) -> NamesAnswer: ...
+
+    async def exchanges(self, domain: str) -> NamesAnswer: ...
+
+
+class Checked(Struct, frozen=True):
+    """The result as Authentication-Results tell it, and what MAIL is answered instead of 250, if it is."""
+
+    told: Result
+    refusal: Reply | None = None
+
+
+def wanted(source: SourceSettings) -> bool:
+    """Does this source have its clients checked?"""
+    return source.check_spf_inbound or source.check_mfrom_inbound
+
+
+async def checked(source: SourceSettings, zone: Zone, peer: str, sender: str, helo: str, host: str, now: float) -> Checked:
+    """The check of one MAIL. `peer` an IP address, "" for what came by no network; `host` our name; `now` Unix seconds."""
+    trace: list[str] = []
+    try:
+        question = Question(client_address(peer), sender, helo, host, now)
+    except ValueError:
+        found = Spf("none", of_helo=not sender)
+    else:
+        found = await evaluate(question, zone, source.check_spf_inbound_max_void_lookups, trace)
+    name = ("smtp.helo", helo) if found.of_helo else ("smtp.mailfrom", sender)
+    remarks = [remark for remark in (found.reason, found.matched) if remark]
+    told = Result("spf", found.result, (name,), (*remarks, *(trace if source.trace_spf_check else ())))
+    return Checked(told, refusal(found.result, source))
+
+
+async def evaluate(question: Question, zone: Zone, max_void: int, trace: list[str]) -> Spf:
+    """`policy.spf.check`, driven; each question goes to `trace`, in words."""
+    steps = check(question, max_void)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            asks = next(steps)
+            while True:
+                answers = await asyncio.gather(*[_answer(zone, question, ask) for ask in asks])
+                trace += [f"{ask.kind} {ask.name}: {_told(answer)}" for ask, answer in zip(asks, answers, strict=True)]
+                asks = steps.send(answers)
+    except StopIteration as end:
+        found: Spf = end.value
+        return found
+    except TimeoutError:
+        steps.close()
+        return Spf("temperror", question.mailbox[1], reason="no answer in time", of_helo=question.of_helo)
+
+
+async def _answer(zone: Zone, question: Question, ask: Ask) -> Answer:
+    if ask.kind == "TXT":
+        texts = await zone.texts(ask.name)
+        return None if texts.status is MxStatus.TEMPORARY else texts.texts
+    if ask.kind == "PTR":
+        names = await zone.names(str(question.client))
+        return None if names.status is MxStatus.TEMPORARY else names.names
+    if ask.kind == "MX":
+        hosts = await zone.exchanges(ask.name)
+        return None if hosts.status is MxStatus.TEMPORARY else hosts.names
+    found = await zone.addresses(ask.name)
+    if found.status is MxStatus.TEMPORARY:
+        return None
+    return tuple([address for address in found.addresses if (":" in address) == (ask.kind == "AAAA")])
+
+
+def _told(answer: Sequence[str] | None) -> str:
+    if answer is None:
+        return "no answer"
+    return "none" if not answer else "1 record" if len(answer) == 1 else f"{len(answer)} records"

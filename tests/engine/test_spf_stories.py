@@ -1,0 +1,104 @@
+"""Stories of SPF at the door: who is told what at MAIL, and what the message tells of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.engine.test_address_stories import YOU, free, headers
+
+from postwright.engine.spf_check import Checked, checked
+from postwright.policy.settings import SourceSettings
+from postwright.testing.world import World
+from postwright.testing.world_settings import relay
+
+PEER = "192.0.2.77"
+ZONE = {
+    "pass.example": {"TXT": ['"v=spf1 ip4:192.0.2.77 -all"']},
+    "fail.example": {"TXT": ['"v=spf1 -all"']},
+    "soft.example": {"TXT": ['"v=spf1 ~all"']},
+    "wrong.example": {"TXT": ['"v=spf1 what:ever"']},
+    "void.example": {"TXT": ['"v=spf1 a:n1.example a:n2.example a:n3.example -all"']},
+    "mx.example": {"TXT": ['"v=spf1 mx -all"'], "MX": ["10 relay.example.", "5 host.mx.example."]},
+    "host.mx.example": {"A": ["192.0.2.5"]},
+    "relay.example": {"A": [PEER]},
+    "helo.example": {"TXT": ['"v=spf1 ptr -all"']},
+    "77.2.0.192.in-addr.arpa": {"PTR": ["mail.helo.example."]},
+    "mail.helo.example": {"A": [PEER]},
+}
+
+
+def handed_in(sender: str, *failing: str, **directives: Any) -> tuple[str, list[str]]:
+    """What MAIL was answered, and the Authentication-Results of the message if it was taken."""
+    with World(relay(free(**directives))) as world:
+        mx = world.domain("example.com")
+        world.zone.update(ZONE)
+        world.failing.update(failing)
+        taken = world.submit(sender, [YOU], peer=PEER)
+        assert taken.mail is not None
+        world.run_until_empty()
+        said = taken.mail.text if not taken.accepted else "250"
+        return said, [" ".join(value.split()) for message in mx.messages for value in headers(message, "Authentication-Results")]
+
+
+@pytest.mark.directive("check-spf-inbound", "check-mfrom-inbound")
+@pytest.mark.parametrize("directive", ["check_spf_inbound", "check_mfrom_inbound"])
+def test_who_may_send_is_told(directive: str) -> None:
+    said, told = handed_in("me@pass.example", **{directive: True})
+    assert said == "250"
+    assert told == ["relay.example; spf=pass (ip4:192.0.2.77) smtp.mailfrom=me@pass.example"]
+    assert handed_in("me@pass.example") == ("250", []), "nobody asked for it"
+
+
+@pytest.mark.directive("reject-spf-check-fail", "reject-spf-check-permerror", "check-spf-inbound-max-void-lookups")
+@pytest.mark.parametrize(
+    ("sender", "directive", "reply", "result"),
+    [
+        ("me@fail.example", "reject_spf_check_fail", "550 5.7.23 SPF says that you may not send for this domain", "spf=fail"),
+        ("me@wrong.example", "reject_spf_check_permerror", "550 5.7.24 the SPF record of this domain is in error", "spf=permerror"),
+        ("me@void.example", "reject_spf_check_permerror", "550 5.7.24 the SPF record of this domain is in error", "spf=permerror"),
+    ],
+)
+def test_who_may_not_is_refused_unless_that_is_turned_off(sender: str, directive: str, reply: str, result: str) -> None:
+    assert handed_in(sender, check_spf_inbound=True) == (reply, []), "by default"
+    said, told = handed_in(sender, check_spf_inbound=True, **{directive: False})
+    assert said == "250"
+    assert told[0].startswith(f"relay.example; {result} ")
+    assert handed_in("me@void.example", check_spf_inbound=True, check_spf_inbound_max_void_lookups=3, reject_spf_check_fail=False)[1][
+        0
+    ].startswith("relay.example; spf=fail")
+
+
+def test_softfail_and_nothing_said_are_told_only() -> None:
+    assert handed_in("me@soft.example", check_spf_inbound=True)[1][0].startswith("relay.example; spf=softfail")
+    assert handed_in("me@other.example", check_spf_inbound=True) == ("250", ["relay.example; spf=none smtp.mailfrom=me@other.example"])
+
+
+@pytest.mark.directive("trace-spf-check")
+def test_the_look_ups_and_exchangers_that_are_ourselves() -> None:
+    (value,) = handed_in("me@mx.example", check_spf_inbound=True, trace_spf_check=True)[1]
+    assert value.startswith("relay.example; spf=pass (mx)")
+    assert "(TXT mx.example: 1 record) (MX mx.example: 2 records)" in value
+    assert "TXT" not in handed_in("me@mx.example", check_spf_inbound=True)[1][0]
+
+
+@pytest.mark.directive("reject-spf-check-temperror")
+def test_what_the_dns_cannot_tell_now() -> None:
+    unknown = "451 4.7.24 SPF of this domain cannot be looked up now, try again later"
+    assert handed_in("me@pass.example", "pass.example", check_spf_inbound=True) == (unknown, [])
+    said, told = handed_in("me@pass.example", "pass.example", check_spf_inbound=True, reject_spf_check_temperror=False)
+    assert said == "250"
+    assert told[0].startswith("relay.example; spf=temperror")
+
+
+def check(sender: str, helo: str = "helo.example", peer: str = PEER) -> Checked:
+    with World() as world:
+        world.zone.update(ZONE)
+        source = SourceSettings(check_spf_inbound=True)
+        return world.run(checked(source, world.node.resolver, peer, sender, helo, "relay.example", 0.0))
+
+
+def test_of_the_null_sender_it_is_the_name_in_helo() -> None:
+    found = check("")
+    assert (found.told.result, found.told.properties, found.refusal) == ("pass", (("smtp.helo", "helo.example"),), None)
+    assert check("", peer="").told.result == "none", "what came by no network has no address to check"
