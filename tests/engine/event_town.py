@@ -71,7 +71,7 @@ class EventTown:
 
 
 def _as_arguments(logger: object, method: str, event: Any) -> Any:
-    return (msgspec.json.encode(event),), {}
+    return (msgspec.json.encode(event, enc_hook=repr),), {}
 
 
 class _Ears:

@@ -24,7 +24,7 @@ class Outlet:
     def __init__(self) -> None:
         self.lives: list[list[int]] = []
         self.safe: int | None = None
-        self.fails: OutletError | None = None
+        self.fails: Exception | None = None
         self._batches = 0
 
     @property
@@ -118,6 +118,19 @@ async def test_after_a_failure_all_comes_again_from_the_cursor(tmp_path: Path) -
         await town.until_all_is_had()
         await town.until(lambda: town.feed.status().trouble == "", "the end of the trouble")
     assert outlet.lives[-1] == [1, 2]
+
+
+async def test_a_defect_is_told_and_the_feed_lives(tmp_path: Path) -> None:
+    outlet = Outlet()
+    outlet.fails = ZeroDivisionError("a defect")
+    town = town_of(tmp_path, outlet)
+    async with town:
+        town.write([delivered(1)])
+        await town.until(lambda: town.feed.status().trouble == "unexpected: ZeroDivisionError('a defect')", "the trouble")
+        outlet.fails = None
+        await town.until_all_is_had()
+    assert town.told[0]["event"] == "unexpected"
+    assert outlet.had == [1]
 
 
 async def test_logs_of_shards_that_come_later_are_read(tmp_path: Path) -> None:

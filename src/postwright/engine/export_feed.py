@@ -151,6 +151,9 @@ class Feed:
                 await self._failed(error)
             except OSError as error:  # the log or a cursor cannot be read or written
                 await self._failed(OutletError("events cannot be read", str(error)))
+            except Exception as error:  # a defect of ours, or of a library: told as one, and tried again like all else
+                self._log.error("unexpected", what="a consumer of events could not be fed", exc_info=error)
+                await self._failed(OutletError("unexpected", repr(error)))
             finally:
                 self._remember()
                 await self._outlet.close()
