@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from tests.content.arc_suite import VALIDATION, Case, cases
+import dkim
+import pytest
+from tests.content.arc_suite import SIGNING, VALIDATION, Case, cases
 from tests.content.test_dkim_verify import mail_of
 
 from postwright.content.arc import ArcVerdict, judge, read
+from postwright.content.arc_seal import own_results, seal
+from postwright.content.dkim_canon import header_fields
+from postwright.content.dkim_key import private_key
+from postwright.content.dkim_tags import tags
 from postwright.content.dkim_verify import Answer
 
 
@@ -26,3 +32,101 @@ def test_the_public_suite_of_chains() -> None:
             wrong.append((case.name, wanted, found.state, found.reason, case.test.get("description")))
     assert wrong == []
     assert len(cases("validation")) == VALIDATION
+
+
+def sealed(case: Case, message: bytes | None = None) -> bytes:
+    mail = mail_of(case.message if message is None else message)
+    chain = read(mail)
+    names = chain.key_names if chain is not None else []
+    found = judge(mail, chain, {name: Answer((case.zone[name],) if name in case.zone else ()) for name in names})
+    key = private_key(case.scenario["privatekey"].encode())
+    signed = [name.strip().encode() for name in case.test["sig-headers"].split(":")]
+    of = case.scenario["sel"], case.scenario["domain"], case.test["srv-id"]
+    return seal(mail, chain, found, key, *of, signed, float(case.test["t"]))
+
+
+def unfolded(text: str | bytes) -> dict[str, bytes]:
+    """Tags without any blanks: signatures are folded as one likes."""
+    octets = text.encode() if isinstance(text, str) else text
+    return {name: b"".join(value.split()) for name, value in tags(octets).items()}
+
+
+def test_the_public_suite_of_seals() -> None:
+    wrong = []
+    for case in cases("sign"):
+        made = {field.name: field.raw.partition(b":")[2] for field in header_fields(sealed(case))}
+        expected = {name: case.test[short] for name, short in ((b"arc-seal", "AS"), (b"arc-message-signature", "AMS")) if case.test[short]}
+        results = b" ".join(made.get(b"arc-authentication-results", b"").split()).decode()
+        if {name: unfolded(made[name]) for name in made if name in expected} != {name: unfolded(text) for name, text in expected.items()}:
+            wrong.append((case.name, made, expected))
+        if results != " ".join(case.test["AAR"].split()) or len(made) != (3 if expected else 0):
+            wrong.append((case.name, results, case.test["AAR"]))
+    assert wrong == []
+    assert len(cases("sign")) == SIGNING
+
+
+CASE = "message_body_eol_wsp"
+
+
+def hops(count: int) -> tuple[Case, bytes]:
+    """A message that went through so many relays, each sealing it."""
+    [case] = [case for case in cases("sign") if case.name == CASE]
+    message = case.message
+    for _ in range(count):
+        message = sealed(case, message) + message
+    return case, message
+
+
+def state(case: Case, message: bytes) -> str:
+    mail = mail_of(message)
+    chain = read(mail)
+    names = chain.key_names if chain is not None else []
+    return judge(mail, chain, {name: Answer((case.zone[name],)) for name in names}).state
+
+
+def theirs(case: Case, message: bytes) -> str:
+    """dkimpy's word; where a broken chain breaks it, too, that is no pass."""
+    try:
+        found, _, _ = dkim.arc_verify(message, dnsfunc=lambda key, timeout=5: case.zone.get(key.decode().rstrip(".")))
+    except IndexError:
+        return "fail"
+    return str(found.decode())
+
+
+def test_dkimpy_reads_a_chain_of_ours_and_sees_what_is_changed() -> None:
+    case, message = hops(3)
+    states = {"whole": message, "body": message.replace(b"Hey gang", b"Hey crowd"), "seal": message.replace(b"cv=pass", b"cv=none", 1)}
+    states["results"] = message.replace(b"dmarc=pass", b"dmarc=fail", 1)
+    found = {}
+    for name, changed in states.items():
+        found[name] = (theirs(case, changed), state(case, changed))
+    assert found == {"whole": ("pass", "pass"), "body": ("fail", "fail"), "seal": ("fail", "fail"), "results": ("fail", "fail")}
+
+
+def test_a_chain_that_failed_is_sealed_once_and_never_again() -> None:
+    case, message = hops(1)
+    broken = message.replace(b"Hey gang", b"Hey crowd")
+    second = sealed(case, broken)
+    assert b"cv=fail" in second
+    assert sealed(case, second + broken) == b""
+    torn = message.replace(b"ARC-Seal:", b"X-Seal:")
+    assert state(case, torn) == "fail"
+    assert sealed(case, torn) == b"", "nobody can tell which instance comes next"
+
+
+def test_fifty_sets_and_no_more() -> None:
+    case, message = hops(2)
+    assert state(case, message.replace(b"i=2;", b"i=51;")) == "fail"
+    assert state(case, message.replace(b"i=2;", b"i=0;")) == "fail"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (b"us.example; spf=pass (a; b) x=y;\r\n dkim=none", b"spf=pass (a; b) x=y; dkim=none"),
+        (b"us.example", b"none"),
+        (b"other.example; spf=pass", b"none"),
+    ],
+)
+def test_our_own_results(value: bytes, said: bytes) -> None:
+    assert own_results(mail_of(b"Authentication-Results: " + value + b"\r\n\r\n"), "us.example") == said

@@ -48,10 +48,11 @@ class ArcSet(Struct, frozen=True):
 
 
 class Chain(Struct, frozen=True):
-    """Sets from the first. `problem`: the shape alone makes it fail; `sets` are then those that could be read."""
+    """Sets from the first. `problem`: the shape alone makes it fail; `broken`: so much so that `sets` are not all that there are."""
 
     sets: tuple[ArcSet, ...] = ()
     problem: str = ""
+    broken: bool = False
 
     @property
     def key_names(self) -> list[str]:
@@ -62,7 +63,7 @@ class Chain(Struct, frozen=True):
 
 
 class ArcVerdict(Struct, frozen=True):
-    """The chain's state: none, pass or fail (section 4.4). `oldest` the instance from which on the body is unchanged, 0 if not known."""
+    """The chain's state: none, pass or fail (section 4.4). `temporary`: another time may tell better."""
 
     state: str
     reason: str = ""
@@ -81,12 +82,12 @@ def read(mail: Mail) -> Chain | None:
         try:
             number = int(match[1]) if match is not None else _number(field)
         except TagError as error:
-            return Chain(problem=str(error))
+            return Chain(problem=str(error), broken=True)
         if not 1 <= number <= MOST:
-            return Chain(problem="an instance out of range")
+            return Chain(problem="an instance out of range", broken=True)
         of = found.setdefault(number, {})
         if field.name in of:
-            return Chain(problem=f"two fields of one kind in set {number}")
+            return Chain(problem=f"two fields of one kind in set {number}", broken=True)
         of[field.name] = field
     return _chain(found) if any_field else None
 
@@ -108,11 +109,11 @@ def _chain(found: dict[int, dict[bytes, HeaderField]]) -> Chain:
     for number in range(1, len(found) + 1):
         of = found.get(number)
         if of is None or len(of) != len(KINDS):
-            return Chain(tuple(sets), f"set {number} is not whole")
+            return Chain(tuple(sets), f"set {number} is not whole", broken=True)
         try:
             sets.append(_set(number, (of[RESULTS], of[MESSAGE], of[SEAL])))
         except TagError as error:
-            return Chain(tuple(sets), f"set {number}: {error}")
+            return Chain(tuple(sets), f"set {number}: {error}", broken=True)
     return Chain(tuple(sets), _states(sets))
 
 
@@ -185,7 +186,7 @@ def _sealed(chain: Chain, one: ArcSet, answers: Mapping[str, Answer]) -> tuple[s
 
 
 def sealed_octets(fields: list[HeaderField]) -> bytes:
-    """What a seal signs (section 5.1.1): the fields of all sets up to its own, relaxed, its own last, with b= empty and without its CRLF."""
+    """What a seal signs (section 5.1.1): the fields of all sets up to its own, relaxed, its own last, b= empty and without CRLF."""
     return b"".join([relaxed_field(field) for field in fields[:-1]]) + relaxed_field(without_value(fields[-1])).removesuffix(b"\r\n")
 
 
