@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.content.dkim_vectors import KEYS, RFC6376, RFC8463
+from tests.content.test_arc import hops
 from tests.engine.merge_talk import merge, talk
 from tests.engine.test_address_stories import ME, YOU, free, headers
 
@@ -18,16 +19,11 @@ def told(content: bytes, *, keys: bool = True, **directives: Any) -> list[str]:
     with World(relay(free(**directives))) as world:
         mx = world.domain("example.com")
         if keys:
-            world.zone.update({name: {"TXT": [f'"{record.decode()}"']} for name, record in KEYS.items() if len(record) < 256})
-            world.zone.update({name: {"TXT": [_strings(record)]} for name, record in KEYS.items() if len(record) >= 256})
+            world.zone.update({name: {"TXT": [f'"{record.decode()}"']} for name, record in KEYS.items()})
         assert world.submit(ME, [YOU], content).accepted
         world.run_until_empty()
         (message,) = mx.messages
         return [" ".join(value.split()) for value in headers(message, "Authentication-Results")]
-
-
-def _strings(record: bytes) -> str:
-    return " ".join(f'"{record[at : at + 200].decode()}"' for at in range(0, len(record), 200))
 
 
 @pytest.mark.directive("check-dkim-inbound")
@@ -55,6 +51,24 @@ def test_what_does_not_verify_is_told_and_goes_on() -> None:
     assert told(changed, check_dkim_inbound=True)[0].startswith("relay.example; dkim=fail (body hash did not verify) header.d=example.com")
     assert "dkim=permerror (no key for signature)" in told(RFC6376, keys=False, check_dkim_inbound=True)[0]
     assert told(b"From: a@b.example\r\n\r\n", check_dkim_inbound=True) == ["relay.example; dkim=none (no signatures)"]
+
+
+@pytest.mark.directive("check-arc-inbound")
+def test_the_chain_of_what_was_forwarded() -> None:
+    case, message = hops(2)
+    zone = {name: {"TXT": ['"' + " ".join(record.decode().split()) + '"']} for name, record in case.zone.items()}
+    found = {}
+    for name, content in {"whole": message, "changed": message.replace(b"Hey gang", b"Hey crowd"), "none": RFC6376}.items():
+        with World(relay(free(check_arc_inbound=True, check_dkim_inbound=name == "none"))) as world:
+            mx = world.domain("example.com")
+            world.zone.update(zone)
+            assert world.submit(ME, [YOU], content).accepted
+            world.run_until_empty()
+            values = [" ".join(value.split()) for value in headers(mx.messages[0], "Authentication-Results")]
+            found[name] = [value for value in values if value.startswith("relay.example")]
+    assert found["whole"] == ["relay.example; arc=pass"]
+    assert found["changed"] == ["relay.example; arc=fail (message signature of set 2: body hash did not verify)"]
+    assert found["none"][0].endswith("; arc=none")
 
 
 def test_a_merge_is_no_message_yet() -> None:

@@ -41,7 +41,7 @@ async def verify(mail: Mail, resolver: Texts, now: float) -> Verified:
     """The verdicts on a message's signatures at `now` (Unix seconds)."""
     found = candidates(mail, now)
     names = sorted({c.signature.key_name for c in found if c.verdict is None and c.signature is not None})
-    answers = dict(zip(names, await _ask(resolver, names), strict=True))
+    answers = await keys_of(resolver, names)
     if len(mail.body) > LARGE and names:
         verdicts = await asyncio.to_thread(_judged, mail, found, answers)
     else:
@@ -52,6 +52,11 @@ async def verify(mail: Mail, resolver: Texts, now: float) -> Verified:
 def _judged(mail: Mail, found: Sequence[Candidate], answers: Mapping[str, Answer]) -> tuple[Verdict, ...]:
     names = [candidate.signature.key_name if candidate.signature is not None else "" for candidate in found]
     return tuple([judge(mail, candidate, answers.get(name, _TEMPORARY)) for candidate, name in zip(found, names, strict=True)])
+
+
+async def keys_of(resolver: Texts, names: Sequence[str]) -> dict[str, Answer]:
+    """The records of each name. Whose are not there within `PATIENCE`, cannot be told now."""
+    return dict(zip(names, await _ask(resolver, names), strict=True))
 
 
 async def _ask(resolver: Texts, names: Sequence[str]) -> list[Answer]:
@@ -76,5 +81,6 @@ def _answer(found: TextAnswer) -> Answer:
 
 
 def _told(name: str, answer: Answer) -> str:
-    what = "no answer" if answer.temporary else "no record" if not answer.records else "1 record" if len(answer.records) == 1 else f"{len(answer.records)} records"
+    count = len(answer.records)
+    what = "no answer" if answer.temporary else {0: "no record", 1: "1 record"}.get(count, f"{count} records")
     return f"TXT {name}: {what}"

@@ -311,6 +311,7 @@ class SourceSettings(Struct, frozen=True):
     log_tls: bool = False
     check_dkim_inbound: bool = False
     trace_dkim_check: bool = False
+    check_arc_inbound: bool = False
     check_spf_inbound: bool = False
     trace_spf_check: bool = False
     check_spf_inbound_max_void_lookups: int = 2

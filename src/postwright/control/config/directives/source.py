@@ -102,6 +102,7 @@ REPORTS: tuple[Directive, ...] = (
 CHECKS: tuple[Directive, ...] = (
     works("check-dkim-inbound", S, k.BOOL, "Verify DKIM signatures; told in Authentication-Results", "no"),
     works("trace-dkim-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
+    works("check-arc-inbound", S, k.BOOL, "Verify the ARC chain of what was forwarded; told in Authentication-Results", "no", ours=True),
     works("check-spf-inbound", S, k.BOOL, "Check SPF of the client", "no"),
     works("trace-spf-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
     works("check-spf-inbound-max-void-lookups", S, k.COUNT, "Look-ups without an answer that an SPF check may make", "2"),
