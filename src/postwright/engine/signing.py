@@ -188,8 +188,21 @@ def plan_of(settings: DomainSettings) -> Plan | None:
 
 def _second(settings: DomainSettings) -> DomainSettings:
     """`second-dkim-*` in the place of `dkim-*`."""
-    names = [name for name in settings.__struct_fields__ if name.startswith("second_dkim_")]
-    return replace(settings, **{name.removeprefix("second_"): getattr(settings, name) for name in names})
+    return replace(
+        settings,
+        dkim_sign=settings.second_dkim_sign,
+        dkim_algorithm=settings.second_dkim_algorithm,
+        dkim_headers_canon=settings.second_dkim_headers_canon,
+        dkim_body_canon=settings.second_dkim_body_canon,
+        dkim_identity=settings.second_dkim_identity,
+        dkim_identity_fallback=settings.second_dkim_identity_fallback,
+        dkim_headers=settings.second_dkim_headers,
+        dkim_disallow_adding_headers=settings.second_dkim_disallow_adding_headers,
+        dkim_add_timestamp=settings.second_dkim_add_timestamp,
+        dkim_expire_after=settings.second_dkim_expire_after,
+        dkim_add_body_limit=settings.second_dkim_add_body_limit,
+        dkim_query_method=settings.second_dkim_query_method,
+    )
 
 
 class Wanted:
