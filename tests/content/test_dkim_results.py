@@ -37,7 +37,7 @@ def test_no_signatures_and_bad_ones() -> None:
 
 
 def test_a_sender_cannot_write_into_our_field() -> None:
-    forged = signed().replace(b"v=1;", b"v=1; i=\"x; dmarc=pass (y\"@a.example;", 1)
+    forged = signed().replace(b"v=1;", b'v=1; i="x; dmarc=pass (y"@a.example;', 1)
     (verdict,) = [judge(mail_of(forged), c, Answer((RECORD,))) for c in candidates(mail_of(forged), NOW)]
     text = field("us.example", results([verdict, Verdict("fail", "nothing")]))
     assert b"dmarc" not in text
