@@ -71,6 +71,35 @@ def test_the_chain_of_what_was_forwarded() -> None:
     assert found["none"][0].endswith("; arc=none")
 
 
+@pytest.mark.directive("check-dmarc-inbound", "dmarc-tree-walk")
+@pytest.mark.parametrize("tree_walk", [False, True])
+def test_who_stands_behind_the_author(tree_walk: bool) -> None:
+    policy = {"_dmarc.example.com": {"TXT": ['"v=DMARC1; p=reject; sp=quarantine"']}}
+    spf = {"bounces.example.com": {"TXT": ['"v=spf1 +all"']}}
+    found = {}
+    for name, content, sender in (
+        ("signed", RFC8463, ME),
+        ("changed", RFC8463.replace(b"hungry", b"thirsty"), ME),
+        ("by its path", b"From: joe@example.com\r\n\r\n", "b@bounces.example.com"),
+        ("two authors", b"From: joe@example.com, eve@evil.example\r\n\r\n", ME),
+        ("nobody", b"From: joe@none.example\r\n\r\n", ME),
+    ):
+        with World(relay(free(check_dmarc_inbound=True, dmarc_tree_walk=tree_walk))) as world:
+            mx = world.domain("example.com")
+            world.zone.update({key: {"TXT": [f'"{record.decode()}"']} for key, record in KEYS.items()} | policy | spf)
+            assert world.submit(sender, [YOU], content).accepted
+            world.run_until_empty()
+            (value,) = [" ".join(value.split()) for value in headers(mx.messages[0], "Authentication-Results")]
+            found[name] = value[value.index("dmarc=") :]
+    assert found == {
+        "signed": "dmarc=pass (p=quarantine) header.from=football.example.com",
+        "changed": "dmarc=fail (p=quarantine) header.from=football.example.com",
+        "by its path": "dmarc=pass (p=reject) header.from=example.com",
+        "two authors": "dmarc=permerror (no single domain in From)",
+        "nobody": "dmarc=none (no policy) header.from=none.example",
+    }
+
+
 def test_a_merge_is_no_message_yet() -> None:
     with World(relay(free(check_dkim_inbound=True, allow_mailmerge=True))) as world:
         mx = world.domain("example.com")

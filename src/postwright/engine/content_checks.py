@@ -1,6 +1,6 @@
 """Checks of what a message says, made between the end of data and the spool, for Authentication-Results (RFC 8601).
 
-DKIM and ARC (`check-dkim-inbound`, `check-arc-inbound`); what else needs the content or its signatures joins in `gather`. A merge is no
+DKIM, DMARC and ARC (`check-dkim-inbound` and its like); what else needs the content or its signatures joins in `gather`. A merge is no
 message yet and is not checked. The client waits for its reply meanwhile, for the patience of a check at most; nothing is raised.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from postwright.content.authres import Result
 from postwright.content.dkim_canon import Mail
 from postwright.content.dkim_results import results
-from postwright.engine import arc_check
+from postwright.engine import arc_check, dmarc_check
 from postwright.engine.dkim_check import Texts, verify
 from postwright.model.envelope import Envelope
 from postwright.model.message import ContentFacts
@@ -22,16 +22,21 @@ from postwright.policy.settings import SourceSettings
 
 def wanted(source: SourceSettings, envelope: Envelope) -> bool:
     """Does this source have the content of this message checked?"""
-    return (source.check_dkim_inbound or source.check_arc_inbound) and envelope.merge is None
+    checks = source.check_dkim_inbound or source.check_arc_inbound or source.check_dmarc_inbound
+    return checks and envelope.merge is None
 
 
-async def gather(source: SourceSettings, content: bytes, facts: ContentFacts, texts: Texts, now: float) -> tuple[Result, ...]:
-    """The results of all checks of a content, in the order in which they are told. `now` Unix seconds."""
+async def gather(
+    source: SourceSettings, content: bytes, facts: ContentFacts, spf: Result | None, texts: Texts, now: float
+) -> tuple[Result, ...]:
+    """The results of all checks of a content, in the order in which they are told. `spf` as it came out at MAIL; `now` Unix seconds."""
     mail = Mail(content[: facts.header_size], content[facts.header_size :])
     told: list[Result] = []
-    if source.check_dkim_inbound:
+    if source.check_dkim_inbound or source.check_dmarc_inbound:
         found = await verify(mail, texts, now)
         told += results(found.verdicts, found.trace if source.trace_dkim_check else ())
+        if source.check_dmarc_inbound:
+            told.append(dmarc_check.told(await dmarc_check.verify(mail, found.verdicts, spf, texts, tree_walk=source.dmarc_tree_walk)))
     if source.check_arc_inbound:
         told.append(arc_check.told(await arc_check.verify(mail, texts)))
     return tuple(told)

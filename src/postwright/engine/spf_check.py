@@ -44,7 +44,7 @@ class Checked(Struct, frozen=True):
 
 def wanted(source: SourceSettings) -> bool:
     """Does this source have its clients checked?"""
-    return source.check_spf_inbound or source.check_mfrom_inbound
+    return source.check_spf_inbound or source.check_mfrom_inbound or source.check_dmarc_inbound
 
 
 async def checked(source: SourceSettings, zone: Zone, peer: str, sender: str, helo: str, host: str, now: float) -> Checked:
@@ -59,7 +59,8 @@ async def checked(source: SourceSettings, zone: Zone, peer: str, sender: str, he
     name = ("smtp.helo", helo) if found.of_helo else ("smtp.mailfrom", sender)
     remarks = [remark for remark in (found.reason, found.matched) if remark]
     told = Result("spf", found.result, (name,), (*remarks, *(trace if source.trace_spf_check else ())))
-    return Checked(told, refusal(found.result, source))
+    asked = source.check_spf_inbound or source.check_mfrom_inbound  # else it is DMARC that wants to know
+    return Checked(told, refusal(found.result, source) if asked else None)
 
 
 async def evaluate(question: Question, zone: Zone, max_void: int, trace: list[str]) -> Spf:

@@ -349,7 +349,7 @@ class Visitor:
             checks += (self._spf,)
         if self._intake.names is None or not content_checks.wanted(source, envelope):
             return self._take(envelope, arrival, content, facts, checks)
-        found = content_checks.gather(source, content, facts, self._intake.names, self._intake.submissions.clock.now())
+        found = content_checks.gather(source, content, facts, self._spf, self._intake.names, self._intake.submissions.clock.now())
         take = partial(self._take, envelope, arrival, content, facts)
         return asyncio.ensure_future(content_checks.answered(found, lambda more: take(checks + more)))
 

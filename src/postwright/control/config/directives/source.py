@@ -103,6 +103,8 @@ CHECKS: tuple[Directive, ...] = (
     works("check-dkim-inbound", S, k.BOOL, "Verify DKIM signatures; told in Authentication-Results", "no"),
     works("trace-dkim-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
     works("check-arc-inbound", S, k.BOOL, "Verify the ARC chain of what was forwarded; told in Authentication-Results", "no", ours=True),
+    works("check-dmarc-inbound", S, k.BOOL, "Check DMARC, and DKIM and SPF for it; told in Authentication-Results", "no", ours=True),
+    works("dmarc-tree-walk", S, k.BOOL, "Find the organizational domain by tree walk, not by the public suffix list", "no", ours=True),
     works("check-spf-inbound", S, k.BOOL, "Check SPF of the client", "no"),
     works("trace-spf-check", S, k.BOOL, "Tell the DNS look-ups of that check too", "no"),
     works("check-spf-inbound-max-void-lookups", S, k.COUNT, "Look-ups without an answer that an SPF check may make", "2"),
