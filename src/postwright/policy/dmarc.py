@@ -1,137 +1,166 @@
-"""DMARC: does the domain in From stand behind a message, and what does it want done if not (RFC 7489)?
+"""DMARC (RFC 7489, RFC 9989): does the domain in From stand behind a message, and what does it want done if not? Without the DNS.
 
-The organizational domain is found by the public suffix list, or by the tree walk of RFC 7489's successor (`dmarc-tree-walk`): up to eight
-questions from the domain upwards. Pure: `names` says what to ask, `evaluate` is given what was answered. Nothing is raised.
+`check` is a generator as `policy.spf.check` is: it yields tuples of `Ask`, is sent the answers, and returns a `Dmarc`. The organizational
+domain comes from a function that knows the public suffix list (RFC 7489 section 3.2), or without one from a walk up the tree (RFC 9989
+section 4.10). Bounded by `MAX_LOOKUPS`, whatever is published; nothing is raised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-QUESTIONS: Final = 8  # of one tree walk
-_POLICIES = ("none", "quarantine", "reject")
-Answers = Mapping[str, Sequence[str] | None]
-"""TXT records by name; empty for no such record, None for no answer."""
+from postwright.policy.dmarc_record import POLICIES, Record, is_dmarc, parse
+from postwright.policy.spf import Ask, Steps
 
+MAX_SIGNERS = 10  # signing domains that are looked at
+MAX_WALK = 8  # names asked in one walk (RFC 9989 section 4.10)
+MAX_LOOKUPS = MAX_WALK * (1 + MAX_SIGNERS + 1) + 3  # author, signers, SPF; and whether the author's domain exists
 
-class Record(Struct, frozen=True):
-    """A policy record. `strict_*`: the domains must be the same, not only of one organization."""
-
-    policy: str = "none"
-    subdomains: str = ""
-    strict_dkim: bool = False
-    strict_spf: bool = False
-    psd: str = "u"
+Organizational = Callable[[str], str]
 
 
 class Dmarc(Struct, frozen=True):
-    """`result` of RFC 7489 section 11.2; `domain` in From; `policy` that the record wants for it ("" without one); `reason` ours."""
+    """`result` pass, fail, none, temperror or permerror; `domain` the author's; `policy` what to do with what fails: none, quarantine,
+    reject; `published` by the record, before percentage and testing have softened it; "" without a record."""
 
     result: str
     domain: str = ""
-    policy: str = ""
+    policy: str = "none"
+    published: str = ""
     reason: str = ""
 
 
-def names(domains: Iterable[str], tree_walk: bool) -> list[str]:
-    """The names whose TXT records `evaluate` wants for these domains; the first is that in From."""
-    found: dict[str, None] = {}
-    for number, domain in enumerate(domains):
-        if tree_walk:
-            found |= dict.fromkeys(_walk(domain))
-        elif number == 0:
-            found |= dict.fromkeys([f"_dmarc.{domain}", f"_dmarc.{listed_organization(domain)}"])
-    return list(found)
+class Claims(Struct, frozen=True):
+    """What is proved of a message: `spf` the domain that passed SPF, "" for none, and `signers` the domains whose signatures verify."""
+
+    spf: str = ""
+    signers: tuple[str, ...] = ()
 
 
-def evaluate(authors: Sequence[str], dkim: Sequence[str], spf: str, answers: Answers, tree_walk: bool) -> Dmarc:
-    """`authors`: the domains in From; `dkim`: d= of every signature that passed; `spf`: the domain for which SPF passed, or ""."""
-    if len(set(authors)) != 1:
-        return Dmarc("permerror", reason="no single domain in From")
-    domain = authors[0]
-    organization = _organization(domain, answers, tree_walk)
-    record: Record | None = None
-    for place in dict.fromkeys((domain, organization)):
-        texts = answers.get(f"_dmarc.{place}", ())
-        if texts is None:
-            return Dmarc("temperror", domain, reason="the policy could not be looked up")
-        record = record_of(texts)
+class _Silent(Exception):
+    """The DNS did not answer."""
+
+
+class _Wrong(Exception):
+    """A record from which no policy can be read."""
+
+
+def check(author: str, claims: Claims, organizational: Organizational | None, lot: float = 0.0) -> Steps[Dmarc]:
+    """`author` the domain of From, in A-labels and lower case; `organizational` None: by a walk. `lot`, of 0 to 100, decides `pct`."""
+    try:
+        return (yield from _checked(author, claims, organizational, lot))
+    except _Silent as error:
+        return Dmarc("temperror", author, reason=str(error))
+    except _Wrong as error:
+        return Dmarc("permerror", author, reason=str(error))
+
+
+def strictest(results: Sequence[Dmarc]) -> Dmarc:
+    """Of several author domains the one that objects most (RFC 7489 section 6.6.1): to stand behind one of them is not enough."""
+    order = ("pass", "none", "permerror", "temperror", "fail")
+    return max(results, key=lambda found: (order.index(found.result), POLICIES.index(found.policy)))
+
+
+def _checked(author: str, claims: Claims, organizational: Organizational | None, lot: float) -> Steps[Dmarc]:
+    found = yield from _policy(author, organizational)
+    if found is None:
+        return Dmarc("none", author)
+    record, at, apex = found
+    if (yield from _aligned(author, apex, claims, record, organizational)):
+        return Dmarc("pass", author, published=record.policy)
+    published = record.policy
+    if at != author:
+        published = record.absent if record.absent != record.below and (yield from _is_absent(author)) else record.below
+    softened = record.testing if organizational is None else lot >= record.percent
+    policy = POLICIES[max(POLICIES.index(published) - softened, 0)]
+    return Dmarc("fail", author, policy, published)
+
+
+# -- whose record counts ----------------------------------------------------------------------------------------------
+
+
+def _policy(author: str, organizational: Organizational | None) -> Steps[tuple[Record, str, str] | None]:
+    """The record that counts, where it stands, and the organizational domain of the author."""
+    if organizational is None:
+        walked = yield from _walk(author)
+        apex = _apex(author, walked)
+        at = next((name for name in (author, apex) if name in walked), next(iter(walked), ""))
+        return (walked[at], at, apex) if at else None
+    apex = organizational(author)
+    for name in dict.fromkeys((author, apex)):
+        record = yield from _record(name)
         if record is not None:
-            break
-    else:
-        return Dmarc("none", domain, reason="no policy")
-    policy = record.subdomains if place != domain and record.subdomains else record.policy
-
-    def aligned(other: str, strict: bool) -> bool:
-        return other == domain or (not strict and _organization(other, answers, tree_walk) == organization)
-
-    passed = any(aligned(one, record.strict_dkim) for one in dkim) or (bool(spf) and aligned(spf, record.strict_spf))
-    return Dmarc("pass" if passed else "fail", domain, policy)
+            return record, name, apex
+    return None
 
 
-def record_of(texts: Sequence[str]) -> Record | None:
-    """The one policy record among TXT records; None for none, for several, and for one that says nothing valid (section 6.6.3)."""
-    found = [tags for tags in map(_tags, texts) if tags]
-    if len(found) != 1:
-        return None
-    tags = found[0]
-    policy = tags.get("p", "").lower()
-    if policy not in _POLICIES:
-        if "rua" not in tags:
-            return None
-        policy = "none"  # "if a "rua" tag is present ... act as if p=none" (section 6.6.3)
-    below = tags.get("sp", "").lower()
-    return Record(
-        policy,
-        below if below in _POLICIES else "",
-        tags.get("adkim", "r").lower() == "s",
-        tags.get("aspf", "r").lower() == "s",
-        tags.get("psd", "u").lower(),
-    )
-
-
-def _tags(text: str) -> dict[str, str]:
-    """The tags of a record; none if it is not one of DMARC: v= is the first, and case matters in its value."""
-    found: dict[str, str] = {}
-    for number, part in enumerate(text[:4096].split(";")):
-        name, _, value = part.partition("=")
-        if number == 0 and (name.strip().lower() != "v" or value.strip() != "DMARC1"):
-            return {}
-        found.setdefault(name.strip().lower(), value.strip())
+def _walk(domain: str) -> Steps[dict[str, Record]]:
+    """RFC 9989 section 4.10: the records from a name upwards; names of more than eight labels skip to seven."""
+    labels = domain.split(".")
+    found: dict[str, Record] = {}
+    while labels:
+        name = ".".join(labels)
+        record = yield from _record(name)
+        if record is not None:
+            found[name] = record
+            if record.suffix or record.apex:
+                break
+        labels = labels[1:] if len(labels) < MAX_WALK else labels[-(MAX_WALK - 1) :]
     return found
 
 
-def listed_organization(domain: str) -> str:
-    """The organizational domain by the public suffix list: one label more than the suffix; a suffix itself stands for itself."""
-    return str(_suffixes().privatesuffix(domain) or domain)
+def _apex(domain: str, walked: dict[str, Record]) -> str:
+    """RFC 9989 section 4.10.2: the organizational domain by what a walk from `domain` has found."""
+    for name, record in walked.items():
+        if record.apex:
+            return name
+        if record.suffix and name != domain:
+            return ".".join(domain.split(".")[-name.count(".") - 2 :])
+    return list(walked)[-1] if walked else domain
 
 
-@lru_cache(1)
-def _suffixes() -> Any:
-    from publicsuffixlist import PublicSuffixList  # 9,000 rules, which who does not ask for DMARC need not read
-
-    return PublicSuffixList(only_icann=False)
-
-
-def _organization(domain: str, answers: Answers, tree_walk: bool) -> str:
-    if not tree_walk:
-        return listed_organization(domain)
-    found = [(name.removeprefix("_dmarc."), record_of(answers.get(name) or ())) for name in _walk(domain)]
-    longest = [(place, record) for place, record in found if record is not None]
-    for place, record in longest:
-        if record.psd == "n":
-            return place
-        if record.psd == "y" and place != domain:
-            return ".".join(domain.split(".")[-(place.count(".") + 2) :])
-    return longest[-1][0] if longest else domain
+def _record(domain: str) -> Steps[Record | None]:
+    """The record of one name; several are none (RFC 7489 section 6.6.3)."""
+    name = f"_dmarc.{domain}"
+    if len(name) > 253:
+        return None
+    (answer,) = yield (Ask(name, "TXT"),)
+    if answer is None:
+        raise _Silent(f"no answer for TXT of {name}")
+    texts = [text for text in answer if is_dmarc(text)]
+    if len(texts) != 1:
+        return None
+    record = parse(texts[0])
+    if record is None:
+        raise _Wrong(f"no policy in the record of {name}")
+    return record
 
 
-def _walk(domain: str) -> list[str]:
-    """The names of a tree walk, the longest first: of a domain of more than eight labels the ones between are left out."""
-    labels = domain.split(".")
-    starts = [0, *range(max(1, len(labels) - QUESTIONS + 1), len(labels))]
-    return ["_dmarc." + ".".join(labels[start:]) for start in starts]
+def _is_absent(domain: str) -> Steps[bool]:
+    """RFC 9091 section 2.7: a name without A, AAAA and MX."""
+    answers = yield tuple([Ask(domain, kind) for kind in ("A", "AAAA", "MX")])
+    if any(answer is None for answer in answers):
+        raise _Silent(f"no answer for addresses of {domain}")
+    return not any(answers)
+
+
+# -- alignment --------------------------------------------------------------------------------------------------------
+
+
+def _aligned(author: str, apex: str, claims: Claims, record: Record, organizational: Organizational | None) -> Steps[bool]:
+    """Is the author's domain one of those proved (RFC 7489 section 3.1), DKIM first?"""
+    proved = [(domain, record.strict_dkim) for domain in dict.fromkeys(claims.signers[:MAX_SIGNERS])]
+    if claims.spf:
+        proved.append((claims.spf, record.strict_spf))
+    if any(domain == author for domain, _ in proved):
+        return True
+    for domain, strict in proved:
+        # an organizational domain is above both or is one of them: what lies elsewhere need not be asked for
+        if strict or (domain != apex and not domain.endswith(f".{apex}")):
+            continue
+        other = organizational(domain) if organizational is not None else _apex(domain, (yield from _walk(domain)))
+        if other == apex:
+            return True
+    return False
