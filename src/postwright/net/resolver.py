@@ -97,6 +97,9 @@ class Resolver(Protocol):
     async def texts(self, name: str) -> TextAnswer:
         """TXT records, each joined; `status` FOUND, NO_DOMAIN, NO_HOSTS (no TXT) or TEMPORARY."""
 
+    async def exchanges(self, domain: str) -> NamesAnswer:
+        """The MX records as they stand, best first, "" for the root: ourselves among them, and no host implied. Not kept."""
+
     async def refresh(self, domain: str, until: float) -> None:
         """Have what mail for a domain needs in the cache, good until then (Unix seconds) if its TTL allows."""
 
