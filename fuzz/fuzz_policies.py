@@ -1,6 +1,7 @@
 """Fuzzes what reads the policies of strangers: SPF records with whatever the DNS answers to them, DMARC records, Authentication-Results.
 
 Nothing may be raised. Beside that: SPF asks no more than it may, every result is one of the RFCs, and no field is ours that says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ import common
 from postwright.content.arc_seal import own_results
 from postwright.content.authres import Result, field, is_from
 from postwright.content.dkim_canon import Mail
-from postwright.policy.dmarc import Dmarc, evaluate, names, record_of
+from postwright.policy import dmarc
+from postwright.policy.dmarc_record import parse
 from postwright.policy.spf import MAX_LOOKUPS, Ask, Question, Spf, check
 
 SPF: Final = {"none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"}
@@ -52,12 +54,19 @@ def _spf(lines: Sequence[str]) -> None:
 
 
 def _dmarc(lines: Sequence[str]) -> None:
-    record_of(lines)
-    domain = lines[0][:200]
-    for tree_walk in (False, True):
-        asked = names([domain, "b.example"], tree_walk)
-        found: Dmarc = evaluate([domain], ["b.example"], lines[-1][:100], dict.fromkeys(asked, lines), tree_walk)
+    parse(lines[0])
+    for organizational in (None, lambda domain: ".".join(domain.split(".")[-2:])):
+        steps = dmarc.check(lines[0][:60] + ".a.example", dmarc.Claims("b.a.example", tuple(lines[:12])), organizational)
+        asked = 0
+        try:
+            batch = next(steps)
+            while True:
+                asked += len(batch)
+                batch = steps.send([_answer(ask, lines) for ask in batch])
+        except StopIteration as end:
+            found: dmarc.Dmarc = end.value
         assert found.result in DMARC
+        assert asked <= dmarc.MAX_LOOKUPS
 
 
 def fuzz_one(data: bytes) -> None:

@@ -10,6 +10,8 @@ from tests.content.test_arc import hops
 from tests.engine.merge_talk import merge, talk
 from tests.engine.test_address_stories import ME, YOU, free, headers
 
+from postwright.engine.dmarc_check import evaluate, organization
+from postwright.policy.dmarc import Claims
 from postwright.testing.world import World
 from postwright.testing.world_settings import relay
 
@@ -83,6 +85,8 @@ def test_who_stands_behind_the_author(tree_walk: bool) -> None:
         ("by its path", b"From: joe@example.com\r\n\r\n", "b@bounces.example.com"),
         ("two authors", b"From: joe@example.com, eve@evil.example\r\n\r\n", ME),
         ("nobody", b"From: joe@none.example\r\n\r\n", ME),
+        ("no author", b"From: undisclosed\r\n\r\n", ME),
+        ("a crowd", b"From: " + b", ".join([b"a@%d.example" % n for n in range(9)]) + b"\r\n\r\n", ME),
     ):
         with World(relay(free(check_dmarc_inbound=True, dmarc_tree_walk=tree_walk))) as world:
             mx = world.domain("example.com")
@@ -95,9 +99,23 @@ def test_who_stands_behind_the_author(tree_walk: bool) -> None:
         "signed": "dmarc=pass (p=quarantine) header.from=football.example.com",
         "changed": "dmarc=fail (p=quarantine) header.from=football.example.com",
         "by its path": "dmarc=pass (p=reject) header.from=example.com",
-        "two authors": "dmarc=permerror (no single domain in From)",
+        "two authors": "dmarc=fail (p=reject) header.from=example.com",
         "nobody": "dmarc=none (no policy) header.from=none.example",
+        "no author": "dmarc=permerror (no domain in From that could be judged)",
+        "a crowd": "dmarc=permerror (no domain in From that could be judged)",
     }
+
+
+def test_organizations_by_the_public_suffix_list() -> None:
+    assert [organization(name) for name in ("x.a.co.uk", "a.co.uk", "co.uk", "uk")] == ["a.co.uk", "a.co.uk", "co.uk", "uk"]
+    assert organization("deep.a.somewhere.example") == "somewhere.example"
+
+
+def test_a_policy_that_nobody_answers_for() -> None:
+    with World() as world:
+        world.failing.add("_dmarc.example.com")
+        found = world.run(evaluate("example.com", Claims(), world.node.resolver, tree_walk=False))
+        assert found.result == "temperror"
 
 
 def test_a_merge_is_no_message_yet() -> None:

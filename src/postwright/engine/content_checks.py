@@ -12,7 +12,8 @@ from postwright.content.authres import Result
 from postwright.content.dkim_canon import Mail
 from postwright.content.dkim_results import results
 from postwright.engine import arc_check, dmarc_check
-from postwright.engine.dkim_check import Texts, verify
+from postwright.engine.dkim_check import verify
+from postwright.engine.spf_check import Zone
 from postwright.model.envelope import Envelope
 from postwright.model.message import ContentFacts
 from postwright.model.reply import Reply
@@ -27,18 +28,18 @@ def wanted(source: SourceSettings, envelope: Envelope) -> bool:
 
 
 async def gather(
-    source: SourceSettings, content: bytes, facts: ContentFacts, spf: Result | None, texts: Texts, now: float
+    source: SourceSettings, content: bytes, facts: ContentFacts, spf: Result | None, zone: Zone, now: float
 ) -> tuple[Result, ...]:
     """The results of all checks of a content, in the order in which they are told. `spf` as it came out at MAIL; `now` Unix seconds."""
     mail = Mail(content[: facts.header_size], content[facts.header_size :])
     told: list[Result] = []
     if source.check_dkim_inbound or source.check_dmarc_inbound:
-        found = await verify(mail, texts, now)
+        found = await verify(mail, zone, now)
         told += results(found.verdicts, found.trace if source.trace_dkim_check else ())
         if source.check_dmarc_inbound:
-            told.append(dmarc_check.told(await dmarc_check.verify(mail, found.verdicts, spf, texts, tree_walk=source.dmarc_tree_walk)))
+            told.append(dmarc_check.told(await dmarc_check.verify(mail, found.verdicts, spf, zone, tree_walk=source.dmarc_tree_walk)))
     if source.check_arc_inbound:
-        told.append(arc_check.told(await arc_check.verify(mail, texts)))
+        told.append(arc_check.told(await arc_check.verify(mail, zone)))
     return tuple(told)
 
 

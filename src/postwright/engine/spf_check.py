@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -17,10 +17,12 @@ from postwright.model.reply import Reply
 from postwright.model.route import MxStatus
 from postwright.net.resolver import AddressAnswer, NamesAnswer, TextAnswer
 from postwright.policy.settings import SourceSettings
-from postwright.policy.spf import Answer, Ask, Question, Spf, check, client_address
+from postwright.policy.spf import Answer, Ask, Question, Spf, Steps, check, client_address
 from postwright.policy.spf_reject import refusal
 
 PATIENCE: Final = 20.0  # seconds for everything (RFC 7208 section 4.6.4: "at least 20 seconds")
+
+T = TypeVar("T")
 
 
 class Zone(Protocol):
@@ -65,28 +67,34 @@ async def checked(source: SourceSettings, zone: Zone, peer: str, sender: str, he
 
 async def evaluate(question: Question, zone: Zone, max_void: int, trace: list[str]) -> Spf:
     """`policy.spf.check`, driven; each question goes to `trace`, in words."""
-    steps = check(question, max_void)
+    found = await drive(check(question, max_void), zone, str(question.client), trace)
+    return found or Spf("temperror", question.mailbox[1], reason="no answer in time", of_helo=question.of_helo)
+
+
+async def drive(steps: Steps[T], zone: Zone, client: str = "", trace: list[str] | None = None) -> T | None:
+    """What an evaluation comes to whose questions are asked of `zone`; None when that takes longer than `PATIENCE`."""
     try:
         async with asyncio.timeout(PATIENCE):
             asks = next(steps)
             while True:
-                answers = await asyncio.gather(*[_answer(zone, question, ask) for ask in asks])
-                trace += [f"{ask.kind} {ask.name}: {_told(answer)}" for ask, answer in zip(asks, answers, strict=True)]
+                answers = await asyncio.gather(*[_answer(zone, client, ask) for ask in asks])
+                if trace is not None:
+                    trace += [f"{ask.kind} {ask.name}: {_told(answer)}" for ask, answer in zip(asks, answers, strict=True)]
                 asks = steps.send(answers)
     except StopIteration as end:
-        found: Spf = end.value
+        found: T = end.value
         return found
     except TimeoutError:
         steps.close()
-        return Spf("temperror", question.mailbox[1], reason="no answer in time", of_helo=question.of_helo)
+        return None
 
 
-async def _answer(zone: Zone, question: Question, ask: Ask) -> Answer:
+async def _answer(zone: Zone, client: str, ask: Ask) -> Answer:
     if ask.kind == "TXT":
         texts = await zone.texts(ask.name)
         return None if texts.status is MxStatus.TEMPORARY else texts.texts
     if ask.kind == "PTR":
-        names = await zone.names(str(question.client))
+        names = await zone.names(client)
         return None if names.status is MxStatus.TEMPORARY else names.names
     if ask.kind == "MX":
         hosts = await zone.exchanges(ask.name)

@@ -66,13 +66,13 @@ def strictest(results: Sequence[Dmarc]) -> Dmarc:
 def _checked(author: str, claims: Claims, organizational: Organizational | None, lot: float) -> Steps[Dmarc]:
     found = yield from _policy(author, organizational)
     if found is None:
-        return Dmarc("none", author)
+        return Dmarc("none", author, reason="no policy")
     record, at, apex = found
+    published = record.policy if at == author else record.below
     if (yield from _aligned(author, apex, claims, record, organizational)):
-        return Dmarc("pass", author, published=record.policy)
-    published = record.policy
-    if at != author:
-        published = record.absent if record.absent != record.below and (yield from _is_absent(author)) else record.below
+        return Dmarc("pass", author, published=published)
+    if at != author and record.absent != record.below and (yield from _is_absent(author)):
+        published = record.absent
     softened = record.testing if organizational is None else lot >= record.percent
     policy = POLICIES[max(POLICIES.index(published) - softened, 0)]
     return Dmarc("fail", author, policy, published)
