@@ -1,5 +1,6 @@
 """DMARC of a message that came in (`check-dmarc-inbound`): on top of the verdicts of DKIM and SPF, by `policy.dmarc`, whose questions
-are asked here. It ends by itself, as the checks below it do; what it says is told, and nothing is refused for it: a relay's senders are its own.
+are asked here. It ends by itself, as the checks below it do; what it says is told, and nothing is refused for it: a relay's senders are its
+own.
 """
 
 from __future__ import annotations

@@ -46,6 +46,15 @@ def test_what_a_file_holds(tmp_path: Path, kind: str, said: list[tuple[str, str]
     assert problems(tmp_path, _pem(kind)) == said
 
 
+@pytest.mark.directive("dkim-algorithm", "second-dkim-algorithm")
+@pytest.mark.parametrize("twin", ["dkim-", "second-dkim-"])
+def test_sha1_is_obeyed_and_its_worth_is_told(twin: str) -> None:
+    text = f"host-name a.example\npostmaster a@a.example\nlog-file x\n<domain *>\n{twin}algorithm {{}}\n</domain>\n"
+    found = [(one.level, one.line, one.message) for one in loads(text.format("rsa-sha1"), "config", offline=True).problems]
+    assert found == [("warning", 5, f"{twin}algorithm: no verifier accepts rsa-sha1 any more (RFC 8301)")]
+    assert loads(text.format("rsa-sha256"), "config", offline=True).problems == ()
+
+
 def test_other_files(tmp_path: Path) -> None:
     assert problems(tmp_path, b"hello") == [("error", "domain-key: key.pem holds no private key in PEM form")]
     torn = _pem("rsa").replace(b"\nM", b"\nA", 1)

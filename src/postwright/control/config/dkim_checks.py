@@ -1,4 +1,4 @@
-"""Key files of `domain-key` that cannot sign, found before any mail waits for them. Files are of the environment: offline they are left out.
+"""Key files of `domain-key` that cannot sign, found before any mail waits for them. Files are of the environment: offline nobody looks.
 
 What is not there at all is told where the line is read (`build_places`); a broken key here, as an error. Reports; changes nothing.
 """
@@ -18,6 +18,7 @@ _ED25519 = "ed25519"
 
 def check(settings: Settings, items: Iterable[Entry | Block], report: Report) -> None:
     """Reports. Asks nothing of a configuration without keys."""
+    _algorithms(items, report)
     files = {} if report.offline else {key.origin: key.file for key in _keys(settings) if not key.file.startswith(_VAULT)}
     if not files:
         return
@@ -38,6 +39,14 @@ def check(settings: Settings, items: Iterable[Entry | Block], report: Report) ->
             message = "domain-key: nothing signs with this Ed25519 key"
             hint = "say dkim-algorithm or second-dkim-algorithm ed25519-sha256 in a <domain>"
             report.at(entry.text, entry.line, message, offset=0, level="warning", hint=hint, kind="environment")
+
+
+def _algorithms(items: Iterable[Entry | Block], report: Report) -> None:
+    """Who asks for SHA-1 in so many words gets it, and is told what it is worth."""
+    for entry in _entries(items):
+        if entry.row.name.endswith("dkim-algorithm") and entry.value == "rsa-sha1":
+            message = f"{entry.row.name}: no verifier accepts rsa-sha1 any more (RFC 8301)"
+            report.at(entry.text, entry.line, message, offset=0, level="warning", hint="rsa-sha256, which is the default")
 
 
 def _keys(settings: Settings) -> Iterator[DomainKey]:
