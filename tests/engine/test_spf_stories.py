@@ -8,6 +8,7 @@ import pytest
 from tests.engine.test_address_stories import YOU, free, headers
 
 from postwright.engine.spf_check import Checked, checked
+from postwright.net.dns_query import DnsAnswer, DnsStatus
 from postwright.policy.settings import SourceSettings
 from postwright.testing.world import World
 from postwright.testing.world_settings import relay
@@ -102,3 +103,29 @@ def test_of_the_null_sender_it_is_the_name_in_helo() -> None:
     found = check("")
     assert (found.told.result, found.told.properties, found.refusal) == ("pass", (("smtp.helo", "helo.example"),), None)
     assert check("", peer="").told.result == "none", "what came by no network has no address to check"
+
+
+def test_no_answer_for_one_family_is_no_answer_however_the_other_is() -> None:
+    """A host with an AAAA record whose A cannot be told now may well be the client: that is no failure."""
+    with World() as world:
+        world.zone.update({"half.example": {"TXT": ['"v=spf1 a -all"'], "AAAA": ["2001:db8::1"]}})
+        resolver = world.node.resolver
+        query = resolver._source.query  # type: ignore[attr-defined]
+
+        async def without_a(name: str, kind: str) -> DnsAnswer:
+            return DnsAnswer(DnsStatus.FAILED) if kind == "A" else await query(name, kind)
+
+        resolver._source.query = without_a  # type: ignore[attr-defined]
+        source = SourceSettings(check_spf_inbound=True)
+        found = world.run(checked(source, resolver, PEER, "me@half.example", "helo.example", "relay.example", 0.0))
+        assert found.told.result == "temperror"
+
+
+def test_what_was_asked_for_one_message_is_known_for_the_next() -> None:
+    with World() as world:
+        world.zone.update(ZONE)
+        source, resolver = SourceSettings(check_spf_inbound=True), world.node.resolver
+        for _ in range(2):
+            assert world.run(checked(source, resolver, PEER, "me@mx.example", "h.example", "relay.example", 0.0)).told.result == "pass"
+        assert resolver.source.asked.count(("mx.example", "MX")) == 1  # type: ignore[attr-defined]
+        assert resolver.clear("mx.example") >= 2

@@ -15,7 +15,7 @@ from msgspec import Struct
 from postwright.content.authres import Result
 from postwright.model.reply import Reply
 from postwright.model.route import MxStatus
-from postwright.net.resolver import AddressAnswer, NamesAnswer, TextAnswer
+from postwright.net.resolver import NamesAnswer, TextAnswer
 from postwright.policy.settings import SourceSettings
 from postwright.policy.spf import Answer, Ask, Question, Spf, Steps, check, client_address
 from postwright.policy.spf_reject import refusal
@@ -30,11 +30,9 @@ class Zone(Protocol):
 
     async def texts(self, name: str) -> TextAnswer: ...
 
-    async def addresses(self, host: str) -> AddressAnswer: ...
-
     async def names(self, address: str) -> NamesAnswer: ...
 
-    async def exchanges(self, domain: str) -> NamesAnswer: ...
+    async def records(self, name: str, kind: str) -> NamesAnswer: ...
 
 
 class Checked(Struct, frozen=True):
@@ -93,16 +91,8 @@ async def _answer(zone: Zone, client: str, ask: Ask) -> Answer:
     if ask.kind == "TXT":
         texts = await zone.texts(ask.name)
         return None if texts.status is MxStatus.TEMPORARY else texts.texts
-    if ask.kind == "PTR":
-        names = await zone.names(client)
-        return None if names.status is MxStatus.TEMPORARY else names.names
-    if ask.kind == "MX":
-        hosts = await zone.exchanges(ask.name)
-        return None if hosts.status is MxStatus.TEMPORARY else hosts.names
-    found = await zone.addresses(ask.name)
-    if found.status is MxStatus.TEMPORARY:
-        return None
-    return tuple([address for address in found.addresses if (":" in address) == (ask.kind == "AAAA")])
+    found = await zone.names(client) if ask.kind == "PTR" else await zone.records(ask.name, ask.kind)
+    return None if found.status is MxStatus.TEMPORARY else found.names
 
 
 def _told(answer: Sequence[str] | None) -> str:

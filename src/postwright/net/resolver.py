@@ -97,8 +97,9 @@ class Resolver(Protocol):
     async def texts(self, name: str) -> TextAnswer:
         """TXT records, each joined; `status` FOUND, NO_DOMAIN, NO_HOSTS (no TXT) or TEMPORARY."""
 
-    async def exchanges(self, domain: str) -> NamesAnswer:
-        """The MX records as they stand, best first, "" for the root: ourselves among them, and no host implied. Not kept."""
+    async def records(self, name: str, kind: str) -> NamesAnswer:
+        """The records of one type ("A", "AAAA" or "MX"; hosts of MX best first, "" for the root) as they stand: ourselves among them, no
+        host implied, and no other type instead (RFC 7208 section 5)."""
 
     async def refresh(self, domain: str, until: float) -> None:
         """Have what mail for a domain needs in the cache, good until then (Unix seconds) if its TTL allows."""
@@ -143,6 +144,7 @@ class CachingResolver:
         self._reverse = AnswerCache(self._look_up_names, self._clock, self._limits)
         self._texts = AnswerCache(self._look_up_texts, self._clock, self._limits)
         self._tlsa = AnswerCache(self._look_up_tlsa, self._clock, self._limits)
+        self._records = AnswerCache(self._look_up_records, self._clock, self._limits)
         self._turn = asyncio.Semaphore(parallel)
         self._asked = self._active = 0
 
@@ -166,11 +168,8 @@ class CachingResolver:
     async def texts(self, name: str) -> TextAnswer:
         return await self._texts.get(name)
 
-    async def exchanges(self, domain: str) -> NamesAnswer:
-        """The MX records as they stand, best first, "" for the root: ourselves among them, and no host implied. Not kept."""
-        answer = await self._query(domain, "MX")
-        hosts = tuple([exchange for _, exchange in sorted(answer.records)])
-        return NamesAnswer(_STATUS[answer.status], hosts, self._until(answer), answer.detail)
+    async def records(self, name: str, kind: str) -> NamesAnswer:
+        return await self._records.get(f"{kind} {name}")
 
     async def tlsa(self, bases: Sequence[str], port: int) -> TlsaAnswer:
         answer = TlsaAnswer(TlsaStatus.NONE)
@@ -228,8 +227,9 @@ class CachingResolver:
         names = list(dict.fromkeys([domain, *hosts]))
         forgotten = sum(cache.clear(name) for cache in (self._hosts, self._reverse) for name in names) + self._mx.clear(domain)
         if not domain:
-            return forgotten + self._texts.clear("") + self._tlsa.clear("")
-        return forgotten + self._texts.clear(f"_mta-sts.{domain}") + sum(self._tlsa.clear_below(f"._tcp.{name}") for name in names)
+            return forgotten + self._texts.clear("") + self._tlsa.clear("") + self._records.clear("")
+        forgotten += self._texts.clear(domain) + self._texts.clear_below(f".{domain}")  # SPF, DMARC, MTA-STS, keys
+        return forgotten + sum(self._tlsa.clear_below(f"._tcp.{name}") + self._records.clear_below(f" {name}") for name in names)
 
     def counts(self) -> ResolverCounts:
         """What `postwright status` tells."""
@@ -238,7 +238,7 @@ class CachingResolver:
         return ResolverCounts(cached, pending, self._active, self._asked, sum(cache.stale_served for cache in caches))
 
     def _caches(self) -> tuple[AnswerCache[Any], ...]:
-        return self._mx, self._hosts, self._reverse, self._texts, self._tlsa
+        return self._mx, self._hosts, self._reverse, self._texts, self._tlsa, self._records
 
     async def close(self) -> None:
         await self._source.close()
@@ -318,6 +318,11 @@ class CachingResolver:
     async def _look_up_texts(self, name: str) -> TextAnswer:
         answer = await self._query(name, "TXT")
         return TextAnswer(_STATUS[answer.status], tuple([text for _, text in answer.records]), self._until(answer), answer.detail)
+
+    async def _look_up_records(self, key: str) -> NamesAnswer:
+        kind, _, name = key.partition(" ")
+        answer = await self._query(name, kind)
+        return NamesAnswer(_STATUS[answer.status], tuple([text for _, text in sorted(answer.records)]), self._until(answer), answer.detail)
 
     async def _look_up_tlsa(self, name: str) -> _KeptTlsa:
         answer = await self._query(name, "TLSA")
