@@ -80,7 +80,7 @@ class _Told:
         records = ", ".join(f"{preference} {text or '.'}" if kind == "MX" else text for preference, text in answer.records)
         vouched = " [secure]" if answer.secure else " [bogus]" if answer.bogus else ""
         alias = f" (alias of {answer.canonical})" if answer.canonical else ""
-        self._tell(_printable(f"{name} {kind}{alias}: {records or answer.detail or answer.status.value}{vouched}"))
+        self._tell(printable(f"{name} {kind}{alias}: {records or answer.detail or answer.status.value}{vouched}"))
         return answer
 
     async def close(self) -> None:
@@ -89,13 +89,13 @@ class _Told:
 
 async def resolve(order: ResolveOrder, tell: Callable[[str], None]) -> Resolution:
     """The trace, `status = StatusOk`, and the table of hosts."""
-    resolver = CachingResolver(_Told(_source(order, tell), tell))
+    resolver = told_resolver(order, tell)
     try:
         answer = await resolver.fill(await resolver.mx(order.domain), limit=100)
         status = _WORDS[answer.status]
         tell(f"status = {status}")
         if answer.detail:
-            tell(_printable(answer.detail))
+            tell(printable(answer.detail))
         for line in table(answer):
             tell(line)
         if order.dane:
@@ -105,6 +105,11 @@ async def resolve(order: ResolveOrder, tell: Callable[[str], None]) -> Resolutio
         return Resolution(status, answer)
     finally:
         await resolver.close()
+
+
+def told_resolver(order: ResolveOrder, tell: Callable[[str], None]) -> CachingResolver:
+    """A resolver with an empty cache, each of whose questions and answers goes to `tell`."""
+    return CachingResolver(_Told(_source(order, tell), tell))
 
 
 def _source(order: ResolveOrder, tell: Callable[[str], None]) -> DnsSource:
@@ -142,7 +147,7 @@ def table(answer: MxAnswer) -> list[str]:
         return []
     width = max(len("host name"), *[len(host.name) for host in answer.hosts])
     lines = [f"{'pref':>5}  {'host name':<{width}}  IP addresses", f"{'-' * 5}  {'-' * width}  {'-' * 12}"]
-    lines += [f"{host.preference:>5}  {_printable(host.name):<{width}}  {', '.join(host.addresses)}" for host in answer.hosts]
+    lines += [f"{host.preference:>5}  {printable(host.name):<{width}}  {', '.join(host.addresses)}" for host in answer.hosts]
     return lines
 
 
@@ -151,16 +156,16 @@ async def _dane(resolver: CachingResolver, answer: MxAnswer, port: int, tell: Ca
     if not answer.secure:
         tell("DANE: the MX records are not secure: nobody vouches for the names of these hosts")
     for host in answer.hosts:
-        tell(f"DANE of {_printable(host.name)}: {await _dane_of(resolver, host, port)}")
+        tell(f"DANE of {printable(host.name)}: {await _dane_of(resolver, host, port)}")
 
 
 async def _sts(resolver: CachingResolver, domain: str, answer: MxAnswer) -> str:
     found = await resolver.texts(f"_mta-sts.{domain}")
     if found.status is MxStatus.TEMPORARY:
-        return f"unknown: {_printable(found.detail)}"
+        return f"unknown: {printable(found.detail)}"
     record = mta_sts.record_id(found.texts)
     if record is not None:
-        return f"policy {_printable(record)}, {await _policy(resolver, domain, answer)}"
+        return f"policy {printable(record)}, {await _policy(resolver, domain, answer)}"
     return "the record is malformed, which counts as none" if any(text.startswith("v=STSv1") for text in found.texts) else "no policy"
 
 
@@ -173,10 +178,10 @@ async def _policy(resolver: CachingResolver, domain: str, answer: MxAnswer) -> s
     fetched = await sts_fetch.fetch(host, found.addresses, STS_PORT, STS_PATIENCE)
     policy = mta_sts.read_policy(fetched.text) if not fetched.problem else None
     if policy is None or policy.problem:
-        return f"which cannot be had: {_printable(fetched.problem if policy is None else policy.problem)}"
+        return f"which cannot be had: {printable(fetched.problem if policy is None else policy.problem)}"
     outside = [host.name for host in answer.hosts if not mta_sts.covers(policy, host.name)]
     words = f"mode {policy.mode}, kept for {policy.max_age} s"
-    return words if not outside else f"{words}; it does not allow {_printable(', '.join(outside))}"
+    return words if not outside else f"{words}; it does not allow {printable(', '.join(outside))}"
 
 
 async def _dane_of(resolver: CachingResolver, host: MxHost, port: int) -> str:
@@ -184,8 +189,8 @@ async def _dane_of(resolver: CachingResolver, host: MxHost, port: int) -> str:
         return "its addresses are not secure, so none"
     tlsa = await resolver.tlsa(host.tlsa_bases, port)
     records = f", {len(tlsa.records)} records at _{port}._tcp.{tlsa.base}" if tlsa.records else ""
-    return f"{tlsa.status.value}{records}{'; the host must not be used now: ' + _printable(tlsa.detail) if tlsa.forbids else ''}"
+    return f"{tlsa.status.value}{records}{'; the host must not be used now: ' + printable(tlsa.detail) if tlsa.forbids else ''}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     return "".join(c if c in string.printable and c.isprintable() else "?" for c in text)

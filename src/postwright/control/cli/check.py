@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -14,14 +15,25 @@ ERRORS = 2
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
-@click.command("check")
+class _Check(click.Command):
+    """`check spf` is another command (PowerMTA's): a configuration of that name is `./spf`."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any) -> click.Context:
+        if args[:1] != ["spf"]:
+            return super().make_context(info_name, args, parent, **extra)
+        from postwright.control.cli import check_spf  # who reads a configuration need not load the DNS
+
+        return check_spf.command.make_context(f"{info_name} spf", args[1:], parent, **extra)
+
+
+@click.command("check", cls=_Check)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--tolerant", is_flag=True, help="Warn about unknown or misplaced directives and go on, as `run --tolerant` does.")
 @click.option("--offline", is_flag=True, help="Judge the text alone: certificates, keys and folders may be missing on this machine.")
 @click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), help="Where relative paths are (as given to `run`).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(file: Path, tolerant: bool, offline: bool, state_dir: Path | None, as_json: bool) -> None:
-    """Read a configuration and tell every error in it.
+    """Read a configuration and tell every error in it. (`postwright check spf` is about SPF: see its --help.)
 
     \b
     Example: postwright check /etc/postwright/config
