@@ -65,6 +65,13 @@ class Delivery:
             self.node.scheduler.closed(queue, was_open=True)
             self.node.pump_soon()
 
+    def reloaded(self) -> None:
+        """Settings have changed: what is there counts by the new ones, and ends."""
+        self.opener.seating.reloaded()
+        # the busy ones, too, when their message is through: with mail without end they would go on by the old settings without end
+        for worker in list(self.crew.workers):
+            worker.retire()
+
     async def stop(self, within: float) -> None:
         """Let what is in flight end, at most `within` seconds, then hang up."""
         deadline = self.node.clock.monotonic() + within

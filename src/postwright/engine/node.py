@@ -199,9 +199,7 @@ class Node:
         self.sharing.reloaded()
         if before is not None:
             self.spawn(self.moves.replace(before))
-        # the busy ones, too, when their message is through: with mail without end they would go on by the old settings without end
-        for worker in list(self.delivery.crew.workers):
-            worker.retire()
+        self.delivery.reloaded()
         self.pump_soon()
 
     # -- start and stop -------------------------------------------------------------

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from postwright.engine import lifted, queue_records
 from postwright.engine.proxy_turns import ProxyTurns
 from postwright.engine.queue_state import QueueState
-from postwright.engine.seating import Seating
+from postwright.engine.seating import Seated, Seating
 from postwright.engine.worker import Crew, Worker
 from postwright.model.outcome import Disposition, Failure, Fault, Kind, Site
 from postwright.model.route import MxAnswer, MxStatus, Plan, Route
@@ -27,7 +27,7 @@ from postwright.policy import mx
 from postwright.policy.feedback import Heard
 from postwright.policy.trouble import judge_hosts, refused_login
 from postwright.schedule.queue import Queue
-from postwright.schedule.seats import Refusals, Seat
+from postwright.schedule.seats import Refusals
 
 
 class Opener:
@@ -39,7 +39,7 @@ class Opener:
         self._node = crew.node
         self._turns: Counter[str] = Counter()
         self._proxies = ProxyTurns()
-        self._seating = Seating(self._node)
+        self.seating = Seating(self._node)
 
     async def open(self, queue: Queue) -> Worker | None:
         """A worker on an open channel, or None and the queue has been told why not. The place in its limits was taken by the caller."""
@@ -67,15 +67,15 @@ class Opener:
         failures: list[Failure] = []
         refusals, route = Refusals(), plan.routes[0]
         for planned in plan.routes:
-            seated = self._seating.seat(queue, state.ways.sources, planned, refusals)
+            seated = self.seating.seat(queue, state.ways.sources, planned, refusals)
             if seated is None:
                 continue
-            route, seat = seated
-            outcome = await self._dial_seated(queue, state, route, plan, seat)
+            route = seated.route
+            outcome = await self._dial_seated(state, plan, seated)
             node.transport.dialled(queue.key.domain, route, outcome)
             if isinstance(outcome, Channel):
                 node.scheduler.opened(queue)
-                return Worker(self._crew, queue, outcome, state, plan, seat)
+                return Worker(self._crew, queue, outcome, state, plan, seated)
             failures.append(outcome)
             queue_records.note(node, queue, "connect", route, outcome)
             heard = state.ways.feedback.listen((outcome.reply,)) if state.ways.feedback is not None else ()
@@ -99,14 +99,14 @@ class Opener:
         if lifted.wanted(plan, failures):
             await lifted.send(self._node, queue, state, partial(self.plan, queue, state, policies=False))
 
-    async def _dial_seated(self, queue: Queue, state: QueueState, route: Route, plan: Plan, seat: Seat) -> Channel | Failure:
+    async def _dial_seated(self, state: QueueState, plan: Plan, seated: Seated) -> Channel | Failure:
         """One route; what it holds is given back unless it leads to a channel."""
         outcome: Channel | Failure | None = None
         try:
-            outcome = await self._dial(state, route, plan)
+            outcome = await self._dial(state, seated.route, plan)
         finally:
             if not isinstance(outcome, Channel):
-                self._node.scheduler.unseat(queue, seat, tries_on=True)
+                seated.leave(tries_on=True)
         return outcome
 
     async def _dial(self, state: QueueState, route: Route, plan: Plan) -> Channel | Failure:

@@ -26,6 +26,7 @@ from postwright.engine.outgoing import not_offered, transaction_of
 from postwright.engine.paces import Paces
 from postwright.engine.queue_state import LINGER, QueueState
 from postwright.engine.resting import Resting
+from postwright.engine.seating import Seated
 from postwright.engine.signer import Signer
 from postwright.engine.signing import Signing, unsignable
 from postwright.engine.tracing import Traces
@@ -42,7 +43,6 @@ from postwright.policy.feedback import Heard, amend, replies_of
 from postwright.policy.retry import expired
 from postwright.policy.trouble import judge
 from postwright.schedule.queue import Queue
-from postwright.schedule.seats import Seat
 from postwright.wire.body import scan
 from postwright.wire.client_states import Transaction
 
@@ -126,14 +126,14 @@ class Worker:
         "held",
         "plan",
         "queue",
-        "seat",
+        "seated",
         "session",
         "shared",
         "source",
         "state",
     )
 
-    def __init__(self, crew: Crew, queue: Queue, channel: Channel, state: QueueState, plan: Plan, seat: Seat) -> None:
+    def __init__(self, crew: Crew, queue: Queue, channel: Channel, state: QueueState, plan: Plan, seated: Seated) -> None:
         self.crew = crew
         self.queue = queue
         self.channel = channel
@@ -146,8 +146,8 @@ class Worker:
         self.shared = crew.node.where.rolls_into(queue.key)
         self._given = 0
         self._others = frozenset([route.address for route in plan.routes]) - {channel.route.address}
-        self.seat = seat
-        self.source = seat.source or channel.route.source.address
+        self.seated = seated
+        self.source = seated.seat.source or channel.route.source.address
         self.session = secured.describe(channel)
         channel.on_close = self._closed
         self._errors = 0
@@ -416,6 +416,6 @@ class Worker:
         self.crew.interruptions.gone(self)
         if self._idle and self in self.queue.idle:
             self.queue.idle.remove(self)
-        node.scheduler.unseat(self.queue, self.seat)
+        self.seated.leave()
         node.scheduler.closed(self.queue, was_open=True)
         node.pump_soon()

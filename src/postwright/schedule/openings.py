@@ -151,6 +151,12 @@ class Openings:
         if tries_on and seat.use is not None and queue.sources is not None:
             queue.sources.promised += 1
 
+    def seat_again(self, queue: Queue, seat: Seat, source: str, host: str, address: str) -> Seat:
+        """What a connection (or a dial) that is there since before a reload holds by the new settings."""
+        if queue.sources is None and not self.routes.limited and seat.use is None and not seat.way:
+            return ANY_SEAT
+        return seats.again(queue, self.routes, Seat(source, seat.use, seat.way), host, address)
+
     def no_seat(self, queue: Queue, refusals: Refusals, now: float) -> None:
         """A connection was to be opened, and on every way something was full: the queue waits for that. Say `closed` afterwards."""
         first = self.routes.arrived(queue)

@@ -58,6 +58,20 @@ def take(queue: Queue, routes: Routes, source: str, host: str, address: str, now
     return Seat(source, use, way)
 
 
+def again(queue: Queue, routes: Routes, seat: Seat, host: str, address: str) -> Seat:
+    """The seat of a connection that is there, by other settings: it counts wherever it would have, whether there is room or not. Limits
+    that begin with a reload would else not know of those who are there already."""
+    use = queue.sources.of(seat.source) if queue.sources is not None else None
+    way = routes.way(seat.source, host, address) if routes.limited else ()
+    routes.exchange(seat.way, way)
+    if use is not seat.use:
+        if seat.use is not None:
+            seat.use.open -= 1
+        if use is not None:
+            use.open += 1
+    return Seat(seat.source, use, way)
+
+
 def give(queue: Queue, routes: Routes, seat: Seat) -> None:
     """The connection is gone, or did not come up. The attempt stays counted."""
     if seat.use is not None:
