@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from postwright.content import schedule
 from postwright.content.downgrade import to_7bit
-from postwright.engine import queue_records, reply_actions, secured
+from postwright.engine import queue_records, reply_actions, secured, spf_outbound
 from postwright.engine.deadlines import TOO_LATE
 from postwright.engine.dkim_keys import Broken
 from postwright.engine.fates import EXPIRED, Fates
@@ -229,8 +229,34 @@ class Worker:
         if prepared is not None:
             message, transaction = prepared
             self._given += 1
-            if self.state.ways.signing is None or self._signed(lease, message, transaction, self.state.ways.signing):
-                self.channel.submit(transaction, partial(self._done, lease, message))
+            if self.state.ways.settings.check_spf_outbound:
+                self.held = True
+                self.crew.spawn(self._vouch(lease, message, transaction))
+            else:
+                self._submit(lease, message, transaction)
+
+    def _submit(self, lease: Lease, message: Message, transaction: Transaction) -> None:
+        if self.state.ways.signing is None or self._signed(lease, message, transaction, self.state.ways.signing):
+            self.channel.submit(transaction, partial(self._done, lease, message))
+
+    async def _vouch(self, lease: Lease, message: Message, transaction: Transaction) -> None:
+        """`check-spf-outbound`: submitted if SPF of the sender passes us; should the channel have closed meanwhile it fails, untouched."""
+        try:
+            objection = await self._spf_objection(transaction)
+            self.held = False
+            if objection is not None:
+                self._fail(lease, message, objection)
+            else:
+                self._submit(lease, message, transaction)
+        except Exception as error:
+            self.crew.node.unreadable(self.queue, lease, error)
+        finally:
+            self.feed()
+
+    async def _spf_objection(self, transaction: Transaction) -> Disposition | None:
+        node, source = self.crew.node, self.channel.route.source
+        address = self.source or self.channel.local_address
+        return await spf_outbound.objection(node.resolver, transaction.reverse_path, address, source.name, node.clock.now())
 
     def _signed(self, lease: Lease, message: Message, transaction: Transaction, signing: Signing) -> bool:
         """Is it signed, as far as it has to be? Else it is submitted later, or its recipients wait for a key."""
@@ -298,6 +324,10 @@ class Worker:
         """One message by a session of its own, then on with the others."""
         try:
             ways = self.state.ways
+            objection = await self._spf_objection(transaction) if ways.settings.check_spf_outbound else None
+            if objection is not None:
+                self._fail(lease, message, objection)
+                return
             if ways.signing is not None:
                 broken = await self.crew.signer.signed(ways.signing, message, transaction, self.crew.node.clock.now())
                 if broken is not None:

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from postwright.control.cli import config as config_module
 from postwright.control.cli.main import main
+from postwright.control.config import explain as explain_module
+from postwright.control.config.directive import Directive, Scope, State
 
 CONFIG = """\
 host-name relay.example
@@ -98,7 +101,15 @@ def test_a_virtual_mta_wins_over_a_better_pattern(config: Path) -> None:
     assert "queue example.com/mta1\n" in result.output
 
 
-def test_what_is_read_and_not_yet_acted_on_is_marked(config: Path) -> None:
+def test_what_is_read_and_not_yet_acted_on_is_marked(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = explain_module.row_of
+
+    def row_of(setting: str, scope: Scope) -> Directive | None:
+        row = original(setting, scope)
+        return replace(row, state=State.NOT_YET) if row is not None and row.name == "check-spf-outbound" else row
+
+    assert rows(explain(config, "example.com", "--changed"))["check-spf-outbound"][1] == line(config, "check-spf-outbound")
+    monkeypatch.setattr("postwright.control.config.explain.row_of", row_of)
     shown = rows(explain(config, "example.com", "--changed"))
     assert shown["check-spf-outbound"] == ("yes", f"{line(config, 'check-spf-outbound')}  (not yet)")
     assert "not yet" not in shown["bounce-after"][1]
@@ -163,7 +174,7 @@ def test_json(config: Path) -> None:
         "line": int(number),
         "state": "",
     }
-    assert queue["check-spf-outbound"]["state"] == "not yet"
+    assert queue["check-spf-outbound"]["state"] == ""
     assert len(queue) > 100
 
 

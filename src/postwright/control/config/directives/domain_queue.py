@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive
-from postwright.control.config.directives.rows import D, feedback, no_effect, works
+from postwright.control.config.directives.rows import D, no_effect, works
 
 TRANSPORT: tuple[Directive, ...] = (
     works("type", D, k.CHOICE("smtp", "lmtp", "pipe", "file", "discard", "http-delivery"),
@@ -96,7 +96,7 @@ REPORTS: tuple[Directive, ...] = (
     works("remove-header", D, k.LIST, "Header fields removed at delivery", clears=True),
     works("bcc-upon-delivery", D, k.EMAIL, "Send a copy of what was delivered there", clears=True),
     works("disable-acct-records", D, k.RECORDS, "Accounting records not written for the queue: d, b, t, tq"),
-    feedback("check-spf-outbound", D, k.BOOL, "Send only if our own address passes the sender's SPF", "no"),
+    works("check-spf-outbound", D, k.BOOL, "Send only if our own address passes the sender's SPF", "no"),
 )  # fmt: skip
 
 LOG: tuple[Directive, ...] = (
