@@ -18,7 +18,7 @@ from postwright.policy.settings import Rate, Settings, SourceHostRule, VmtaSetti
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay
 
-COUNT = int(os.environ.get("POSTWRIGHT_WORLDS", "8"))
+COUNT = int(os.environ.get("POSTWRIGHT_WORLDS", "5"))
 FIRST = int(os.environ.get("POSTWRIGHT_FIRST_WORLD", "0"))
 seeds = pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT))
 
