@@ -106,6 +106,21 @@ def test_who_stands_behind_the_author(tree_walk: bool) -> None:
     }
 
 
+@pytest.mark.directive("reject-dmarc-check-fail")
+def test_who_forbids_mail_in_its_name_is_obeyed_where_that_is_wanted() -> None:
+    forged = b"From: joe@example.com\r\n\r\n"
+    said = {}
+    for record, strict in (("p=reject", True), ("p=reject", False), ("p=quarantine", True), ("p=reject; pct=0", True), ("p=what", True)):
+        with World(relay(free(check_dmarc_inbound=True, reject_dmarc_check_fail=strict))) as world:
+            world.domain("example.com")
+            world.zone["_dmarc.example.com"] = {"TXT": [f'"v=DMARC1; {record}"']}
+            taken = world.submit(ME, [YOU], forged)
+            said[record, strict] = taken.final.text.split(" id=")[0] if taken.final is not None else ""
+            assert world.node.intake.submissions.held == 0
+    refused = "550 5.7.1 the DMARC policy of the domain in From forbids this message"
+    assert said == dict.fromkeys(said, "250 2.6.0 message received") | {("p=reject", True): refused}
+
+
 def test_organizations_by_the_public_suffix_list() -> None:
     assert [organization(name) for name in ("x.a.co.uk", "a.co.uk", "co.uk", "uk")] == ["a.co.uk", "a.co.uk", "co.uk", "uk"]
     assert organization("deep.a.somewhere.example") == "somewhere.example"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.engine.login_talk import Client
 from tests.engine.test_address_stories import YOU, free, headers
 
 from postwright.engine.spf_check import Checked, checked
 from postwright.net.dns_query import DnsAnswer, DnsStatus
-from postwright.policy.settings import SourceSettings
+from postwright.policy.settings import SourceSettings, UserSettings
 from postwright.testing.world import World
-from postwright.testing.world_settings import relay
+from postwright.testing.world_settings import ANYBODY, relay, source
 
 PEER = "192.0.2.77"
 ZONE = {
@@ -129,3 +130,15 @@ def test_what_was_asked_for_one_message_is_known_for_the_next() -> None:
             assert world.run(checked(source, resolver, PEER, "me@mx.example", "h.example", "relay.example", 0.0)).told.result == "pass"
         assert resolver.source.asked.count(("mx.example", "MX")) == 1  # type: ignore[attr-defined]
         assert resolver.clear("mx.example") >= 2
+
+
+@pytest.mark.directive("check-spf-inbound")
+def test_who_has_logged_in_may_send_from_anywhere() -> None:
+    """SPF is about hosts that hand mail over to a domain's own; a person at an hotel's address is none of them."""
+    strict = source(ANYBODY, allow_unencrypted_plain_auth=True, check_spf_inbound=True)
+    with World(relay(strict, users={"ann": UserSettings("ann", password="x")})) as world:
+        world.zone.update(ZONE)
+        stranger, ann = Client(world, PEER), Client(world, PEER)
+        assert stranger.say("MAIL FROM:<me@fail.example>").startswith("550 5.7.23")
+        ann.plain("ann", "x")
+        assert ann.say("MAIL FROM:<me@fail.example>").startswith("250")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from msgspec import Struct
+
 from postwright.content.authres import Result
 from postwright.content.dkim_canon import Mail
 from postwright.content.dkim_results import results
@@ -21,29 +23,40 @@ from postwright.net.visit import Answer
 from postwright.policy.settings import SourceSettings
 
 
+class Gathered(Struct, frozen=True):
+    """The results as they are told, and what the end of data is answered instead of 250, if it is."""
+
+    told: tuple[Result, ...]
+    refusal: Reply | None = None
+
+
 def wanted(source: SourceSettings, envelope: Envelope) -> bool:
     """Does this source have the content of this message checked?"""
     checks = source.check_dkim_inbound or source.check_arc_inbound or source.check_dmarc_inbound
     return checks and envelope.merge is None
 
 
-async def gather(
-    source: SourceSettings, content: bytes, facts: ContentFacts, spf: Result | None, zone: Zone, now: float
-) -> tuple[Result, ...]:
+async def gather(source: SourceSettings, content: bytes, facts: ContentFacts, spf: Result | None, zone: Zone, now: float) -> Gathered:
     """The results of all checks of a content, in the order in which they are told. `spf` as it came out at MAIL; `now` Unix seconds."""
     mail = Mail(content[: facts.header_size], content[facts.header_size :])
     told: list[Result] = []
+    refusal: Reply | None = None
     if source.check_dkim_inbound or source.check_dmarc_inbound:
         found = await verify(mail, zone, now)
         told += results(found.verdicts, found.trace if source.trace_dkim_check else ())
         if source.check_dmarc_inbound:
-            told.append(dmarc_check.told(await dmarc_check.verify(mail, found.verdicts, spf, zone, tree_walk=source.dmarc_tree_walk)))
+            dmarc = await dmarc_check.verify(mail, found.verdicts, spf, zone, tree_walk=source.dmarc_tree_walk, lot=now % 1 * 100)
+            told.append(dmarc_check.told(dmarc))
+            refusal = dmarc_check.refusal(dmarc, source)
     if source.check_arc_inbound:
         told.append(arc_check.told(await arc_check.verify(mail, zone)))
-    return tuple(told)
+    return Gathered(tuple(told), refusal)
 
 
-async def answered(checks: Awaitable[tuple[Result, ...]], then: Callable[[tuple[Result, ...]], Answer]) -> Reply:
-    """What `then` says when the checks are done."""
-    answer = then(await checks)
+async def answered(checks: Awaitable[Gathered], then: Callable[[tuple[Result, ...]], Answer]) -> Reply:
+    """What `then` says when the checks are done, unless one of them refuses the message."""
+    gathered = await checks
+    if gathered.refusal is not None:
+        return gathered.refusal
+    answer = then(gathered.told)
     return answer if isinstance(answer, Reply) else await answer

@@ -219,7 +219,8 @@ class Visitor:
         if self._epoch is not self._intake.epoch:
             self._refresh()
         begin = partial(self._begin, event)
-        if self._intake.names is not None and spf_check.wanted(self._source):
+        # who has logged in may send from anywhere: SPF speaks of hosts that hand mail over, not of people (RFC 6409 section 3.3)
+        if self._intake.names is not None and not self._user and spf_check.wanted(self._source):
             return asyncio.ensure_future(self._after_spf(begin, event.address))
         if self._check is not None and self._source.check_iprev_inbound:
             return self._check.before(self._source, begin)
@@ -351,7 +352,18 @@ class Visitor:
             return self._take(envelope, arrival, content, facts, checks)
         found = content_checks.gather(source, content, facts, self._spf, self._intake.names, self._intake.submissions.clock.now())
         take = partial(self._take, envelope, arrival, content, facts)
-        return asyncio.ensure_future(content_checks.answered(found, lambda more: take(checks + more)))
+        return self._holding(len(content), asyncio.ensure_future(content_checks.answered(found, lambda more: take(checks + more))))
+
+    def _holding(self, octets: int, answer: asyncio.Future[Reply]) -> asyncio.Future[Reply]:
+        """A content that waits for name servers is in memory as one that waits for the disk is: more of them are put off (`MEMORY`)."""
+        submissions = self._intake.submissions
+        submissions.held += octets
+
+        def over(_: asyncio.Future[Reply]) -> None:
+            submissions.held -= octets
+
+        answer.add_done_callback(over)
+        return answer
 
     def _take(self, envelope: Envelope, arrival: Arrival, content: bytes, facts: ContentFacts, checks: tuple[Result, ...]) -> Answer:
         source, bound = self._source, self._bound

@@ -314,6 +314,7 @@ class SourceSettings(Struct, frozen=True):
     check_arc_inbound: bool = False
     check_dmarc_inbound: bool = False
     dmarc_tree_walk: bool = False
+    reject_dmarc_check_fail: bool = False
     check_spf_inbound: bool = False
     trace_spf_check: bool = False
     check_spf_inbound_max_void_lookups: int = 2

@@ -209,6 +209,10 @@ ROWS: dict[str, tuple[str, str]] = {
         "",
     ),
     '550 5.7.1 recipient is in suppression list "…": <…>': ("suppression-lists", "remove the recipient from your list"),
+    "550 5.7.1 the DMARC policy of the domain in From forbids this message": (
+        "reject-dmarc-check-fail, and its p=reject",
+        "send by a host of the domain, or sign for it",
+    ),
     "550 5.7.23 SPF says that you may not send for this domain": (
         "reject-spf-check-fail",
         "send by a host that the domain's SPF record names",
