@@ -18,6 +18,7 @@ from postwright.control.config import (
     move_checks,
     open_relay,
     proxy_checks,
+    spf_checks,
     transport_checks,
 )
 from postwright.control.config.build import Builder
@@ -39,6 +40,7 @@ def check(settings: Settings, builder: Builder, items: list[Entry | Block], repo
     fed_checks.check(items, report)
     acct_checks.check(settings, items, report)
     proxy_checks.check(items, report)
+    spf_checks.check(settings, items, report)
     if not report.failed:
         move_checks.check(settings, items, report)
     whole = _with_pools(dns_checks.check(settings, items, report))
