@@ -142,3 +142,19 @@ def test_who_has_logged_in_may_send_from_anywhere() -> None:
         assert stranger.say("MAIL FROM:<me@fail.example>").startswith("550 5.7.23")
         ann.plain("ann", "x")
         assert ann.say("MAIL FROM:<me@fail.example>").startswith("250")
+
+
+@pytest.mark.parametrize(
+    ("sender", "told"),
+    [
+        ("me@b\u00fccher.example", "me@xn--bcher-kva.example"),
+        ("j\u00fcrgen@b\u00fccher.example", "xn--bcher-kva.example"),
+        ('"a b"@xn--bcher-kva.example', "xn--bcher-kva.example"),
+    ],
+)
+def test_international_and_quoted_senders_are_told_as_far_as_a_field_can(sender: str, told: str) -> None:
+    with World() as world:
+        world.zone["xn--bcher-kva.example"] = {"TXT": ['"v=spf1 ip4:192.0.2.77 -all"']}
+        source = SourceSettings(check_spf_inbound=True)
+        found = world.run(checked(source, world.node.resolver, PEER, sender, "h.example", "relay.example", 0.0))
+        assert (found.told.result, found.told.properties) == ("pass", (("smtp.mailfrom", told),))

@@ -38,6 +38,11 @@ def field(host: str, results: Sequence[Result]) -> bytes:
     return ("\r\n".join(lines) + "\r\n").encode("ascii", "replace")
 
 
+def tellable(value: str) -> bool:
+    """A property may have this value; `field` leaves out others."""
+    return _plain(value) is not None
+
+
 def is_from(value: bytes, host: str) -> bool:
     """A field with this value claims to be from `host`, in any case and with or without a version (section 2.5)."""
     found = _id.match(value)

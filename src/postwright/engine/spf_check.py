@@ -12,7 +12,9 @@ from typing import Final, Protocol, TypeVar
 
 from msgspec import Struct
 
-from postwright.content.authres import Result
+from postwright.content.authres import Result, tellable
+from postwright.model.address import canonical_domain
+from postwright.model.errors import AddressError
 from postwright.model.reply import Reply
 from postwright.model.route import MxStatus
 from postwright.net.resolver import NamesAnswer, TextAnswer
@@ -50,17 +52,27 @@ def wanted(source: SourceSettings) -> bool:
 async def checked(source: SourceSettings, zone: Zone, peer: str, sender: str, helo: str, host: str, now: float) -> Checked:
     """The check of one MAIL. `peer` an IP address, "" for what came by no network; `host` our name; `now` Unix seconds."""
     trace: list[str] = []
+    sender = in_a_labels(sender)
     try:
         question = Question(client_address(peer), sender, helo, host, now)
     except ValueError:
         found = Spf("none", of_helo=not sender)
     else:
         found = await evaluate(question, zone, source.check_spf_inbound_max_void_lookups, trace)
-    name = ("smtp.helo", helo) if found.of_helo else ("smtp.mailfrom", sender)
+    name = ("smtp.helo", helo) if found.of_helo else ("smtp.mailfrom", sender if tellable(sender) else found.domain)
     remarks = [remark for remark in (found.reason, found.matched) if remark]
     told = Result("spf", found.result, (name,), (*remarks, *(trace if source.trace_spf_check else ())))
     asked = source.check_spf_inbound or source.check_mfrom_inbound  # else it is DMARC that wants to know
     return Checked(told, refusal(found.result, source) if asked else None)
+
+
+def in_a_labels(sender: str) -> str:
+    """A reverse-path whose domain is as the DNS has it (RFC 8616 section 4); what is no address stays, and has no record."""
+    local, at, domain = sender.rpartition("@")
+    try:
+        return f"{local}@{canonical_domain(domain)}" if at else sender
+    except AddressError:
+        return sender
 
 
 async def evaluate(question: Question, zone: Zone, max_void: int, trace: list[str]) -> Spf:

@@ -6,7 +6,7 @@ address of ours that the world sees (`smtp-source-host`): behind a translation o
 
 from __future__ import annotations
 
-from postwright.engine.spf_check import Zone, evaluate
+from postwright.engine.spf_check import Zone, evaluate, in_a_labels
 from postwright.model.address import Address
 from postwright.model.outcome import Disposition, Kind
 from postwright.policy.spf import MAX_VOID, Question, client_address
@@ -16,7 +16,7 @@ async def objection(zone: Zone, sender: Address, source: str, helo: str, now: fl
     """None for pass. No answer of the DNS waits; all else is final, as it would not be different at the next try, and the sender hears of
     it at once (codes of RFC 7372 section 3.2). `source` an address as text, `helo` the name said with it; `now` Unix seconds."""
     try:
-        question = Question(client_address(source), sender.text, helo, now=now)
+        question = Question(client_address(source), in_a_labels(sender.text), helo, now=now)
     except ValueError:
         return Disposition(Kind.TRANSIENT, "4.7.24", "x-pmta;check-spf-outbound: no source address is known")
     found = await evaluate(question, zone, MAX_VOID, [])

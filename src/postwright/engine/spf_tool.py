@@ -12,7 +12,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from postwright.engine.resolve import ResolveOrder, printable, told_resolver
-from postwright.engine.spf_check import evaluate
+from postwright.engine.spf_check import evaluate, in_a_labels
 from postwright.policy.spf import MAX_VOID, Question, Spf, client_address
 
 __all__ = ["MAX_VOID", "SpfOrder", "check_spf"]
@@ -33,7 +33,7 @@ class SpfOrder(Struct, frozen=True):
 
 async def check_spf(order: SpfOrder, tell: Callable[[str], None]) -> Spf:
     """The result; look-ups, result, and what decided go to `tell`."""
-    question = Question(client_address(order.client), order.sender, order.helo, now=time.time())
+    question = Question(client_address(order.client), in_a_labels(order.sender), order.helo, now=time.time())
     resolve = ResolveOrder(question.mailbox[1], order.servers, tcp=order.tcp, dump=order.dump, timeout=order.timeout)
     resolver = told_resolver(resolve, tell)
     try:
