@@ -13,6 +13,7 @@ from postwright.content.headers import Finder
 from postwright.engine import credentials, noting, sorting
 from postwright.engine.addressing import Addressing
 from postwright.engine.header_files import HeaderFiles
+from postwright.engine.processing import Processing, processing_of
 from postwright.engine.tickets import Tickets
 from postwright.engine.tls_server import ServerTls
 from postwright.engine.transports.http import read_headers
@@ -35,6 +36,7 @@ class Epoch(Struct):
     addressing: Addressing
     tls: ServerTls
     noted: Finder | None = None  # header fields that some accounting file asks for
+    processing: Processing | None = None  # of mail that may be reports
     options: dict[tuple[int, bool, bool, bool, bool, bool, bool], ServerOptions] = {}
     _remove: dict[int, frozenset[bytes]] = {}
     _by_ip: dict[str, str] = {}
@@ -76,6 +78,7 @@ def make_epoch(resolved: Resolved, tickets: Tickets | None = None, troubles: lis
         addressing=Addressing(settings, access, host),
         tls=ServerTls(settings, tickets, troubles),
         noted=noting.finder_of(settings),
+        processing=processing_of(resolved),
     )
 
 

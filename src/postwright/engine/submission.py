@@ -8,7 +8,7 @@ It never asks who may send: that was decided at MAIL and RCPT.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from postwright.engine.bound_user import BoundUser
 from postwright.engine.counters import Counters
 from postwright.engine.epoch import Epoch
 from postwright.engine.outgoing import with_from_rewritten
+from postwright.engine.processing import Claim, Reports, came_of
 from postwright.model.envelope import Envelope
 from postwright.model.errors import SpoolFull
 from postwright.model.message import Arrival, ContentFacts, IdMaker, Message, SpoolRef, format_id
@@ -54,6 +55,7 @@ class Submissions:
         self.counters = counters
         self.held = 0
         self.loop = asyncio.get_running_loop()
+        self.reports: Reports | None = None
         self._turns: dict[str, int] = {}
 
     def take(
@@ -68,6 +70,47 @@ class Submissions:
         bound: BoundUser | None = None,
     ) -> Answer:
         """250 2.6.0 with the id once the message is on disk; 550 5.5.0, 451 4.3.0 or 452 4.3.1 when it is not ours."""
+        if epoch.processing is not None and self.reports is not None and envelope.merge is None:
+            claim = epoch.processing.claim(envelope.recipients)
+            if claim is not None:
+                store = partial(self._take, epoch, source, envelope, arrival, content, facts, checks, bound)
+                return self._processed(self.reports, claim, envelope, arrival, content, facts, store)
+        return self._take(epoch, source, envelope, arrival, content, facts, checks, bound)
+
+    def _processed(
+        self,
+        reports: Reports,
+        claim: Claim,
+        envelope: Envelope,
+        arrival: Arrival,
+        content: bytes,
+        facts: ContentFacts,
+        store: Callable[[], Answer],
+    ) -> Answer:
+        """The answer to mail for a processor: it may be a report, and have nobody to go on to."""
+        now = self.clock.now()
+        came = came_of(claim, self.ids.next(now), now, arrival)
+        size = len(content)
+        self.held += size
+        answer = reports.take(claim, envelope, came, content, facts.header_size, store)
+
+        def over(_: asyncio.Future[Reply]) -> None:
+            self.held -= size
+
+        answer.add_done_callback(over)
+        return answer
+
+    def _take(
+        self,
+        epoch: Epoch,
+        source: SourceSettings,
+        envelope: Envelope,
+        arrival: Arrival,
+        content: bytes,
+        facts: ContentFacts,
+        checks: Sequence[authres.Result],
+        bound: BoundUser | None,
+    ) -> Answer:
         now = self.clock.now()
         message_id = self.ids.next(now)
         text = format_id(message_id)

@@ -1,0 +1,187 @@
+"""Mail that comes to `<bounce-processor>` and `<feedback-loop-processor>`: read, recorded, and passed on or not.
+
+It stands before the store: recipients that no processor claims, and a relay without processors, never see it. A report's records are
+durable before its sender is told 250; a crash between costs a record that is there twice, never one that is not there. Small mails are
+read where they are, larger ones in a thread, and how much of them waits is counted among the contents held in memory. A mail is never
+lost by what is read in it: what cannot be read is unmatched mail. Mail merges are no reports and are let through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+
+from postwright.content.headers import find
+from postwright.content.readings import Complaint, Excess, Nothing, Reading, StatusReport
+from postwright.content.reports import read
+from postwright.engine import report_records, sorting
+from postwright.engine.report_records import Came, Wanted
+from postwright.engine.workers import Workers
+from postwright.model.address import parse_mailbox
+from postwright.model.envelope import Envelope, Notify, Recipient
+from postwright.model.errors import LoginUnavailable
+from postwright.model.message import Arrival, format_id
+from postwright.model.record import Record
+from postwright.model.reply import Reply
+from postwright.net.visit import Answer
+from postwright.policy.processors import ERROR, MATCHED, UNMATCHED, Processor, files_of
+from postwright.policy.resolve import Resolved
+from postwright.policy.settings import Settings
+from postwright.store.spool import DEFERRED, Mark, Spool
+
+SMALL = 1 << 16  # octets of a mail that is read on the loop: a few milliseconds
+BUSY = Reply(451, "4.3.2", ("too many reports wait to be read, try again later",))
+
+
+class Result(Struct):
+    """What a mail came to: whom it still goes to, what is to be recorded, and what it was read as (patterns of the operator included)."""
+
+    recipients: list[Recipient]
+    records: list[Record]
+    reading: Reading
+    pattern: str = ""
+
+
+class Claim(Struct):
+    """The recipients of one mail, each with the processors that claim it (none, one, or both)."""
+
+    processing: Processing
+    recipients: list[tuple[Recipient, tuple[Processor, ...]]]
+
+    def judge(self, content: bytes, header_size: int, reading: Reading, came: Came) -> Result:
+        """What the mail is to its processors. `came.to` is its first claimed recipient."""
+        claiming = {id(one) for _, claims in self.recipients for one in claims}
+        reading, pattern = self.processing.recognised(claiming, content, reading)
+        broken = isinstance(reading, Excess) or (isinstance(reading, Nothing) and _calls_itself_report(content, header_size))
+        other = ERROR if broken else UNMATCHED
+        kept: list[Recipient] = []
+        for recipient, claims in self.recipients:
+            matching = self.processing.matching(reading)
+            owner = matching if matching is not None and matching in claims else claims[0] if claims else None
+            if owner is None:
+                kept.append(recipient)
+                continue
+            verdict = MATCHED if owner is matching else other
+            if owner.delivers(verdict):
+                kept.append(recipient)
+            kept += [_forwarded(target) for target in owner.forwards(verdict)]
+        once: dict[str, Recipient] = {}
+        for recipient in kept:
+            once.setdefault(recipient.address.text, recipient)
+        matched = self.processing.matching(reading)
+        records = self.processing.records(reading, came) if id(matched) in claiming else []
+        return Result(list(once.values()), records, reading, pattern)
+
+
+class Processing:
+    """Both processors of a generation, compiled."""
+
+    def __init__(self, resolved: Resolved) -> None:
+        settings = resolved.settings
+        both = (settings.bounce_processor, settings.feedback_loop_processor)
+        files = {name: Path(name).read_bytes() for name in files_of(both)}
+        self.bounces, self.complaints = [None if one is None else Processor(one, files) for one in both]
+        self._wanted: Wanted = report_records.wanted(settings)
+        self._sorter = sorting.sorter_of(resolved)
+
+    def claim(self, recipients: Sequence[Recipient]) -> Claim | None:
+        """The claim on these recipients; None when no processor wants any of them."""
+        present = [one for one in (self.bounces, self.complaints) if one is not None]
+        found = [(recipient, tuple([one for one in present if one.claims(recipient.address)])) for recipient in recipients]
+        return Claim(self, found) if any([claims for _, claims in found]) else None  # noqa: C419  # per message
+
+    def matching(self, reading: Reading) -> Processor | None:
+        """Whose kind of report this is."""
+        if isinstance(reading, StatusReport):
+            return self.bounces
+        return self.complaints if isinstance(reading, Complaint) else None
+
+    def recognised(self, claiming: set[int], content: bytes, reading: Reading) -> tuple[Reading, str]:
+        """The reading, or what the operator's own patterns make of a mail that no reader knows; and the pattern that did, if it is to be
+        logged."""
+        if self.matching(reading) is not None:
+            return reading, ""
+        makers: tuple[tuple[Processor | None, Callable[[dict[str, str]], Reading]], ...] = (
+            (self.bounces, report_records.bounce_of),
+            (self.complaints, report_records.complaint_of),
+        )
+        for processor, made in makers:
+            if processor is not None and processor.patterns and id(processor) in claiming:
+                found = processor.find(content[:SMALL].decode("utf-8", "replace").replace("\r\n", "\n"))
+                if found is not None:
+                    return made(found[1]), found[0].where if processor.logs else ""
+        return reading, ""
+
+    def records(self, reading: Reading, came: Came) -> list[Record]:
+        """The records of a report; none of what is no report."""
+        if isinstance(reading, StatusReport):
+            return report_records.of_bounce(reading, came, self._wanted, self.category)
+        return report_records.of_complaint(reading, came, self._wanted) if isinstance(reading, Complaint) else []
+
+    def category(self, status: str, diagnostic: str, host: str) -> str:
+        """The bounce category, as of bounces of our own."""
+        return self._sorter.sort(status, diagnostic, host).category
+
+
+def processing_of(resolved: Resolved) -> Processing | None:
+    """None without processors. Raises ValueError or OSError for lists and files that cannot be used."""
+    settings: Settings = resolved.settings
+    if settings.bounce_processor is None and settings.feedback_loop_processor is None:
+        return None
+    return Processing(resolved)
+
+
+class Reports:
+    """What a shard reads reports with."""
+
+    def __init__(self, spool: Spool, workers: Workers, log: structlog.stdlib.BoundLogger) -> None:
+        self._spool = spool
+        self._workers = workers
+        self._log = log
+
+    def take(
+        self, claim: Claim, envelope: Envelope, came: Came, content: bytes, header_size: int, store: Callable[[], Answer]
+    ) -> asyncio.Future[Reply]:
+        """Read the mail, record it, and `store` it for those whom it still goes to. 451 when too many reports wait to be read."""
+        return asyncio.ensure_future(self._taken(claim, envelope, came, content, header_size, store))
+
+    async def _taken(
+        self, claim: Claim, envelope: Envelope, came: Came, content: bytes, header_size: int, store: Callable[[], Answer]
+    ) -> Reply:
+        null_sender = not envelope.reverse_path.text
+
+        def work() -> Result:
+            return claim.judge(content, header_size, read(content, null_sender=null_sender), came)
+
+        try:
+            result = work() if len(content) <= SMALL else await self._workers.run(work)
+        except LoginUnavailable:
+            return BUSY
+        if result.pattern:
+            self._log.info("a report was read by a pattern", id=format_id(came.message_id), pattern=result.pattern)
+        if result.records:
+            await self._spool.mark([Mark(0, (), DEFERRED, records=tuple(result.records))])
+        envelope.recipients = result.recipients
+        if not result.recipients:
+            return Reply(250, "2.6.0", (f"message received id={format_id(came.message_id)}",))
+        answer = store()
+        return answer if isinstance(answer, Reply) else await answer
+
+
+def came_of(claim: Claim, message_id: int, now: float, arrival: Arrival) -> Came:
+    """How this mail reached us."""
+    to = next(recipient.address.text for recipient, claims in claim.recipients if claims)
+    return Came(message_id, now, to, arrival)
+
+
+def _forwarded(target: str) -> Recipient:
+    return Recipient(parse_mailbox(target, smtputf8=True), int(Notify.NEVER))
+
+
+def _calls_itself_report(content: bytes, header_size: int) -> bool:
+    """It says that it is made for programs, and none could read it."""
+    return any(b"multipart/report" in field.value.lower() for field in find(content, header_size, frozenset((b"content-type",))))
