@@ -110,6 +110,44 @@ def test_another_rate_counts_what_was_granted_before() -> None:
     assert rate.free(65.0) == 50
 
 
+def test_a_shorter_interval_keeps_what_wide_slots_hold_until_all_of_it_has_left_the_window() -> None:
+    rate = SlidingRate(2, 64.0)
+    rate.take(0.0)
+    rate.take(0.9)  # in the same slot, a second wide
+    rate.change(2, 6.4)  # slots of a tenth of that
+    assert rate.free(6.6) == 0, "6.6 s after the first, but only 5.7 s after the second"
+    assert rate.next_free(6.6) == 7.4
+    assert rate.free(7.4) == 2
+
+
+def test_another_interval_gives_back_and_opens_slots_by_the_width_that_they_were_made_with() -> None:
+    rate = SlidingRate(10, 64.0)
+    rate.take(0.0, 4)
+    rate.change(10, 6.4)
+    rate.take(0.5, 3)  # still in the slot that ends at 1
+    rate.give_back(0.0, 4)
+    assert rate.free(7.3) == 7
+    assert rate.idle_at() == 7.4
+
+
+WAITS = st.lists(st.floats(0, 1), max_size=20)
+
+
+@given(WAITS, WAITS, st.integers(1, 6))
+def test_no_window_holds_too_much_after_the_interval_has_become_shorter(before: list[float], after: list[float], count: int) -> None:
+    """Against a list of all grants: as much as may go goes, by 50 seconds and then by 2."""
+    rate, now = SlidingRate(count, 50.0), 0.0
+    granted: list[float] = []
+    for number, wait in enumerate([*before, *after]):
+        if number == len(before):
+            rate.change(count, 2.0)
+        now += wait
+        if rate.free(now) > 0:
+            rate.take(now)
+            granted.append(now)
+        assert sum(1 for at in granted if at > now - 2.0) <= count
+
+
 def test_a_clock_that_is_put_back_holds_nothing_up_for_longer_than_the_interval() -> None:
     rate = SlidingRate(3, 64.0)
     rate.take(1_000_000.0, 3)

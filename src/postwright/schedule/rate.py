@@ -32,7 +32,7 @@ class SlidingRate:
         self.interval = interval
         self.asked = 1
         self._slot = interval / SLOTS
-        self._granted: deque[list[float]] = deque()  # [begin of the slot, grants in it]
+        self._granted: deque[list[float]] = deque()  # [begin of the slot, its end, grants in it]
         self._used = 0
         self._debt = 0.0  # seconds by which the last slot begins later than it was granted
 
@@ -56,7 +56,9 @@ class SlidingRate:
         return self.fits(now, self.asked)
 
     def change(self, count: int, interval: float) -> None:
-        """Another rate from now on (a reload); what was granted stays granted, for as long as the new interval says."""
+        """Another rate from now on (a reload); what was granted stays granted, for as long as the new interval says.
+
+        Slots keep the width that they were made with: what was granted at the end of a wide one must not leave the window early."""
         self.count = count
         self.interval = interval
         self._slot = interval / SLOTS
@@ -68,19 +70,22 @@ class SlidingRate:
         granted = self._granted
         if amount > self.count > 0:
             self._debt = (amount / self.count - 1.0) * self.interval
-            granted.append([now + self._debt, amount])
-        elif granted and now < granted[-1][0] + self._slot:
-            granted[-1][1] += amount
+            self._open(now + self._debt, amount)
+        elif granted and now < granted[-1][1]:
+            granted[-1][2] += amount
         else:
-            granted.append([now, amount])
+            self._open(now, amount)
+
+    def _open(self, begin: float, amount: int) -> None:
+        self._granted.append([begin, begin + self._slot, amount])
 
     def give_back(self, at: float, amount: int) -> None:
         """Grants made at `at` that were not used after all (an untouched lease); nothing happens if they have left the window."""
         for slot in reversed(self._granted):
             if slot[0] <= at + self._debt:
                 # Those of another slot stay: they were used, later or earlier, and their time has to count.
-                part = min(amount, int(slot[1]))
-                slot[1] -= part
+                part = min(amount, int(slot[2]))
+                slot[2] -= part
                 self._used -= part
                 break
 
@@ -92,30 +97,32 @@ class SlidingRate:
             return NEVER
         over = min(self._used, self._used + self.asked - self.count)
         for slot in self._granted:
-            over -= int(slot[1])
+            over -= int(slot[2])
             if over <= 0:
                 return self._leaves(slot)
         return NEVER
 
     def grows_at(self) -> float:
         """When the next grants leave the window, whether there is room now or not; never if there are none in it."""
-        return next((self._leaves(slot) for slot in self._granted if slot[1]), NEVER)
+        return next((self._leaves(slot) for slot in self._granted if slot[2]), NEVER)
 
     def idle_at(self) -> float | None:
         """When the last grant leaves the window; None when there is none in it."""
         return self._leaves(self._granted[-1]) if self._granted else None
 
     def _leaves(self, slot: list[float]) -> float:
-        return slot[0] + self._slot + self.interval
+        return slot[1] + self.interval
 
     def _forget(self, now: float) -> None:
         granted = self._granted
         latest = now + self._debt
         if granted and granted[-1][0] > latest:
             for slot in granted:
-                slot[0] = min(slot[0], latest)
+                early = min(0.0, latest - slot[0])
+                slot[0] += early
+                slot[1] += early
         while granted and self._leaves(granted[0]) <= now:
-            self._used -= int(granted.popleft()[1])
+            self._used -= int(granted.popleft()[2])
         if not granted:
             self._debt = 0.0
 
