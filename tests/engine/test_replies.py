@@ -223,6 +223,11 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "530 5.7.0 must issue a STARTTLS command first": ("tests/wire/transcripts/server/starttls_before_auth.txt", "530 5.7.0 must issue"),
     "538 5.7.11 encryption is needed for that mechanism": ("tests/wire/transcripts/server/starttls.txt", "538 5.7.11 encryption"),
     '550 5.7.1 recipient is in suppression list "…": <…>': ("tests/engine/test_address_stories.py", "recipient is in suppression list"),
+    "550 5.7.1 recipient is suppressed…: <…>": ("tests/engine/test_suppression_stories.py", "recipient is suppressed (unsubscribed): <"),
+    "451 4.3.0 whether this recipient may be sent to is not known now, try again later": (
+        "tests/engine/test_suppression_stories.py",
+        "whether this recipient may be sent to is not known",
+    ),
     "451 4.7.24 SPF of this domain cannot be looked up now, try again later": ("tests/engine/test_spf_stories.py", "451 4.7.24 SPF of"),
     "550 5.7.23 SPF says that you may not send for this domain": ("tests/engine/test_spf_stories.py", "550 5.7.23 SPF says"),
     "550 5.7.24 the SPF record of this domain is in error": ("tests/engine/test_spf_stories.py", "550 5.7.24 the SPF record"),

@@ -103,13 +103,20 @@ class SourceRules:
             return Recipient(address, event.notify, event.orcpt, refusal=_words(event.invalid))
         if not address.domain:
             address = Address(f"{address.text}@{self._host}", self._host.lower())
+        recipient = Recipient(address, event.notify, event.orcpt)
         refusal = self._suppressed(address)
-        if refusal is not None:
-            # A stranger who writes to a domain of ours could have the bounce sent to anybody.
-            if not self._bounces or not may_relay(self.source, authenticated):
-                return refusal
-            return Recipient(address, event.notify, event.orcpt, refusal=_words(refusal))
-        return Recipient(address, event.notify, event.orcpt)
+        return recipient if refusal is None else self.refused(recipient, refusal, authenticated)
+
+    def refused(self, recipient: Recipient, refusal: Reply, authenticated: bool) -> Recipient | Reply:
+        """A recipient who must not be sent to: refused, or taken to be bounced (`accept-invalid-recipients`)."""
+        # A stranger who writes to a domain of ours could have the bounce sent to anybody.
+        if not self._bounces or not may_relay(self.source, authenticated):
+            return refusal
+        return replace(recipient, refusal=_words(refusal))
+
+    def trusted(self, authenticated: bool) -> bool:
+        """Who speaks may have mail relayed: what we know of recipients is his to know."""
+        return may_relay(self.source, authenticated)
 
     def _suppressed(self, address: Address) -> Reply | None:
         held = holding(self._suppression, address) if self._suppression else None

@@ -12,6 +12,7 @@ from postwright.engine.queue_events import Events
 from postwright.engine.queue_state import QueueState
 from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.settle import Session
+from postwright.engine.suppressing import Suppressing
 from postwright.engine.transport import TransportPolicy
 from postwright.engine.whereabouts import Whereabouts
 from postwright.model.message import Message, SpoolRef
@@ -54,6 +55,7 @@ class Hub(Protocol):
     events: Events
     where: Whereabouts
     moves: Moves
+    suppressing: Suppressing
 
     def disable_source(self, queue: Queue, address: str, why: str, after: float | None) -> None:
         """See `DisabledSources.disable`."""

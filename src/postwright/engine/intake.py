@@ -22,6 +22,7 @@ from postwright.engine.iprev import Names
 from postwright.engine.login_guard import LoginGuard
 from postwright.engine.spool_room import SpoolRoom, limit_of
 from postwright.engine.submission import Accepted, Submissions
+from postwright.engine.suppressing import Suppressing
 from postwright.engine.tickets import Tickets
 from postwright.engine.tokens import Tokens
 from postwright.engine.visitor import Visitor
@@ -50,6 +51,7 @@ class Intake:
         self.guard = LoginGuard(clock)
         self.room = SpoolRoom(lambda: spool.recipients)
         self.names: Names | None = None
+        self.suppressing: Suppressing | None = None
         self.stopping = False
         self.log: structlog.stdlib.BoundLogger | None = None  # for what sources want to have logged of their sessions
         self.tickets = Tickets()

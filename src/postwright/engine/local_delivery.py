@@ -21,6 +21,7 @@ from postwright.engine.outgoing import transaction_of
 from postwright.engine.queue_state import QueueState
 from postwright.engine.settle import Session
 from postwright.engine.signing import unsignable
+from postwright.engine.suppressing import held_back
 from postwright.engine.transports import PutOff, Transport
 from postwright.engine.worker import Crew
 from postwright.model.errors import SpoolError
@@ -135,6 +136,8 @@ class Serving:
             self._settle(lease, message, _UNREADABLE)
             return None
         if self._shared and not node.moves.keep(queue, lease, message):
+            return None
+        if node.suppressing.active and held_back(node, queue, lease, message):
             return None
         return (message, content) if self._in_time(lease, message, now) else None
 

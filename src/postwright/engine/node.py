@@ -41,6 +41,7 @@ from postwright.engine.shadow_status import ShadowStatus
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.engine.signing import Keys
 from postwright.engine.sorting import shadow_of
+from postwright.engine.suppressing import Suppressing, rules_of
 from postwright.engine.tokens import Tokens
 from postwright.engine.transport import TransportPolicy
 from postwright.engine.transports.keeping import Transports
@@ -132,8 +133,10 @@ class Node:
         self.reporting = Reporting(self)
         self.notices = Notices(self)
         self.disabled = DisabledSources(self)
+        self.suppressing = Suppressing(state_dir or run_dir, clock, log, workers or Threads())
         self.intake = Intake(spool, self, clock, self.ids, self.counters)
         self.intake.log = log
+        self.intake.suppressing = self.suppressing
         self.intake.names = resolver
         changed = self.intake.credentials_changed
         stores = self.intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)
@@ -144,6 +147,7 @@ class Node:
         self.intake.guard.keep(keeper or OwnOffice(clock.now, log))
         self.intake.apply(resolved)
         self.logins.apply(resolved.settings.oauth_clients)
+        self.suppressing.rules = rules_of(resolved.settings.general)
         self._pumping = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = NEVER
@@ -192,6 +196,7 @@ class Node:
         self.intake.apply(resolved)
         self.logins.apply(resolved.settings.oauth_clients)
         self.resolved, self._grounds = resolved, grounds
+        self.suppressing.rules = rules_of(resolved.settings.general)
         self._limit_routes()
         self.scheduler.reloaded(resolved.settings.general.total_max_smtp_out)
         self.delivery.crew.spawn(self.transport.apply(self, self.number))
@@ -237,6 +242,7 @@ class Node:
             await self.clock.sleep(0.02)
         await self.exchange.stop()
         self.intake.credentials.close()
+        self.suppressing.close()
         await self.spool.close()
         await self.resolver.close()
         await self.logins.close()
@@ -412,8 +418,11 @@ class Node:
         except Exception as error:  # a defect of ours: whatever it is, recipients must not stay in flight for ever
             self.unreadable(queue, lease, error)
             return
-        if settlement.bounced and self._grounds.shadow is not None:
-            self._grounds.shadow.compare(judgement.dispositions, session.mta)
+        if settlement.bounced:
+            if self._grounds.shadow is not None:
+                self._grounds.shadow.compare(judgement.dispositions, session.mta)
+            if self.suppressing.rules.bounces:
+                self.suppressing.bounced(message, lease.entry.recipients, judgement.dispositions, state.context.category)
         copy_to = state.ways.copy_to
         if copy_to is not None and not (settlement.delivered and copies.wanted(message)):
             copy_to = None

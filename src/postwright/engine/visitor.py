@@ -26,8 +26,10 @@ from postwright.engine.login import Login, LoginHost
 from postwright.engine.session_log import session_log
 from postwright.engine.spool_room import FULL, STEP, SpoolRoom
 from postwright.engine.submission import Submissions
+from postwright.engine.suppressing import Suppressing
 from postwright.model.address import Address
 from postwright.model.envelope import Envelope, MailExtras, Recipient
+from postwright.model.errors import SuppressionError
 from postwright.model.merge import Merge
 from postwright.model.message import Arrival, ContentFacts
 from postwright.model.reply import Reply
@@ -47,6 +49,8 @@ LOG_IN_ANEW = Reply(421, "4.7.0", ("this login counts no more, connect and log i
 STOPPING = Reply(421, "4.3.2", ("service is stopping, try again later",))
 MEMORY = Reply(452, "4.3.2", ("Server resources temporarily exhausted",))
 
+SUPPRESSION_UNKNOWN = Reply(451, "4.3.0", ("whether this recipient may be sent to is not known now, try again later",))
+
 CONTENT_IN_MEMORY = 512 * 1024 * 1024
 
 
@@ -60,6 +64,7 @@ class Host(LoginHost, Protocol):
     log: structlog.stdlib.BoundLogger | None
     names: Names | None
     room: SpoolRoom
+    suppressing: Suppressing | None
     submissions: Submissions
 
     def options(
@@ -315,11 +320,26 @@ class Visitor:
             recipient = TOO_MANY
         elif self._bound is not None and isinstance(recipient, Recipient):
             recipient = self._bound.rcpt(count + 1) or recipient
+        suppressing = self._intake.suppressing
+        if suppressing is not None and suppressing.active and isinstance(recipient, Recipient) and not recipient.refusal:
+            recipient = self._unsuppressed(suppressing, recipient)
         if isinstance(recipient, Reply):
             self._intake.counters.traffic.rejected += 1
             return recipient
         envelope.recipients.append(recipient)
         return RCPT_OK
+
+    def _unsuppressed(self, suppressing: Suppressing, recipient: Recipient) -> Recipient | Reply:
+        """The recipient, unless the suppression store holds him. A stranger is not told why."""
+        rules, known = self._rules, bool(self._user)
+        try:
+            held = suppressing.find(recipient.address, self._user)
+        except SuppressionError:
+            return SUPPRESSION_UNKNOWN
+        if held is None:
+            return recipient
+        why = f" ({held.reason})" if held.reason and rules.trusted(known) else ""
+        return rules.refused(recipient, Reply(550, "5.7.1", (f"recipient is suppressed{why}: <{recipient.address.text}>",)), known)
 
     def data(self) -> Answer:
         return VOID if self._void else DATA_OK

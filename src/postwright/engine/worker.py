@@ -29,6 +29,7 @@ from postwright.engine.resting import Resting
 from postwright.engine.seating import Seated
 from postwright.engine.signer import Signer
 from postwright.engine.signing import Signing, unsignable
+from postwright.engine.suppressing import held_back
 from postwright.engine.tracing import Traces
 from postwright.engine.wishes import with_delay
 from postwright.model.envelope import MailExtras, Wishes
@@ -290,6 +291,8 @@ class Worker:
             self._fail(lease, None, Disposition(Kind.TRANSIENT, "4.3.0", "x-pmta;the message cannot be read from the spool"))
             return None
         if self.shared and not node.moves.keep(self.queue, lease, message):
+            return None
+        if node.suppressing.active and held_back(node, self.queue, lease, message):
             return None
         transaction = transaction_of(message, lease, content, self.state.ways, node.clock.now())
         wishes = message.envelope.wishes

@@ -23,3 +23,7 @@ class SpoolFull(SpoolError):
 
 class SpoolBroken(SpoolError):
     """Writing failed (EIO and the like): answer 451, keep nothing."""
+
+
+class SuppressionError(PostwrightError):
+    """The suppression store could not be read or written: what it would say of a recipient is not known."""

@@ -208,6 +208,14 @@ ROWS: dict[str, tuple[str, str]] = {
         "user%host, host!user or user@host at a domain of ours, from a stranger",
         "",
     ),
+    "550 5.7.1 recipient is suppressed…: <…>": (
+        "the suppression store holds the recipient: the reason is told to who may relay",
+        "see `postwright suppress find`, and remove the recipient from your list",
+    ),
+    "451 4.3.0 whether this recipient may be sent to is not known now, try again later": (
+        "the suppression store cannot be read; the log says why",
+        "try again later",
+    ),
     '550 5.7.1 recipient is in suppression list "…": <…>': ("suppression-lists", "remove the recipient from your list"),
     "550 5.7.1 the DMARC policy of the domain in From forbids this message": (
         "reject-dmarc-check-fail, and its p=reject",

@@ -10,7 +10,6 @@ from click.testing import CliRunner, Result
 
 from postwright.control.cli.main import main
 
-pytest.importorskip("postwright.store.suppression")  # to be left out as soon as that store is committed
 from postwright.model.suppression import Suppressed
 from postwright.store.suppression import FILE, SuppressionStore
 

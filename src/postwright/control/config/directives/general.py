@@ -118,4 +118,15 @@ SPOOLING: tuple[Directive, ...] = (
     steering("pickup-remove-dot", G, k.BOOL, "Undouble leading dots in pickup files", "no"),
 )  # fmt: skip
 
-ROWS: tuple[Directive, ...] = NAMES + PROCESS + LIMITS + LOG + RELAYING + DNS + TLS_REPORTS + VIRTUAL_MTAS + REPORTS + SPOOLING
+SUPPRESSION: tuple[Directive, ...] = (
+    works("suppress-bounces", G, k.LIST, "Categories of bounces whose recipients join the suppression store", "(none)", ours=True),
+    works("suppress-bounces-for", G, k.TIME_OR_NEVER, "How long they stay there; never: for good", "never", ours=True),
+    works("suppress-complaints", G, k.BOOL, "Whose complaint came back by a signed return path joins it, too", "no", ours=True),
+    works("suppression-scope", G, k.CHOICE("global", "user", "job"),
+          "For whose mail those who join are held: everybody's, the user's or the job's", "global", ours=True),
+    works("suppression-hash", G, k.BOOL, "Keep only digests (SHA-256) of those who join", "no", ours=True),
+)  # fmt: skip
+
+ROWS: tuple[Directive, ...] = (
+    *NAMES, *PROCESS, *LIMITS, *LOG, *RELAYING, *DNS, *TLS_REPORTS, *VIRTUAL_MTAS, *REPORTS, *SPOOLING, *SUPPRESSION
+)  # fmt: skip
