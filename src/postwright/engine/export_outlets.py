@@ -12,7 +12,8 @@ from postwright.engine.export_stream import Stream, missing
 from postwright.engine.export_webhook import Webhook
 from postwright.engine.outside import acct_options
 from postwright.engine.transports.http import read_headers
-from postwright.policy.event_settings import EventStream, is_fed, is_pipe
+from postwright.policy.event_readers import is_fed, is_pipe
+from postwright.policy.event_settings import EventStream
 from postwright.policy.settings import AcctFileSettings, Settings
 from postwright.store.event_forms import EventForm
 from postwright.store.event_reader import Event

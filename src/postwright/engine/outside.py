@@ -12,7 +12,7 @@ from postwright.net.dialer import Dialer
 from postwright.net.interfaces import local_addresses
 from postwright.net.resolver import CachingResolver, Resolver
 from postwright.policy.acct import QueueFilter
-from postwright.policy.event_settings import is_fed
+from postwright.policy.event_readers import is_fed
 from postwright.policy.settings import AcctFileSettings, ListenerSettings, Settings
 from postwright.store.accounting_file import AcctOptions
 from postwright.store.segments import SpoolDir

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from postwright.control.config import LoadResult, Problem, load, loads
 from postwright.control.config.report import MOST
@@ -15,6 +17,11 @@ from postwright.policy.settings import Settings
 from postwright.testing.certificate import self_signed_pem
 
 Good = Callable[..., Settings]
+
+
+def rsa_pem() -> bytes:
+    key = rsa.generate_private_key(65537, 2048)
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def of_machine(result: LoadResult) -> list[tuple[str, int]]:
@@ -57,7 +64,8 @@ def test_what_is_missing_on_the_machine_is_another_class(tmp_path: Path) -> None
     assert of_machine(offline) == []
     assert offline.settings is not None
     (tmp_path / "none.pem").write_bytes(b"".join(self_signed_pem()))
-    (tmp_path / "none.key").write_text("x")
+    (tmp_path / "none.key").write_bytes(rsa_pem())
+    (tmp_path / "none.key").chmod(0o600)
     assert of_machine(loads(text, "config", folder=tmp_path)) == [("warning", 1), ("warning", 4), ("warning", 6)]
 
 
