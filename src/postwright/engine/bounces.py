@@ -80,7 +80,9 @@ def _as_sent(message: Message, dues: Sequence[Due]) -> Message:
     recipient = envelope.recipients[dues[0].recipient] if dues else None
     if recipient is None or not (recipient.vmta or envelope.verp):
         return message
-    path = return_path(envelope.reverse_path, recipient.address) if envelope.verp else envelope.reverse_path
+    path = envelope.reverse_path
+    if envelope.verp and envelope.returns is None:  # what bounces here is no news for who reads what comes back
+        path = return_path(path, recipient.address)
     pool = recipient.pool if recipient.vmta else message.pool
     return replace(message, envelope=replace(envelope, reverse_path=path), vmta=recipient.vmta or message.vmta, pool=pool)
 

@@ -15,13 +15,13 @@ LENGTH = 32
 NAME = "login.secret"
 
 
-def load(folder: Path) -> bytes:
+def load(folder: Path, name: str = NAME) -> bytes:
     """The secret of this folder, made when there is none; whoever comes first makes it for all. Raises OSError."""
-    path = folder / NAME
+    path = folder / name
     found = _read(path)
     if found is not None:
         return found
-    draft = folder / f".{NAME}.{os.getpid()}.{secrets.token_hex(4)}"
+    draft = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:

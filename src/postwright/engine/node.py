@@ -30,6 +30,7 @@ from postwright.engine.login_guard import Keeper, OwnOffice
 from postwright.engine.moves import Moves
 from postwright.engine.notices import Notices
 from postwright.engine.placing import Placing
+from postwright.engine.processing import Reports
 from postwright.engine.queue_events import Events
 from postwright.engine.queue_memory import GATHER, QueueMemory
 from postwright.engine.queue_state import Grounds, QueueState, limits, make
@@ -133,10 +134,10 @@ class Node:
         self.reporting = Reporting(self)
         self.notices = Notices(self)
         self.disabled = DisabledSources(self)
-        self.suppressing = Suppressing(state_dir or run_dir, clock, log, workers or Threads())
         self.intake = Intake(spool, self, clock, self.ids, self.counters)
         self.intake.log = log
-        self.intake.suppressing = self.suppressing
+        self.suppressing = self.intake.suppressing = Suppressing(state_dir or run_dir, clock, log, workers or Threads())
+        self.intake.submissions.reports = Reports(spool, workers or Threads(), log, state_dir or run_dir, self.suppressing)
         self.intake.names = resolver
         changed = self.intake.credentials_changed
         stores = self.intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)

@@ -17,7 +17,7 @@ from postwright.model.message import ContentFacts, Message
 from postwright.model.outcome import Disposition, Failure, Kind
 from postwright.model.work import Entry, Lease
 from postwright.policy.rewrite import Rewriting
-from postwright.policy.verp import return_path
+from postwright.policy.signed_path import path_of
 from postwright.wire.body import scan
 from postwright.wire.client_states import Transaction
 
@@ -44,7 +44,7 @@ def transaction_of(message: Message, lease: Lease, content: bytes, ways: Ways, n
         sender = ways.rewriting.sender(sender)
         content, facts = with_from_rewritten(content, facts, ways.rewriting)
     if envelope.verp:
-        sender = return_path(sender, recipients[0].address)
+        sender = path_of(message, sender, recipients[0].address)
     if ways.changes_header or message.tell_vmta:
         content, facts = with_fields(content, facts, ways, lease.key.vmta if message.tell_vmta else "")
     parts: tuple[bytes, ...] = (content,)

@@ -18,11 +18,13 @@ from msgspec import Struct
 from postwright.content.headers import find
 from postwright.content.readings import Complaint, Excess, Nothing, Reading, StatusReport
 from postwright.content.reports import read
-from postwright.engine import report_records, sorting
+from postwright.engine import login_secret, report_records, sorting
+from postwright.engine.report_proofs import proven, suppressed
 from postwright.engine.report_records import Came, Wanted
+from postwright.engine.suppressing import Suppressing
 from postwright.engine.workers import Workers
-from postwright.model.address import parse_mailbox
-from postwright.model.envelope import Envelope, Notify, Recipient
+from postwright.model.address import canonical_domain, parse_mailbox
+from postwright.model.envelope import Envelope, Notify, Recipient, Returns
 from postwright.model.errors import LoginUnavailable
 from postwright.model.message import Arrival, format_id
 from postwright.model.record import Record
@@ -31,10 +33,12 @@ from postwright.net.visit import Answer
 from postwright.policy.processors import ERROR, MATCHED, UNMATCHED, Processor, files_of
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import Settings
+from postwright.policy.signed_path import message_key
 from postwright.store.spool import DEFERRED, Mark, Spool
 
+RETURN_PATH_SECRET = "return-path.secret"  # a file in the state folder, made as that of `login_secret`
 SMALL = 1 << 16  # octets of a mail that is read on the loop: a few milliseconds
-BUSY = Reply(451, "4.3.2", ("too many reports wait to be read, try again later",))
+BUSY = Reply(452, "4.3.2", ("Server resources temporarily exhausted",))
 
 
 class Result(Struct):
@@ -51,6 +55,11 @@ class Claim(Struct):
 
     processing: Processing
     recipients: list[tuple[Recipient, tuple[Processor, ...]]]
+
+    @property
+    def addresses(self) -> list[str]:
+        """Those that processors claim."""
+        return [recipient.address.text for recipient, claims in self.recipients if claims]
 
     def judge(self, content: bytes, header_size: int, reading: Reading, came: Came) -> Result:
         """What the mail is to its processors. `came.to` is its first claimed recipient."""
@@ -136,17 +145,25 @@ def processing_of(resolved: Resolved) -> Processing | None:
 
 
 class Reports:
-    """What a shard reads reports with."""
+    """What a shard reads reports with. `folder` has the secret that signs return paths, the same for all shards. Raises OSError."""
 
-    def __init__(self, spool: Spool, workers: Workers, log: structlog.stdlib.BoundLogger) -> None:
+    def __init__(self, spool: Spool, workers: Workers, log: structlog.stdlib.BoundLogger, folder: Path, suppressing: Suppressing) -> None:
         self._spool = spool
+        self._secret = login_secret.load(folder, RETURN_PATH_SECRET)
+        self._suppressing = suppressing
         self._workers = workers
         self._log = log
+
+    def sign(self, envelope: Envelope, message_id: int, domain: str) -> None:
+        """`signed-return-path`: the message's recipients get return paths of their own. The null reverse-path stays null."""
+        if envelope.reverse_path.text:
+            envelope.verp = True
+            envelope.returns = Returns(canonical_domain(domain), message_key(self._secret, message_id))
 
     def take(
         self, claim: Claim, envelope: Envelope, came: Came, content: bytes, header_size: int, store: Callable[[], Answer]
     ) -> asyncio.Future[Reply]:
-        """Read the mail, record it, and `store` it for those whom it still goes to. 451 when too many reports wait to be read."""
+        """Read the mail, record it, and `store` it for those whom it still goes to. 452 when too many reports wait to be read."""
         return asyncio.ensure_future(self._taken(claim, envelope, came, content, header_size, store))
 
     async def _taken(
@@ -163,8 +180,14 @@ class Reports:
             return BUSY
         if result.pattern:
             self._log.info("a report was read by a pattern", id=format_id(came.message_id), pattern=result.pattern)
+        proofs = proven(result.reading, claim.addresses, self._secret, came.at)
+        for record in result.records:
+            if record.remote is not None:
+                record.remote.verified = "yes" if record.recipient in proofs else "no"
         if result.records:
             await self._spool.mark([Mark(0, (), DEFERRED, records=tuple(result.records))])
+        for address, reason, source in suppressed(result.reading, proofs, self._suppressing.rules, claim.processing.category):
+            self._suppressing.join(address, "", "", reason, source)
         envelope.recipients = result.recipients
         if not result.recipients:
             return Reply(250, "2.6.0", (f"message received id={format_id(came.message_id)}",))
@@ -174,8 +197,7 @@ class Reports:
 
 def came_of(claim: Claim, message_id: int, now: float, arrival: Arrival) -> Came:
     """How this mail reached us."""
-    to = next(recipient.address.text for recipient, claims in claim.recipients if claims)
-    return Came(message_id, now, to, arrival)
+    return Came(message_id, now, claim.addresses[0], arrival)
 
 
 def _forwarded(target: str) -> Recipient:

@@ -131,6 +131,8 @@ class Submissions:
                 return self._refused(refusal)
         if not rules.plain and (refusal := rules.readdress(envelope)) is not None:
             return self._refused(refusal)
+        if source.signed_return_path and self.reports is not None:
+            self.reports.sign(envelope, message_id, source.signed_return_path)
         if submission.envid is not None and not envelope.envid:
             envelope.envid = submission.envid
         if not envelope.ret and source.dsn_return_default != "system":

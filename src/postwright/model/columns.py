@@ -30,7 +30,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
 # on request only, not part of `*`; PowerMTA has no rcvTls* columns and no eventId
 OPTIONAL = (
     "dlvTlsProtocol", "dlvTlsCipher", "rcvTlsProtocol", "rcvTlsCipher", "rcvTlsClient",
-    "rcvSmtpUser", "totalSecondsQueued", "timeFirstAttempt", "userString", "eventId",
+    "rcvSmtpUser", "totalSecondsQueued", "timeFirstAttempt", "userString", "eventId", "verified",
 )  # fmt: skip
 
 LONG_NAMES = {

@@ -84,6 +84,16 @@ class DkimWish(Struct, frozen=True, omit_defaults=True):
         return masked(self, "key")
 
 
+class Returns(Struct, frozen=True, gc=False):
+    """`signed-return-path`: the domain of the message's return paths, canonical, and the key of this message alone that signs them."""
+
+    domain: str
+    key: bytes
+
+    def __repr__(self) -> str:
+        return masked(self, "key")
+
+
 class Envelope(Struct, omit_defaults=True):
     """`ret` is "", "FULL" or "HDRS"; `body` "7BIT", "8BITMIME" or "BINARYMIME"; `declared_size` octets, 0 if not said.
     `wishes` None where the sender asks for nothing special, as most do; `merge` where the content is no template."""
@@ -99,6 +109,7 @@ class Envelope(Struct, omit_defaults=True):
     wishes: Wishes | None = None
     merge: Merge | None = None
     dkim: DkimWish | None = None
+    returns: Returns | None = None  # goes with `verp`
 
     @property
     def apart(self) -> bool:

@@ -14,7 +14,8 @@ from msgspec import Struct
 class Remote(Struct, omit_defaults=True):
     """What only records of reports that came in by mail have: `rb`, `rs` (`format`, `dsn_reporting_mta`) and `f` (all the others).
 
-    `format` is "dsn", "arf" or how else the report was read; `rep_source_ip` the address that it came from; `arf` fields of the
+    `format` is "dsn", "arf" or how else the report was read; `rep_source_ip` the address that it came from; `verified` "yes" when it
+    came by a return path that we signed for this recipient, else "no"; `arf` fields of the
     feedback report that no other column has, their names in lower case (RFC 5965 section 3).
     """
 
@@ -26,6 +27,7 @@ class Remote(Struct, omit_defaults=True):
     reporting_mta: str = ""
     reported_domain: str = ""
     arf: dict[str, str] = {}
+    verified: str = ""
 
 
 class Record(Struct, omit_defaults=True):

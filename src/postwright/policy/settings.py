@@ -290,6 +290,7 @@ class SourceSettings(Struct, frozen=True):
     accept_invalid_recipients: bool = False
     auto_qualify_domain: bool = True
     verp_default: bool = False
+    signed_return_path: str = ""
     bcc: str = ""
     pattern_list: str = ""
     latency_class: str = "normal"

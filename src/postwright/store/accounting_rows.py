@@ -82,6 +82,7 @@ _REMOTE = {
     "userAgent": "user_agent",
     "reportingMta": "reporting_mta",
     "reportedDomain": "reported_domain",
+    "verified": "verified",
 }
 EVENT_ID = "eventId"
 _TIMES = ("timeLogged", "timeQueued", "timeFirstAttempt")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import G, P, V, feedback, no_effect, steering, works
+from postwright.control.config.directives.rows import G, P, V, no_effect, steering, works
 
 _PROCESSORS = (Scope.BOUNCE_PROCESSOR, Scope.FEEDBACK_LOOP)
 _VENDOR = "mail and its fate are not reported to the vendor's analytics service"
@@ -37,9 +37,9 @@ BLOCKS: tuple[Directive, ...] = (
     works("domain-key-list", G, k.NAME, "Named set of DKIM keys, chosen by key-list= in x-dkim-options"),
     works("vault", G, k.TEXT, "A vault that keeps DKIM keys"),
     works("bounce-category-patterns", G, k.TEXT, "Sorts bounces into categories, line by line: /regex/ category"),
-    feedback("bounce-processor", G, k.TEXT, "Reads bounces that come as mail"),
-    feedback("feedback-loop-processor", G, k.TEXT, "Reads complaints that come as mail"),
-    feedback("email-patterns", _PROCESSORS, k.TEXT, "Patterns that read reports of no standard"),
+    works("bounce-processor", G, k.TEXT, "Reads bounces that come as mail"),
+    works("feedback-loop-processor", G, k.TEXT, "Reads complaints that come as mail"),
+    works("email-patterns", _PROCESSORS, k.TEXT, "Patterns that read reports of no standard"),
     steering("transmissions-api", G, k.TEXT, "Submission over HTTP"),
     steering("transmissions-api-listener", G, k.TEXT, "An address and port for submission over HTTP"),
     no_effect("signals", G, k.TEXT, "The vendor's analytics", reason=_VENDOR),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import feedback, works
+from postwright.control.config.directives.rows import works
 
 PROCESSORS = (Scope.BOUNCE_PROCESSOR, Scope.FEEDBACK_LOOP)
 
@@ -26,13 +26,13 @@ ADDRESSES: tuple[Directive, ...] = (
 )  # fmt: skip
 
 PROCESSING: tuple[Directive, ...] = (
-    feedback("deliver-unmatched-email", PROCESSORS, k.BOOL, "Pass on mail that is no report", "(yes, unless forward-unmatched-to)"),
-    feedback("deliver-matched-email", PROCESSORS, k.BOOL, "Pass on reports too", "no"),
-    feedback("deliver-email", PROCESSORS, k.BOOL, "Pass on all mail", deprecated="deliver-matched-email and deliver-unmatched-email"),
-    feedback("forward-unmatched-to", PROCESSORS, k.EMAIL, "Send mail that is no report there", repeat=True),
-    feedback("forward-errors-to", PROCESSORS, k.EMAIL, "Send reports that cannot be read there", repeat=True),
-    feedback("body-pattern-file", Scope.EMAIL_PATTERNS, k.FILE, "File of patterns that read reports of no standard", repeat=True),
-    feedback("log-match-info", Scope.EMAIL_PATTERNS, k.BOOL, "Log which pattern fitted", "no"),
+    works("deliver-unmatched-email", PROCESSORS, k.BOOL, "Pass on mail that is no report", "(yes, unless forward-unmatched-to)"),
+    works("deliver-matched-email", PROCESSORS, k.BOOL, "Pass on reports too", "no"),
+    works("deliver-email", PROCESSORS, k.BOOL, "Pass on all mail", deprecated="deliver-matched-email and deliver-unmatched-email"),
+    works("forward-unmatched-to", PROCESSORS, k.EMAIL, "Send mail that is no report there", repeat=True),
+    works("forward-errors-to", PROCESSORS, k.EMAIL, "Send reports that cannot be read there", repeat=True),
+    works("body-pattern-file", Scope.EMAIL_PATTERNS, k.FILE, "File of patterns that read reports of no standard", repeat=True),
+    works("log-match-info", Scope.EMAIL_PATTERNS, k.BOOL, "Log which pattern fitted", "no"),
 )  # fmt: skip
 
 OUTSIDE: tuple[Directive, ...] = (

@@ -56,6 +56,8 @@ OFFERED: tuple[Directive, ...] = (
     works("allow-mailmerge", S, k.BOOL, "Offer XMRG and XACK: mail merge", "no"),
     works("always-allow-api-submission", S, k.BOOL, "As allow-mailmerge", "no"),
     works("verp-default", S, k.BOOL, "Make a return path of its own for each recipient (VERP)", "no"),
+    works("signed-return-path", S, k.HOST_NAME, "Domain of a signed return path for each recipient, which proves what comes back",
+          ours=True),
 )  # fmt: skip
 
 HEADERS: tuple[Directive, ...] = (

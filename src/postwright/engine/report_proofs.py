@@ -1,0 +1,54 @@
+"""Which reports are proven to be about mail of ours, and whom of our recipients they may put into the suppression store.
+
+Anybody can write a bounce or a complaint, so what one says suppresses nobody by itself: only a return path that we signed for that
+recipient does (`policy.signed_path`). It is looked for in the address that the report came to, and in the return path of the message
+that it gives back. All others are recorded as unverified. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from postwright.content.readings import Complaint, Reading, StatusReport
+from postwright.engine.report_records import meant
+from postwright.engine.suppressing import Rules
+from postwright.model.address import Address
+from postwright.policy.signed_path import verified
+
+Category = Callable[[str, str, str], str]
+
+
+def proven(reading: Reading, came_to: Iterable[str], secret: bytes, now: float) -> dict[int, Address]:
+    """By the number of the recipient in the report: the address that the message was sent to."""
+    if isinstance(reading, StatusReport):
+        paths = [*came_to, reading.returned.find("return-path")]
+        own = reading.returned.find("to") if len(reading.recipients) == 1 else ""
+        named = [(meant(one), one.address, own) for one in reading.recipients]
+    elif isinstance(reading, Complaint):
+        paths = [*came_to, reading.mail_from, reading.returned.find("return-path")]
+        own = reading.returned.find("to") if len(reading.recipients) <= 1 else ""
+        named = [(one, own, "") for one in reading.recipients or ("",)]
+    else:
+        return {}
+    found = {number: _first(secret, paths, names, now) for number, names in enumerate(named)}
+    return {number: address for number, address in found.items() if address is not None}
+
+
+def _first(secret: bytes, paths: Sequence[str], names: Iterable[str], now: float) -> Address | None:
+    found = (verified(secret, path.strip().strip("<>"), names, now) for path in paths)
+    return next((address for address in found if address is not None), None)
+
+
+def suppressed(reading: Reading, addresses: dict[int, Address], rules: Rules, category: Category) -> list[tuple[Address, str, str]]:
+    """Whom the rules put into the store for it: address, reason, source. `addresses` as `proven` gives them."""
+    if isinstance(reading, Complaint):
+        return [(address, "complaint", "feedback-loop") for address in addresses.values()] if rules.complaints else []
+    if not isinstance(reading, StatusReport) or not rules.bounces:
+        return []
+    found = []
+    for number, address in addresses.items():
+        one = reading.recipients[number]
+        name = category(one.status, one.diagnostic, one.remote_mta)
+        if one.permanent and name in rules.bounces:
+            found.append((address, name, "remote-bounce"))
+    return found
