@@ -22,8 +22,8 @@ from postwright.model.envelope import Envelope, Recipient
 from postwright.model.message import Arrival, ContentFacts, Message, SpoolRef
 from postwright.model.record import Record
 from postwright.store.accounting import AcctFiles
-from postwright.store.accounting_rows import RowForm, RowMaker
 from postwright.store.accounting_file import AcctOptions
+from postwright.store.accounting_rows import RowForm, RowMaker
 from postwright.store.index import Index
 from postwright.store.log_spool import LogSpool
 from postwright.store.segments import SpoolDir

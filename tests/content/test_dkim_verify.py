@@ -158,7 +158,10 @@ def test_key_records(case: tuple[bytes, str, str]) -> None:
 
 def test_a_short_rsa_key_is_not_accepted_though_it_would_verify() -> None:
     # 512 bits; the key of RFC 6376's predecessor days. cryptography refuses to make one, so it is given as it stands.
-    short = b"p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKj34GkxFhD90vcNLYLInFEX6Ppy1tPf9Cnzj4p4WGeKLs1Pt8QuKUpRKfFLfRYC9AIKjbJTWit+CqvjWYzvQwECAwEAAQ=="
+    short = (
+        b"p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKj34GkxFhD90vcNLYLInFEX6Ppy1tPf9Cnzj4p4WGeKLs1Pt8QuKUpRKfFLfRYC9AIKjbJTWit"
+        b"+CqvjWYzvQwECAwEAAQ=="
+    )
     found = key_record(short)
     assert found == Unusable("insecure key: RSA of 512 bits", insecure=True)
     (verdict,) = verdicts(RFC6376, short)

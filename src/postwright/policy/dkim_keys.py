@@ -1,8 +1,9 @@
 """Which DKIM key signs a message, and in whose name (`domain-key`, `domain-key-list`, `dkim-identity`, x-dkim-options).
 
 Keys are tried in the order in which they are written, the virtual MTA's before its pools', those before the global ones; the first that
-fits the identity's domain signs. A key for a domain fits all below it and signs as that domain; a key for `*`, `*.a.b` or `[*.]a.b` signs as the
-domain of the identity. A key of another type than the signature's algorithm is stepped over: so an Ed25519 key may stand beside an RSA key.
+fits the identity's domain signs. A key for a domain fits all below it and signs as that domain; a key for `*`, `*.a.b` or `[*.]a.b` signs
+as the domain of the identity. A key of another type than the signature's algorithm is stepped over: so an Ed25519 key may stand beside an
+RSA key.
 
 Pure: what a key file holds is asked of who has read it. Nothing is raised.
 """

@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from postwright.control.cli.main import main
-
 from postwright.model.suppression import Suppressed
 from postwright.store.suppression import FILE, SuppressionStore
 
