@@ -9,6 +9,7 @@ TLS but not the extension, with 5.7.10 where none had TLS that counts (section 4
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -60,35 +61,55 @@ async def send(
     *,
     configured: bool,
 ) -> None:
-    """One transaction over a verified session, from the dial to `node.apply`. Its connection counts against the queue's limits.
-    `configured`: the operator named the hosts himself."""
+    """One transaction over a verified session, from the dial to `node.apply` and the goodbye. Its connection counts against the queue's
+    limits until it is gone; it does not wait for a place. `configured`: the operator named the hosts himself."""
     node.scheduler.opening(queue, node.clock.now())
-    session, judgement = NO_SESSION, None
+    session, judgement, channel = NO_SESSION, None, None
     failures: list[Failure] = []
     try:
-        routes = await node.transport.vouched_for(queue.key.domain, plan.routes, configured=configured)
-        if not routes:
-            failures.append(_UNVOUCHED)
-        for route in routes:
-            channel = await node.logins.open(node.dialer, route, replace(plan.options, tls=TlsLevel.VERIFIED))
-            node.transport.dialled(queue.key.domain, route, channel)
-            if not isinstance(channel, Channel):
-                failures.append(channel)
-                continue
-            misfit = channel.misfit(transaction)
-            if misfit is not None:
-                failures.append(misfit)
-                channel.close()
-                continue
-            session = describe(channel)
-            result: TransactionResult = await channel.run(transaction)
-            channel.close()
-            judgement = judge(result, rules)
-            break
+        try:
+            channel = await _dial(node, queue, transaction, plan, failures, configured=configured)
+            if channel is not None:
+                session = describe(channel)
+                result: TransactionResult = await channel.run(transaction)
+                judgement = judge(result, rules)
+        finally:  # recipients do not wait for the goodbye
+            node.apply(queue, lease, message, judgement or _no_way(failures, len(lease.entry.recipients)), session)
+        if channel is not None:
+            await _close(channel)
     finally:
         node.scheduler.closed(queue, was_open=False)
-        node.apply(queue, lease, message, judgement or _no_way(failures, len(lease.entry.recipients)), session)
         node.pump_soon()
+
+
+async def _dial(
+    node: Hub, queue: Queue, transaction: Transaction, plan: Plan, failures: list[Failure], *, configured: bool
+) -> Channel | None:
+    """The first host that may have it and can take it; `failures` get what the others lack."""
+    routes = await node.transport.vouched_for(queue.key.domain, plan.routes, configured=configured)
+    if not routes:
+        failures.append(_UNVOUCHED)
+    for route in routes:
+        channel = await node.logins.open(node.dialer, route, replace(plan.options, tls=TlsLevel.VERIFIED))
+        node.transport.dialled(queue.key.domain, route, channel)
+        if not isinstance(channel, Channel):
+            failures.append(channel)
+            continue
+        misfit = channel.misfit(transaction)
+        if misfit is None:
+            return channel
+        failures.append(misfit)
+        await _close(channel)
+    return None
+
+
+async def _close(channel: Channel) -> None:
+    """Politely, and until it is gone: before that another one would be one too many for the receiver."""
+    gone = asyncio.Event()
+    channel.on_close = lambda _: gone.set()
+    channel.close()
+    if not channel.closed:
+        await gone.wait()
 
 
 def _no_way(failures: Sequence[Failure], count: int) -> Judgement:
