@@ -154,3 +154,10 @@ def test_a_host_that_must_not_be_used() -> None:
 def test_no_way(to: str, error: str) -> None:
     journey = explained(relay(domain("*")), to, failing={"example.com"})
     assert journey.paths[0].error == error
+
+
+@pytest.mark.directive("signed-return-path")
+def test_a_signed_return_path() -> None:
+    found = facts(explained(relay(source(ANYBODY, always_allow_relaying=True, signed_return_path="back.example"))))
+    assert found["return path"].value == "a signed one for each recipient at back.example"
+    assert "return path" not in facts(explained(relay()))

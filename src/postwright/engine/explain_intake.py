@@ -71,7 +71,10 @@ def addresses(resolved: Resolved, outcome: Outcome, chosen: Chosen, message: Mes
     facts = [Fact("sender", f"<{envelope.reverse_path.text}>")]
     if envelope.reverse_path != chosen.sender:
         facts = [Fact("sender", f"<{chosen.sender.text}> becomes <{envelope.reverse_path.text}>", lines["rewrite-list"])]
-    if envelope.verp:
+    signs = outcome.source.signed_return_path
+    if signs and envelope.reverse_path.text:
+        facts.append(Fact("return path", f"a signed one for each recipient at {signs}", lines["signed-return-path"]))
+    elif envelope.verp:
         facts.append(Fact("return path", "one for each recipient (VERP)", lines["verp-default"]))
     before = [recipient.address for recipient in chosen.recipients]
     for recipient in envelope.recipients:
