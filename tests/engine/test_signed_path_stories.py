@@ -195,3 +195,17 @@ def test_after_a_restart_the_same_secret_counts() -> None:
         world.restart()
         world.submit("", [path], bounce(YOU))
         assert suppressed(world, YOU) == [f"{YOU} bad-mailbox remote-bounce"]
+
+
+def test_a_secret_that_cannot_be_kept_stops_no_mail_and_proves_nothing_to_others() -> None:
+    with World(settings()) as world:
+        folder = Path(world._folder.name)
+        (folder / "return-path.secret").write_bytes(b"short")
+        path = sent(world, YOU)[YOU]
+        assert path.startswith("rp-")
+        assert [line.event for line in world.log if line.level == "error"] == [
+            "return paths are signed in vain: their secret cannot be kept"
+        ]
+        world.restart()
+        world.submit("", [path], bounce(YOU))
+        assert [record.remote and record.remote.verified for record in world.of("rb")] == ["no"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from secrets import token_bytes
 
 import structlog
 from msgspec import Struct
@@ -145,14 +146,27 @@ def processing_of(resolved: Resolved) -> Processing | None:
 
 
 class Reports:
-    """What a shard reads reports with. `folder` has the secret that signs return paths, the same for all shards. Raises OSError."""
+    """What a shard reads reports with. `folder` has the secret that signs return paths, the same for all shards."""
 
     def __init__(self, spool: Spool, workers: Workers, log: structlog.stdlib.BoundLogger, folder: Path, suppressing: Suppressing) -> None:
         self._spool = spool
-        self._secret = login_secret.load(folder, RETURN_PATH_SECRET)
+        self._folder = folder
+        self._known = b""
         self._suppressing = suppressing
         self._workers = workers
         self._log = log
+
+    @property
+    def _secret(self) -> bytes:
+        """Read when it is first wanted. A folder that cannot be used stops no mail: what is signed by a secret that nobody keeps proves
+        nothing later, so nobody is suppressed by it."""
+        if not self._known:
+            try:
+                self._known = login_secret.load(self._folder, RETURN_PATH_SECRET)
+            except OSError as error:
+                self._log.error("return paths are signed in vain: their secret cannot be kept", error=str(error))
+                self._known = token_bytes(login_secret.LENGTH)
+        return self._known
 
     def sign(self, envelope: Envelope, message_id: int, domain: str) -> None:
         """`signed-return-path`: the message's recipients get return paths of their own. The null reverse-path stays null."""
