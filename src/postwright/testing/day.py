@@ -4,8 +4,8 @@
 
 Mail goes to the domains that the configuration names, most of it in mailings, some all day long; whose customers live where is in
 `provider_map`. What is taken from the configuration is what holds for delivery. Who may submit is replaced by one source that may do all,
-transports that run programs or write files by SMTP, and nothing of this machine is read but the configuration. The same seed gives the same
-report. Exit status 0 when no limit was exceeded and no recipient lost, else 1; 2 when the configuration cannot be read.
+transports that run programs or write files by SMTP; nothing is signed, and nothing of this machine is read but the configuration. The same
+seed gives the same report. Exit status 0 when no limit was exceeded and no recipient lost, else 1; 2 when the configuration cannot be read.
 """
 
 from __future__ import annotations
@@ -50,6 +50,9 @@ _NOT_HERE = {
     "require_starttls",
     "use_dane",
     "use_mta_sts",
+    "dkim_sign",
+    "second_dkim_sign",
+    "check_spf_outbound",
 }
 
 
