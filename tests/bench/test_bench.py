@@ -54,7 +54,7 @@ def rows(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {row["what"]: row for row in section["rows"]}
 
 
-@pytest.mark.parametrize("name", RATES)
+@pytest.mark.parametrize("name", ["shards", *[pytest.param(name, marks=pytest.mark.soak) for name in RATES if name != "shards"]])
 def test_rates_are_compared_with_the_smallest_case(folder: Path, name: str) -> None:
     found = rows(bench(folder, "--only", name))
     first, other = RATES[name]

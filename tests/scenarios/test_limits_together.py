@@ -115,7 +115,7 @@ async def feed(port: int, connections: int = 10) -> None:
     await asyncio.gather(*[some(first) for first in range(connections)])
 
 
-@pytest.mark.parametrize("shards", [2, 3])
+@pytest.mark.parametrize("shards", [2, pytest.param(3, marks=pytest.mark.soak)])
 @pytest.mark.directive("total-max-smtp-out", "mx-connection-limit", "ip-connection-limit", "max-smtp-out", "max-smtp-msg-rate")
 async def test_receivers_never_count_more_and_limits_are_reached(tmp_path: Path, shards: int) -> None:
     crowd, port = Crowd(), free_port()

@@ -22,7 +22,7 @@ def waits(relay: Alone) -> bool:
     return any(queue.retry_at for shard in relay.status().shards for queue in shard.top_queues)
 
 
-@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("shards", [pytest.param(1, marks=pytest.mark.soak), 2])
 async def test_the_dialogue_of_the_next_connection(tmp_path: Path, shards: int) -> None:
     async with SinkServer(rules=["rcpt first=1 451 4.7.1 greylisted", "connect first=1 421 busy"]) as receiver:
         async with Alone(tmp_path, receiver, SLOW, shards=shards) as relay:
@@ -53,7 +53,7 @@ async def test_what_cannot_be_traced(tmp_path: Path) -> None:
         assert "there is no queue nowhere.example/m1" in printed
 
 
-@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("shards", [pytest.param(1, marks=pytest.mark.soak), 2])
 async def test_why_it_waits(tmp_path: Path, shards: int) -> None:
     async with SinkServer(rules=["connect 421 4.3.2 busy"]) as receiver, Alone(tmp_path, receiver, SLOW, shards=shards) as relay:
         await relay.load(["one.example"])
@@ -72,7 +72,7 @@ async def test_why_it_waits(tmp_path: Path, shards: int) -> None:
         assert "nothing waits of nowhere.example" in printed
 
 
-@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("shards", [pytest.param(1, marks=pytest.mark.soak), 2])
 async def test_an_operator_orders(tmp_path: Path, shards: int) -> None:
     async with SinkServer(rules=["connect first=1 421 4.3.2 busy"]) as receiver, Alone(tmp_path, receiver, SLOW, shards=shards) as relay:
         await relay.load(["one.example"])
@@ -87,7 +87,7 @@ async def test_an_operator_orders(tmp_path: Path, shards: int) -> None:
         assert json.loads(printed)[0]["mode"] == "normal", printed
 
 
-@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("shards", [pytest.param(1, marks=pytest.mark.soak), 2])
 async def test_an_address_out_of_use_and_back(tmp_path: Path, shards: int) -> None:
     m1 = "<virtual-mta m1>\n smtp-source-host 127.0.0.1 m1.example\n</virtual-mta>\n"
     config = f"{SLOW}{m1}<source 127.0.0.1/32>\n default-virtual-mta m1\n</source>\n"
