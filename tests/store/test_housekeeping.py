@@ -13,6 +13,7 @@ from tests.store.spools import CONTENT, Make, damage, fill, keep_house, opened, 
 from postwright.model.record import Record
 from postwright.store import framing
 from postwright.store.log_spool import LogSpool
+from postwright.store.segment_view import SegmentView
 from postwright.store.segments import SpoolDir, segment_path
 from postwright.store.spool import DEFERRED, SETTLED, Mark
 from postwright.testing.faulty_files import FaultyFiles
@@ -55,6 +56,26 @@ async def test_compaction_keeps_what_was_settled_settled(tmp_path: Path, message
     (found,) = spool.recover()
     assert set(found.states) == expected
     await spool.close()
+
+
+async def test_a_moved_copy_and_its_marks_stand_together_wherever_a_segment_ends(tmp_path: Path, message: Make, rows: Rows) -> None:
+    """Else the copy may be on disk, the old place and the old marks with it gone, and a crash comes before the new marks are there."""
+    moved = 0
+    for size in range(5000, 6200, 25):
+        path = tmp_path / str(size)
+        spool, _ = opened(path, segment_size=size, slack=0, sink=rows)
+        await fill(spool, message, range(1, 60), recipients=3)
+        await spool.mark([Mark(n, (0, 1) if n % 9 else (1,), SETTLED) for n in range(1, 60)])
+        await spool.mark([Mark(n, (2,), SETTLED) for n in range(1, 60) if n % 9])
+        await keep_house(spool, 8)
+        for number in segments(path):
+            with SegmentView(segment_path(path / "shard-0", number)) as view:
+                kinds = [frame.kind for frame in view.frames()]
+            behind = [after for kind, after in zip(kinds, [*kinds[1:], None], strict=True) if kind == framing.MOVED]
+            assert set(behind) <= {framing.MARKS}, f"segments of {size}, segment {number}"
+            moved += len(behind)
+        await spool.close()
+    assert moved > 100
 
 
 async def test_what_is_settled_while_it_moves_stays_settled(tmp_path: Path, message: Make, rows: Rows) -> None:

@@ -237,18 +237,18 @@ class Housekeeper:
             recipients = len(_decode_message(meta).envelope.recipients)
         except msgspec.MsgspecError as error:
             raise SpoolError(f"the envelope at {frame.offset} is of another version: {error}") from None
-        fresh = self._journal.append(framing.MOVED, meta, (content,), len(content), message_id, forced=True)
+        known = self._known(message_id, recipients)
+        said = marks.encode(known, ())[0] if known else b""
+        # In one group with its marks: when the copy is durable the old place goes, and the old marks with it.
+        room = framing.HEAD + len(said) if said else 0
+        fresh = self._journal.append(framing.MOVED, meta, (content,), len(content), message_id, forced=True, room=room)
         assert fresh is not None
         assert self._journal.group is not None
         self._journal.group.work.append(Moved(message_id, ref, fresh))
         self.moving[message_id] = fresh
         self._journal.segments[fresh.segment].targets.add(ref.segment)
-        known = self._known(message_id, recipients)
-        if known:
-            meta, _ = marks.encode(known, ())
-            said = self._journal.append(framing.MARKS, meta, forced=True)
-            assert said is not None
-            self._journal.segments[said.segment].targets |= {ref.segment, fresh.segment}
+        if said:
+            self._journal.append(framing.MARKS, said, forced=True, stays=True)
 
     def _known(self, message_id: int, recipients: int) -> list[Mark]:
         """What the journal must say of a message at its new place, since the old marks may go with their segments."""

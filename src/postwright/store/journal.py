@@ -76,15 +76,25 @@ class Journal:
     # -- planning -------------------------------------------------------------------
 
     def append(
-        self, kind: int, meta: bytes, content: Sequence[bytes] = (), size: int = 0, message_id: int = 0, *, forced: bool = False
+        self,
+        kind: int,
+        meta: bytes,
+        content: Sequence[bytes] = (),
+        size: int = 0,
+        message_id: int = 0,
+        *,
+        forced: bool = False,
+        room: int = 0,
+        stays: bool = False,
     ) -> SpoolRef | None:
-        """Plan a record at the tail. `size` is the content's; `forced` writes even below `min-free-space`.
+        """Plan a record at the tail. `size` is the content's; `forced` writes even below `min-free-space`. `room`: octets
+        of a record that is appended next, in the same turn of the loop and with `stays`: the two stand in one segment and go in one group.
 
         None when no folder takes a new segment now. Raises SpoolFull, SpoolBroken when the folder's first file cannot be made.
         """
         whole = framing.HEAD + len(meta) + size
         current = self.current
-        if current is None or (current.size + whole > self._segment_size and current.size > self._header_size):
+        if current is None or (current.size + whole + room > self._segment_size and current.size > self._header_size and not stays):
             current = self._begin(forced)
             if current is None:
                 return None
