@@ -15,6 +15,8 @@ from tests.engine.merge_talk import merge, talk
 from postwright.content.dkim_key import SigningKey
 from postwright.content.dkim_tags import tags
 from postwright.engine.dkim_keys import KeyFiles
+from postwright.engine.sharing import LOOK_AGAIN
+from postwright.engine.signer import Signer
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import DomainKey
 from postwright.testing.sink_records import Extensions
@@ -269,3 +271,26 @@ def test_each_recipient_of_a_merge_gets_a_signature_of_its_own(keys: Keys) -> No
         world.run_until_empty()
         first, second = [message.content for message in world.messages()]
     assert keys.verified(first)[0]["bh"] != keys.verified(second)[0]["bh"]
+
+
+def test_a_defect_in_signing_holds_up_one_message_and_for_a_while(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign, count = Signer.sign, 0
+
+    def broken_once(self: Signer, *order: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == 1:
+            raise RuntimeError("a defect")
+        return sign(self, *order)
+
+    monkeypatch.setattr(Signer, "sign", broken_once)
+    settings = relay(domain("*", dkim_sign="yes", max_smtp_out=1), domain_keys=(keys.line("s", "sender.example"),))
+    with World(settings) as world:
+        mx = world.domain("example.com")
+        for subject in ("first", "second"):
+            world.submit("me@sender.example", [YOU], TEXT.replace("hello", subject))
+        world.advance(60.0)
+        assert ["Subject: second" in message.content.decode() for message in mx.messages] == [True]
+        world.advance(LOOK_AGAIN)
+        assert ["Subject: second" in message.content.decode() for message in mx.messages] == [True, False]
+        assert all(len(keys.verified(message.content)) == 1 for message in mx.messages)

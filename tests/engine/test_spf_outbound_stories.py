@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from postwright.engine import spf_outbound
+from postwright.engine.sharing import LOOK_AGAIN
+from postwright.model.address import Address
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay, vmta
 
@@ -19,8 +22,8 @@ ZONE: dict[str, Any] = {
 }
 
 
-def world(*, check: bool = True) -> World:
-    made = World(relay(domain("*", check_spf_outbound=check, retry_after=(600.0,)), vmta("a", "192.0.2.10")))
+def world(*, check: bool = True, **more: Any) -> World:
+    made = World(relay(domain("*", check_spf_outbound=check, retry_after=(600.0,), **more), vmta("a", "192.0.2.10")))
     made.zone.update(ZONE)
     return made
 
@@ -78,3 +81,24 @@ def test_a_report_goes_in_the_name_that_is_said_in_helo() -> None:
         send(w, "")
         w.run_until_empty()
         assert len(mx.messages) == 1, "a.relay.example names its address"
+
+
+def test_a_defect_holds_up_neither_the_message_for_ever_nor_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is: one message waits, and the connection serves the next."""
+    ask, asked = spf_outbound.objection, list[str]()
+
+    async def broken_once(zone: Any, sender: Address, *more: Any) -> Any:
+        asked.append(sender.text)
+        if len(asked) == 1:
+            raise RuntimeError("a defect")
+        return await ask(zone, sender, *more)
+
+    monkeypatch.setattr(spf_outbound, "objection", broken_once)
+    with world(max_smtp_out=1) as w:
+        mx = w.domain("example.com")
+        send(w, "me@ours.example", "you@ours.example")
+        w.advance(60.0)
+        assert [message.sender for message in mx.messages] == ["you@ours.example"]
+        w.advance(LOOK_AGAIN)
+        assert [message.sender for message in mx.messages] == ["you@ours.example", "me@ours.example"]
+        assert not w.of("b")

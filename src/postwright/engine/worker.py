@@ -237,27 +237,45 @@ class Worker:
                 self._submit(lease, message, transaction)
 
     def _submit(self, lease: Lease, message: Message, transaction: Transaction) -> None:
-        if self.state.ways.signing is None or self._signed(lease, message, transaction, self.state.ways.signing):
+        signing = self.state.ways.signing
+        try:
+            ready = signing is None or self._signed(lease, message, transaction, signing)
+        except Exception as error:  # as in `_send`
+            self.crew.node.unreadable(self.queue, lease, error)
+            return
+        if ready:
             self.channel.submit(transaction, partial(self._done, lease, message))
 
     async def _vouch(self, lease: Lease, message: Message, transaction: Transaction) -> None:
         """`check-spf-outbound`: submitted if SPF of the sender passes us; should the channel have closed meanwhile it fails, untouched."""
         try:
-            objection = await self._spf_objection(transaction)
+            ready = await self._ready(lease, message, transaction)
             self.held = False
-            if objection is not None:
-                self._fail(lease, message, objection)
-            else:
-                self._submit(lease, message, transaction)
-        except Exception as error:
-            self.crew.node.unreadable(self.queue, lease, error)
+            if ready:
+                self.channel.submit(transaction, partial(self._done, lease, message))
         finally:
             self.feed()
 
-    async def _spf_objection(self, transaction: Transaction) -> Disposition | None:
-        node, source = self.crew.node, self.channel.route.source
-        address = self.source or self.channel.local_address
-        return await spf_outbound.objection(node.resolver, transaction.reverse_path, address, source.name, node.clock.now())
+    async def _ready(self, lease: Lease, message: Message, transaction: Transaction) -> bool:
+        """SPF of the sender passes us, where that is asked, and it is signed, as far as it has to be. Else the lease has ended."""
+        try:
+            objection = await self._objection(message, transaction)
+        except Exception as error:  # as in `_send`
+            self.crew.node.unreadable(self.queue, lease, error)
+            return False
+        if objection is not None:
+            self._fail(lease, message, objection)
+        return objection is None
+
+    async def _objection(self, message: Message, transaction: Transaction) -> Disposition | None:
+        node, ways, objection = self.crew.node, self.state.ways, None
+        if ways.settings.check_spf_outbound:
+            address, helo = self.source or self.channel.local_address, self.channel.route.source.name
+            objection = await spf_outbound.objection(node.resolver, transaction.reverse_path, address, helo, node.clock.now())
+        if objection is None and ways.signing is not None:
+            broken = await self.crew.signer.signed(ways.signing, message, transaction, node.clock.now())
+            objection = None if broken is None else unsignable(broken)
+        return objection
 
     def _signed(self, lease: Lease, message: Message, transaction: Transaction, signing: Signing) -> bool:
         """Is it signed, as far as it has to be? Else it is submitted later, or its recipients wait for a key."""
@@ -326,16 +344,9 @@ class Worker:
     async def _secure(self, lease: Lease, message: Message, transaction: Transaction) -> None:
         """One message by a session of its own, then on with the others."""
         try:
-            ways = self.state.ways
-            objection = await self._spf_objection(transaction) if ways.settings.check_spf_outbound else None
-            if objection is not None:
-                self._fail(lease, message, objection)
+            if not await self._ready(lease, message, transaction):
                 return
-            if ways.signing is not None:
-                broken = await self.crew.signer.signed(ways.signing, message, transaction, self.crew.node.clock.now())
-                if broken is not None:
-                    self._fail(lease, message, unsignable(broken))
-                    return
+            ways = self.state.ways
             own = bool(ways.hosts) and not any(host.lookup_mx for host in ways.hosts)
             await secured.send(self.crew.node, self.queue, lease, message, transaction, self.plan, ways.rules, configured=own)
         finally:
