@@ -23,7 +23,7 @@ from postwright.engine.epoch import Epoch
 from postwright.engine.hub import ContentReader
 from postwright.engine.node import Node
 from postwright.engine.streams import Stream, subjects
-from postwright.engine.submission import Submissions
+from postwright.engine.submission import Content, Submissions
 from postwright.engine.workers import Workers
 from postwright.model.address import Address
 from postwright.model.envelope import Envelope, Recipient
@@ -90,40 +90,15 @@ class _Noted(Submissions):
     """Submissions that remember what the last one went by."""
 
     chosen: Chosen | None = None
-    _bound: BoundUser | None = None
 
     def _stream(
-        self,
-        epoch: Epoch,
-        rules: SourceRules,
-        source: SourceSettings,
-        envelope: Envelope,
-        header: str | None,
-        local: str,
-        content: tuple[bytes, int],
+        self, bound: BoundUser | None, epoch: Epoch, rules: SourceRules, envelope: Envelope, field: str | None, local: str, content: Content
     ) -> Stream | Reply:
         selected, trail = NOTHING, tuple[Origin, ...]()
-        if rules.selection is not None:
+        if rules.selection is not None and not (bound is not None and bound.streams):
             selected, trail = rules.selection.explain(subjects(rules.selection, envelope, *content)[0])
-        self._note(header, envelope, selected, trail)
-        return super()._stream(epoch, rules, source, envelope, header, local, content)
-
-    def _bound_stream(
-        self,
-        bound: BoundUser,
-        epoch: Epoch,
-        rules: SourceRules,
-        envelope: Envelope,
-        header: str | None,
-        local: str,
-        content: tuple[bytes, int],
-    ) -> Stream | Reply:
-        self._bound = bound
-        self._note(header, envelope)
-        return super()._bound_stream(bound, epoch, rules, envelope, header, local, content)
-
-    def _note(self, header: str | None, envelope: Envelope, selected: SubmissionResult = NOTHING, trail: tuple[Origin, ...] = ()) -> None:
-        self.chosen = Chosen(header, selected, trail, self._bound, envelope.reverse_path, tuple(envelope.recipients))
+        self.chosen = Chosen(field, selected, trail, bound, envelope.reverse_path, tuple(envelope.recipients))
+        return super()._stream(bound, epoch, rules, envelope, field, local, content)
 
 
 class DryRun:

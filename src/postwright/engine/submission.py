@@ -37,6 +37,9 @@ from postwright.wire.body import scan
 FULL = Reply(452, "4.3.1", ("insufficient system storage, try again later",))
 BROKEN = Reply(451, "4.3.0", ("local error, try again later",))
 
+Content = tuple[bytes, int]
+"""A content as the client sent it, and the size of its header section."""
+
 
 class Accepted(Protocol):
     """Who is told of messages that are ours now."""
@@ -119,10 +122,7 @@ class Submissions:
         submission = _made(epoch, source, rules, envelope, arrival, content, facts, text, now, checks)
         if isinstance(submission, Reply):
             return self._refused(submission)
-        if bound is None:
-            stream = self._stream(epoch, rules, source, envelope, submission.vmta_header, arrival.local, (content, header_size))
-        else:
-            stream = self._bound_stream(bound, epoch, rules, envelope, submission.vmta_header, arrival.local, (content, header_size))
+        stream = self._stream(bound, epoch, rules, envelope, submission.vmta_header, arrival.local, (content, header_size))
         if isinstance(stream, Reply):
             return self._refused(stream)
         if envelope.merge is not None:
@@ -163,46 +163,28 @@ class Submissions:
         return reply
 
     def _stream(
-        self,
-        epoch: Epoch,
-        rules: SourceRules,
-        source: SourceSettings,
-        envelope: Envelope,
-        header: str | None,
-        local: str,
-        content: tuple[bytes, int],
+        self, bound: BoundUser | None, epoch: Epoch, rules: SourceRules, envelope: Envelope, field: str | None, local: str, content: Content
     ) -> streams.Stream | Reply:
         """The message's virtual MTA and priority. A pool gives one member to a message, whatever a pattern-list makes of it.
 
-        `content` as the client sent it, and the size of its header section.
+        A user who may use some virtual MTAs only: neither a list nor a default of the source leads elsewhere.
         """
+        source = rules.source
+        if bound is not None:
+            wanted = bound.virtual_mta(field)
+            if isinstance(wanted, Reply):
+                return wanted
+            source = bound.source(source)
+            if bound.streams:
+                return streams.stream_of(epoch, replace(source, process_x_virtual_mta=True), wanted, local, self.member)
         if rules.selection is None:
-            return streams.stream_of(epoch, source, header, local, self.member)
+            return streams.stream_of(epoch, source, field, local, self.member)
         members: dict[str, str] = {}
 
         def member(pool: str, of: tuple[str, ...]) -> str:
             return members[pool] if pool in members else members.setdefault(pool, self.member(pool, of))
 
-        return streams.assign(rules.selection, envelope, *content, partial(streams.stream_of, epoch, source, header, local, member))
-
-    def _bound_stream(
-        self,
-        bound: BoundUser,
-        epoch: Epoch,
-        rules: SourceRules,
-        envelope: Envelope,
-        header: str | None,
-        local: str,
-        content: tuple[bytes, int],
-    ) -> streams.Stream | Reply:
-        """The stream of a user who may use some virtual MTAs only: neither a list nor a default of the source leads elsewhere."""
-        wanted = bound.virtual_mta(header)
-        if isinstance(wanted, Reply):
-            return wanted
-        source = bound.source(rules.source)
-        if not bound.streams:
-            return self._stream(epoch, rules, source, envelope, header, local, content)
-        return streams.stream_of(epoch, replace(source, process_x_virtual_mta=True), wanted, local, self.member)
+        return streams.assign(rules.selection, envelope, *content, partial(streams.stream_of, epoch, source, field, local, member))
 
     def _own_streams(
         self, bound: BoundUser | None, epoch: Epoch, rules: SourceRules, envelope: Envelope, usual: streams.Stream, arrival: Arrival
