@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from postwright.model.digest import hmac_sha256, siphash
 from postwright.model.privacy import Privacy
 from postwright.model.record import Record
-from postwright.store.accounting_rows import RowForm, RowMaker
+from postwright.store.accounting_rows import HeaderMap, RowForm, RowMaker
 
 X = Privacy("redact", "X")
 
 
-def row(privacy: Privacy | None, kind: str = "b", fields: tuple[str, ...] = ("*",), **record: Any) -> dict[str, str]:
-    maker = RowMaker(RowForm((kind,), {kind: fields}, privacy=privacy.fingerprint if privacy else ""), privacy)
+def row(privacy: Privacy | None, kind: str = "b", fields: tuple[str, ...] = ("*",), maps: HeaderMap = (), **record: Any) -> dict[str, str]:
+    form = RowForm((kind,), {kind: fields}, header_map=maps, privacy=privacy.fingerprint if privacy else "")
+    maker = RowMaker(form, privacy)
     data = maker.header_line + maker.row(Record(kind, 1.0, **record))
     return next(csv.DictReader(io.StringIO(data.decode(), newline="")))
 
@@ -77,6 +78,19 @@ def test_verp_envelope_ids_and_header_fields() -> None:
     assert (found["orig"], found["envId"]) == ("news-X=a.example@s.example", "7-X@a.example")
     assert (found["header_To"], found["header_X-Id"]) == ('"X" <X@a.example>', "q-X=a.example")
     assert found["jobId"] == "bob"  # a job of that name names nobody
+
+
+@pytest.mark.parametrize("orcpt", ['rfc822;"bob;smith"@a.example', '"bob;smith"@a.example'])
+def test_a_semicolon_in_quotes_is_part_of_the_name(orcpt: str) -> None:
+    found = row(X, rcpt='"bob;smith"@a.example', orcpt=orcpt)
+    assert (found["rcpt"], found["orcpt"]) == ("X@a.example", orcpt.replace('"bob;smith"', "X"))
+
+
+@pytest.mark.parametrize("column", ["userString", "vmta", "jobId", "orcpt"])
+def test_a_header_field_in_the_place_of_any_column(column: str) -> None:
+    fields = ("*", "userString")
+    found = row(X, "d", fields, (("d", "header_X-To", column),), rcpt="bob@a.example", headers={"x-to": "bob@a.example"})
+    assert found[column] == "X@a.example"
 
 
 def test_a_record_without_a_recipient() -> None:

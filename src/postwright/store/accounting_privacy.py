@@ -9,7 +9,7 @@ for each recipient would cost ten times what the row does.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import lru_cache
 
 from postwright.model.columns import HEADER
@@ -23,24 +23,32 @@ _NEVER = frozenset((
     "dlvType", "dlvSize", "dlvEsmtpAvailable", "dlvTlsProtocol", "dlvTlsCipher", "dlvSourceIp", "dlvDestinationIp", "queue", "vmta",
     "vmtaPool", "userString",
 ))  # fmt: skip
+# An orcpt's address type (RFC 3461 section 4.2). The semicolon of a quoted local part ends none.
+_typed = re.compile(r"[A-Za-z0-9-]+;").match
 _code = re.compile(r"[A-Za-z0-9-]*;\s*\d{3}(?:[ -]\d\.\d{1,3}\.\d{1,3})?").match
 
 
 class Veil:
-    """A policy over the columns of one file."""
+    """A policy over the columns of one file. `mapped` are columns that hold header fields instead of their own values in some records."""
 
-    def __init__(self, privacy: Privacy, header: Sequence[str]) -> None:
+    def __init__(self, privacy: Privacy, header: Sequence[str], mapped: Container[str] = ()) -> None:
         self._stand_in = lru_cache(maxsize=4096)(privacy.stands_for)
-        self._addresses = [i for i, name in enumerate(header) if name in ("rcpt", "orcpt")]
-        self._replies = [i for i, name in enumerate(header) if name in _WITHIN_REPLIES or name.startswith(HEADER)]
-        rest = {*self._addresses, *self._replies, *[i for i, name in enumerate(header) if name in _NEVER]}
+        self._rcpt = [i for i, name in enumerate(header) if name == "rcpt"]
+        self._orcpt = [i for i, name in enumerate(header) if name == "orcpt"]
+        free = [(i, name) for i, name in enumerate(header) if name not in ("rcpt", "orcpt")]
+        self._replies = [i for i, name in free if name in _WITHIN_REPLIES or name in mapped or name.startswith(HEADER)]
+        rest = {*self._rcpt, *self._orcpt, *self._replies, *[i for i, name in free if name in _NEVER]}
         self._others = [i for i in range(len(header)) if i not in rest]
 
     def over(self, values: list[str], rcpt: str) -> list[str]:
         """The same list with what names the recipient hidden. `rcpt` is the record's, whatever the columns say."""
         local, at, domain = rcpt.rpartition("@")
-        for i in self._addresses:
+        for i in self._rcpt:
             values[i] = self._hidden(values[i])
+        for i in self._orcpt:
+            kind = _typed(values[i])
+            begin = kind.end() if kind is not None else 0
+            values[i] = values[i][:begin] + self._hidden(values[i][begin:])
         if not at or not local:
             return values
         stand_in = self._stand_in(local)
@@ -54,11 +62,9 @@ class Veil:
                 values[i] = _reply(values[i], needle, stand_in, behind)
         return values
 
-    def _hidden(self, text: str) -> str:
-        """An address, or an `orcpt` (`rfc822;address`), without its local part."""
-        kind, semicolon, address = text.rpartition(";")
+    def _hidden(self, address: str) -> str:
         local, at, domain = address.rpartition("@")
-        return f"{kind}{semicolon}{self._stand_in(local)}@{domain}" if at else text
+        return f"{self._stand_in(local)}@{domain}" if at else address
 
 
 def _reply(text: str, needle: str, stand_in: str, behind: tuple[str, ...]) -> str:

@@ -180,7 +180,8 @@ class RowMaker:
         self.header = union(form.records, form.fields)
         self._event_at = self.header.index(EVENT_ID) if EVENT_ID in self.header else -1
         self._stamp: Callable[[int], str] = iso_time if form.iso else str
-        self._veil = Veil(privacy, self.header) if privacy is not None else None
+        mapped = {canonical(column) for _, _, column in form.header_map}
+        self._veil = Veil(privacy, self.header, mapped) if privacy is not None else None
         self.form = hash_of(self.header, form.iso, form.user_string, *filter(None, (form.header_map, form.privacy)))
         self._rows = {kind: self._row_of(kind, form) for kind in self.kinds}
 
