@@ -52,6 +52,11 @@ def test_a_byte_order_mark() -> None:
     assert len(read(b"\xef\xbb\xbf" + lines(HEADER, "d,1,a@x,ok"))[0]) == 1
 
 
+def test_an_empty_line_is_no_damage_beside_a_row_of_several_lines_either() -> None:
+    rows, told = read(lines(HEADER, "", 'd,1,a@x,"two', 'lines"', "", "d,2,b@x,ok", ""))
+    assert ([row["rcpt"] for row in rows], told) == (["a@x", "b@x"], [])
+
+
 def test_joined_files_have_each_their_own_columns() -> None:
     rows, told = read(lines(HEADER, "d,1,a@x,ok", "type,rcpt", "b,b@x", HEADER, "d,2,c@x,ok"))
     assert [tuple(row.items())[1:] for row in rows] == [

@@ -143,8 +143,8 @@ class Reader:
         found: list[tuple[int, list[str]]] = []
         at = 0
         while at < len(lines):
-            row, count = self._row_at(lines, at)
-            if row:
+            row, count = _row_at(lines, at)
+            if row is not None:
                 found.append((first + at, row))
             elif not final and at + count == len(lines) and count < LINES_MOST:
                 return found, lines[at:]
@@ -153,19 +153,6 @@ class Reader:
                 count = 1
             at += count
         return found, []
-
-    def _row_at(self, lines: list[str], at: int) -> tuple[list[str], int]:
-        """The row that begins there and how many lines it has; an empty one, and how many were looked at, if there is none."""
-        quotes = size = count = 0
-        for count in range(1, min(LINES_MOST, len(lines) - at) + 1):
-            quotes += lines[at + count - 1].count('"')
-            size += len(lines[at + count - 1])
-            if size > LONGEST:
-                return [], 0
-            # an odd number may do in one line, where a quotation mark stands within a field; several lines are one by closed quotes
-            if (count == 1 or quotes % 2 == 0) and (row := _whole(lines[at : at + count])):
-                return row, count
-        return [], count
 
     def _batched(self, rows: list[list[str]], numbers: Sequence[int]) -> Iterator[Batch]:
         """By layout: a header in the middle ends what came before it."""
@@ -209,13 +196,20 @@ class Reader:
         return None
 
 
-def _whole(lines: list[str]) -> list[str]:
-    """The row that these lines are, empty if they are none: not complete, or more than one."""
+def _row_at(lines: list[str], at: int) -> tuple[list[str] | None, int]:
+    """The row that begins there, and how many lines it has; None, and how many were looked at, if there is none."""
+    there = lines[at : at + LINES_MOST]
+    reader = csv.reader([*there, _END])  # it takes as many lines as the row has
     try:
-        rows = list(csv.reader([*lines, _END]))
+        row = next(reader)
     except csv.Error:
-        return []
-    return rows[0] if len(rows) == 2 and rows[1] == [_END] else []
+        return None, 0
+    count = reader.line_num
+    if count > len(there):
+        return None, len(there)
+    if sum(map(len, there[:count])) > LONGEST:
+        return None, 0
+    return row, count
 
 
 def _unzipped(file: _Counted) -> Iterator[bytes]:
