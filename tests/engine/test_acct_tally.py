@@ -7,6 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postwright.engine.acct.fields import seconds
 from postwright.engine.acct.report_counts import DeliveryTimes
 from postwright.engine.acct.report_domains import reason
 from postwright.engine.acct.report_rates import TopRates
@@ -33,6 +34,27 @@ def batch(*rows: tuple[str, int, int]) -> Batch:
     """(type, queued, logged)."""
     names = ["type", "timeQueued", "timeLogged"]
     return Batch(layout_of(names), [[kind, str(queued), str(logged)] for kind, queued, logged in rows])
+
+
+def test_times_that_no_calendar_has_are_not_known() -> None:
+    texts = ("0001-01-01T00:00:00+0500", "9999-12-31T23:59:59-0500", "2026-02-30 08:00", "2026-13-01 08:00:00+0000", "soon")
+    assert [seconds(text) for text in texts] == [0] * len(texts)
+
+
+def test_sizes_that_no_message_has_leave_the_sums_alone() -> None:
+    names = ["type", "timeLogged", "dlvSize"]
+    rates = TopRates()
+    rates.add(*split(Batch(layout_of(names), [["d", "5000", "9" * 15]] * 10_000 + [["d", "5000", "7"]])))
+    _, volume = rates.result().tables
+    assert volume.rows[0][2] == 7
+
+
+def test_a_result_changes_no_count() -> None:
+    rates = TopRates()
+    rates.add(*split(batch(*[("d", 0, hour * 3600 + second) for hour in (1, 2, 3) for second in (0, 3599)])))
+    first = rates.result()
+    assert first == rates.result()
+    assert [row[2] for row in first.tables[0].rows] == [2, 2, 2]
 
 
 def test_rates_of_more_hours_than_are_kept_say_so() -> None:

@@ -74,10 +74,11 @@ def seconds(text: str) -> int:
 def _other(text: str) -> int:
     for form in _FORMS:
         try:
-            moment = datetime.strptime(text, form)
+            return max(0, timegm(datetime.strptime(text, form).utctimetuple()))
+        except OverflowError:  # the first or the last year, and an offset that leads out of it
+            return 0
         except ValueError:
             continue
-        return max(0, timegm(moment.utctimetuple()))
     return 0
 
 

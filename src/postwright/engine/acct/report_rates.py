@@ -6,7 +6,8 @@ What happened in each second is kept in pages of an hour, of which there are at 
 from __future__ import annotations
 
 from array import array
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeAlias
 
 from postwright.engine.acct.results import Result, Table, Value, columns
 from postwright.engine.acct.traffic import Traffic
@@ -14,6 +15,8 @@ from postwright.engine.acct.traffic import Traffic
 HOUR: Final = 3600
 PAGES: Final = 1000
 _WINDOWS: Final = (("one minute", 60), ("five minutes", 300), ("one hour", HOUR))
+Run: TypeAlias = "tuple[array[int], array[int], int]"
+"""Recipients and octets of each second from the third's on."""
 
 
 class TopRates:
@@ -51,10 +54,11 @@ class TopRates:
         notes = (f"only the latest {self._most} hours with any traffic are looked at",) if self._lost else ()
         recipients: list[list[Value]] = []
         volume: list[list[Value]] = []
+        runs = self._runs()
         for name, length in _WINDOWS:
-            begin, count, _ = self._best(length, by_octets=False)
+            begin, count, _ = _best(runs, length, by_octets=False)
             recipients.append([name, count / (length / 60), count, begin or None])
-            begin, count, octets = self._best(length, by_octets=True)
+            begin, count, octets = _best(runs, length, by_octets=True)
             volume.append([name, octets / length, octets, count, begin or None])
         return Result(self.name, "Top Rates", [
             Table("Top recipient delivery rates",
@@ -63,33 +67,35 @@ class TopRates:
                   columns("measured_over", "volume_per_s:octets", "volume:octets", "recipients:count", "beginning_on:time"), volume, notes),
         ])  # fmt: skip
 
-    def _best(self, length: int, *, by_octets: bool) -> tuple[int, int, int]:
-        """(begin, recipients, octets) of the window in which most happened; a window begins in a second in which something did."""
-        best = (0, 0, 0)
-        for counts, octets, begin in self._runs():
-            main = octets if by_octets else counts
-            high = sum(main[:length])
-            at, top = 0, 0
-            for start in range(len(main)):
-                if start:
-                    high -= main[start - 1]
-                    if start + length - 1 < len(main):
-                        high += main[start + length - 1]
-                if high > top and main[start]:
-                    at, top = start, high
-            if top > best[2 if by_octets else 1]:
-                best = (begin + at, sum(counts[at : at + length]), sum(octets[at : at + length]))
-        return best
-
-    def _runs(self) -> list[tuple[array[int], array[int], int]]:
+    def _runs(self) -> list[Run]:
         """Hours that follow one another, joined: a window may lie over their border."""
-        runs: list[tuple[array[int], array[int], int]] = []
+        runs: list[Run] = []
         last = -1
         for number in sorted(self._pages):
             counts, octets = self._pages[number]
             if runs and number == last + 1:
-                runs[-1] = (runs[-1][0] + counts, runs[-1][1] + octets, runs[-1][2])
+                runs[-1][0].extend(counts)
+                runs[-1][1].extend(octets)
             else:
-                runs.append((counts, octets, number * HOUR))
+                runs.append((array("q", counts), array("q", octets), number * HOUR))
             last = number
         return runs
+
+
+def _best(runs: Iterable[Run], length: int, *, by_octets: bool) -> tuple[int, int, int]:
+    """(begin, recipients, octets) of the window in which most happened; a window begins in a second in which something did."""
+    best = (0, 0, 0)
+    for counts, octets, begin in runs:
+        main = octets if by_octets else counts
+        high = sum(main[:length])
+        at, top = 0, 0
+        for start in range(len(main)):
+            if start:
+                high -= main[start - 1]
+                if start + length - 1 < len(main):
+                    high += main[start + length - 1]
+            if high > top and main[start]:
+                at, top = start, high
+        if top > best[2 if by_octets else 1]:
+            best = (begin + at, sum(counts[at : at + length]), sum(octets[at : at + length]))
+    return best

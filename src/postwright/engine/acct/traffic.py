@@ -8,6 +8,8 @@ from functools import cached_property
 from postwright.engine.acct.fields import domain_of, seconds, whole_number
 from postwright.store.accounting_reader import Batch
 
+_NO_SIZE = 10**12  # octets
+
 
 class Traffic:
     """Rows of one type out of a batch; each is one recipient."""
@@ -42,8 +44,8 @@ class Traffic:
 
     @cached_property
     def sizes(self) -> list[int]:
-        """Octets, 0 where the row does not say."""
-        return list(map(whole_number, self._batch.column("dlvSize")))
+        """Octets, 0 where the row does not say, or says what no message has: sums stay within 64 bits."""
+        return [size if size < _NO_SIZE else 0 for size in map(whole_number, self._batch.column("dlvSize"))]
 
     @cached_property
     def senders(self) -> list[tuple[str, str]]:
