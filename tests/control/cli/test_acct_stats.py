@@ -218,3 +218,12 @@ def test_a_page_of_html(files: list[str]) -> None:
     assert "<h1>jobId: j2</h1>" in page
     assert "550 \\x1b[31mred &lt;&lt;USER&gt;@new.example&gt;" in page
     assert page.count("<table>") == page.count("</table>") > 0
+
+
+def test_a_page_of_html_is_safe_on_a_terminal_too(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("type,rcpt,dsnStatus,dsnDiag,vmta\nb,a@\x1b[31m.example,5.1.1,smtp;550 no,\x9b1m<v\n", encoding="utf-8")
+    page = stats("top-bounce", "--output", "html", "--by", "vmta", str(file)).stdout
+    assert "<h1>vmta: \\x9b1m&lt;v</h1>" in page
+    assert "<h3>\\x1b[31m.example</h3>" in page
+    assert page.replace("\n", "").isprintable()

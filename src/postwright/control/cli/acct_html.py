@@ -1,4 +1,4 @@
-"""Reports over accounting files as a page of HTML that stands by itself; everything of a stranger's is escaped."""
+"""Reports over accounting files as a page of HTML that stands by itself; everything of a stranger's is escaped, also for a terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from postwright.control.cli.acct_text import heading, shown
+from postwright.control.cli.tool import escaped
 from postwright.engine.acct.results import Result, Table
 from postwright.engine.acct.stats import Group
 
@@ -19,15 +20,14 @@ def lines(groups: Sequence[Group], by: str) -> Iterator[str]:
     yield f'<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><title>Accounting statistics</title><style>{_STYLE}</style>'
     for group in groups:
         if by:
-            yield f"<h1>{escape(by)}: {escape(shown_key(group))}</h1>"
+            yield f"<h1>{_safe(by)}: {_safe(group.key) or '(empty)'}</h1>"
         for result in group.results:
             yield from _report(result)
     yield "</html>"
 
 
-def shown_key(group: Group) -> str:
-    """The value that a group is of."""
-    return group.key or "(empty)"
+def _safe(text: str) -> str:
+    return escape(escaped(text))
 
 
 def _report(result: Result) -> Iterator[str]:
@@ -38,7 +38,7 @@ def _report(result: Result) -> Iterator[str]:
 
 def _table(table: Table) -> Iterator[str]:
     if table.title:
-        yield f"<h3>{escape(table.title)}</h3>"
+        yield f"<h3>{_safe(table.title)}</h3>"
     yield "<table><tr>" + "".join([f'<th class="{column.kind}">{escape(heading(column))}</th>' for column in table.columns]) + "</tr>"
     for row in table.rows:
         cells = zip(row, table.columns, strict=True)
