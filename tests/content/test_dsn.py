@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from postwright.content import dsn
 from postwright.content.dsn import RecipientReport, ReportKind
+from postwright.content.dsn_template import Words
 from postwright.model.address import NULL_PATH, Address, parse_mailbox
 from postwright.model.envelope import Envelope, Notify, Recipient
 from postwright.model.message import Arrival, Message
@@ -223,6 +224,14 @@ def test_custom_from_and_free_boundary() -> None:
     assert "Evil" not in whole
     assert whole.get_boundary() == "=_cut-3"
     assert len(parts) == 3
+
+
+def test_words_of_the_operator_that_quote_a_receiver_end_no_part() -> None:
+    evil = "It failed:\n--=_cut\nContent-Type: text/html\n\n<b>hello</b>\n"
+    whole, parts = parsed(build(words=Words(body=evil)))
+    assert whole.get_boundary() == "=_cut-1"
+    assert len(parts) == 3
+    assert "--=_cut\r\n" in parts[0].get_content()
 
 
 def test_no_message_id_no_thread() -> None:

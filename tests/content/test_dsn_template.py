@@ -76,7 +76,17 @@ def test_subjects_as_people_read_them(value: str, read: str) -> None:
     assert readable(value) == read
 
 
-evil = st.text(st.sampled_from('\r\n\0\x1b\x85\u2028:<>@"\\ abü'), max_size=40)
+def test_a_subject_is_read_no_further_than_it_is_shown() -> None:
+    assert readable("a " * 40_000) == ("a " * 4_000)
+
+
+@pytest.mark.parametrize("half", [readable("=?utf-7?q?+2AA-?="), readable("=?unicode_escape?q?=5Cud800?="), "\udcff"])
+def test_half_a_letter_is_none(half: str) -> None:
+    found = words(Templates('"${subject}" <b@x.example>', "x${subject}", "x${subject}y"), {"subject": half})
+    assert (found.sender, found.subject, found.body) == ("b@x.example", "x", "x y\n")
+
+
+evil = st.text(st.sampled_from('\r\n\0\x1b\x85\u2028\ud800:<>@"\\ abü'), max_size=40)
 
 
 @given(evil, evil, evil)

@@ -81,7 +81,7 @@ def build(
 
     `content` is the original's; it is returned whole when `full` and it can be sent as it is (not so with BINARYMIME), otherwise
     its header section, of which 64 KB must do. `host` is our name, `message_id` for the report (without host), `from_header` the
-    value of From ("" for our mail system at `host`), `boundary` any word: it is lengthened when it occurs in what is returned. `plain`
+    value of From ("" for our mail system at `host`), `boundary` any word: it is lengthened when it occurs in what a part quotes. `plain`
     gives one text for people and no part for programs (`dsn-format plain-text`): its words, and the header section where that is ASCII.
     `words` are the operator's own, in the place of the usual ones.
     """
@@ -93,9 +93,9 @@ def build(
     returned = content if full else _header_section(content, header_size)
     wide = not _all_ascii(recipients)
     third = _returned_part(returned, header_size, full)
-    boundary = _free_boundary(boundary, third)
     second = _status_part(kind, original, recipients, host, now, wide)
     first = _words_part(kind, original, recipients, host, full, wide, words.body)
+    boundary = _free_boundary(boundary, first, third)
     cut = b"--" + boundary.encode("ascii")
     body = b"".join([cut, b"\r\n", first, b"\r\n", cut, b"\r\n", second, b"\r\n", cut, b"\r\n", third, b"\r\n", cut, b"--\r\n"])
     head = _head(kind, original, content, host, now, message_id, from_header, boundary, words.subject)
@@ -269,10 +269,10 @@ def _is_wide(header: bytes) -> bool:
     return True
 
 
-def _free_boundary(boundary: str, part: bytes) -> str:
+def _free_boundary(boundary: str, *parts: bytes) -> str:
     free = boundary
     number = 0
-    while b"--" + free.encode("ascii") in part:
+    while any(b"--" + free.encode("ascii") in part for part in parts):
         number += 1
         free = f"{boundary}-{number}"
     return free

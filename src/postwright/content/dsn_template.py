@@ -21,8 +21,10 @@ TEXT_MOST = 64 * 1024
 """Octets of a file with a text, and of what it comes to."""
 
 _HEADER_MOST = 500  # characters of a From or Subject
-_controls = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]+")
-_text_controls = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f]+")
+_READ_MOST = 16 * _HEADER_MOST  # of a Subject before it is decoded: some charsets take a time that grows with the square
+# and halves of letters, which some charsets of encoded words make and no octets can say
+_controls = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_text_controls = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]+")
 _named = re.compile(r"(.*)<([^<>]*)>").fullmatch
 _mailbox = re.compile(r"[^\s<>@,;:\"\\()\[\]]+@[^\s<>@,;:\"\\()]+").fullmatch
 _LINE_MOST = 900  # octets
@@ -98,7 +100,8 @@ def _short(line: str) -> list[str]:
 
 
 def readable(value: str) -> str:
-    """A Subject as people read it: encoded words decoded."""
+    """A Subject as people read it: encoded words decoded, of which nobody needs more than a header field of ours may hold."""
+    value = value[:_READ_MOST]
     try:
         return str(make_header(decode_header(value)))
     except (HeaderParseError, LookupError, ValueError):
