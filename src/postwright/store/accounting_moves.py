@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from postwright.store.accounting_names import move
 
+COUNTING = "count-moved-records"
+"""The name of threads that count."""
 _CHUNK = 1 << 20
 
 
@@ -35,7 +37,7 @@ class Moves:
         """Move it, and with `count` have its records counted. Raises OSError when it was not moved."""
         target = move(path, folder)
         if count:
-            threading.Thread(target=self._count, args=(path, target), name="count-moved-records", daemon=True).start()
+            threading.Thread(target=self._count, args=(path, target), name=COUNTING, daemon=True).start()
         else:
             self._done.put(Moved(path, target))
 
