@@ -25,6 +25,7 @@ class Outlet:
         self.lives: list[list[int]] = []
         self.safe: int | None = None
         self.fails: Exception | None = None
+        self.farewell: Exception | None = None
         self._batches = 0
 
     @property
@@ -49,7 +50,8 @@ class Outlet:
         return count
 
     async def finish(self) -> None:
-        return
+        if self.farewell is not None:
+            raise self.farewell
 
     async def close(self) -> None:
         return
@@ -118,6 +120,17 @@ async def test_after_a_failure_all_comes_again_from_the_cursor(tmp_path: Path) -
         await town.until_all_is_had()
         await town.until(lambda: town.feed.status().trouble == "", "the end of the trouble")
     assert outlet.lives[-1] == [1, 2]
+
+
+async def test_a_failure_at_the_farewell_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """A webhook that is configured anew begins when its feed of before has ended, whatever pause the server had asked for."""
+    outlet = Outlet()
+    outlet.farewell = OutletError("refused", "HTTP 429", 3600.0)
+    async with town_of(tmp_path, outlet) as town:
+        town.write([delivered(1)])
+        await town.until_all_is_had()
+    assert outlet.had == [1]
+    assert town.told[0]["event"] == "refused"
 
 
 async def test_a_defect_is_told_and_the_feed_lives(tmp_path: Path) -> None:

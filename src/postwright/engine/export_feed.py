@@ -230,6 +230,8 @@ class Feed:
                 source.dirty = False
 
     async def _rest(self, seconds: float) -> None:
+        if self._stopping:  # a failure at the farewell: who comes after this feed waits for its end
+            return
         try:
             await asyncio.wait_for(self._woken.wait(), seconds)
         except TimeoutError:
