@@ -87,6 +87,16 @@ async def test_rows_that_a_program_has_not_read_go_to_the_next_one(tmp_path: Pat
         await again.until(lambda: len(rcpts(tmp_path)) == 10, "all rows: of none was everything read")
 
 
+async def test_what_it_says_moves_no_cursor_of_a_terminal(tmp_path: Path) -> None:
+    program = "import sys; sys.stderr.write('one\\n\\x1b[2Jtwo\\x9b'); sys.exit(1)"
+    town = town_of(tmp_path, pipe(tmp_path, program=program))
+    town.write([delivered(1)])
+    async with town:
+        await town.until(lambda: town.feed.status().trouble, "the trouble")
+    assert town.feed.status().trouble.isprintable()
+    assert "it said: one  [2Jtwo" in town.feed.status().trouble
+
+
 async def test_it_is_tried_again_after_the_interval(tmp_path: Path) -> None:
     town = town_of(tmp_path, pipe(tmp_path, "11", retry_interval=0.01))
     town.write([delivered(1)])

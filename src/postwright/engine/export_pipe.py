@@ -135,7 +135,8 @@ class Pipe:
             await asyncio.wait({self._listening}, timeout=0.5)
         code = process.returncode
         how = f"it ended with status {code}" if code >= 0 else f"it was ended by signal {-code}"
-        said = self._said.decode("utf-8", "backslashreplace").strip()
+        # rows have what strangers wrote, and the program may say it again: to `postwright status`, for one
+        said = "".join([c if c.isprintable() else " " for c in self._said.decode("utf-8", "backslashreplace")]).strip()
         raise self._error("executing", f"{how}; it said: {said}" if said else how)
 
     def _error(self, doing: str, details: str) -> OutletError:
