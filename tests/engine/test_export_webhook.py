@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import csv
 import gzip
@@ -227,8 +228,6 @@ async def test_both_ends_show_certificates(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.directive("http-webhook-io-timeout", "http-webhook-connect-timeout")
 async def test_a_server_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import asyncio
-
     monkeypatch.setattr(export_feed, "PAUSE", 0.01)
     silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(0), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/"
@@ -239,6 +238,46 @@ async def test_a_server_that_says_nothing_is_given_up(tmp_path: Path, monkeypatc
     async with town:
         await town.until(lambda: "no answer within" in town.feed.status().trouble, "the end of patience")
     silent.close()
+
+
+@pytest.mark.parametrize("answer", [b"\0garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nBad Header\r\n\r\n", b""])
+async def test_a_server_that_answers_rubbish_gets_no_token_into_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    monkeypatch.setattr(export_feed, "PAUSE", 3600.0)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook?token=s3cret"
+    settings = AcctFileSettings("hook.json", http_webhook_url=url, http_webhook_max_interval=0.01)
+    town = EventTown(tmp_path, settings, "hook.json")
+    town.write([delivered(1)])
+    async with town:
+        await town.until(lambda: town.feed.status().trouble, "the trouble")
+    assert town.feed.status().trouble.startswith("webhook failed: http://127.0.0.1")
+    assert "s3cret" not in json.dumps(town.told) + town.feed.status().trouble
+    server.close()
+
+
+async def test_the_answer_of_a_server_that_never_ends_it_is_its_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    posts: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        posts.append(await reader.readuntil(b"\r\n\r\n"))
+        short = len(posts) == 1
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + (b"cut short" if short else bytes(9000)))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    for count in (1, 2):
+        await fed(tmp_path / str(count), AcctFileSettings("hook.json", http_webhook_url=url, http_webhook_max_interval=0.01), 1)
+        assert len(posts) == count
+    server.close()
 
 
 def test_a_url_in_the_log_has_no_secrets() -> None:

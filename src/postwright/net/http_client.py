@@ -115,11 +115,13 @@ class HttpClient:
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         """At most one octet more than is wanted. Where the beginning is enough, so is less of it: the status has been said."""
+        import aiohttp
+
         body, content = b"", response.content
         try:
             while len(body) <= self._most and not content.at_eof():
                 body += await content.read(self._most + 1 - len(body))
-        except (OSError, ValueError, TimeoutError):
+        except (aiohttp.ClientError, OSError, ValueError, TimeoutError):
             if not self._cuts:
                 raise
         return body
@@ -148,5 +150,12 @@ def _basic(user: str, password: str) -> str:
 
 def _told(error: Exception) -> str:
     """What went wrong in words of ours or the library's; never more than a line, since a server may be in it."""
-    text = "".join(letter if letter.isprintable() else "?" for letter in str(error))
+    import aiohttp
+
+    words = str(error)
+    if isinstance(error, aiohttp.ClientResponseError):
+        words = error.message  # all of it has the URL, and with it what the operator may have hidden behind the path
+    elif isinstance(error, aiohttp.InvalidURL):
+        words = "the URL cannot be used"
+    text = "".join(letter if letter.isprintable() else "?" for letter in words)
     return f"{type(error).__name__}: {text}"[:200]
