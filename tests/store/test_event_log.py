@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postwright.model.record import Record
+from postwright.store import event_files, event_log
 from postwright.store import event_frames as frames
-from postwright.store import event_log
 from postwright.store.event_files import Place, cursor_path, log_folder, read_cursor, segment_numbers, segment_path, write_cursor
 from postwright.store.event_log import EventLog, EventOptions
 from postwright.store.event_reader import Event, EventReader
@@ -123,6 +123,21 @@ def test_after_a_crash_the_log_has_each_event_once(tmp_path: Path) -> None:
     again.write([record(29)])  # the same again, new: it is another matter
     again.flush()
     assert numbers(read(tmp_path)) == [*range(30), 29]
+
+
+def test_after_a_crash_and_on_a_full_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = make(tmp_path)
+    log.write([record(n) for n in range(10)])
+    log.close()
+    again = make(tmp_path)
+    again.resume(b"", tmp_path)
+    again.write([record(n) for n in range(20)])
+    (tmp_path / "00000002.evl").mkdir()  # no segment can be begun
+    assert again.tick() != []
+    (tmp_path / "00000002.evl").rmdir()
+    again.resumed()
+    assert again.tick() == []
+    assert numbers(read(tmp_path)) == list(range(20))
 
 
 @pytest.mark.parametrize("lost", range(1, 200, 23))
@@ -237,6 +252,26 @@ def test_a_damaged_sector_costs_what_stood_there(tmp_path: Path) -> None:
     assert copy.stat().st_size == events[40].after.offset - events[39].after.offset
 
 
+def test_damage_is_stepped_over_in_strides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for one event (`postwright status`, once a second) does not go through a zeroed segment octet by octet."""
+    log = make(tmp_path)
+    log.write([record(1)])
+    log.close()
+    with segment_path(tmp_path, 1).open("ab") as file:
+        file.write(bytes(1 << 20))
+    log = make(tmp_path)
+    log.write([record(2)])
+    log.close()
+    looks: list[int] = []
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, size, at: looks.append(at) or pread(fd, size, at))
+    reader = EventReader(tmp_path, BEGIN, copies=False)
+    assert numbers(reader.read(1)) == [1]
+    assert numbers(reader.read(1)) == [2]
+    reader.close()
+    assert len(looks) < 20
+
+
 def test_a_segment_without_its_head_is_read_by_the_folders_key(tmp_path: Path) -> None:
     log = make(tmp_path)
     log.write([record(1)])
@@ -280,6 +315,32 @@ def test_a_new_consumer_begins_at_the_end_and_a_known_one_stays(tmp_path: Path) 
     log.reconfigure(EventOptions(frozenset("d"), ("|program --a",)))
     assert read_cursor(tmp_path, "|program --a") == place
     assert cursor_path(tmp_path, "|program --a") != cursor_path(tmp_path, "|program -a")
+
+
+def test_a_consumer_that_a_full_disk_did_not_let_in_is_let_in_later(tmp_path: Path) -> None:
+    log = make(tmp_path)
+    log.write([record(1)])
+    log.flush()
+    blocked = cursor_path(tmp_path, "hook").with_name(f"{cursor_path(tmp_path, 'hook').name}.{os.getpid()}.new")
+    blocked.mkdir()
+    log.reconfigure(EventOptions(frozenset("d"), ("hook",)))
+    log.write([record(2)])
+    assert log.tick() != []
+    blocked.rmdir()
+    assert log.tick() == []
+    place = read_cursor(tmp_path, "hook")
+    assert place is not None
+    assert numbers(read(tmp_path, place)) == [2]
+
+
+def test_where_a_consumer_began_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    log = make(tmp_path)
+    monkeypatch.setattr(event_files, "sync_folder", synced.append)
+    log.reconfigure(EventOptions(frozenset("d"), ("hook",)))
+    assert synced == [tmp_path]
+    write_cursor(tmp_path, "hook", Place(1, 50))  # this may be lost: some events come twice
+    assert synced == [tmp_path]
 
 
 @pytest.fixture

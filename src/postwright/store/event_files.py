@@ -119,16 +119,16 @@ def highest_number(folder: Path) -> int:
     return max(numbers)
 
 
-def write_cursor(folder: Path, consumer: str, place: Place) -> None:
-    """Remember it. Raises OSError."""
-    # the name may be the old one again after a power cut: then some events come twice
-    _replace(cursor_path(folder, consumer), msgspec.json.encode(_Cursor(consumer, *place)) + b"\n", sync_name=False)
+def write_cursor(folder: Path, consumer: str, place: Place, *, sync_name: bool = False) -> None:
+    """Remember it. Without `sync_name` it may be the old one again after a power cut: then some events come twice. Raises OSError."""
+    _replace(cursor_path(folder, consumer), msgspec.json.encode(_Cursor(consumer, *place)) + b"\n", sync_name=sync_name)
 
 
 def introduce(folder: Path, consumer: str, place: Place) -> None:
     """A consumer that is new begins there; one that is known stays where it is. Raises OSError."""
+    # a power cut must not take the name: he would begin anew, behind what was written for him before
     if not cursor_path(folder, consumer).exists():
-        write_cursor(folder, consumer, place)
+        write_cursor(folder, consumer, place, sync_name=True)
 
 
 def _replace(path: Path, data: bytes, *, sync_name: bool = True) -> None:

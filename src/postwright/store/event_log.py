@@ -73,6 +73,7 @@ class EventLog:
         self._begun = 0.0
         self._key = 0
         self._unsynced: dict[int, int] = {}  # segment -> the octet from where on it is not known to be on disk
+        self._newcomers: dict[str, Place] = {}  # consumers that may be new, and where they begin
         self._past: Counter[int] = Counter()  # events that a crash left behind the last checkpoint
         self.wants: frozenset[str] = frozenset()
         self._options = EventOptions()
@@ -83,9 +84,8 @@ class EventLog:
         self.flush()
         self._options = options
         self.wants = options.records
-        with self._noting():
-            for name in options.consumers:
-                introduce(self.folder, name, self._next)
+        self._newcomers = {name: self._newcomers.get(name, self._next) for name in options.consumers}
+        self.flush()
 
     @property
     def _next(self) -> Place:
@@ -111,10 +111,11 @@ class EventLog:
             self._enough = len(self._waiting) + GATHER
 
     def flush(self) -> None:
-        """Append what has gathered. When the disk refuses, it waits."""
-        if self._waiting:
+        """Append what has gathered. When the disk refuses, it waits; so do consumers that are new."""
+        if self._waiting or self._newcomers:
             with self._noting():
                 self._append()
+                self._introduce()  # last, and at the place that was noted: a log that nobody may read is better than none
 
     @contextlib.contextmanager
     def _noting(self) -> Iterator[None]:
@@ -124,26 +125,35 @@ class EventLog:
         except OSError as error:
             self.trouble = f"cannot write the event log {self.folder}: {error}"
 
+    def _introduce(self) -> None:
+        while self._newcomers:
+            name, place = next(iter(self._newcomers.items()))
+            introduce(self.folder, name, place)
+            del self._newcomers[name]
+
     def _append(self) -> None:
         """In pieces, so that a full disk is not offered all of a long backlog again every second."""
         while self._waiting:
             some = self._waiting[:PIECE]
             payloads = [frames.pack(record) for record in some]
+            past: Counter[int] = Counter()
             if self._past:
-                payloads = self._new_ones(payloads)
+                payloads = self._new_ones(payloads, past)
             if payloads:
                 self._make_ready()
                 key = self._key
                 self._put(b"".join([frames.frame(payload, key) for payload in payloads]))
             del self._waiting[: len(some)]
+            for name in past:  # not before: what the disk refuses is looked at again
+                self._past[name] -= past[name]
 
-    def _new_ones(self, payloads: list[bytes]) -> list[bytes]:
-        """Without those that are in the log since before the crash."""
+    def _new_ones(self, payloads: list[bytes], past: Counter[int]) -> list[bytes]:
+        """Without those that are in the log since before the crash; they are counted in `past`."""
         found: list[bytes] = []
         for payload in payloads:
             name = _digest(payload)
-            if self._past[name]:
-                self._past[name] -= 1
+            if self._past[name] > past[name]:
+                past[name] += 1
             else:
                 found.append(payload)
         return found

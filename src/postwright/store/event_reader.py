@@ -78,6 +78,7 @@ class EventReader:
                 self.place = Place(newer, 0)
             elif self._place == before:
                 return []
+            size = max(size, CHUNK)  # through damage in strides, however little was asked for
 
     def _look_for_newer(self) -> int:
         self._newer = next((number for number in segment_numbers(self.folder) if number > self._open), 0)
