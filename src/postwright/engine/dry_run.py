@@ -201,10 +201,7 @@ class DryRun:
 
     async def close(self) -> None:
         """Give up what was asked for; nothing was kept."""
-        self.node.intake.credentials.close()
-        await self.node.resolver.close()
-        await self.node.logins.close()
-        await self.node.transport.close()
+        await self.node.close()
 
 
 def _recipients(node: Node, queue: Queue) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from postwright.engine import bounces, copies, deadlines
 from postwright.engine.acceptors import Acceptors, LoginHelper
+from postwright.engine.alarm import Alarm
 from postwright.engine.counters import Counters
 from postwright.engine.credentials import Credentials
 from postwright.engine.deliver import Delivery
@@ -60,15 +61,14 @@ from postwright.model.work import Entry, Lease, QueueKey
 from postwright.net.clock import Clock, Sweep
 from postwright.net.dialer import Dialer
 from postwright.net.resolver import Resolver
+from postwright.policy.acct import kinds_wanted
 from postwright.policy.resolve import Resolved
 from postwright.schedule.budget import Places, VmtaRates
 from postwright.schedule.queue import Queue, QueueLimits
-from postwright.schedule.rate import NEVER
 from postwright.schedule.scheduler import NO_RATES, Scheduler
 from postwright.store.spool import DEFERRED, Mark, Spool
 
 RECOVER_BATCH = 2000
-CLOCK_STEP = 2.0  # seconds between two looks that are no drift
 PARTING = 1.5  # seconds that the shards' farewells may take beyond a stop; the supervisor waits two
 _ONE = (0,)
 
@@ -111,48 +111,61 @@ class Node:
         self.ids = IdMaker(number)
         self.stopping = False
         self.events = Events()
+        self._pumping = False
+        self._alarm = Alarm(clock, self.pump_soon)
         self._local = local_addresses
         self._transports = Transports(workers, clock)
         self.vault = VaultKeys(clock, log)
         self._grounds = self._made_grounds(resolved)
         self._reading = Reading(number, spool, clock, readers)
         self._random = random or Random()
-        self.scheduler = Scheduler(self._limits, self._vmta_limit, resolved.settings.general.total_max_smtp_out, self._vmta_rates, places)
-        self._limit_routes()
-        self.where = Whereabouts(clock, self.scheduler, WarmUp((state_dir or run_dir) / "warm-up", number, self._forgetful))
-        self.where.apply(resolved)
-        self.sharing = Sharing(self, run_dir)
-        self.exchange = self.sharing.exchange
-        self.moves = Moves(self)
-        self.scheduler.mode_changed = self._mode_changed
-        self.memory = QueueMemory((state_dir or run_dir) / "queues", number, self._forgetful)
-        self.memory.load(clock.now(), self.sharing.mine)
-        self.scheduler.recall, self.scheduler.noted = self.memory.recall, self._noted
-        self.placing = Placing(number, clock, self.where, self.sharing, log, self.pump_soon)
+        state = state_dir or run_dir
+        self._join_queues(run_dir, state, places)
         self.delivery = Delivery(self)
         self.delivery.crew.signer.apart = workers is None
         self.reporting = Reporting(self)
         self.notices = Notices(self)
         self.disabled = DisabledSources(self)
-        self.intake = Intake(spool, self, clock, self.ids, self.counters)
-        self.intake.log = log
-        self.suppressing = self.intake.suppressing = Suppressing(state_dir or run_dir, clock, log, workers or Threads())
-        self.intake.submissions.reports = Reports(spool, workers or Threads(), log, state_dir or run_dir, self.suppressing)
-        self.intake.names = resolver
-        changed = self.intake.credentials_changed
-        stores = self.intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)
         self.logins = ReceiverLogins(clock, log)
-        self.transport = TransportPolicy(clock, lambda: self.resolver, state_dir or run_dir, log)
-        self.intake.tokens = Tokens(clock, log, stores.find, stores.knows)
-        self.intake.acceptors = Acceptors(clock, log, lambda name: self.intake.credentials.secret(name), helper)
-        self.intake.guard.keep(keeper or OwnOffice(clock.now, log))
+        self.transport = TransportPolicy(clock, lambda: self.resolver, state, log)
+        self._join_intake(run_dir, state, workers, helper, keeper)
+        self._let_in(resolved)
+
+    def _join_queues(self, run_dir: Path, state: Path, places: Places | None) -> None:
+        """The scheduler, and who decides in which shard and queue mail waits."""
+        number, clock, general = self.number, self.clock, self.resolved.settings.general
+        self.scheduler = Scheduler(self._limits, self._vmta_limit, general.total_max_smtp_out, self._vmta_rates, places)
+        self._limit_routes()
+        self.where = Whereabouts(clock, self.scheduler, WarmUp(state / "warm-up", number, self._forgetful))
+        self.where.apply(self.resolved)
+        self.sharing = Sharing(self, run_dir)
+        self.exchange = self.sharing.exchange
+        self.moves = Moves(self)
+        self.scheduler.mode_changed = self._mode_changed
+        self.memory = QueueMemory(state / "queues", number, self._forgetful)
+        self.memory.load(clock.now(), self.sharing.mine)
+        self.scheduler.recall, self.scheduler.noted = self.memory.recall, self._noted
+        self.placing = Placing(number, clock, self.where, self.sharing, self.log, self.pump_soon)
+
+    def _join_intake(self, run_dir: Path, state: Path, workers: Workers | None, helper: LoginHelper | None, keeper: Keeper | None) -> None:
+        """What takes mail, and whom it asks about names, logins, reports and who must not be sent to."""
+        clock, log = self.clock, self.log
+        intake = self.intake = Intake(self.spool, self, clock, self.ids, self.counters)
+        intake.log = log
+        self.suppressing = intake.suppressing = Suppressing(state, clock, log, workers or Threads())
+        intake.submissions.reports = Reports(self.spool, workers or Threads(), log, state, self.suppressing)
+        intake.names = self.resolver
+        changed = intake.credentials_changed
+        stores = intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)
+        intake.tokens = Tokens(clock, log, stores.find, stores.knows)
+        intake.acceptors = Acceptors(clock, log, lambda name: intake.credentials.secret(name), helper)
+        intake.guard.keep(keeper or OwnOffice(clock.now, log))
+
+    def _let_in(self, resolved: Resolved) -> None:
+        """By these settings from now on. Raises ValueError or OSError before anything has changed."""
         self.intake.apply(resolved)
         self.logins.apply(resolved.settings.oauth_clients)
         self.suppressing.rules = rules_of(resolved.settings.general)
-        self._pumping = False
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = NEVER
-        self._ahead = clock.now() - clock.monotonic()  # of the wall clock; what changes it is somebody who sets that clock
 
     @property
     def bounce_shadow(self) -> ShadowStatus | None:
@@ -161,7 +174,8 @@ class Node:
 
     def _made_grounds(self, resolved: Resolved) -> Grounds:
         headers, keys = HeaderFiles(resolved.settings), Keys(resolved.settings, self.log, self.vault)
-        return Grounds(_wanted(resolved), self._local, self.log, headers, keys, self._transports.make, shadow_of(resolved, self.log))
+        kinds, shadow = kinds_wanted(resolved.settings.acct_files), shadow_of(resolved, self.log)
+        return Grounds(kinds, self._local, self.log, headers, keys, self._transports.make, shadow)
 
     def _forgetful(self, error: OSError) -> None:
         self.log.error("the state folder takes nothing: a restart will forget warm-up, modes and retry steps", error=str(error))
@@ -194,10 +208,8 @@ class Node:
     def reload(self, resolved: Resolved) -> None:
         """Put new settings in force. Raises ValueError or OSError before anything has changed."""
         grounds = self._made_grounds(resolved)
-        self.intake.apply(resolved)
-        self.logins.apply(resolved.settings.oauth_clients)
+        self._let_in(resolved)
         self.resolved, self._grounds = resolved, grounds
-        self.suppressing.rules = rules_of(resolved.settings.general)
         self._limit_routes()
         self.scheduler.reloaded(resolved.settings.general.total_max_smtp_out)
         self.delivery.crew.spawn(self.transport.apply(self, self.number))
@@ -232,8 +244,7 @@ class Node:
         """
         deadline = self.clock.monotonic() + max(within, others) + PARTING
         self.stopping = self.intake.stopping = self.scheduler.stopping = True
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._alarm.cancel()
         await self.delivery.stop(within)
         self._remember()
         # What is settled here is another's to remember, and the other way round: whoever leaves first would be told nothing, and
@@ -242,6 +253,10 @@ class Node:
         while not self.exchange.told_all and self.clock.monotonic() < deadline:
             await self.clock.sleep(0.02)
         await self.exchange.stop()
+        await self.close()
+
+    async def close(self) -> None:
+        """Give back all that it holds open: the end of `stop`, and all there is to do for one that was never started."""
         self.intake.credentials.close()
         self.suppressing.close()
         await self.spool.close()
@@ -315,32 +330,18 @@ class Node:
             crew.interruptions.make_room()
         elif scheduler.total.surplus():
             crew.interruptions.make_room()
-        at = scheduler.next_wake()
-        if at < self._alarm_at or (self._alarm is None and at < NEVER):
-            self._set_alarm(at, now)
-
-    def _set_alarm(self, at: float, now: float) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm_at = at
-        self._alarm = self.clock.call_later(max(0.0, at - now), self._rung)  # type: ignore[assignment]
+        at, alarm = scheduler.next_wake(), self._alarm
+        if at < alarm.at:
+            alarm.set(at, now)
 
     def look_at_clock(self) -> None:
         """Call about once a second: queues go by the wall clock, alarms do not, and the former may be set (or the machine have slept)."""
-        ahead = self.clock.now() - self.clock.monotonic()
-        step, self._ahead = ahead - self._ahead, ahead
-        if abs(step) < CLOCK_STEP:
-            return
-        self.log.warning("the clock was set", seconds=round(step, 3))
-        if step < 0:
-            self.scheduler.clock_went_back(-step)
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._rung()
-
-    def _rung(self) -> None:
-        self._alarm, self._alarm_at = None, NEVER
-        self.pump_soon()
+        step = self._alarm.step()
+        if step:
+            self.log.warning("the clock was set", seconds=round(step, 3))
+            if step < 0:
+                self.scheduler.clock_went_back(-step)
+            self._alarm.ring_now()
 
     # -- reading ------------------------------------------------------------------------
 
@@ -493,8 +494,3 @@ class Node:
 
     def drop_reader(self, shard: int) -> None:
         self._reading.drop(shard)
-
-
-def _wanted(resolved: Resolved) -> frozenset[str]:
-    """Record types that some accounting file wants: others are not even made."""
-    return frozenset(kind for acct in resolved.settings.acct_files for kind in acct.records)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from postwright.content.readings import NOT_RETURNED, Complaint, RecipientStatus, Returned, StatusReport
 from postwright.model.message import Arrival
 from postwright.model.record import Record, Remote
-from postwright.policy.acct import arf_wanted, headers_wanted
+from postwright.policy.acct import arf_wanted, headers_wanted, kinds_wanted
 from postwright.policy.settings import Settings
 
 KINDS = ("f", "rb", "rs")
@@ -30,8 +30,7 @@ class Wanted(Struct, frozen=True):
 def wanted(settings: Settings) -> Wanted:
     """Decided once per generation."""
     files = settings.acct_files
-    kinds = frozenset(kind for file in files for kind in file.records if kind in KINDS)
-    return Wanted(kinds, headers_wanted(files, KINDS), arf_wanted(files))
+    return Wanted(kinds_wanted(files).intersection(KINDS), headers_wanted(files, KINDS), arf_wanted(files))
 
 
 class Came(Struct, frozen=True):

@@ -51,6 +51,11 @@ class QueueFilter:
         return False
 
 
+def kinds_wanted(files: Iterable[AcctFileSettings]) -> frozenset[str]:
+    """Record types that some file wants: others are not even made."""
+    return frozenset(kind for file in files for kind in file.records)
+
+
 def headers_wanted(files: Iterable[AcctFileSettings], kinds: Collection[str] = OF_MESSAGES) -> frozenset[str]:
     """Names of header fields (lower case) that some file has a column for, or maps into one, in records of `kinds`."""
     return frozenset().union(*[_headers(file, kind) for file in files for kind in file.records if kind in kinds])

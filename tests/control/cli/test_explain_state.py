@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -49,6 +50,25 @@ def test_who_is_in_the_store_is_refused(state: Path) -> None:
 def test_others_are_not_and_without_the_folder_nobody_is(state: Path) -> None:
     assert explain(state, "you@a.example", "--state-dir", str(state)).exit_code == 0
     assert explain(state, "gone@a.example").exit_code == 0
+
+
+def test_a_store_is_closed_at_the_end(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, closed, make, close = 0, 0, SuppressionStore.__init__, SuppressionStore.close
+
+    def counted(self: SuppressionStore, path: Path, **more: Any) -> None:
+        nonlocal opened
+        make(self, path, **more)
+        opened += 1
+
+    def counted_out(self: SuppressionStore) -> None:
+        nonlocal closed
+        close(self)
+        closed += 1
+
+    monkeypatch.setattr(SuppressionStore, "__init__", counted)
+    monkeypatch.setattr(SuppressionStore, "close", counted_out)
+    assert explain(state, "you@a.example", "--state-dir", str(state)).exit_code == 0
+    assert (opened, closed) == (1, 1)
 
 
 def test_a_store_is_read_and_not_changed(state: Path) -> None:
