@@ -46,7 +46,7 @@ class Rows:
         self.refuses = False
         self.trouble: OSError | None = None
         self.checkpoints = 0
-        self.choked = False
+        self.choked = ""
 
     def write(self, records: Sequence[Record]) -> None:
         self.rows += [(r.type, r.message_id) for r in records]

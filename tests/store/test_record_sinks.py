@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
+
 from postwright.model.record import Record
+from postwright.store import accounting, event_log
 from postwright.store.accounting import AcctFiles
 from postwright.store.accounting_file import AcctOptions
 from postwright.store.event_files import Place
@@ -89,6 +92,18 @@ def test_without_consumers_it_is_the_files_alone(tmp_path: Path) -> None:
     assert sink.position() is not None
     assert rows(tmp_path) == NAMES[:1]
     assert not (tmp_path / "log").exists()
+
+
+def test_who_is_choked_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink, _ = sinks(tmp_path)
+    (tmp_path / "log").write_text("in the way")
+    monkeypatch.setattr(event_log, "BACKLOG", 2 * event_log.TYPICAL)
+    sink.write([record(0), record(1)])
+    assert sink.choked == ""
+    sink.write([record(2)])
+    assert sink.choked == "the event log cannot be written"
+    monkeypatch.setattr(accounting, "BACKLOG", 0)
+    assert sink.choked == "the accounting files cannot be written"
 
 
 def test_no_checkpoint_while_one_of_them_lacks_something(tmp_path: Path) -> None:

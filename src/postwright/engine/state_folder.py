@@ -96,7 +96,7 @@ class _Count:
     """A `RecordSink` that only counts; a replay calls nothing but `write`."""
 
     wants = frozenset("dbtr")
-    choked = False
+    choked = ""
 
     def __init__(self) -> None:
         self.records = 0

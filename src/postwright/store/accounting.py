@@ -58,9 +58,9 @@ class AcctFiles:
         self.wants = frozenset().union(*[option.records for option in options])
 
     @property
-    def choked(self) -> bool:
+    def choked(self) -> str:
         """See `RecordSink.choked`."""
-        return sum([file.backlog for file in self._all]) > BACKLOG
+        return "the accounting files cannot be written" if sum([file.backlog for file in self._all]) > BACKLOG else ""
 
     @property
     def _all(self) -> list[AcctFile]:

@@ -93,9 +93,9 @@ class EventLog:
         return self._end if self._fd >= 0 else Place(self._end.segment + 1, 0)
 
     @property
-    def choked(self) -> bool:
+    def choked(self) -> str:
         """See `RecordSink.choked`."""
-        return len(self._waiting) * TYPICAL > BACKLOG
+        return "the event log cannot be written" if len(self._waiting) * TYPICAL > BACKLOG else ""
 
     # -- events -------------------------------------------------------------------------
 

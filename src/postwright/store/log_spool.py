@@ -163,8 +163,8 @@ class LogSpool:
         self._guard_due = now + GUARD_EVERY
         roomy = {shard_folder(d.path, self.shard) for d in self._folders.dirs if not d.deliver_only and self._folders.room(d)}
         full = "" if roomy else "too little free space in the spool"
-        if not full and self._sink is not None and self._sink.choked:
-            full = "the accounting files cannot be written"
+        if not full and self._sink is not None:
+            full = self._sink.choked
         if full != self._full:
             self._report("spool full" if full else "spool has room again", full or ", ".join(str(d.path) for d in self._folders.dirs))
         self._full = full

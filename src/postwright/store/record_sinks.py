@@ -38,7 +38,7 @@ class RecordSinks:
         return self._files.wants | self._events.wants
 
     @property
-    def choked(self) -> bool:
+    def choked(self) -> str:
         return self._files.choked or self._events.choked
 
     def write(self, records: Sequence[Record]) -> None:

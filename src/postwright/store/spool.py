@@ -72,15 +72,15 @@ class SpoolStatus(Struct):
 
 
 class RecordSink(Protocol):
-    """A consumer of accounting records (the accounting files). All calls but the one `position` returns come on the loop."""
+    """A consumer of accounting records (accounting files, event log). All calls but the one `position` returns come on the loop."""
 
     @property
     def wants(self) -> frozenset[str]:
         """Record types that are worth making; others may be left out by the caller."""
 
     @property
-    def choked(self) -> bool:
-        """So much waits to be written that no more mail should be taken: what is accepted must be accounted for."""
+    def choked(self) -> str:
+        """Why no more mail should be taken: so much waits to be written, and what is accepted must be accounted for. "" otherwise."""
 
     def write(self, records: Sequence[Record]) -> None:
         """In journal order, after the records are durable in the spool. Never raises, never refuses."""

@@ -298,7 +298,7 @@ class _Sink:
     """Accounting that is kept in a list."""
 
     wants = frozenset(("d", "b", "t", "r"))
-    choked = False
+    choked = ""
 
     def __init__(self, records: list[Record]) -> None:
         self._records = records
