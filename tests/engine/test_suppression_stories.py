@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from postwright.model.suppression import Suppressed, digest_key
 from postwright.policy.settings import Settings
-from postwright.store.suppression import FILE, SuppressionStore
+from postwright.store.suppression import FILE, PATIENCE, SuppressionStore
 from postwright.testing.world import START, World
 from postwright.testing.world_settings import ANYBODY, domain, relay, source
 
@@ -170,6 +172,40 @@ def test_where_the_store_cannot_be_read_nothing_leaves_and_it_is_told_once() -> 
         path.unlink()
         world.run_until_empty()
         assert mx.recipients == [YOU]
+
+
+def test_a_store_that_is_deleted_and_made_anew_is_the_one_that_counts() -> None:
+    with World() as world:
+        world.domain("example.com")
+        hold(world, YOU)
+        assert [text[:3] for text in texts(world, YOU)] == ["550"]
+        for file in Path(world._folder.name).glob(f"{FILE}*"):
+            file.unlink()
+        world.advance(1.0)
+        assert [text[:3] for text in texts(world, YOU)] == ["250"]
+        hold(world, "other@example.com")
+        assert [text[:3] for text in texts(world, YOU, "other@example.com")] == ["250", "550"]
+        with contextlib.closing(SuppressionStore(Path(world._folder.name) / "backup.db", create=True)) as backup:
+            backup.add([Suppressed(YOU)])
+        backup.path.replace(Path(world._folder.name) / FILE)
+        for file in Path(world._folder.name).glob(f"{FILE}-*"):
+            file.unlink()
+        world.advance(1.0)
+        assert [text[:3] for text in texts(world, YOU, "other@example.com")] == ["550", "250"]
+
+
+def test_a_store_that_another_process_keeps_locked_does_not_stop_the_loop() -> None:
+    with World() as world:
+        world.domain("example.com")
+        other = sqlite3.connect(Path(world._folder.name) / FILE, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")  # as while it is made
+        world.advance(1.0)
+        began = time.monotonic()
+        assert [text[:3] for text in texts(world, YOU, "other@example.com", "third@example.com")] == ["451"] * 3
+        assert time.monotonic() - began < PATIENCE / 2
+        other.close()
+        world.advance(1.0)
+        assert [text[:3] for text in texts(world, YOU)] == ["250"]
 
 
 def test_a_lookup_costs_microseconds(tmp_path: Path) -> None:

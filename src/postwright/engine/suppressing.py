@@ -28,7 +28,8 @@ from postwright.policy.settings import GeneralSettings
 from postwright.schedule.queue import Queue
 from postwright.store.suppression import FILE, SuppressionStore
 
-LOOK = 1.0  # seconds between two looks whether there is a store
+LOOK = 1.0  # seconds between two looks whether there is a store, and whether it is still the same file
+BRIEF = 0.05  # seconds that a question waits for another process: it is asked on the loop, and asked again at the next look
 GATHER = 1.0  # seconds from a bounce to the disk
 MOST = 100_000  # entries that wait for a disk that takes nothing; those beyond are counted and let go
 _OTHERS = Disposition(Kind.UNTOUCHED, "", "")
@@ -93,11 +94,13 @@ class Suppressing:
         return self._active
 
     def _look(self) -> None:
+        if self._reader is not None and self._reader.replaced:
+            self._leave()
         try:
             if self._reader is None and not self._path.exists():
                 self._active = False
                 return
-            store = self._reader = self._reader or SuppressionStore(self._path)
+            store = self._reader = self._reader or SuppressionStore(self._path, patience=BRIEF)
             self._active = bool(store)
             self._digests = store.digests() if self._active else ()
             self._troubled = False
@@ -106,10 +109,11 @@ class Suppressing:
             self._trouble(error)
 
     def find(self, address: Address, user: str = "", job: str = "") -> Suppressed | None:
-        """Why nothing may be sent to `address` for this user and job; None when it may. Raises SuppressionError."""
+        """Why nothing may be sent to `address` for this user and job; None when it may. Raises SuppressionError, once it could not be read
+        without trying again before the next look: a store that makes everybody wait would stop the loop."""
+        if self._reader is None:
+            raise SuppressionError(f"{self._path} cannot be read")
         try:
-            if self._reader is None:
-                self._reader = SuppressionStore(self._path)
             return self._reader.find(keys_of(address, self._digests), scopes_of(user, job), self._clock.now())
         except SuppressionError as error:
             self._trouble(error)
@@ -128,10 +132,13 @@ class Suppressing:
                 fates[index] = Disposition(Kind.PERMANENT, "5.7.1", f"x-pmta;{words(held)}")
         return fates
 
-    def _trouble(self, error: SuppressionError) -> None:
+    def _leave(self) -> None:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+    def _trouble(self, error: SuppressionError) -> None:
+        self._leave()
         if not self._troubled:
             self._troubled = True
             self._log.error("the suppression store cannot be used: mail waits until it can", error=str(error))
@@ -197,9 +204,7 @@ class Suppressing:
                 self._write(batch)
         except SuppressionError as error:
             self._log.error("bounced recipients could not be put into the suppression store", count=len(batch), error=str(error))
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        self._leave()
 
 
 def held_back(node: Sending, queue: Queue, lease: Lease, message: Message) -> bool:

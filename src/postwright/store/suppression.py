@@ -62,21 +62,24 @@ def _told(method: Callable[Concatenate[SuppressionStore, _P], _T]) -> Callable[C
 
 
 class SuppressionStore:
-    """One connection to the file, to be used by one thread at a time. The file is made if `create`, else it has to be there."""
+    """One connection to the file, to be used by one thread at a time. The file is made if `create`, else it has to be there. Nothing that
+    is asked of it waits longer than `patience` seconds for another process."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, patience: float = PATIENCE) -> None:
         self.path = path
-        self._db = self._open(create)
+        self._file = _identity(path)
+        self._db = self._open(create, patience)
 
     @_told
-    def _open(self, create: bool) -> sqlite3.Connection:
+    def _open(self, create: bool, patience: float) -> sqlite3.Connection:
         new = create and not self.path.exists()
         if new:
             self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o640))
             _give_to_owner_of(self.path.parent, self.path)
+            self._file = _identity(self.path)
         db = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode=rw", uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+            f"{self.path.absolute().as_uri()}?mode=rw", uri=True, timeout=patience, isolation_level=None, check_same_thread=False
         )
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -100,6 +103,11 @@ class SuppressionStore:
         self._db.close()
 
     # -- questions ------------------------------------------------------------------------
+
+    @property
+    def replaced(self) -> bool:
+        """The file that this has open is no longer the one of that name: somebody has deleted it, or put another in its place."""
+        return _identity(self.path) != self._file
 
     @_told
     def find(self, keys: Sequence[str], scopes: Sequence[str], now: float) -> Suppressed | None:
@@ -191,6 +199,15 @@ class SuppressionStore:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is; None when there is none to be seen. Nobody gets the number of a file that somebody still has open."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _give_to_owner_of(folder: Path, path: Path) -> None:
