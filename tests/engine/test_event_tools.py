@@ -79,10 +79,16 @@ def test_from_now_on(tmp_path: Path) -> None:
 
 def test_what_strangers_wrote_moves_no_cursor(tmp_path: Path) -> None:
     write(log_of(tmp_path, 0), Record("b", 1.7e9, 1, rcpt="a@b.example", dsn_diag="smtp;550 \x1b[2J\r\n\u202e"))
+    write(log_of(tmp_path, 1), Record("d", 1.7e9, 1, rcpt="a@b.example", dsn_diag="smtp;250 \x9b2J\u202e\U0001f4e7"))
+    as_json = CliRunner().invoke(command, ["replay", "--json", "--state-dir", str(tmp_path)]).output
+    assert as_json.replace("\n", "").isascii()
+    assert {json.loads(line)["dsnDiag"][5:8] for line in as_json.splitlines()} == {"550", "250"}
+    assert json.loads(as_json.splitlines()[1])["dsnDiag"].endswith("\x9b2J\u202e\U0001f4e7")
     done = CliRunner().invoke(command, ["replay", "--state-dir", str(tmp_path)])
     assert done.exit_code == 0
     assert r"smtp;550 \x1b[2J\r\n\u202e" in done.output
-    assert done.output.rstrip("\n").isprintable()
+    assert len(done.output.splitlines()) == 2
+    assert done.output.replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from postwright.control.cli.asking import find_socket, question, show, state_dir_option
+from postwright.control.cli.tool import ascii_json
 from postwright.engine.event_tools import EventView, kinds_of, since_time
 
 _since = click.option("--since", "since", metavar="TIME", help="From then on: 15m or 2h ago, 2026-11-25T10:30 (UTC), or Unix seconds.")
@@ -39,7 +40,7 @@ def tail(since: str | None, types: str, as_json: bool, state_dir: Path | None) -
     """
     view = _view(state_dir, types, _time(since))
     try:
-        _print(view.follow(as_json=as_json))
+        _print(view.follow(as_json=as_json), as_json)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -64,7 +65,7 @@ def replay(since: str | None, types: str, as_json: bool, consumer: str | None, s
     begin = _time(since) or 0.0
     if consumer is None:
         view = _view(state_dir, types, begin)
-        _print(view.rest(as_json=as_json))
+        _print(view.rest(as_json=as_json), as_json)
         return
     if types:
         raise click.UsageError("--to gives a consumer all that it wants: --types does not go with it")
@@ -90,6 +91,6 @@ def _view(state_dir: Path | None, types: str, since: float | None) -> EventView:
     return EventView(folder, kinds, since)
 
 
-def _print(lines: Iterator[str]) -> None:
+def _print(lines: Iterator[str], as_json: bool) -> None:
     for line in lines:
-        click.echo(line)
+        click.echo(ascii_json(line) if as_json else line)  # what strangers wrote: a line for people is escaped already

@@ -83,7 +83,13 @@ def escaped(text: str) -> str:
 
 def as_json(value: object) -> str:
     """One line of JSON, ASCII within strings so that nothing in it is obeyed by a terminal."""
-    text = msgspec.json.encode(value).decode()
+    return ascii_json(msgspec.json.encode(value).decode())
+
+
+def ascii_json(text: str) -> str:
+    """A line of JSON that is made already, said in ASCII."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join([c if c.isascii() and c.isprintable() else "".join([f"\\u{unit:04x}" for unit in _units(c)]) for c in text])
 
 
