@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from time import process_time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +80,12 @@ def test_nonsense_times_are_not_kept_one_by_one() -> None:
     times.trim()
     assert len(times._times) == 1
     assert times.result().tables[0].rows[-1][0] == 100_000
+
+
+def test_a_reason_of_one_long_word_takes_no_time() -> None:
+    began = process_time()
+    assert len(reason("5.1.1", "smtp;550 " + "a-" * 60_000)) < 400
+    assert process_time() - began < 5  # it took half a minute
 
 
 def test_reasons_without_what_differs_each_time() -> None:

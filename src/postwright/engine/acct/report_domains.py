@@ -13,7 +13,8 @@ from postwright.engine.acct.traffic import Traffic
 _KINDS = columns("domain", "recipients:count", "bounced:count", "avg_time:duration", "max_time:duration", "percent:percent")
 _BOUNCED = columns("total_bounced:count", "permanent:count", "transient:count")
 
-_mailbox = re.compile(r"[^\s<>\"'(),;:@\[\]]+@([\w.-]+)")
+# begins where a word does: looked for from every letter of a long one, it would take the square of its length
+_mailbox = re.compile(r"(?<![^\s<>\"'(),;:@\[\]])[^\s<>\"'(),;:@\[\]]+@([\w.-]+)")
 _address = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){3,7})(?![\w.:])")
 _number = re.compile(r"(?<![\w.-])(?=[\w.-]*\d)[0-9A-Za-z_.-]{12,}(?![\w-])|(?<!\w)[0-9a-fA-F]{8,}(?!\w)")
 
