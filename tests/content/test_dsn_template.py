@@ -76,6 +76,16 @@ def test_subjects_as_people_read_them(value: str, read: str) -> None:
     assert readable(value) == read
 
 
+@pytest.mark.parametrize("letter", ["ü", "\U0001f600"])
+def test_a_long_name_leaves_the_address_in_its_line(letter: str) -> None:
+    sender = words(Templates("${subject} <b@x.example>"), {"subject": letter * 400}).sender
+    *coded, address = sender.split(" ")
+    assert address == "<b@x.example>"
+    assert max(map(len, coded)) <= 75
+    assert readable(" ".join(coded)) == letter * 100
+    assert len(sender) < 900
+
+
 def test_a_subject_is_read_no_further_than_it_is_shown() -> None:
     assert readable("a " * 40_000) == ("a " * 4_000)
 

@@ -21,6 +21,7 @@ TEXT_MOST = 64 * 1024
 """Octets of a file with a text, and of what it comes to."""
 
 _HEADER_MOST = 500  # characters of a From or Subject
+_NAME_MOST = 100  # of the name in a From, which encoded and with its address must stay one line
 _READ_MOST = 16 * _HEADER_MOST  # of a Subject before it is decoded: some charsets take a time that grows with the square
 # and halves of letters, which some charsets of encoded words make and no octets can say
 _controls = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
@@ -68,7 +69,15 @@ def _sender(template: str, values: Mapping[str, str]) -> str:
     name, address = (found[1].strip(' "'), found[2]) if found is not None else ("", line)
     if _mailbox(address) is None:
         return ""
-    return formataddr((name, address)) if address.isascii() else f'"{_inside_quotes(name)}" <{address}>'
+    name = name[:_NAME_MOST]
+    if not address.isascii():
+        return f'"{_inside_quotes(name)}" <{address}>'
+    return formataddr((name, address)) if name.isascii() else f"{_encoded(name)} <{address}>"
+
+
+def _encoded(name: str) -> str:
+    """As many encoded words as it takes: each has 75 characters at most (RFC 2047 section 2)."""
+    return Header(name, "utf-8", maxlinelen=75, header_name="From").encode(linesep="")
 
 
 def _inside_quotes(name: str) -> str:
