@@ -81,9 +81,8 @@ def read(file: str) -> SigningKey | Broken:
     return made(octets)
 
 
-def judge(file: str) -> tuple[Literal["error", "warning"], str] | None:
-    """What an operator wants to know of a key file: ("error" or "warning", words)."""
-    found = read(file)
+def judge(file: str, found: SigningKey | Broken) -> tuple[Literal["error", "warning"], str] | None:
+    """What an operator wants to know of a key file and what was found in it: ("error" or "warning", words)."""
     if isinstance(found, Broken):
         return "error", f"{file} {found.reason}"
     if os.stat(file).st_mode & stat.S_IROTH:

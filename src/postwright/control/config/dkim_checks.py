@@ -6,31 +6,31 @@ What is not there at all is told where the line is read (`build_places`); a brok
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from postwright.control.config.reader import Block, Entry
+from postwright.control.config.reader import Block, Entry, every_entry
 from postwright.control.config.report import Report
-from postwright.policy.settings import DomainKey, Settings
+from postwright.policy.settings import Settings
 
-_VAULT = "{vault}"
 _ED25519 = "ed25519"
 
 
 def check(settings: Settings, items: Iterable[Entry | Block], report: Report) -> None:
     """Reports. Asks nothing of a configuration without keys."""
     _algorithms(items, report)
-    files = {} if report.offline else {key.origin: key.file for key in _keys(settings) if not key.file.startswith(_VAULT)}
-    if not files:
+    lines = [] if report.offline else [entry for entry in every_entry(items) if entry.row.name == "domain-key"]
+    if not lines:
         return
     from postwright.engine import dkim_keys  # it brings `cryptography`, which a configuration without keys need not wait for
 
-    wanted = any(entry.value == "ed25519-sha256" for entry in _entries(items) if entry.row.name.endswith("dkim-algorithm"))
-    for entry in _entries(items):
-        file = files.get(entry.origin, "") if entry.row.name == "domain-key" else ""
-        if not file or not os.path.isfile(file):
+    wanted = any(entry.value == "ed25519-sha256" for entry in every_entry(items) if entry.row.name.endswith("dkim-algorithm"))
+    files = {key.origin: key.file for key in dkim_keys.domain_keys(settings) if not key.file.startswith(dkim_keys.VAULT)}
+    for entry in lines:
+        file = files.get(entry.origin, "")
+        if not os.path.isfile(file):
             continue
-        found = dkim_keys.judge(file)
         key = dkim_keys.read(file)
+        found = dkim_keys.judge(file, key)
         if found is not None:
             level, words = found
             hint = "a new one: postwright dkim keygen" if level == "error" else f"chmod o-r {file}"
@@ -43,25 +43,7 @@ def check(settings: Settings, items: Iterable[Entry | Block], report: Report) ->
 
 def _algorithms(items: Iterable[Entry | Block], report: Report) -> None:
     """Who asks for SHA-1 in so many words gets it, and is told what it is worth."""
-    for entry in _entries(items):
+    for entry in every_entry(items):
         if entry.row.name.endswith("dkim-algorithm") and entry.value == "rsa-sha1":
             message = f"{entry.row.name}: no verifier accepts rsa-sha1 any more (RFC 8301)"
             report.at(entry.text, entry.line, message, offset=0, level="warning", hint="rsa-sha256, which is the default")
-
-
-def _keys(settings: Settings) -> Iterator[DomainKey]:
-    yield from settings.domain_keys
-    for vmta in settings.vmtas.values():
-        yield from vmta.domain_keys
-    for pool in settings.pools.values():
-        yield from pool.domain_keys
-    for keys in settings.domain_key_lists.values():
-        yield from keys
-
-
-def _entries(items: Iterable[Entry | Block]) -> Iterator[Entry]:
-    for item in items:
-        if isinstance(item, Block):
-            yield from _entries(item.items)
-        else:
-            yield item

@@ -5,12 +5,12 @@ Libraries are of the environment: checking offline leaves them out. Nothing here
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from postwright.control.config import values
 from postwright.control.config.directive import ValueProblem
 from postwright.control.config.open_relay import NOT_PUBLIC
-from postwright.control.config.reader import Block, Entry
+from postwright.control.config.reader import Block, Entry, every_entry
 from postwright.control.config.report import Report
 
 
@@ -22,7 +22,7 @@ def check(items: Iterable[Entry | Block], report: Report) -> None:
             _readable(block, report)
     if report.offline:
         return
-    for entry in _entries(items):
+    for entry in every_entry(items):
         missing = _missing(entry)
         if missing:
             report.at(entry.text, entry.line, f"{entry.row.name}: {missing}", kind="environment")
@@ -61,11 +61,3 @@ def _missing(entry: Entry) -> str:
 
         return "" if pam.available() else pam.MISSING
     return ""
-
-
-def _entries(items: Iterable[Entry | Block]) -> Iterator[Entry]:
-    for item in items:
-        if isinstance(item, Block):
-            yield from _entries(item.items)
-        else:
-            yield item

@@ -6,9 +6,7 @@ hosts a warning.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from postwright.control.config.reader import Block, Entry
+from postwright.control.config.reader import Block, Entry, every_entry
 from postwright.control.config.report import Report
 from postwright.engine.where_checks import circles_of, rollups_without_hosts
 from postwright.policy.settings import Settings
@@ -18,7 +16,7 @@ _REROUTES = ("reroute-to-virtual-mta", "backoff-reroute-to-virtual-mta")
 
 def check(settings: Settings, items: list[Entry | Block], report: Report) -> None:
     """Reports. Asks nothing of a configuration that has neither."""
-    entries = list(_entries(items))
+    entries = list(every_entry(items))
     if any(entry.row.name in _REROUTES and entry.value for entry in entries):
         _circles(settings, entries, report)
     if any(entry.row.name == "mx" for entry in entries):
@@ -39,11 +37,3 @@ def _wild(settings: Settings, entries: list[Entry], report: Report) -> None:
             message = f"a pattern says nothing of where the mail of {entry.value.queue} goes: it rolls nothing up"
             hint = f"say smtp-hosts in <domain {entry.value.queue}>, or rollup-by-ip"
             report.at(entry.text, entry.line, message, offset=0, level="warning", hint=hint)
-
-
-def _entries(items: list[Entry | Block]) -> Iterator[Entry]:
-    for item in items:
-        if isinstance(item, Entry):
-            yield item
-        else:
-            yield from _entries(list(item.items))

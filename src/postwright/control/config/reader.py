@@ -6,7 +6,7 @@ An unknown block is left out whole. Reads files for `include`; a file that canno
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -66,6 +66,15 @@ class Block(Struct):
     def blocks(self, tag: str) -> Iterator[Block]:
         """The blocks within of that tag."""
         return (item for item in self.items if isinstance(item, Block) and item.row.name == tag)
+
+
+def every_entry(items: Iterable[Entry | Block]) -> Iterator[Entry]:
+    """All directives, in the order of the text, with those of blocks however deep."""
+    for item in items:
+        if isinstance(item, Block):
+            yield from every_entry(item.items)
+        else:
+            yield item
 
 
 def head_of(line: Line, head: str) -> Line:

@@ -5,9 +5,7 @@ A warning at the line; what is checked then is the address that a connection got
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from postwright.control.config.reader import Block, Entry
+from postwright.control.config.reader import Block, Entry, every_entry
 from postwright.control.config.report import Report
 from postwright.policy.settings import Settings
 
@@ -20,15 +18,7 @@ def check(settings: Settings, items: list[Entry | Block], report: Report) -> Non
     if settings.vmtas and not without:
         return
     whose = f"virtual MTA {without[0]!r} has" if without else "there is"
-    for entry in _entries(items):
+    for entry in every_entry(items):
         if entry.row.name == "check-spf-outbound" and entry.value is True:
             message = f"check-spf-outbound: {whose} no smtp-source-host, so the system chooses the address that SPF has to pass"
             report.at(entry.text, entry.line, message, offset=0, level="warning")
-
-
-def _entries(items: list[Entry | Block]) -> Iterator[Entry]:
-    for item in items:
-        if isinstance(item, Entry):
-            yield item
-        else:
-            yield from _entries(list(item.items))

@@ -6,10 +6,10 @@ line that names it. Nothing here raises, and no password gets into a message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from postwright.control.config.directive import Scope
-from postwright.control.config.reader import Block, Entry
+from postwright.control.config.reader import Block, Entry, every_entry
 from postwright.control.config.report import Report
 from postwright.policy.settings import FilePassword, Settings
 
@@ -22,7 +22,7 @@ _SUITES = frozenset({"smtp-server-tls-v1.3-ciphersuites", "tls-tlsv1.3-ciphersui
 
 def check(items: Iterable[Entry | Block], settings: Settings, report: Report, now: float) -> None:
     """Reports. `now` is Unix seconds: whether a certificate has ended depends on it."""
-    entries = list(_entries(items))
+    entries = list(every_entry(items))
     if any("tls" in entry.row.name for entry in entries):
         _listeners(entries, settings, report)
     if any(entry.row.name in _CIPHERS for entry in entries):
@@ -31,14 +31,6 @@ def check(items: Iterable[Entry | Block], settings: Settings, report: Report, no
         _suites(entries, report)
     if not report.offline and any(entry.row.name in _OURS or entry.row.name in _AUTHORITIES for entry in entries):
         _files(entries, report, now)
-
-
-def _entries(items: Iterable[Entry | Block]) -> Iterator[Entry]:
-    for item in items:
-        if isinstance(item, Block):
-            yield from _entries(item.items)
-        else:
-            yield item
 
 
 def _files(entries: Iterable[Entry], report: Report, now: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from postwright.control.config.reader import Block, Entry
+from postwright.control.config.reader import Block, Entry, every_entry
 from postwright.control.config.report import Report
 from postwright.engine.transports.making import problem
 from postwright.policy.resolve import Resolved
@@ -19,7 +19,7 @@ _GLOBAL = "{default}"
 
 def check(settings: Settings, items: list[Entry | Block], report: Report) -> None:
     """Reports. Asks nothing of a configuration where all mail goes by SMTP."""
-    entries = [entry for entry in _entries(items) if entry.row.name == "type" and entry.value != "smtp"]
+    entries = [entry for entry in every_entry(items) if entry.row.name == "type" and entry.value != "smtp"]
     if not entries:
         return
     resolved, seen = Resolved(settings), set()
@@ -52,11 +52,3 @@ def _name(pattern: str) -> str:
     if pattern.startswith("[") and not pattern.startswith("[*.]"):
         return pattern.partition("/")[0].rstrip("]") + "]"
     return pattern.replace("[*.]", "").replace("*.", "x.").replace("*", "x.invalid")
-
-
-def _entries(items: list[Entry | Block]) -> Iterator[Entry]:
-    for item in items:
-        if isinstance(item, Entry):
-            yield item
-        else:
-            yield from _entries(list(item.items))
