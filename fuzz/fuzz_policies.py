@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, TypeVar
 
 import common
 
@@ -16,7 +16,9 @@ from postwright.content.authres import Result, field, is_from
 from postwright.content.dkim_canon import Mail
 from postwright.policy import dmarc
 from postwright.policy.dmarc_record import parse
-from postwright.policy.spf import MAX_LOOKUPS, Ask, Question, Spf, check
+from postwright.policy.spf import MAX_LOOKUPS, Ask, Question, Steps, check
+
+T = TypeVar("T")
 
 SPF: Final = {"none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"}
 DMARC: Final = {"none", "pass", "fail", "temperror", "permerror"}
@@ -39,8 +41,8 @@ def _answer(ask: Ask, lines: Sequence[str]) -> tuple[str, ...] | None:
     return tuple(lines[chosen : chosen + 3])
 
 
-def _spf(lines: Sequence[str]) -> None:
-    steps = check(Question(ip_address("192.0.2.77"), lines[-1][:60] + "@a.example", lines[0][:60]))
+def _driven(steps: Steps[T], lines: Sequence[str]) -> tuple[T, int]:
+    """What an evaluation comes to, and how much it has asked."""
     asked = 0
     try:
         batch = next(steps)
@@ -48,23 +50,21 @@ def _spf(lines: Sequence[str]) -> None:
             asked += len(batch)
             batch = steps.send([_answer(ask, lines) for ask in batch])
     except StopIteration as end:
-        found: Spf = end.value
+        found: T = end.value
+        return found, asked
+
+
+def _spf(lines: Sequence[str]) -> None:
+    found, asked = _driven(check(Question(ip_address("192.0.2.77"), lines[-1][:60] + "@a.example", lines[0][:60])), lines)
     assert found.result in SPF
     assert asked <= MAX_LOOKUPS
 
 
 def _dmarc(lines: Sequence[str]) -> None:
     parse(lines[0])
+    claims = dmarc.Claims("b.a.example", tuple(lines[:12]))
     for organizational in (None, lambda domain: ".".join(domain.split(".")[-2:])):
-        steps = dmarc.check(lines[0][:60] + ".a.example", dmarc.Claims("b.a.example", tuple(lines[:12])), organizational)
-        asked = 0
-        try:
-            batch = next(steps)
-            while True:
-                asked += len(batch)
-                batch = steps.send([_answer(ask, lines) for ask in batch])
-        except StopIteration as end:
-            found: dmarc.Dmarc = end.value
+        found, asked = _driven(dmarc.check(lines[0][:60] + ".a.example", claims, organizational), lines)
         assert found.result in DMARC
         assert asked <= dmarc.MAX_LOOKUPS
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -60,10 +59,7 @@ async def test_what_comes_in_and_what_leaves(tmp_path: Path) -> None:
             assert (await sent(port, "me@elsewhere.example", "joe@good.example")).startswith("550 5.7.1 the DMARC policy")
             assert (await sent(port, "me@elsewhere.example", "me@elsewhere.example")).startswith("250"), "and bounced, as it passes not"
             assert (await sent(port, "me@good.example", "joe@good.example")).startswith("250")
-            async with asyncio.timeout(15):
-                while not sink.messages:  # noqa: ASYNC110 - another process has to do something
-                    await asyncio.sleep(0.02)
-            (message,) = sink.messages
+            (message,) = await sink.wait_for(1, 15)
     head = b" ".join(message.content.partition(b"\r\n\r\n")[0].split()).decode()
     assert message.sender == "me@good.example"
     assert head.count("Authentication-Results:") == 1
