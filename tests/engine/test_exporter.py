@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 from msgspec.structs import replace
 from tests.engine.event_town import delivered
 
 from postwright.engine import export_stream
-from postwright.engine.bus import Link
-from postwright.engine.export_frames import Export
+from postwright.engine.bus import Link, encode
+from postwright.engine.export_frames import ConsumerStatus, Export, Exporting
+from postwright.engine.export_process import ExportProcess
 from postwright.engine.exporter import Exporter
 from postwright.policy.settings import AcctFileSettings, EventStream, GeneralSettings, Settings
 from postwright.store.event_files import log_folder
@@ -55,6 +59,44 @@ async def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.01)
+
+
+class Deadly(ExportProcess):
+    """Whose process says a word and dies, and in its second life says nothing for as long as `quiet` is open."""
+
+    quiet: socket.socket | None = None
+    lives = 0
+
+    def _spawn(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        self.lives += 1
+        self._process = subprocess.Popen(["true"])
+        if self.lives == 1:
+            theirs.sendall(encode(Exporting([ConsumerStatus("hook.json", behind=7)])))
+            theirs.close()
+        else:
+            self.quiet = theirs
+        ours.setblocking(False)
+        return ours
+
+
+async def test_status_tells_of_an_exporter_that_is_not_there() -> None:
+    hooks = tuple(AcctFileSettings(name, http_webhook_url="http://x/") for name in ("hook.json", "new.json"))
+    process = Deadly(Path("nowhere"), "", False, structlog.get_logger())
+    assert process.consumers == []
+    process.tell(Settings(acct_files=hooks))
+    attending = asyncio.get_running_loop().create_task(process.attend())
+    await until(lambda: process.quiet)
+    assert [(one.name, one.behind, one.trouble) for one in process.consumers] == [
+        ("hook.json", 7, "the exporter does not run just now"),
+        ("new.json", 0, "the exporter does not run just now"),
+    ]
+    assert process.quiet is not None
+    process.quiet.sendall(encode(Exporting([ConsumerStatus("hook.json", behind=8)])))
+    await until(lambda: process.consumers == [ConsumerStatus("hook.json", behind=8)])
+    await process.stop()
+    await attending
+    process.quiet.close()
 
 
 def apply(exporter: Exporter, folder: Path, *files: AcctFileSettings, streams: tuple[EventStream, ...] = ()) -> None:

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import structlog
+from msgspec import structs
 
 from postwright.engine import export_frames as x
 from postwright.engine.bus import Link
@@ -25,6 +26,7 @@ from postwright.policy.settings import Settings
 PAUSES = (0.0, 0.5, 2.0, 5.0, 10.0)
 SOUND = 60.0  # seconds of life after which a death is the first again
 GRACE = 10.0
+_AWAY = "the exporter does not run just now"
 
 
 class ExportProcess:
@@ -32,6 +34,7 @@ class ExportProcess:
 
     def __init__(self, state_dir: Path, user: str, debug: bool, log: structlog.stdlib.BoundLogger) -> None:
         self.consumers: list[x.ConsumerStatus] = []
+        self._talks = False  # has it said anything in this life?
         self._state_dir = state_dir
         self._user = user
         self._debug = debug
@@ -52,7 +55,15 @@ class ExportProcess:
         self._settings = settings
         if consumers(settings):
             self._wanted.set()
+        if not self._talks:
+            self._note_absence()
         self._tell()
+
+    def _note_absence(self) -> None:
+        """Until it speaks, status says of each consumer what was said last, and that nobody feeds it."""
+        said = {one.name: one for one in self.consumers}
+        names = consumers(self._settings)
+        self.consumers = [structs.replace(said.get(name, x.ConsumerStatus(name)), trouble=_AWAY) for name in names]
 
     def _tell(self) -> None:
         if self._link is not None:
@@ -70,7 +81,7 @@ class ExportProcess:
             known = ", ".join(consumers(self._settings)) or "none"
             return f"no consumer of events is called {consumer}; there are: {known}"
         if self._link is None:
-            return "the exporter does not run just now"
+            return _AWAY
         self._link.send(x.Replay(consumer, since))
         return ""
 
@@ -112,7 +123,8 @@ class ExportProcess:
         try:
             await gone.wait()
         finally:
-            self._link = None
+            self._link, self._talks = None, False
+            self._note_absence()
             await self._reap()
 
     def _spawn(self) -> socket.socket:
@@ -139,7 +151,7 @@ class ExportProcess:
 
     def _heard(self, link: Link, frame: Frame) -> None:
         if isinstance(frame, x.Exporting):
-            self.consumers = frame.consumers
+            self.consumers, self._talks = frame.consumers, True
 
     async def stop(self) -> None:
         """Tell it to leave by closing our end; `attend` returns when it has left."""
