@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from postwright.model.suppression import Suppressed, digest_key
+from postwright.policy.list_settings import CategoryRule
 from postwright.policy.settings import Settings
 from postwright.store.suppression import FILE, PATIENCE, SuppressionStore
 from postwright.testing.world import START, World
@@ -127,6 +128,22 @@ def test_bounces_of_the_named_categories_join() -> None:
         assert joined.expires is not None
         assert joined.expires - joined.added == 3600.0
         assert [text[:3] for text in texts(world, "gone@example.com", "spam@example.com")] == ["550", "250"]
+
+
+def test_they_are_sorted_as_in_accounting_by_their_host_and_by_patterns_of_ones_own() -> None:
+    with World(general(suppress_bounces=("bad-mailbox",))) as world:
+        world.domain("example.com", host="mx.mail.ru", rules=["rcpt 550 5.7.0 non-local recipient verification failed"])
+        world.submit(ME, [YOU])
+        world.advance(5)
+        assert [record.bounce_cat for record in world.of("b")] == ["bad-mailbox"]
+        assert [one.key for one in store(world).entries(START)] == [YOU]
+    patterns = (CategoryRule("/cheese/", "Out-of-Cheese"),)
+    own = relay(domain("*"), general={"suppress_bounces": ("out-of-cheese",)}, bounce_categories=patterns)
+    with World(own) as world:
+        world.domain("example.com", rules=["rcpt 550 5.7.0 no cheese"])
+        world.submit(ME, [YOU])
+        world.advance(5)
+        assert [one.reason for one in store(world).entries(START)] == ["Out-of-Cheese"]
 
 
 def test_none_join_by_default_nor_by_what_no_receiver_said() -> None:

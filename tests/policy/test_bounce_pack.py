@@ -7,9 +7,9 @@ import re
 import pytest
 import re2
 
-from postwright.policy.bounce import CATEGORIES, NO_HIT, Hit, PatternSorter, Rule, Sorter, is_hard
+from postwright.policy.bounce import NO_HIT, Hit, PatternSorter, Rule, Sorter, is_hard
 from postwright.policy.bounce_pack import SHIPPED, PackRule, decode, parse, shipped, shipped_text
-from postwright.policy.list_settings import CategoryRule, Origin
+from postwright.policy.list_settings import BOUNCE_CATEGORIES, CategoryRule, Origin
 
 
 def sorter(*rules: Rule) -> Sorter:
@@ -100,7 +100,7 @@ def test_a_file_that_is_none_says_why(text: str, said: str) -> None:
 def test_the_pack_that_we_ship() -> None:
     found = shipped()
     assert found.name in SHIPPED
-    assert {rule.category for rule in found.rules} <= CATEGORIES - {"other"}
+    assert {rule.category for rule in found.rules} <= BOUNCE_CATEGORIES - {"other"}
     assert len({rule.name for rule in found.rules}) == len(found.rules) > 50
     assert found is shipped()
 

@@ -13,8 +13,9 @@ from tests.scenarios.clients import send_from
 
 from postwright.control.cli.main import main
 from postwright.control.config import load
-from postwright.policy.bounce import CATEGORIES, is_hard
+from postwright.policy.bounce import is_hard
 from postwright.policy.bounce_pack import SHIPPED, shipped
+from postwright.policy.settings import BOUNCE_CATEGORIES
 from postwright.testing.relay_process import RelayProcess, plain_config
 from postwright.testing.sink import SinkServer
 from postwright.testing.sockets import free_port
@@ -116,8 +117,8 @@ async def test_the_status_of_a_real_relay_tells_of_its_shadow(files: Path) -> No
 
 def test_the_reference_has_every_category_and_every_rule() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| (\**\w+\**) \| ([^|]+) \|$", PAGE, re.MULTILINE)
-    assert {name for name, _, _ in rows} == CATEGORIES
-    assert {name for name, hard, _ in rows if hard == "**hard**"} == {name for name in CATEGORIES if is_hard(name)}
+    assert {name for name, _, _ in rows} == BOUNCE_CATEGORIES
+    assert {name for name, hard, _ in rows if hard == "**hard**"} == {name for name in BOUNCE_CATEGORIES if is_hard(name)}
     for name, _, rules in rows:
         ours = [rule.name for rule in shipped().rules if rule.category == name] or ["(none)"]
         assert rules.split(", ") == ours

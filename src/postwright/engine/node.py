@@ -424,7 +424,8 @@ class Node:
             if self._grounds.shadow is not None:
                 self._grounds.shadow.compare(judgement.dispositions, session.mta)
             if self.suppressing.rules.bounces:
-                self.suppressing.bounced(message, lease.entry.recipients, judgement.dispositions, state.context.category)
+                recipients, fates = lease.entry.recipients, judgement.dispositions
+                self.suppressing.bounced(message, recipients, fates, session.mta, state.context.category)
         copy_to = state.ways.copy_to
         if copy_to is not None and not (settlement.delivered and copies.wanted(message)):
             copy_to = None

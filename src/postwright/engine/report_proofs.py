@@ -49,6 +49,6 @@ def suppressed(reading: Reading, addresses: dict[int, Address], rules: Rules, ca
     for number, address in addresses.items():
         one = reading.recipients[number]
         name = category(one.status, one.diagnostic, one.remote_mta)
-        if one.permanent and name in rules.bounces:
+        if one.permanent and rules.counts(name):
             found.append((address, name, "remote-bounce"))
     return found

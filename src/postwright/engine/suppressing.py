@@ -46,6 +46,10 @@ class Rules(Struct, frozen=True):
     scope: str = "global"
     hashed: bool = False
 
+    def counts(self, category: str) -> bool:
+        """Do bounces of this category put their recipients into the store? Names in whatever case."""
+        return category.lower() in self.bounces
+
     def entry(self, address: Address, user: str, job: str, reason: str, source: str, now: float) -> Suppressed | None:
         """The entry for `address`; None when the scope asks for a user or job and the message had none."""
         owner = {"user": user, "job": job}.get(self.scope, "")
@@ -146,13 +150,13 @@ class Suppressing:
     # -- who joins ------------------------------------------------------------------------
 
     def bounced(
-        self, message: Message, recipients: Sequence[int], fates: Sequence[Disposition], category: Callable[[str, str], str]
+        self, message: Message, recipients: Sequence[int], fates: Sequence[Disposition], host: str, category: Callable[[str, str, str], str]
     ) -> None:
-        """Recipients whose receivers said no for good: those of the categories of `suppress-bounces` join."""
+        """Recipients whose receiver `host` said no for good: those of the categories of `suppress-bounces` join."""
         for index, fate in zip(recipients, fates, strict=True):
             if fate.kind is Kind.PERMANENT and fate.diagnostic.startswith("smtp;"):
-                name = category(fate.status, fate.diagnostic)
-                if name in self.rules.bounces:
+                name = category(fate.status, fate.diagnostic, host)
+                if self.rules.counts(name):
                     self.join(message.envelope.recipients[index].address, message.arrival.user, message.job, name, "bounce")
 
     def join(self, address: Address, user: str, job: str, reason: str, source: str) -> None:

@@ -17,29 +17,6 @@ from msgspec import Struct
 from postwright.policy.list_settings import CategoryRule
 
 OTHER = "other"
-CATEGORIES = frozenset(
-    {
-        "bad-configuration",
-        "bad-connection",
-        "bad-domain",
-        "bad-mailbox",
-        "content-related",
-        "inactive-mailbox",
-        "invalid-sender",
-        "message-expired",
-        "no-answer-from-host",
-        "other",
-        "policy-related",
-        "protocol-errors",
-        "quota-issues",
-        "relaying-issues",
-        "routing-errors",
-        "spam-related",
-        "virus-related",
-    }
-)
-"""PowerMTA's seventeen. A configuration may name others."""
-
 _HARD = frozenset({"bad-mailbox", "bad-domain"})
 _MOST = 1500  # octets of a diagnostic that are looked at
 _REMEMBERED = 4096

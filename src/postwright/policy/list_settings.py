@@ -67,6 +67,30 @@ class SubmissionRule(Struct, frozen=True):
     origin: Origin = Origin()
 
 
+BOUNCE_CATEGORIES = frozenset(
+    {
+        "bad-configuration",
+        "bad-connection",
+        "bad-domain",
+        "bad-mailbox",
+        "content-related",
+        "inactive-mailbox",
+        "invalid-sender",
+        "message-expired",
+        "no-answer-from-host",
+        "other",
+        "policy-related",
+        "protocol-errors",
+        "quota-issues",
+        "relaying-issues",
+        "routing-errors",
+        "spam-related",
+        "virus-related",
+    }
+)
+"""PowerMTA's seventeen. A configuration may name others."""
+
+
 class CategoryRule(Struct, frozen=True):
     """A line of `bounce-category-patterns`: `/…/ category`."""
 

@@ -16,6 +16,7 @@ from postwright.policy.domain_settings import OUTBOUND_MECHANISMS, DomainSetting
 from postwright.policy.event_settings import STREAM_SCHEMES as EVENT_STREAM_SCHEMES
 from postwright.policy.event_settings import EventSettings, EventStream
 from postwright.policy.list_settings import (
+    BOUNCE_CATEGORIES,
     AddressList,
     CategoryRule,
     DomainKey,
@@ -54,6 +55,7 @@ from postwright.policy.service_settings import (
 
 # given on to those who may import no more of policy than this module
 __all__ = [
+    "BOUNCE_CATEGORIES",
     "OAUTH_ALGORITHMS",
     "OAUTH_CLIENT_AUTHENTICATION",
     "OUTBOUND_MECHANISMS",

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from postwright.control.config import (
     acct_checks,
+    bounce_checks,
     dkim_checks,
     dns_checks,
     fed_checks,
@@ -39,6 +40,7 @@ def check(settings: Settings, builder: Builder, items: list[Entry | Block], repo
     lmtp.check(items, report)
     fed_checks.check(items, report)
     acct_checks.check(settings, items, report)
+    bounce_checks.check(settings, items, report)
     proxy_checks.check(items, report)
     spf_checks.check(settings, items, report)
     if not report.failed:
