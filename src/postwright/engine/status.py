@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from postwright.engine.export_frames import ConsumerStatus
+from postwright.engine.lock_lines import shown
 from postwright.engine.shadow_status import ShadowStatus, shadow_lines
 from postwright.net.resolver import ResolverCounts
 
@@ -150,7 +151,7 @@ def _consumers(consumers: list[ConsumerStatus]) -> list[str]:
     if not consumers:
         return []
     lines = ["", f"{'Consumer of events':<44}{'had':>12}{'behind':>12}{'lag':>12}  trouble"]
-    return lines + [f"{c.name:<44}{c.delivered:>12}{_size(c.behind):>12}{_uptime(c.lag):>12}  {c.trouble}" for c in consumers]
+    return lines + [f"{c.name:<44}{c.delivered:>12}{_size(c.behind):>12}{_uptime(c.lag):>12}  {shown(c.trouble)}" for c in consumers]
 
 
 def status_lines(status: RelayStatus) -> list[str]:
@@ -188,6 +189,6 @@ def status_lines(status: RelayStatus) -> list[str]:
         lines += ["", f"{'Queue':<40}{'rcpt':>9}{'ready':>8}{'sched':>8}{'flight':>8}{'conn':>6}  why it waits"]
     for q in queues:
         mode = "" if q.mode == "normal" else f"{q.mode} mode; "
-        why = mode + q.wait + (f" (last error: {q.last_error})" if q.last_error else "")
+        why = mode + q.wait + (f" (last error: {shown(q.last_error)})" if q.last_error else "")
         lines.append(f"{q.name:<40}{q.recipients:>9}{q.ready:>8}{q.scheduled:>8}{q.in_flight:>8}{q.connections:>6}  {why}")
     return [*lines, *_disabled(shards), *_consumers(status.consumers)]
