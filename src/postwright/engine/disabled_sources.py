@@ -69,8 +69,7 @@ class DisabledSources:
     def listed(self, most: int = LISTED) -> tuple[list[DisabledAddress], int]:
         """Addresses that are out of use, `most` of them, and how many there are in all. A look at all queues, for who asks."""
         scheduler, now = self._node.scheduler, self._node.clock.now()
-        uses = [(queue, use) for queue in scheduler.queues.values() if queue.sources is not None for use in queue.sources]
-        out = [(queue, use) for queue, use in uses if use.disabled_until > now]
+        out = [(queue, use) for queue in scheduler.queues.values() for use in queue.sources or () if use.disabled_until > now]
         return [DisabledAddress(str(queue.key), use.address, _time(use.disabled_until)) for queue, use in out[:most]], len(out)
 
     def _over(self, queue: Queue, address: str, until: float) -> None:

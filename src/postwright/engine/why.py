@@ -20,13 +20,16 @@ from postwright.engine.why_origin import Origins
 from postwright.model.message import parse_id
 from postwright.model.work import Entry, QueueKey, WaitReason
 from postwright.policy.resolve import Resolved
-from postwright.schedule.drain import Drain, Pace, estimate
+from postwright.schedule.drain import Pace, estimate
 from postwright.schedule.queue import Queue
 from postwright.schedule.rate import NEVER
 from postwright.schedule.reasons import Standing
 from postwright.store.spool import Spool
 
 MOST_COMPARED: Final = 1000  # names; comparing one takes some 20 us
+
+Sharing = dict[int, list[Queue]]
+"""Queues in which something waits, by (the id of) the virtual MTA's budget whose rates they share."""
 
 
 class Asked(Hub, Protocol):
@@ -84,7 +87,7 @@ class Why(Struct):
     attempts: int | None = None
 
 
-def of_queue(node: Asked, queue: Queue, message_id: int | None = None) -> Why:
+def of_queue(node: Asked, queue: Queue, sharing: Sharing, message_id: int | None = None) -> Why:
     """Everything about one queue."""
     now, scheduler = node.clock.now(), node.scheduler
     reason = scheduler.why(queue, now)
@@ -92,7 +95,8 @@ def of_queue(node: Asked, queue: Queue, message_id: int | None = None) -> Why:
     standings = [*scheduler.standing(queue, now), *_at_hosts(node, queue)]
     limits = [_limit(standing, origins) for standing in standings]
     entries = list(scheduler.entries(queue))
-    drain = _drain(node, queue, reason, entries, now)
+    others = [one.recipients for one in sharing.get(id(queue.budget), ()) if one is not queue]
+    drain = estimate(queue, reason, entries, others, _pace(node, queue, entries), now)
     mode = queue.backoff
     until = _until(queue, reason, entries, limits, now)
     why = Why(
@@ -130,10 +134,22 @@ def wanted(node: Asked, what: str, among: Sequence[str] = ()) -> list[Why]:
     try:
         message_id = parse_id(what)
     except ValueError:
-        return [of_queue(node, queue) for queue in _named(node, what)]
+        sharing = _sharing(node)
+        return [of_queue(node, queue, sharing) for queue in _named(node, what)]
     queues = node.scheduler.queues
     searched = [queues[key] for key in map(_as_key, among) if key in queues] if among else list(queues.values())
-    return [of_queue(node, queue, message_id) for queue in searched if _holds(node, queue, message_id)]
+    holding = [queue for queue in searched if _holds(node, queue, message_id)]
+    sharing = _sharing(node) if holding else {}
+    return [of_queue(node, queue, sharing, message_id) for queue in holding]
+
+
+def _sharing(node: Asked) -> Sharing:
+    """One pass for all that is asked at once: a domain may have a queue under each of a thousand virtual MTAs."""
+    found: Sharing = {}
+    for queue in node.scheduler.queues.values():
+        if queue.budget.rates is not None and queue.recipients:
+            found.setdefault(id(queue.budget), []).append(queue)
+    return found
 
 
 def _holds(node: Asked, queue: Queue, message_id: int) -> bool:
@@ -230,15 +246,6 @@ def _until(queue: Queue, reason: WaitReason, entries: list[Entry], limits: list[
     if reason in (WaitReason.RECIPIENT_RETRY, WaitReason.SCHEDULED):
         return min((entry.due for entry in entries), default=None)
     return next((limit.until for limit in limits if limit.reason == reason.value and limit.until is not None), None)
-
-
-def _drain(node: Asked, queue: Queue, reason: WaitReason, entries: list[Entry], now: float) -> Drain:
-    others: list[int] = []
-    if queue.budget.rates is not None:  # else nothing is shared that they could take from it
-        others = [
-            one.recipients for one in node.scheduler.queues.values() if one.budget is queue.budget and one is not queue and one.recipients
-        ]
-    return estimate(queue, reason, entries, others, _pace(node, queue, entries), now)
 
 
 def _pace(node: Asked, queue: Queue, entries: list[Entry]) -> Pace:
