@@ -66,6 +66,21 @@ def test_a_moved_file_is_told_with_or_without_its_count(tmp_path: Path, counts: 
     files.close()
 
 
+def test_the_last_file_of_one_that_is_no_more_configured_is_told(tmp_path: Path) -> None:
+    files = AcctFiles([options(tmp_path, move_to=tmp_path / "done", count_moved=True)], lambda: NOON)
+    files.resume(b"", tmp_path / "state")
+    files.resumed()
+    files.write([record(1)])
+    files.reconfigure([])
+    checkpoint = files.position()
+    assert checkpoint is not None
+    position, sync = checkpoint
+    sync()
+    files.remembered(position)
+    assert [moved.records for moved in moved_of(files)] == [1]
+    files.close()
+
+
 def test_a_file_of_a_header_has_no_records(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"type,rcpt\r\n")
     (tmp_path / "b.csv").write_bytes(b"")

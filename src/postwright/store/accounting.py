@@ -18,7 +18,7 @@ from msgspec import Struct
 from postwright.model.record import Record
 from postwright.store.accounting_file import AcctFile, AcctOptions
 from postwright.store.accounting_ledger import sync_file, sync_folder
-from postwright.store.accounting_moves import Moved
+from postwright.store.accounting_moves import Moved, Moves
 
 BACKLOG = 64 * 1024 * 1024  # octets of rows in memory that no disk takes
 
@@ -39,6 +39,7 @@ class AcctFiles:
         self._now = now
         self._writer = ""
         self._retired: dict[str, AcctFile] = {}  # no more configured, but not all of it is safe
+        self._left: list[Moves] = []  # what became of those that are safe by now, and so gone from here
         self.files: dict[str, AcctFile] = {}
         self.wants: frozenset[str] = frozenset()
         self.reconfigure(options)
@@ -96,7 +97,9 @@ class AcctFiles:
             if number := numbers.get(str(file.options.path)):
                 file.remembered(number)
         for key in [key for key, file in self._retired.items() if file.number == numbers.get(key)]:
-            self._retired.pop(key).close()
+            gone = self._retired.pop(key)
+            gone.close()
+            self._left.append(gone.moves)
 
     def resume(self, position: bytes, folder: Path) -> None:
         """See `RecordSink.resume`."""
@@ -132,7 +135,7 @@ class AcctFiles:
 
     def moved(self) -> list[Moved]:
         """Files that were moved and of which nobody has been told yet."""
-        return [moved for file in self._all for moved in file.moves.take()]
+        return [moved for moves in (*self._left, *[file.moves for file in self._all]) for moved in moves.take()]
 
     def close(self) -> None:
         """At the end."""
