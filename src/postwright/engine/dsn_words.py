@@ -13,10 +13,10 @@ from postwright.content import trace
 from postwright.content.dsn_template import NO_WORDS, TEXT_MOST, Templates, Words, readable, words
 from postwright.content.headers import find
 from postwright.engine.settle import Due
+from postwright.model.durations import duration
 from postwright.model.message import Message
 from postwright.policy.settings import DomainSettings, GeneralSettings
 
-_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 _RECIPIENTS_MOST = 50  # that are named in one text
 
 
@@ -57,8 +57,8 @@ def words_of(
             "originator": message.envelope.reverse_path.text,
             "recipient": ", ".join(recipients),
             "subject": readable(fields[0].value.decode("utf-8", "replace")) if fields else "",
-            "retryAfter": _time(queue.retry_after[0]),
-            "bounceAfter": _time(queue.bounce_after),
+            "retryAfter": duration(queue.retry_after[0]),
+            "bounceAfter": duration(queue.bounce_after),
             "date": trace.date(now),
             "timeQueued": trace.date(message.received_at),
             "response": "\n".join(said),
@@ -70,13 +70,3 @@ def _said(diagnostic: str) -> str:
     """A receiver's words on one line, without the `smtp;` before them."""
     kind, semicolon, rest = diagnostic.partition(";")
     return " ".join((rest if semicolon and " " not in kind else diagnostic).split())
-
-
-def _time(seconds: float) -> str:
-    """`4d12h`, as the configuration has it."""
-    left, parts = int(seconds), []
-    for unit, length in _UNITS:
-        count, left = divmod(left, length)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"

@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from postwright.control.config.directive import Directive, Kind, Scope
 from postwright.control.config.directives import TABLE
+from postwright.model.durations import UNITS, duration
 from postwright.policy.settings import FilePassword, Rate, SourceHostRule
 
-_TIMES = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))  # no weeks: nobody counts the days of 3w1d
 _SIZES = (("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10))
 _SECRETS = ("password", "api_key", "access_token", "refresh_token", "secret")
 NOTHING = "-"
@@ -53,7 +53,7 @@ def written(value: Any, kind: Kind | None = None) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return time(value)
+        return duration(value)
     if isinstance(value, int):
         return size(value) if "SIZE" in notation else str(value)
     if isinstance(value, tuple):
@@ -86,18 +86,8 @@ def _struct(value: Struct, notation: str) -> str:
     return repr(value)
 
 
-def time(seconds: float) -> str:
-    """`4d12h`; whole seconds."""
-    left, parts = int(seconds), []
-    for unit, length in _TIMES:
-        count, left = divmod(left, length)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
-
-
 def _interval(seconds: float) -> str:
-    for unit, length in _TIMES:
+    for unit, length in UNITS:
         count, rest = divmod(int(seconds), length)
         if count and not rest:
             return unit if count == 1 else f"{count}{unit}"
