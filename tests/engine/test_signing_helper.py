@@ -7,9 +7,11 @@ import hashlib
 import os
 import signal
 from functools import partial
+from pathlib import Path
 
 import pytest
 import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +19,9 @@ from hypothesis import strategies as st
 from postwright.content.dkim_key import SigningKey
 from postwright.engine import signing_frames as f
 from postwright.engine import signing_helper
+from postwright.engine.dkim_keys import Broken
 from postwright.engine.signer import Signer
-from postwright.engine.signing import Keys
+from postwright.engine.signing import Keys, Signing
 from postwright.engine.signing_helper import Signed, SigningHelper
 from postwright.model.address import parse_mailbox
 from postwright.model.envelope import Envelope, Recipient
@@ -91,39 +94,68 @@ async def test_who_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     helper.close()
 
 
-async def test_a_shard_whose_process_dies_signs_by_itself(tmp_path: object) -> None:
-    path = f"{tmp_path}/k.pem"
-    with open(path, "wb") as file:
-        file.write(KEY.pem())
-    settings = relay(domain("*", dkim_sign="yes"), domain_keys=(DomainKey("s", "*", path),))
+def signing_with(folder: Path) -> Signing:
+    """Everything is signed with `KEY`."""
+    path = folder / "k.pem"
+    path.write_bytes(KEY.pem())
+    settings = relay(domain("*", dkim_sign="yes"), domain_keys=(DomainKey("s", "*", str(path)),))
     resolved = Resolved(settings)
     signing = Keys(settings, structlog.get_logger()).signing(resolved, "{default}", resolved.queue("b.example", "{default}"))
     assert signing is not None
+    return signing
+
+
+def mail(content: bytes) -> tuple[Message, Transaction]:
+    envelope = Envelope(parse_mailbox("joe@a.example"), [Recipient(parse_mailbox("b@b.example"))])
+    message = Message(1, 0.0, envelope, scan(content), Arrival())
+    return message, Transaction(envelope.reverse_path, envelope.recipients, (content,), scan(content))
+
+
+async def test_a_shard_whose_process_dies_signs_by_itself(tmp_path: Path) -> None:
+    signing = signing_with(tmp_path)
     signer = Signer(asyncio.get_running_loop(), structlog.get_logger())
     signer.apart = True
     content = b"From: joe@a.example\r\n\r\nbody\r\n"
-    envelope = Envelope(parse_mailbox("joe@a.example"), [Recipient(parse_mailbox("b@b.example"))])
-    message = Message(1, 0.0, envelope, scan(content), Arrival())
+    message, first = mail(content)
+    second, third = mail(content)[1], mail(content)[1]
+    envelope = message.envelope
     try:
-        first, second, third = [Transaction(envelope.reverse_path, envelope.recipients, (content,), scan(content)) for _ in range(3)]
         assert await signer.signed(signing, message, first, 0.0) is None
-        done = asyncio.Event()
+        done: asyncio.Future[Broken | None] = asyncio.get_running_loop().create_future()
         other = Transaction(envelope.reverse_path, envelope.recipients, (b"To: x\r\n", content), scan(b"To: x\r\n" + content))
         process = signer._helper._process
         assert process is not None
         os.kill(process.pid, signal.SIGSTOP)
-        assert signer.sign(signing, message, other, 0.0, done.set) is False
+        assert signer.sign(signing, message, other, 0.0, done.set_result) is False
         os.kill(process.pid, signal.SIGKILL)
         async with asyncio.timeout(30):
-            await done.wait()
+            assert await done is None
         assert other.content[0].startswith(b"DKIM-Signature:")
-        assert signer.sign(signing, message, second, 0.0, done.set) is True, "it is remembered"
+        assert signer.sign(signing, message, second, 0.0, done.set_result) is True, "it is remembered"
         assert (first.content, first.facts) == (second.content, second.facts)
         found = scan(b"".join(first.content))
         assert (first.facts.size, first.facts.header_size) == (found.size, found.header_size)
         assert third.content == (content,)
     finally:
         signer.close()
+
+
+async def test_a_key_that_refuses_costs_its_own_message_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signing = signing_with(tmp_path)
+    sign = SigningKey.sign
+
+    def picky(key: SigningKey, octets: bytes, digest: str = "sha256") -> bytes:
+        if b"bad@a.example" in octets:
+            raise UnsupportedAlgorithm("not by this OpenSSL")
+        return sign(key, octets, digest)
+
+    monkeypatch.setattr(SigningKey, "sign", picky)
+    signer = Signer(asyncio.get_running_loop(), structlog.get_logger())
+    mails = [mail(f"From: {name}@a.example\r\n\r\nbody\r\n".encode()) for name in ("one", "bad", "two")]
+    async with asyncio.timeout(30):
+        found = await asyncio.gather(*[signer.signed(signing, message, transaction, 0.0) for message, transaction in mails])
+    assert found == [None, Broken("the DKIM key s of a.example cannot sign (sha256)"), None]
+    assert [transaction.content[0][:15] for _, transaction in mails] == [b"DKIM-Signature:", b"From: bad@a.exa", b"DKIM-Signature:"]
 
 
 def test_ed25519_is_no_matter_of_the_process() -> None:

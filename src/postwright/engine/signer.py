@@ -31,6 +31,8 @@ from postwright.wire.client_states import Transaction
 REMEMBERED: Final = 512  # signatures
 TURN: Final = 4  # messages signed by RSA-2048 in one turn of the loop: a millisecond
 
+Done = Callable[[Broken | None], None]
+"""Called with None when a transaction is signed, with Broken when it cannot be now."""
 _Name = tuple[int, bytes]  # of a key, and the hash of what it signs
 
 
@@ -41,7 +43,7 @@ class _Job(Struct):
     orders: Sequence[Order]
     fields: Sequence[Unsigned]
     names: Sequence[_Name]
-    done: Callable[[], None]
+    done: Done
     signatures: list[bytes]
     missing: int
 
@@ -62,7 +64,7 @@ class Signer:
         self.apart = False
         self._helper.close()
 
-    def sign(self, signing: Signing, message: Message, transaction: Transaction, now: float, done: Callable[[], None]) -> bool | Broken:
+    def sign(self, signing: Signing, message: Message, transaction: Transaction, now: float, done: Done) -> bool | Broken:
         """True: `transaction` is signed, or nobody signs it. False: it will be, and then `done` is called. Broken: it cannot be now."""
         content, size = transaction.content, transaction.facts.header_size
         octets = content[0] if len(content) == 1 else b"".join(content)
@@ -81,13 +83,18 @@ class Signer:
 
     async def signed(self, signing: Signing, message: Message, transaction: Transaction, now: float) -> Broken | None:
         """`sign` as an awaitable: None when that is done, Broken as before."""
-        signed = asyncio.Event()
-        found = self.sign(signing, message, transaction, now, signed.set)
+        signed: asyncio.Future[Broken | None] = self._loop.create_future()
+
+        def done(broken: Broken | None) -> None:
+            if not signed.done():  # who waited has been cancelled
+                signed.set_result(broken)
+
+        found = self.sign(signing, message, transaction, now, done)
         if found is False:
-            await signed.wait()
+            return await signed
         return found if isinstance(found, Broken) else None
 
-    def _dear(self, transaction: Transaction, orders: Sequence[Order], fields: Sequence[Unsigned], done: Callable[[], None]) -> bool:
+    def _dear(self, transaction: Transaction, orders: Sequence[Order], fields: Sequence[Unsigned], done: Done) -> bool:
         names = [(id(o.key), hashlib.new(o.style.digest, field.octets).digest()) for o, field in zip(orders, fields, strict=True)]
         remembered = [self._remembered.get(name) for name in names]
         signatures = [found[1] if found is not None else b"" for found in remembered]
@@ -138,9 +145,15 @@ class Signer:
         if self._gathered:
             self._loop.call_soon(self._turn)
         for job in jobs:
-            for number, order in enumerate(job.orders):
-                if not job.signatures[number]:
-                    job.signatures[number] = order.key.sign(job.fields[number].octets, order.style.digest)
+            try:
+                for number, order in enumerate(job.orders):
+                    if not job.signatures[number]:
+                        job.signatures[number] = order.key.sign(job.fields[number].octets, order.style.digest)
+            except Exception as error:  # an OpenSSL that refuses SHA-1, say: the others of this turn must not wait for ever for that
+                self._log.error("a DKIM key cannot sign", selector=order.selector, domain=order.domain, error=type(error).__name__)
+                reason = f"the DKIM key {order.selector} of {order.domain} cannot sign ({order.style.digest})"
+                self._loop.call_soon(job.done, Broken(reason))
+                continue
             self._finish(job)
 
     def _finish(self, job: _Job) -> None:
@@ -150,7 +163,7 @@ class Signer:
                 del remembered[next(iter(remembered))]
             remembered[name] = (order.key, signature)  # the key, too, so that no other one gets its id
         _put_before(job.transaction, job.fields, job.signatures)
-        self._loop.call_soon(job.done)  # whatever goes wrong with this message there, the others have their signatures
+        self._loop.call_soon(job.done, None)  # whatever goes wrong with this message there, the others have their signatures
 
 
 def _put_before(transaction: Transaction, fields: Sequence[Unsigned], signatures: Sequence[bytes]) -> None:

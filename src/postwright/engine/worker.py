@@ -280,9 +280,12 @@ class Worker:
     def _signed(self, lease: Lease, message: Message, transaction: Transaction, signing: Signing) -> bool:
         """Is it signed, as far as it has to be? Else it is submitted later, or its recipients wait for a key."""
 
-        def done() -> None:
+        def done(broken: Broken | None) -> None:
             self.held = False
-            self.channel.submit(transaction, partial(self._done, lease, message))  # should that have closed: it fails, untouched
+            if broken is not None:
+                self._fail(lease, message, unsignable(broken))
+            else:
+                self.channel.submit(transaction, partial(self._done, lease, message))  # should that have closed: it fails, untouched
             self.feed()
 
         found = self.crew.signer.sign(signing, message, transaction, self.crew.node.clock.now(), done)
