@@ -15,6 +15,7 @@ than before lists it; who looks at it in vain puts it where its reason to wait (
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from postwright.model.work import QueueKey, WaitReason
@@ -28,7 +29,7 @@ from postwright.schedule.rate import NEVER
 from postwright.schedule.seats import ANY_SEAT, Refusals, Seat
 
 
-class Openings:
+class Openings(ABC):
     """`vmta_limit(name)` and `vmta_rates(name)` are asked when a virtual MTA appears, and again at a reload."""
 
     def __init__(
@@ -44,9 +45,9 @@ class Openings:
         self.noted: Callable[[Queue], None] = _nobody  # the engine's: something has changed that a restart must not lose
         self._held = False  # a place of the total was taken for a connection that the caller is about to open
 
+    @abstractmethod
     def normal(self, queue: Queue) -> None:
         """Backoff mode is over."""
-        raise NotImplementedError
 
     def next_queue(self, now: float) -> Queue | None:
         """A queue that should get one more connection now; the caller says `opening` at once. None when there is no such queue."""
