@@ -24,6 +24,7 @@ from tests.engine.event_town import EventTown, delivered
 
 from postwright.engine import export_feed
 from postwright.engine.export_webhook import Webhook, shown, signature
+from postwright.net.http_client import HttpClient, HttpFailed
 from postwright.policy.settings import AcctFileSettings
 from postwright.store.event_forms import EventForm
 
@@ -261,6 +262,15 @@ async def test_a_server_that_answers_rubbish_gets_no_token_into_the_log(
     assert town.feed.status().trouble.startswith("webhook failed: http://127.0.0.1")
     assert "s3cret" not in json.dumps(town.told) + town.feed.status().trouble
     server.close()
+
+
+@pytest.mark.parametrize("url", ["http://hooks.example:port/?token=s3cret", "http://[::bad/?token=s3cret", "gopher://a/?token=s3cret"])
+async def test_a_url_that_is_none_is_not_told(url: str) -> None:
+    client = HttpClient(1.0)
+    with pytest.raises(HttpFailed) as caught:
+        await client.get(url)
+    await client.close()
+    assert "s3cret" not in str(caught.value)
 
 
 async def test_the_answer_of_a_server_that_never_ends_it_is_its_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,7 +155,7 @@ def _told(error: Exception) -> str:
     words = str(error)
     if isinstance(error, aiohttp.ClientResponseError):
         words = error.message  # all of it has the URL, and with it what the operator may have hidden behind the path
-    elif isinstance(error, aiohttp.InvalidURL):
+    elif isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
         words = "the URL cannot be used"
     text = "".join(letter if letter.isprintable() else "?" for letter in words)
     return f"{type(error).__name__}: {text}"[:200]
