@@ -6,7 +6,6 @@ Memory is bounded by the tallies of the reports and by how many splits there may
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import compress
 from typing import Protocol
 
 from msgspec import Struct
@@ -89,19 +88,25 @@ class Stats:
         batch = chosen(batch, self._conditions)
         if not batch.rows:
             return
-        if not self._by:
-            self._count("", batch)
-            return
-        keys = values(batch, self._by)
-        for key in dict.fromkeys(keys):
-            self._count(key, Batch(batch.layout, list(compress(batch.rows, [one == key for one in keys]))))
+        parts: dict[str, list[list[str]]] = {}
+        if self._by:
+            for key, row in zip(values(batch, self._by), batch.rows, strict=True):
+                parts.setdefault(self._group(key), []).append(row)
+        else:
+            parts[self._group("")] = batch.rows
+        for key, rows in parts.items():
+            self._count(self._groups[key], Batch(batch.layout, rows))
 
-    def _count(self, key: str, batch: Batch) -> None:
-        reports = self._groups.get(key)
-        if reports is None:
+    def _group(self, key: str) -> str:
+        """The group that this value is counted in, begun if it is new."""
+        if key not in self._groups:
             if len(self._groups) >= self._limit:
                 key = OTHERS
-            reports = self._groups.setdefault(key, self._made())
+            if key not in self._groups:
+                self._groups[key] = self._made()
+        return key
+
+    def _count(self, reports: list[Report], batch: Batch) -> None:
         delivered, bounced = split(batch)
         for report in reports:
             report.add(delivered, bounced)
