@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from postwright.content.from_field import addresses, rewritten
+from postwright.content.from_field import LONGEST, addresses, mailboxes, rewritten
 from postwright.wire.body import scan
 
 
@@ -69,3 +69,9 @@ def test_time_is_linear_in_the_field(piece: bytes) -> None:
 def test_addresses(body: bytes, found: list[str]) -> None:
     content = b"To: z@z.example\r\nFrom: " + body + b"\r\n\r\nFrom: q@q.example"
     assert addresses(content, content.index(b"\r\n\r\n") + 2) == found
+
+
+def test_of_a_field_without_end_nobody_is_sure() -> None:
+    value = b" a@b.example"
+    assert mailboxes(value + b" " * (LONGEST - len(value))) == ("a@b.example",)
+    assert mailboxes(value + b" " * LONGEST) == ("",)

@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from postwright.content.headers import find
 
+LONGEST = 16384  # octets of a field whose addresses are read, and kept
+
 # The domain behind an @ that stands in no quoted string and no comment (RFC 5322 sections 3.2.2, 3.2.4). Nested comments end at the
 # first bracket that closes: what follows may be taken for an address, never the other way round. So may what is in one that is never
 # closed; but it is looked at once, as tried anew from each bracket in it 20 KB of `\(` would take seconds.
@@ -39,9 +41,16 @@ def addresses(content: bytes, header_size: int) -> list[str]:
     return found
 
 
-@lru_cache(1024)  # one sender's mail comes in thousands
 def mailboxes(value: bytes) -> tuple[str, ...]:
-    """The addresses in what stands behind the colon of a From, Sender or Reply-To, as `addresses` has them."""
+    """The addresses in what stands behind the colon of a From, Sender or Reply-To, as `addresses` has them.
+
+    Of a value longer than `LONGEST` nobody can be sure: 16 MB would hold up the loop for half a second, at each recipient's signature.
+    """
+    return _known(value) if len(value) <= LONGEST else ("",)
+
+
+@lru_cache(1024)  # one sender's mail comes in thousands
+def _known(value: bytes) -> tuple[str, ...]:
     found: list[str] = []
     for match in _mailbox.finditer(value):
         if match["domain"] is not None:
