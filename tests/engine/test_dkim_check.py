@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 
 import pytest
 from tests.content.dkim_vectors import KEYS, RFC8463
+from tests.content.test_arc import hops
 
 from postwright.content.dkim_canon import Mail
-from postwright.engine import dkim_check
+from postwright.engine import arc_check, dkim_check
 from postwright.engine.dkim_check import verify
 from postwright.model.route import MxStatus
 from postwright.net.resolver import TextAnswer
@@ -60,3 +63,29 @@ async def test_who_cannot_answer_is_a_temperror(monkeypatch: pytest.MonkeyPatch)
     found = await verify(MAIL, Names(broken=(ED25519,)), 1.6e9)
     assert [verdict.result for verdict in found.verdicts] == ["temperror", "pass"]
     assert f"TXT {ED25519}: no answer" in found.trace
+
+
+@pytest.mark.parametrize(("header", "body"), [(b"", b"x" * dkim_check.LARGE), (b"X: " + b"x" * dkim_check.LARGE + b"\r\n", b"")])
+async def test_what_is_large_in_header_or_body_is_no_matter_of_the_loop(
+    header: bytes, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    for module in (dkim_check, arc_check):
+
+        def judge(*arguments: object, real: Callable[..., object] = module.judge) -> object:
+            threads.append(threading.get_ident())
+            return real(*arguments)
+
+        monkeypatch.setattr(module, "judge", judge)
+    here = threading.get_ident()
+    await verify(MAIL, Names(), 1.6e9)
+    assert set(threads) == {here}
+    threads.clear()
+    await verify(Mail(header + RFC8463[:SIZE], body), Names(), 1.6e9)
+    assert len(threads) == 2
+    assert here not in threads
+    _, chained = hops(1)
+    size = scan(chained).header_size
+    await arc_check.verify(Mail(header + chained[:size], chained[size:] + body), Names())
+    assert len(threads) == 3
+    assert here not in threads

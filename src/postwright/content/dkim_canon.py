@@ -114,12 +114,13 @@ def chosen(fields: Sequence[HeaderField], names: Iterable[bytes]) -> list[Header
 class Mail:
     """A message of which signatures are made or looked at; its body is brought into a form, and hashed, once for all who ask for that."""
 
-    __slots__ = ("_forms", "_hashes", "body", "fields")
+    __slots__ = ("_forms", "_hashes", "body", "fields", "size")
 
     def __init__(self, header: bytes, body: bytes) -> None:
         """`header` up to and with the empty line (`ContentFacts.header_size`), `body` all behind it."""
         self.fields = header_fields(header)
         self.body = body
+        self.size = len(header) + len(body)
         self._forms: dict[str, bytes] = {}
         self._hashes: dict[tuple[str, str, int | None], bytes] = {}
 

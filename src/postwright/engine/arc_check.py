@@ -18,7 +18,7 @@ async def verify(mail: Mail, resolver: Texts) -> ArcVerdict:
     chain = read(mail)
     names = chain.key_names if chain is not None else []
     answers = await keys_of(resolver, names)
-    if len(mail.body) > LARGE and names:
+    if mail.size > LARGE and names:
         return await asyncio.to_thread(judge, mail, chain, answers)
     return judge(mail, chain, answers)
 

@@ -1,8 +1,8 @@
 """Verifying the DKIM signatures of a message (`check-dkim-inbound`): keys are asked for all at once, the judging is pure (`dkim_verify`).
 
 It ends by itself, whatever name servers do: who cannot tell says `temperror`. Nothing is raised for what a message or a record may hold.
-One signature costs some 60 us of arithmetic (RSA-2048), so ten of them may stand on the loop that serves sessions; hashing a large body in
-ten ways may not, and is done in a thread.
+One signature costs some 60 us of arithmetic (RSA-2048), so ten of them may stand on the loop that serves sessions; bringing a large
+message into canonical form ten times may not, and is done in a thread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from postwright.model.route import MxStatus
 from postwright.net.resolver import TextAnswer
 
 PATIENCE: Final = 20.0  # seconds for all keys together
-LARGE: Final = 1 << 20  # octets of a body that is hashed elsewhere
+LARGE: Final = 1 << 20  # octets of a message that is looked at elsewhere: a header may be as long as a body
 
 _TEMPORARY = Answer(temporary=True)
 
@@ -42,7 +42,7 @@ async def verify(mail: Mail, resolver: Texts, now: float) -> Verified:
     found = candidates(mail, now)
     names = sorted({c.signature.key_name for c in found if c.verdict is None and c.signature is not None})
     answers = await keys_of(resolver, names)
-    if len(mail.body) > LARGE and names:
+    if mail.size > LARGE and names:
         verdicts = await asyncio.to_thread(_judged, mail, found, answers)
     else:
         verdicts = _judged(mail, found, answers)
