@@ -111,8 +111,8 @@ def test_what_is_no_key(octets: bytes, said: str) -> None:
 
 
 def test_a_key_whose_halves_do_not_fit() -> None:
-    numbers = rsa.generate_private_key(65537, 1024).private_numbers()
-    other = rsa.generate_private_key(65537, 1024).private_numbers()
+    made = [rsa.generate_private_key(65537, 1024).private_numbers() for _ in range(2)]
+    other, numbers = sorted(made, key=lambda one: one.public_numbers.n)  # an exponent must be below the modulus
     wrong = rsa.RSAPrivateNumbers(numbers.p, numbers.q, other.d, other.dmp1, other.dmq1, numbers.iqmp, numbers.public_numbers)
     key = wrong.private_key(unsafe_skip_rsa_key_validation=True)
     with pytest.raises(KeyProblem):
