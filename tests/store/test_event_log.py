@@ -214,6 +214,18 @@ def test_a_long_backlog_goes_in_pieces(tmp_path: Path, monkeypatch: pytest.Monke
     assert numbers(read(tmp_path)) == list(range(95))
 
 
+def test_after_a_full_disk_events_are_gathered_as_before(tmp_path: Path) -> None:
+    log = make(tmp_path)
+    (tmp_path / "key").mkdir()  # no segment can be begun
+    for n in range(10 * event_log.GATHER):
+        log.write([record(n)])
+    (tmp_path / "key").rmdir()
+    assert log.tick() == []
+    before = len(read(tmp_path))
+    log.write([record(n) for n in range(event_log.GATHER)])
+    assert len(read(tmp_path)) == before + event_log.GATHER
+
+
 def test_a_sync_that_fails_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = make(tmp_path)
     log.write([record(1)])

@@ -107,8 +107,6 @@ class EventLog:
                 waiting.append(record)
         if len(waiting) >= self._enough:
             self.flush()
-            # a disk that refuses is not asked again for every event
-            self._enough = len(self._waiting) + GATHER
 
     def flush(self) -> None:
         """Append what has gathered. When the disk refuses, it waits; so do consumers that are new."""
@@ -116,6 +114,7 @@ class EventLog:
             with self._noting():
                 self._append()
                 self._introduce()  # last, and at the place that was noted: a log that nobody may read is better than none
+            self._enough = len(self._waiting) + GATHER  # a disk that refuses is not asked again for every event
 
     @contextlib.contextmanager
     def _noting(self) -> Iterator[None]:
