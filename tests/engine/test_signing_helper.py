@@ -52,7 +52,7 @@ async def test_it_signs_as_the_key_does() -> None:
 
     try:
         for number in range(40):
-            assert helper.ready(KEY)
+            assert helper.ready()
             helper.ask(KEY, digest(b"%d" % number), partial(came, number))
         async with asyncio.timeout(30):
             await all_made.wait()
@@ -61,13 +61,32 @@ async def test_it_signs_as_the_key_does() -> None:
     assert made == {number: KEY.sign(b"%d" % number) for number in range(40)}
     assert KEY.sign_digest(hashlib.sha1(b"x").digest()) == KEY.sign(b"x", "sha1")
     assert lost == []
-    assert not helper.ready(KEY), "closed is closed"
+    assert not helper.ready(), "closed is closed"
+
+
+async def test_more_keys_than_it_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing_helper, "KEYS_MOST", 2)
+    keys = [SigningKey(rsa.generate_private_key(65537, 1024)) for _ in range(3)]
+    lost: list[str] = []
+    helper = SigningHelper(asyncio.get_running_loop(), lambda waiting, why: lost.append(why))
+    orders = [keys[number] for number in (0, 1, 0, 2, 1, 0, 2)]
+    signatures: list[asyncio.Future[bytes]] = [asyncio.get_running_loop().create_future() for _ in orders]
+    try:
+        assert helper.ready()
+        for number, (key, signature) in enumerate(zip(orders, signatures, strict=True)):
+            helper.ask(key, digest(b"%d" % number), signature.set_result)
+        async with asyncio.timeout(30):
+            assert await asyncio.gather(*signatures) == [key.sign(b"%d" % number) for number, key in enumerate(orders)]
+        assert len(helper._keys) == 2
+    finally:
+        helper.close()
+    assert lost == []
 
 
 async def test_who_waits_is_told_when_it_dies() -> None:
     told: asyncio.Future[list[Signed]] = asyncio.get_running_loop().create_future()
     helper = SigningHelper(asyncio.get_running_loop(), lambda waiting, why: told.set_result(waiting))
-    assert helper.ready(KEY)
+    assert helper.ready()
     asked = [partial(print, number) for number in range(3)]
     assert helper._process is not None
     os.kill(helper._process.pid, signal.SIGSTOP)
@@ -76,7 +95,7 @@ async def test_who_waits_is_told_when_it_dies() -> None:
     os.kill(helper._process.pid, signal.SIGKILL)
     async with asyncio.timeout(30):
         assert await told == asked
-    assert not helper.ready(KEY), "not at once again"
+    assert not helper.ready(), "not at once again"
     helper.close()
 
 
@@ -84,7 +103,7 @@ async def test_who_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signing_helper, "PATIENCE", 0.3)
     told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     helper = SigningHelper(asyncio.get_running_loop(), lambda waiting, why: told.set_result(f"{len(waiting)} {why}"))
-    assert helper.ready(KEY)
+    assert helper.ready()
     assert helper._process is not None
     os.kill(helper._process.pid, signal.SIGSTOP)
     helper.ask(KEY, digest(b"x"), print)

@@ -17,7 +17,7 @@ from typing import Final
 from postwright.content.dkim_key import SigningKey
 from postwright.engine import signing_frames as f
 
-KEYS_MOST: Final = 4096  # that the process keeps; others are the shard's own matter
+KEYS_MOST: Final = 4096  # that the process keeps; one more takes the place of that which it has longest
 AGAIN: Final = 10.0  # seconds until a process that died gets a successor
 READ: Final = 65536
 PATIENCE: Final = 10.0  # seconds without a signature, while some are waited for, after which it is taken to hang
@@ -44,17 +44,16 @@ class SigningHelper:
         self._timer: asyncio.TimerHandle | None = None
         self._not_before = 0.0
 
-    def ready(self, key: SigningKey) -> bool:
-        """May it be asked for a signature by this key?"""
-        if self._socket is None and not (self._loop.time() >= self._not_before and self._start()):
-            return False
-        return id(key) in self._keys or len(self._keys) < KEYS_MOST
+    def ready(self) -> bool:
+        """May it be asked for a signature?"""
+        return self._socket is not None or (self._loop.time() >= self._not_before and self._start())
 
     def ask(self, key: SigningKey, digest: bytes, signed: Signed) -> None:
         """Have `signed` called with the signature, later. Only after `ready`."""
         known = self._keys.get(id(key))
         if known is None:
-            known = self._keys[id(key)] = (len(self._keys), key)
+            number = len(self._keys) if len(self._keys) < KEYS_MOST else self._keys.pop(next(iter(self._keys)))[0]
+            known = self._keys[id(key)] = (number, key)  # what was asked of the one before goes ahead of this frame
             self._out.append(f.frame(f.KEY, known[0], key.pem()))
         self._job = self._job + 1 & 0xFFFFFFFF
         if not self._waiting:
