@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+import signal
 import sys
+from asyncio.subprocess import Process
 from pathlib import Path
 
 import pytest
@@ -107,6 +110,14 @@ async def test_it_is_tried_again_after_the_interval(tmp_path: Path) -> None:
 
 @pytest.mark.directive("write-timeout")
 async def test_one_that_does_not_read_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[Process] = []
+    end = export_pipe._end
+
+    async def noted(process: Process) -> None:
+        ended.append(process)
+        await end(process)
+
+    monkeypatch.setattr(export_pipe, "_end", noted)
     monkeypatch.setattr(export_pipe, "PATIENCE", 0.05)
     program = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)"
     town = town_of(tmp_path, pipe(tmp_path, program=program, write_timeout=0.1))
@@ -116,6 +127,7 @@ async def test_one_that_does_not_read_is_ended(tmp_path: Path, monkeypatch: pyte
         assert town.told[0]["event"].endswith('": it has read nothing for 0.1 seconds')
         assert town.told[0]["event"].startswith('Error writing to "')
         assert town.feed.status().delivered == 0
+    assert await asyncio.wait_for(ended[0].wait(), 10) in (-signal.SIGTERM, -signal.SIGKILL)
 
 
 @pytest.mark.parametrize("command", ["|/no/such/program --x", "|", '|"unbalanced'])
