@@ -257,6 +257,8 @@ def test_a_key_that_a_message_brings(keys: Keys, bare: bool) -> None:
     assert pem[1].encode() not in content
     assert pem[1].encode() not in sent(relay(domain("*")), text), "unprocessed it is taken out, too"
     assert pem[1].encode() in sent(relay(domain("*"), asking(retain_x_dkim_key=True)), text)
+    (signature,) = keys.verified(sent(settings, text.replace("d=sender.example", "d=sender.example; i=joe@elsewhere.example")))
+    assert signature["i"] == b"@sender.example", "an identity that is not of the domain would make it invalid (RFC 6376 section 3.5)"
     broken = text.replace("mine; ", "")
     assert b"DKIM-Signature" not in sent(settings, broken), "a key without a selector"
 

@@ -22,7 +22,7 @@ from postwright.content.from_field import mailboxes
 from postwright.engine.dkim_keys import Broken, KeyFiles, Vault
 from postwright.model.envelope import DkimWish
 from postwright.model.outcome import Disposition, Kind
-from postwright.policy.dkim_keys import Chosen, Identity, KeyRing, KeyRings, Options, choose, choose_as_told, identities
+from postwright.policy.dkim_keys import Chosen, Identity, KeyRing, KeyRings, Options, below, choose, choose_as_told, identities
 from postwright.policy.patterns import expression
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import DomainKey, DomainSettings, Origin, Settings
@@ -140,7 +140,8 @@ class Signing:
         style = _with_query(plan.style, asked.query)
         if key.kind != "rsa" and style.digest != "sha256":
             return None
-        return Order(key, asked.selector, asked.domain or who[0].domain, who[0].text, style)
+        domain = asked.domain.lower() or who[0].domain
+        return Order(key, asked.selector, domain, who[0].text if below(who[0].domain, domain) else f"@{domain}", style)
 
     def _tell(self, authors: Sequence[str]) -> None:
         domain = authors[0].rpartition("@")[2].lower() if authors else ""
