@@ -91,16 +91,19 @@ def _recipients(mail: Mail, notice: Notice, returned: Returned) -> list[Recipien
     found = _each_once(_found(mail, notice) or _last_resort(returned))
     what = report_notice.action(mail, notice)
     starts = [at for at, _ in found]
+    alone = len(set(starts)) <= 1
+    above = "" if alone else clue(list(notice.lines[: starts[0]]), "", whole=True)  # one reason for all stands above them
+    heard: dict[int, str] = {}  # by line: read once, for one line can name hundreds
     ones: list[RecipientStatus] = []
     for index, (at, address) in enumerate(found[: MOST_RECIPIENTS + 1]):
-        end = next((start for start in starts[index + 1 :] if start > at), len(notice.lines))
-        said = _diagnostic(notice, at, end, address, alone=len(set(starts)) <= 1)
-        if not telling(said) and len(set(starts)) > 1:
-            said = clue(list(notice.lines[: starts[0]]), "", whole=True) or said  # one reason for all stands above them
-        action, status, stated = fate(what, "", said)
+        if at not in heard:
+            end = next((start for start in starts[index + 1 :] if start > at), len(notice.lines))
+            said = _diagnostic(notice, at, end, address, alone=alone)
+            heard[at] = said if telling(said) else above or said
+        action, status, stated = fate(what, "", heard[at])
         if what == "delayed" and not stated:
             status = "4.0.0"
-        ones.append(RecipientStatus(address, "", action, status, stated, said, inferred=at == NOWHERE))
+        ones.append(RecipientStatus(address, "", action, status, stated, heard[at], inferred=at == NOWHERE))
     return ones
 
 
@@ -131,24 +134,26 @@ def _verdict(line: str) -> bool:
 def _found(mail: Mail, notice: Notice) -> Found:
     failed = report_notice.addresses_of(mail.find("x-failed-recipients"))
     if failed:
-        return [(_line_of(notice.lines, address), address) for address in failed]
+        return _lines_of(notice.lines, failed)
     for form in (_in_transcript, _behind_label, _at_head, _in_reply, _generated, _in_sentence):
         if found := list(form(notice)):
             return found
     return []
 
 
-def _line_of(lines: tuple[str, ...], address: str) -> int:
-    """Where the notice speaks of an address that a header field gave; by its local part alone, if it is only so there."""
-    lower = address.lower()
-    local = lower.rpartition("@")[0]
+def _lines_of(lines: tuple[str, ...], addresses: list[str]) -> Found:
+    """Where the notice speaks of addresses that a header field gave; by the local part alone, if one is only so there."""
     texts = [line.lower() for line in lines]
     heads = [text.lstrip(" \t>*-\u2022.\"'<([") for text in texts]
-    for wanted in (lower, local):
+    return [(_line_of(texts, heads, address.lower()), address) for address in addresses]
+
+
+def _line_of(texts: list[str], heads: list[str], address: str) -> int:
+    for wanted in (address, address.rpartition("@")[0]):
         for at, head in enumerate(heads):
             if head.startswith(wanted) and not head[len(wanted) : len(wanted) + 1].isalnum():
                 return at
-    return next((at for at, text in enumerate(texts) if lower in text), -1)
+    return next((at for at, text in enumerate(texts) if address in text), -1)
 
 
 def _in_transcript(notice: Notice) -> Iterator[tuple[int, str]]:

@@ -38,7 +38,7 @@ from postwright.policy.signed_path import message_key
 from postwright.store.spool import DEFERRED, Mark, Spool
 
 RETURN_PATH_SECRET = "return-path.secret"  # a file in the state folder, made as that of `login_secret`
-SMALL = 1 << 16  # octets of a mail that is read on the loop: a few milliseconds
+SMALL = 1 << 16  # octets of a mail that is read on the loop: some milliseconds, tens of them where it is made to take long
 BUSY = Reply(452, "4.3.2", ("Server resources temporarily exhausted",))
 
 
