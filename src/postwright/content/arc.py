@@ -9,7 +9,6 @@ Built of the parts of DKIM: canonical forms, tag lists, key records. Nothing is 
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -17,11 +16,11 @@ from typing import Final
 from msgspec import Struct
 
 from postwright.content import dkim_tags
-from postwright.content.dkim_canon import HeaderField, Mail, relaxed_field, signed_header, without_value
+from postwright.content.dkim_canon import HeaderField, Mail, relaxed_field, without_value
 from postwright.content.dkim_record import KeyRecord, verifies
 from postwright.content.dkim_signature import Signature, of_tags
 from postwright.content.dkim_tags import TagError
-from postwright.content.dkim_verify import Answer, usable_record
+from postwright.content.dkim_verify import Answer, objection, usable_record
 
 RESULTS: Final = b"arc-authentication-results"
 MESSAGE: Final = b"arc-message-signature"
@@ -168,13 +167,7 @@ def _message(mail: Mail, one: ArcSet, answers: Mapping[str, Answer]) -> tuple[st
     record, why, temporary = _key(signature, answers)
     if record is None:
         return why, temporary
-    size = len(mail.canonical_body(signature.body_form))
-    if signature.limit is not None and signature.limit > size:
-        return "the body is shorter than was signed", False
-    if not hmac.compare_digest(mail.body_hash(signature.body_form, signature.digest, signature.limit), signature.body_hash):
-        return "body hash did not verify", False
-    octets = signed_header(mail.fields, signature.names, one.fields[1], signature.header_form)
-    return ("" if verifies(record.key, signature.digest, octets, signature.signature) else "did not verify"), False
+    return objection(mail, one.fields[1], signature, record), False
 
 
 def _sealed(chain: Chain, one: ArcSet, answers: Mapping[str, Answer]) -> tuple[str, bool]:

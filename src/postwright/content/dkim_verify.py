@@ -73,12 +73,12 @@ def _candidate(field: HeaderField, now: float) -> Candidate:
     except TagError as error:
         # "The signature or signatures contained syntax errors" is neutral in RFC 8601
         return Candidate(field, None, Verdict(NEUTRAL, str(error)))
-    refused = refusal(signature, now)
+    refused = _refusal(signature, now)
     return Candidate(field, signature, None if refused is None else Verdict(*refused, signature))
 
 
-def refusal(signature: Signature, now: float) -> tuple[str, str] | None:
-    """(result, reason) where no key could help; for ARC, too."""
+def _refusal(signature: Signature, now: float) -> tuple[str, str] | None:
+    """(result, reason) where no key could help."""
     if not signature.dns:
         return PERMERROR, "unknown query method"
     if not signature.digest:
@@ -104,8 +104,8 @@ def judge(mail: Mail, candidate: Candidate, answer: Answer) -> Verdict:
         return Verdict(*record, signature)
     if record.strict and signature.identity.rpartition("@")[2] != signature.domain:
         return Verdict(PERMERROR, "the key is not for subdomains", signature, record.bits, record.testing)
-    result, reason = _arithmetic(mail, candidate.field, signature, record)
-    left = _unsigned(mail, signature)
+    reason = objection(mail, candidate.field, signature, record)
+    result, left = FAIL if reason else PASS, _unsigned(mail, signature)
     if result == PASS and left:
         reason = f"{left} octets of the body are not signed"
     return Verdict(result, reason, signature, record.bits, record.testing, left)
@@ -133,17 +133,16 @@ def _fits(octets: bytes, signature: Signature) -> KeyRecord | tuple[str, str]:
     return record
 
 
-def _arithmetic(mail: Mail, field: HeaderField, signature: Signature, record: KeyRecord) -> tuple[str, str]:
-    """Body before header: it is the cheaper, and the likelier to have been changed on the way."""
+def objection(mail: Mail, field: HeaderField, signature: Signature, record: KeyRecord) -> str:
+    """Why a signature over body and header does not hold, "" if it does; of ARC, too. Body before header: it is the cheaper, and the
+    likelier to have been changed on the way."""
     size = len(mail.canonical_body(signature.body_form))
     if signature.limit is not None and signature.limit > size:
-        return FAIL, "the body is shorter than was signed"
+        return "the body is shorter than was signed"
     if not hmac.compare_digest(mail.body_hash(signature.body_form, signature.digest, signature.limit), signature.body_hash):
-        return FAIL, "body hash did not verify"
+        return "body hash did not verify"
     octets = signed_header(mail.fields, signature.names, field, signature.header_form)
-    if not verifies(record.key, signature.digest, octets, signature.signature):
-        return FAIL, "signature did not verify"
-    return PASS, ""
+    return "" if verifies(record.key, signature.digest, octets, signature.signature) else "signature did not verify"
 
 
 def _unsigned(mail: Mail, signature: Signature) -> int:
