@@ -8,6 +8,7 @@ that it gives back. All others are recorded as unverified. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from postwright.content.readings import Complaint, Reading, StatusReport
 from postwright.engine.report_records import meant
@@ -15,11 +16,16 @@ from postwright.engine.suppressing import Rules
 from postwright.model.address import Address
 from postwright.policy.signed_path import verified
 
+MOST_PATHS = 3
+"""Addresses that one report came to of which each is tried as its return path. A mailer sends a bounce to one; a stranger who sends one
+that names a thousand recipients to a thousand addresses wants a million signatures checked, which takes half a minute."""
+
 Category = Callable[[str, str, str], str]
 
 
 def proven(reading: Reading, came_to: Iterable[str], secret: bytes, now: float) -> dict[int, Address]:
-    """By the number of the recipient in the report: the address that the message was sent to."""
+    """By the number of the recipient in the report: the address that the mail was sent to. The first `MOST_PATHS` of `came_to` count."""
+    came_to = islice(came_to, MOST_PATHS)
     if isinstance(reading, StatusReport):
         paths = [*came_to, reading.returned.find("return-path")]
         own = reading.returned.find("to") if len(reading.recipients) == 1 else ""
