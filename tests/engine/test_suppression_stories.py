@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from postwright.engine import suppressing
 from postwright.model.suppression import Suppressed, digest_key
 from postwright.policy.list_settings import CategoryRule
 from postwright.policy.settings import Settings
@@ -172,6 +173,23 @@ def test_what_gathered_is_written_at_a_stop() -> None:
         world.run_until(lambda: len(world.of("b")) == 1)
         world.stop()
         assert [one.key for one in store(world).entries(START)] == [YOU]
+
+
+def test_what_the_disk_does_not_take_waits_and_what_is_too_much_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suppressing, "MOST", 2)
+    with World(general(suppress_bounces=("bad-mailbox",))) as world:
+        world.domain("example.com", rules=["rcpt 550 5.1.1 no such user"])
+        world.domain("sender.example")
+        world.submit(ME, [f"{name}@example.com" for name in ("a", "b", "c")])
+        world.run_until(lambda: len(world.of("b")) == 3)
+        path = Path(world._folder.name) / FILE
+        path.write_bytes(b"this is no database, and never was\n" * 10)
+        world.run_until(lambda: any("tried again" in line.event for line in world.log))
+        (told,) = [line for line in world.log if "tried again" in line.event]
+        assert (told.fields["waiting"], told.fields["lost"]) == (2, 1)
+        path.unlink()
+        world.advance(11)
+        assert [one.key for one in store(world).entries(START)] == ["a@example.com", "b@example.com"]
 
 
 def test_where_the_store_cannot_be_read_nothing_leaves_and_it_is_told_once() -> None:

@@ -85,6 +85,7 @@ class Suppressing:
         self._troubled = False
         self._new: list[Suppressed] = []
         self._writing = False
+        self._lost = 0
 
     # -- questions ------------------------------------------------------------------------
 
@@ -162,7 +163,10 @@ class Suppressing:
     def join(self, address: Address, user: str, job: str, reason: str, source: str) -> None:
         """One more, by the rules' scope, form and time; written soon."""
         entry = self.rules.entry(address, user, job, reason, source, self._clock.now())
-        if entry is None or len(self._new) >= MOST:
+        if entry is None:
+            return
+        if len(self._new) >= MOST:
+            self._lost += 1
             return
         if not self._new:
             self._clock.call_later(GATHER, self._write_soon)
@@ -193,10 +197,12 @@ class Suppressing:
             if self._new:
                 self._clock.call_later(GATHER, self._write_soon)
             return
-        self._log.error("bounced recipients could not be put into the suppression store; it is tried again", error=str(error))
         self._again(batch)
+        told = {"waiting": len(self._new), "lost": self._lost, "error": str(error)}
+        self._log.error("bounced recipients could not be put into the suppression store; it is tried again", **told)
 
     def _again(self, batch: list[Suppressed]) -> None:
+        self._lost += max(0, len(batch) + len(self._new) - MOST)
         self._new = (batch + self._new)[:MOST]
         self._clock.call_later(10 * GATHER, self._write_soon)
 
