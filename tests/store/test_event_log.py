@@ -264,6 +264,19 @@ def test_a_damaged_sector_costs_what_stood_there(tmp_path: Path) -> None:
     assert copy.stat().st_size == events[40].after.offset - events[39].after.offset
 
 
+def test_a_damaged_size_is_not_taken_for_an_event_that_is_being_written(tmp_path: Path) -> None:
+    log = make(tmp_path)
+    log.write([record(n) for n in range(3)])
+    log.flush()
+    first = read(tmp_path)[0].after
+    with segment_path(tmp_path, 1).open("r+b") as file:
+        file.seek(first.offset + 13)
+        file.write(b"\xff")  # some 65,000 octets, in a segment that has fewer and is still written
+    told = Told()
+    assert numbers(read(tmp_path, told=told)) == [0, 2]
+    assert told.names == ["damaged events"]
+
+
 def test_damage_is_stepped_over_in_strides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks for one event (`postwright status`, once a second) does not go through a zeroed segment octet by octet."""
     log = make(tmp_path)

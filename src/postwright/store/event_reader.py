@@ -1,6 +1,6 @@
 """Reading a shard's event log from a place on: by consumers while it grows, by commands, and by the log itself after a crash.
 
-Never writes to the log. A frame that is not whole at the end of the newest segment is one that is being written: it is waited for. All else
+Never writes to the log. A frame that is not whole at the end of the newest segment is one that is being written, if nothing whole is behind it: it is waited for. All else
 that fits no checksum is damage: it is copied to `damaged/` beside the segments, told of, and reading goes on at the next frame that fits.
 Places whose segment is gone (`event-log-max-size`) go on at the next that is there, which is told, too. Whatever the octets are,
 only OSError is raised, for a folder that cannot be read.
@@ -120,7 +120,7 @@ class EventReader:
             if step > 0:
                 self._take(data, at, at + step, events)
                 at += step
-            elif step == 0 and not last:
+            elif step == 0 and not last and (at or not self._has_whole(data)):
                 break
             else:
                 behind = self._next_frame(data, at + 1, last)
@@ -144,6 +144,10 @@ class EventReader:
         if at + frames.HEAD + size > len(data):
             return 0
         return frames.HEAD + size if frames.fits(data, at, size, self._key) else -1
+
+    def _has_whole(self, data: bytes) -> bool:
+        """Is a whole frame behind one that seems to be being written? Then its size is damaged: they are written one after the other."""
+        return self._next_frame(data, 1, last=True) < len(data)
 
     def _next_frame(self, data: bytes, at: int, last: bool) -> int:
         """Where the next frame begins that fits, or may when more is read (never if these are the `last` octets); else behind all."""
