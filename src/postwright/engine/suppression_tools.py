@@ -61,11 +61,12 @@ def parse_time(text: str) -> float | None:
     text = text.strip()
     if text.lower() in ("", "never"):
         return None
-    if text.replace(".", "", 1).isdigit():
-        return float(text)
     try:
+        if text.replace(".", "", 1).isdigit():
+            datetime.fromtimestamp(seconds := float(text), UTC)  # milliseconds are no time that could be shown again
+            return seconds
         when = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError, OSError):
         raise ValueError(f"{text!r} is no time: 2026-12-31, 2026-12-31 18:00, Unix seconds, or never") from None
     return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
 

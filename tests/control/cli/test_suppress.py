@@ -52,6 +52,8 @@ def test_scopes(tmp_path: Path) -> None:
         (["bob"], "a domain is written @bob"),
         (["a@b.example", "--scope", "team"], "global, user:NAME or job:NAME"),
         (["a@b.example", "--until", "soon"], "'soon' is no time: 2026-12-31"),
+        (["a@b.example", "--until", "1893456000000"], "'1893456000000' is no time"),  # milliseconds
+        (["a@b.example", "--until", "9" * 30], "is no time"),
     ],
 )
 def test_what_means_nothing(tmp_path: Path, arguments: list[str], said: str) -> None:
