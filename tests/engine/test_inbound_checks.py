@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from tests.content.dkim_vectors import KEYS, RFC6376, RFC8463
 from tests.content.test_arc import hops
+from tests.engine.login_talk import Client
 from tests.engine.merge_talk import merge, talk
 from tests.engine.test_address_stories import ME, YOU, free, headers
 
 from postwright.engine.dmarc_check import evaluate, organization
 from postwright.policy.dmarc import Claims
+from postwright.policy.settings import UserSettings
 from postwright.testing.world import World
 from postwright.testing.world_settings import relay
 
@@ -119,6 +121,24 @@ def test_who_forbids_mail_in_its_name_is_obeyed_where_that_is_wanted() -> None:
             assert world.node.intake.submissions.held == 0
     refused = "550 5.7.1 the DMARC policy of the domain in From forbids this message"
     assert said == dict.fromkeys(said, "250 2.6.0 message received") | {("p=reject", True): refused}
+
+
+@pytest.mark.directive("check-dmarc-inbound", "reject-dmarc-check-fail")
+def test_who_has_logged_in_writes_in_names_that_we_sign_for_later() -> None:
+    strict = free(allow_unencrypted_plain_auth=True, check_dmarc_inbound=True, reject_dmarc_check_fail=True)
+    with World(relay(strict, users={"ann": UserSettings("ann", password="x")})) as world:
+        mx = world.domain("example.com")
+        world.zone["_dmarc.sender.example"] = {"TXT": ['"v=DMARC1; p=reject"']}
+        stranger, ann = Client(world), Client(world)
+        ann.plain("ann", "x")
+        said = []
+        for client in (stranger, ann):
+            for line in (f"MAIL FROM:<{ME}>", f"RCPT TO:<{YOU}>", "DATA"):
+                client.say(line)
+            said.append(client.say("From: me@sender.example\r\n\r\n.")[:9])
+        assert said == ["550 5.7.1", "250 2.6.0"]
+        world.run_until_empty()
+        assert headers(mx.messages[0], "Authentication-Results") == []
 
 
 def test_organizations_by_the_public_suffix_list() -> None:

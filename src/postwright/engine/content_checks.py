@@ -30,21 +30,28 @@ class Gathered(Struct, frozen=True):
     refusal: Reply | None = None
 
 
-def wanted(source: SourceSettings, envelope: Envelope) -> bool:
+def asks_dmarc(source: SourceSettings, user: str) -> bool:
+    """Not of who has logged in (`user`): SPF was not asked for, and it is we who sign such mail when it leaves."""
+    return source.check_dmarc_inbound and not user
+
+
+def wanted(source: SourceSettings, envelope: Envelope, user: str) -> bool:
     """Does this source have the content of this message checked?"""
-    checks = source.check_dkim_inbound or source.check_arc_inbound or source.check_dmarc_inbound
-    return checks and envelope.merge is None
+    return (source.check_dkim_inbound or source.check_arc_inbound or asks_dmarc(source, user)) and envelope.merge is None
 
 
-async def gather(source: SourceSettings, content: bytes, facts: ContentFacts, spf: Result | None, zone: Zone, now: float) -> Gathered:
+async def gather(
+    source: SourceSettings, user: str, content: bytes, facts: ContentFacts, spf: Result | None, zone: Zone, now: float
+) -> Gathered:
     """The results of all checks of a content, in the order in which they are told. `spf` as it came out at MAIL; `now` Unix seconds."""
+    dmarc_too = asks_dmarc(source, user)
     mail = Mail(content[: facts.header_size], content[facts.header_size :])
     told: list[Result] = []
     refusal: Reply | None = None
-    if source.check_dkim_inbound or source.check_dmarc_inbound:
+    if source.check_dkim_inbound or dmarc_too:
         found = await verify(mail, zone, now)
         told += results(found.verdicts, found.trace if source.trace_dkim_check else ())
-        if source.check_dmarc_inbound:
+        if dmarc_too:
             dmarc = await dmarc_check.verify(mail, found.verdicts, spf, zone, tree_walk=source.dmarc_tree_walk, lot=now % 1 * 100)
             told.append(dmarc_check.told(dmarc))
             refusal = dmarc_check.refusal(dmarc, source)

@@ -368,9 +368,10 @@ class Visitor:
             checks = (self._check.result(source.trace_iprev_check),)
         if self._spf is not None:
             checks += (self._spf,)
-        if self._intake.names is None or not content_checks.wanted(source, envelope):
+        if self._intake.names is None or not content_checks.wanted(source, envelope, self._user):
             return self._take(envelope, arrival, content, facts, checks)
-        found = content_checks.gather(source, content, facts, self._spf, self._intake.names, self._intake.submissions.clock.now())
+        now = self._intake.submissions.clock.now()
+        found = content_checks.gather(source, self._user, content, facts, self._spf, self._intake.names, now)
         take = partial(self._take, envelope, arrival, content, facts)
         return self._holding(len(content), asyncio.ensure_future(content_checks.answered(found, lambda more: take(checks + more))))
 
