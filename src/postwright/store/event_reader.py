@@ -1,7 +1,8 @@
 """Reading a shard's event log from a place on: by consumers while it grows, by commands, and by the log itself after a crash.
 
-Never writes to the log. A frame that is not whole at the end of the newest segment is one that is being written, if nothing whole is behind it: it is waited for. All else
-that fits no checksum is damage: it is copied to `damaged/` beside the segments, told of, and reading goes on at the next frame that fits.
+Never writes to the log. A frame that is not whole at the end of the newest segment is one that is being written, if nothing whole is
+behind it: it is waited for. All else that fits no checksum is damage: it is copied to `damaged/` beside the segments, told of, and reading
+goes on at the next frame that fits.
 Places whose segment is gone (`event-log-max-size`) go on at the next that is there, which is told, too. Whatever the octets are,
 only OSError is raised, for a folder that cannot be read.
 """
