@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import dkim
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.content.arc_suite import SIGNING, VALIDATION, Case, cases
 from tests.content.test_dkim_verify import mail_of
 
 from postwright.content.arc import ArcVerdict, judge, read
 from postwright.content.arc_seal import own_results, seal
 from postwright.content.dkim_canon import header_fields
-from postwright.content.dkim_key import private_key
+from postwright.content.dkim_key import SigningKey, private_key
 from postwright.content.dkim_tags import tags
 from postwright.content.dkim_verify import Answer
 
@@ -65,13 +68,30 @@ def test_the_public_suite_of_seals() -> None:
     assert len(cases("sign")) == SIGNING
 
 
-CASE = "message_body_eol_wsp"
+MESSAGE = b"""Authentication-Results: lists.example.org; spf=pass smtp.mfrom=jqd@d1.example; dmarc=pass\r
+MIME-Version: 1.0\r
+From: John Q Doe <jqd@d1.example>\r
+To: arc@dmarc.example\r
+Subject: Example 1\r
+Date: Thu, 14 Jan 2015 15:00:01 -0800\r
+\r
+Hey gang,\r
+This is a test message.\r
+"""
 
 
-def hops(count: int) -> tuple[Case, bytes]:
+@cache
+def ours() -> Case:
+    """A message, and who seals it: what holds of it is tested without the suite, too."""
+    key = SigningKey(rsa.generate_private_key(65537, 1024))
+    test = {"sig-headers": "from:to:date:subject:mime-version", "srv-id": "lists.example.org", "t": 12345}
+    scenario = {"privatekey": key.pem().decode(), "sel": "dummy", "domain": "example.org"}
+    return Case("ours", MESSAGE, {"dummy._domainkey.example.org": key.record().encode()}, test, scenario)
+
+
+def hops(count: int, message: bytes = MESSAGE) -> tuple[Case, bytes]:
     """A message that went through so many relays, each sealing it."""
-    [case] = [case for case in cases("sign") if case.name == CASE]
-    message = case.message
+    case = ours()
     for _ in range(count):
         message = sealed(case, message) + message
     return case, message
@@ -118,6 +138,11 @@ def test_fifty_sets_and_no_more() -> None:
     case, message = hops(2)
     assert state(case, message.replace(b"i=2;", b"i=51;")) == "fail"
     assert state(case, message.replace(b"i=2;", b"i=0;")) == "fail"
+
+
+def test_results_without_end() -> None:
+    assert state(*hops(1, MESSAGE.replace(b"dmarc=pass", b"dmarc=pass (%b)" % (b"x" * 10000)))) == "pass"
+    assert state(*hops(1, MESSAGE.replace(b"dmarc=pass", b"dmarc=pass (%b)" % (b"x" * 20000)))) == "fail"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ Built of the parts of DKIM: canonical forms, tag lists, key records. Nothing is 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -117,6 +117,8 @@ def _chain(found: dict[int, dict[bytes, HeaderField]]) -> Chain:
 
 
 def _set(number: int, fields: tuple[HeaderField, HeaderField, HeaderField]) -> ArcSet:
+    if len(fields[0].raw) > dkim_tags.MOST:  # as the two others: every seal from here on goes over it once more
+        raise TagError("the results are too long")
     message = of_tags(dkim_tags.tags(fields[1].raw.partition(b":")[2]), with_identity=False)
     if SEAL in message.names:
         raise TagError("the message signature signs a seal")  # section 4.1.2
@@ -154,8 +156,9 @@ def judge(mail: Mail, chain: Chain | None, answers: Mapping[str, Answer]) -> Arc
     why, temporary = _message(mail, newest, answers)
     if why:
         return ArcVerdict(FAIL, f"message signature of set {newest.instance}: {why}", temporary)
+    relaxed = [relaxed_set(one.fields) for one in chain.sets]
     for one in reversed(chain.sets):
-        why, temporary = _sealed(chain, one, answers)
+        why, temporary = _sealed(relaxed[: one.instance - 1], one, answers)
         if why:
             return ArcVerdict(FAIL, f"seal of set {one.instance}: {why}", temporary)
     return ArcVerdict(PASS)
@@ -170,17 +173,22 @@ def _message(mail: Mail, one: ArcSet, answers: Mapping[str, Answer]) -> tuple[st
     return objection(mail, one.fields[1], signature, record), False
 
 
-def _sealed(chain: Chain, one: ArcSet, answers: Mapping[str, Answer]) -> tuple[str, bool]:
+def _sealed(before: Sequence[bytes], one: ArcSet, answers: Mapping[str, Answer]) -> tuple[str, bool]:
     record, why, temporary = _key(one.seal, answers)
     if record is None:
         return why, temporary
-    octets = sealed_octets([field for before in chain.sets[: one.instance] for field in before.fields])
+    octets = sealed_octets(before, one.fields)
     return ("" if verifies(record.key, one.seal.digest, octets, one.seal.signature) else "did not verify"), False
 
 
-def sealed_octets(fields: list[HeaderField]) -> bytes:
-    """What a seal signs (section 5.1.1): the fields of all sets up to its own, relaxed, its own last, b= empty and without CRLF."""
-    return b"".join([relaxed_field(field) for field in fields[:-1]]) + relaxed_field(without_value(fields[-1])).removesuffix(b"\r\n")
+def relaxed_set(fields: Sequence[HeaderField]) -> bytes:
+    """The fields of a set as the seals of later ones sign them."""
+    return b"".join([relaxed_field(field) for field in fields])
+
+
+def sealed_octets(before: Sequence[bytes], fields: Sequence[HeaderField]) -> bytes:
+    """What a seal signs (section 5.1.1): all sets up to its own, relaxed (`before`), its own last in `fields`, b= empty and no CRLF."""
+    return b"".join(before) + relaxed_set([*fields[:-1], without_value(fields[-1])]).removesuffix(b"\r\n")
 
 
 def _key(signature: Signature, answers: Mapping[str, Answer]) -> tuple[KeyRecord | None, str, bool]:

@@ -10,7 +10,7 @@ import base64
 import re
 from collections.abc import Sequence
 
-from postwright.content.arc import FAIL, MESSAGE, MOST, NONE, PASS, RESULTS, SEAL, ArcVerdict, Chain, sealed_octets
+from postwright.content.arc import FAIL, MESSAGE, MOST, NONE, PASS, RESULTS, SEAL, ArcVerdict, Chain, relaxed_set, sealed_octets
 from postwright.content.authres import is_from
 from postwright.content.dkim_canon import RELAXED, HeaderField, Mail, signed_header
 from postwright.content.dkim_key import SigningKey
@@ -42,8 +42,8 @@ def seal(
     tags = [f"a={key.kind}-sha256", "b=", f"cv={state}", *common]
     unsealed = _field(SEAL, b"ARC-Seal: " + "; ".join(tags).encode())
     # Section 5.1.2: of a chain that fails nothing before our own set can be relied on, so nothing before it is sealed.
-    before = [field for one in chain.sets for field in one.fields] if chain is not None and state == PASS else []
-    signature = key.sign(sealed_octets([*before, results, message, unsealed]))
+    before = [relaxed_set(one.fields) for one in chain.sets] if chain is not None and state == PASS else []
+    signature = key.sign(sealed_octets(before, [results, message, unsealed]))
     return b"\r\n".join([_filled(unsealed, signature), message.raw, results.raw, b""])
 
 
