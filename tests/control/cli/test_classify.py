@@ -39,6 +39,14 @@ def test_json() -> None:
     }
 
 
+def test_json_holds_nothing_that_a_terminal_obeys() -> None:
+    said = "550 5.1.1 no such user \x9b31m \u202egnp.exe"
+    output = classify(f"{said}\n", "--json").output
+    assert output.strip().isascii()
+    assert output.strip().isprintable()
+    assert json.loads(output)["text"] == said
+
+
 def test_a_mail() -> None:
     result = classify(mail(SAMPLES["qmail"]), "--mail")
     kind, ann, bob = result.output.splitlines()

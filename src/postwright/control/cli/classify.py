@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
-import msgspec
 
+from postwright.control.cli import tool
 from postwright.control.cli.tool import escaped
 from postwright.control.config import load
 from postwright.engine.classify import MOST_LINE, AnySorter, Sorted, rules_of, sort_mail, sort_reply
@@ -48,7 +48,7 @@ def command(file: BinaryIO, config: Path | None, rules: str, host: str, mail: bo
 def _mail(sorter: AnySorter, file: BinaryIO, _: str, as_json: bool) -> bool:
     found = sort_mail(sorter, file.read(_MOST_MAIL))
     if as_json:
-        click.echo(msgspec.json.encode(found))
+        click.echo(tool.as_json(found))
     else:
         click.echo(f"{found.kind}\t{escaped(found.form)}")
         for one in found.recipients:
@@ -61,7 +61,7 @@ def _replies(sorter: AnySorter, file: BinaryIO, host: str, as_json: bool) -> boo
     for text in _lines(file):
         one = sort_reply(sorter, text, host)
         good = good and bool(one.rule)
-        click.echo(msgspec.json.encode(one) if as_json else _line(one))
+        click.echo(tool.as_json(one) if as_json else _line(one))
     return good
 
 

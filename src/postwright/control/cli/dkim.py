@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
+from postwright.control.cli import tool
 from postwright.control.cli.tool import EX_USAGE, ToolCommand, escaped
 from postwright.control.config import load
 from postwright.engine import dkim_admin, dkim_keys
@@ -144,7 +144,7 @@ def check(config: Path, domains: tuple[str, ...], servers: tuple[str, ...], as_j
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     for one in found:
-        click.echo(msgspec.json.encode(one).decode() if as_json else f"{one.state:8} {one.name}: {escaped(one.words)}")
+        click.echo(tool.as_json(one) if as_json else f"{one.state:8} {one.name}: {escaped(one.words)}")
     return all(one.good for one in found)
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
+from postwright.control.cli import tool
 from postwright.control.cli.asking import question
 from postwright.control.cli.config import NOT_THERE, settings_of
 from postwright.control.cli.explain_lines import as_values, lines
@@ -103,7 +103,7 @@ def _order(options: dict[str, Any]) -> ExplainOrder:
 def _show(journey: Journey, options: dict[str, Any]) -> None:
     if options["as_json"]:
         live = {"live": _live(journey, options["state_dir"])} if options["live"] else {}
-        click.echo(msgspec.json.encode({**as_values(journey), **live}))
+        click.echo(tool.as_json({**as_values(journey), **live}))
         return
     for line in lines(journey):
         click.echo(line)
