@@ -17,7 +17,7 @@ from tests.engine.test_random_worlds import COUNT, FIRST, HOME, Life
 
 from postwright.content.dkim_key import SigningKey
 from postwright.content.dkim_verify import Answer, candidates, judge
-from postwright.engine.signer import Signer
+from postwright.engine.signatures import Signatures
 from postwright.policy.settings import Assignment, DomainKey, Origin, Settings
 
 seeds = pytest.mark.parametrize("seed", range(FIRST, FIRST + max(3, COUNT // 4)))
@@ -58,12 +58,12 @@ class SignedLife(Life):
 def test_lives(seed: int, shards: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     life = SignedLife(seed, tmp_path, shards=shards)
 
-    def later(signer: Signer, job: Any) -> None:
+    def later(signatures: Signatures, job: Any) -> None:
         """As a process does it: the signature comes when it comes."""
-        signer._gathered.append(job)
-        life.world.node.clock.call_later(life.chance.choice((0.0, 0.0005, 0.3, 20.0)), signer._turn)
+        signatures._gathered.append(job)
+        life.world.node.clock.call_later(life.chance.choice((0.0, 0.0005, 0.3, 20.0)), signatures._turn)
 
-    monkeypatch.setattr(Signer, "_here", later)
+    monkeypatch.setattr(Signatures, "_here", later)
     with life.world:
         life.live()
         life.check()

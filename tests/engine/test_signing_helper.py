@@ -6,9 +6,12 @@ import asyncio
 import hashlib
 import os
 import signal
+import threading
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import dkim
 import pytest
 import structlog
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,11 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postwright.content import dkim_canon
 from postwright.content.dkim_key import SigningKey
 from postwright.engine import signing_frames as f
 from postwright.engine import signing_helper
 from postwright.engine.dkim_keys import Broken
-from postwright.engine.signer import Signer
+from postwright.engine.signer import LARGE, Signer
 from postwright.engine.signing import Keys, Signing
 from postwright.engine.signing_helper import Signed, SigningHelper
 from postwright.model.address import parse_mailbox
@@ -133,7 +137,7 @@ def mail(content: bytes) -> tuple[Message, Transaction]:
 async def test_a_shard_whose_process_dies_signs_by_itself(tmp_path: Path) -> None:
     signing = signing_with(tmp_path)
     signer = Signer(asyncio.get_running_loop(), structlog.get_logger())
-    signer.apart = True
+    signer.signatures.apart = True
     content = b"From: joe@a.example\r\n\r\nbody\r\n"
     message, first = mail(content)
     second, third = mail(content)[1], mail(content)[1]
@@ -142,7 +146,7 @@ async def test_a_shard_whose_process_dies_signs_by_itself(tmp_path: Path) -> Non
         assert await signer.signed(signing, message, first, 0.0) is None
         done: asyncio.Future[Broken | None] = asyncio.get_running_loop().create_future()
         other = Transaction(envelope.reverse_path, envelope.recipients, (b"To: x\r\n", content), scan(b"To: x\r\n" + content))
-        process = signer._helper._process
+        process = signer.signatures._helper._process
         assert process is not None
         os.kill(process.pid, signal.SIGSTOP)
         assert signer.sign(signing, message, other, 0.0, done.set_result) is False
@@ -175,6 +179,58 @@ async def test_a_key_that_refuses_costs_its_own_message_only(tmp_path: Path, mon
         found = await asyncio.gather(*[signer.signed(signing, message, transaction, 0.0) for message, transaction in mails])
     assert found == [None, Broken("the DKIM key s of a.example cannot sign (sha256)"), None]
     assert [transaction.content[0][:15] for _, transaction in mails] == [b"DKIM-Signature:", b"From: bad@a.exa", b"DKIM-Signature:"]
+
+
+async def test_a_key_that_the_process_refuses_to_sign_with_costs_nobody_else_a_signature() -> None:
+    helper = SigningHelper(asyncio.get_running_loop(), lambda waiting, why: pytest.fail(why))
+    signatures: list[asyncio.Future[bytes]] = [asyncio.get_running_loop().create_future() for _ in range(3)]
+    try:
+        assert helper.ready()
+        for octets, signature in zip((digest(b"1"), b"no digest", digest(b"3")), signatures, strict=True):
+            helper.ask(KEY, octets, signature.set_result)
+        async with asyncio.timeout(30):
+            assert await asyncio.gather(*signatures) == [KEY.sign(b"1"), b"", KEY.sign(b"3")]
+    finally:
+        helper.close()
+
+
+async def test_who_wanted_what_the_process_refused_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signer = Signer(asyncio.get_running_loop(), structlog.get_logger())
+    signer.signatures.apart = True
+    message, transaction = mail(b"From: joe@a.example\r\n\r\nbody\r\n")
+    ask = SigningHelper.ask
+    monkeypatch.setattr(SigningHelper, "ask", lambda helper, key, octets, signed: ask(helper, key, octets[:-1], signed))
+    try:
+        async with asyncio.timeout(30):
+            found = await signer.signed(signing_with(tmp_path), message, transaction, 0.0)
+        assert found == Broken("the DKIM key s of a.example cannot sign (sha256)")
+        assert transaction.content[0].startswith(b"From:")
+    finally:
+        signer.close()
+
+
+async def test_a_large_message_is_brought_into_form_beside_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    brought: list[str] = []
+    form = dkim_canon.body_form
+
+    def noted(*of: Any) -> bytes:
+        brought.append(threading.current_thread().name)
+        return form(*of)
+
+    monkeypatch.setattr(dkim_canon, "body_form", noted)
+    signer, signing = Signer(asyncio.get_running_loop(), structlog.get_logger()), signing_with(tmp_path)
+    here = threading.current_thread().name
+    found = {}
+    for name, size in {"small": 1000, "large": LARGE}.items():
+        content = b"From: joe@a.example\r\n\r\n" + b"body " * (size // 5) + b"\r\n"
+        message, transaction = mail(content)
+        brought.clear()
+        async with asyncio.timeout(30):
+            assert await signer.signed(signing, message, transaction, 0.0) is None
+        found[name] = [thread == here for thread in brought]
+        assert dkim.DKIM(b"".join(transaction.content)).verify(dnsfunc=lambda name, timeout=5: KEY.record().encode())
+    assert found == {"small": [True], "large": [False]}
+    signer.close()
 
 
 def test_ed25519_is_no_matter_of_the_process() -> None:

@@ -122,7 +122,7 @@ class Node:
         state = state_dir or run_dir
         self._join_queues(run_dir, state, places)
         self.delivery = Delivery(self)
-        self.delivery.crew.signer.apart = workers is None
+        self.delivery.crew.signer.signatures.apart = workers is None
         self.reporting = Reporting(self)
         self.notices = Notices(self)
         self.disabled = DisabledSources(self)

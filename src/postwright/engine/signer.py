@@ -1,68 +1,47 @@
 """The hand that signs (DKIM), one for each shard: takes a transaction that is ready to leave and puts the signatures before its content.
 
-What is cheap (Ed25519, RSA of 1024 bits) is done at once. RSA takes from a quarter of a millisecond to one and a half, and is done in a
-process beside the shard: the loop goes on accepting mail, and the transaction waits without anybody else waiting. Where there is no such
-process (in a simulation; when it has died) the loop does it, `TURN` of them before whoever else waits for the loop has had a turn. The
-figures behind that are in docs/decisions/dkim-signing-where.md.
-
-A signature by RSA of the same octets is not made twice while it is remembered: mail to many domains is signed once.
+What is to be signed is worked out here, step by step (`Steps`): each step wants signatures and goes on when they are there, at once or
+later (`engine.signatures`). Bringing a large message into canonical form takes the loop longer than a signature, and is done in a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
 import structlog
-from msgspec import Struct
 
 from postwright.content.dkim_canon import Mail
-from postwright.content.dkim_key import SigningKey
-from postwright.content.dkim_sign import Unsigned, unsigned
+from postwright.content.dkim_sign import unsigned
 from postwright.engine.dkim_keys import Broken
+from postwright.engine.signatures import Made, Signatures, Work
 from postwright.engine.signing import Order, Signing
-from postwright.engine.signing_helper import Signed, SigningHelper
 from postwright.model.message import ContentFacts, Message
 from postwright.wire.client_states import Transaction
 
-REMEMBERED: Final = 512  # signatures
-TURN: Final = 4  # messages signed by RSA-2048 in one turn of the loop: a millisecond
+LARGE: Final = 1 << 20  # octets of a message that is brought into form elsewhere: some milliseconds
 
 Done = Callable[[Broken | None], None]
 """Called with None when a transaction is signed, with Broken when it cannot be now."""
-_Name = tuple[int, bytes]  # of a key, and the hash of what it signs
-
-
-class _Job(Struct):
-    """Signatures to be made for one transaction, and whom to tell. `missing` of them are not there yet."""
-
-    transaction: Transaction
-    orders: Sequence[Order]
-    fields: Sequence[Unsigned]
-    names: Sequence[_Name]
-    done: Done
-    signatures: list[bytes]
-    missing: int
+Steps = Generator[Sequence[Work], list[bytes], None]
+"""Yields what has to be signed, is sent the signatures, ends when the transaction is signed."""
 
 
 class Signer:
-    """`apart`: what is dear is done in a process; `close` ends that."""
+    """`close` ends what `signatures` has begun."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, log: structlog.stdlib.BoundLogger) -> None:
-        self.apart = False
+        self.signatures = Signatures(loop, log)
         self._loop = loop
         self._log = log
-        self._remembered: dict[_Name, tuple[SigningKey, bytes]] = {}
-        self._gathered: list[_Job] = []
-        self._helper = SigningHelper(loop, self._lost)
+        self._large: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
-        """Ends the process; what it has not done is not signed."""
-        self.apart = False
-        self._helper.close()
+        """Ends the process that signs; what it has not done is not signed."""
+        self.signatures.close()
+        for task in self._large:
+            task.cancel()
 
     def sign(self, signing: Signing, message: Message, transaction: Transaction, now: float, done: Done) -> bool | Broken:
         """True: `transaction` is signed, or nobody signs it. False: it will be, and then `done` is called. Broken: it cannot be now."""
@@ -72,14 +51,15 @@ class Signer:
         orders = signing.orders(mail, message.envelope.dkim)
         if isinstance(orders, Broken):
             return orders
-        fields = [unsigned(mail, o.key.kind, o.selector, o.domain, o.identity, o.style, now) for o in orders]
-        for order in orders:
-            if order.key.dear:
-                return self._dear(transaction, orders, fields, done)
-        if orders:
-            signatures = [order.key.sign(field.octets, order.style.digest) for order, field in zip(orders, fields, strict=True)]
-            _put_before(transaction, fields, signatures)
-        return True
+        if not orders:
+            return True
+        steps = _steps(transaction, mail, orders, now)
+        if mail.size > LARGE:
+            task = self._loop.create_task(self._apart(steps, mail, orders, done))
+            self._large.add(task)
+            task.add_done_callback(self._large.discard)
+            return False
+        return self._go_on(steps, None, done)
 
     async def signed(self, signing: Signing, message: Message, transaction: Transaction, now: float) -> Broken | None:
         """`sign` as an awaitable: None when that is done, Broken as before."""
@@ -94,81 +74,60 @@ class Signer:
             return await signed
         return found if isinstance(found, Broken) else None
 
-    def _dear(self, transaction: Transaction, orders: Sequence[Order], fields: Sequence[Unsigned], done: Done) -> bool:
-        names = [(id(o.key), hashlib.new(o.style.digest, field.octets).digest()) for o, field in zip(orders, fields, strict=True)]
-        remembered = [self._remembered.get(name) for name in names]
-        signatures = [found[1] if found is not None else b"" for found in remembered]
-        missing = signatures.count(b"")
-        if not missing:
-            _put_before(transaction, fields, signatures)
+    def _go_on(self, steps: Steps, made: list[bytes] | None, done: Done) -> bool | Broken:
+        """As far as it goes without waiting; what is returned is as `sign` says."""
+        try:
+            works = next(steps) if made is None else steps.send(made)
+            while True:
+                found = self.signatures.make(works, lambda later: self._came(steps, later, done))
+                if found is None:
+                    return False
+                if isinstance(found, Broken):
+                    return found
+                works = steps.send(found)
+        except StopIteration:
             return True
-        job = _Job(transaction, orders, fields, names, done, signatures, missing)
-        if not (self.apart and self._asked(job)):
-            self._here(job)
-        return False
 
-    def _asked(self, job: _Job) -> bool:
-        """The process was asked for all that is dear, and what is not was done; False and nothing was."""
-        helper = self._helper
-        if not helper.ready():
-            return False
-        for number, order in enumerate(job.orders):
-            if job.signatures[number]:
-                continue
-            if order.key.dear:
-                helper.ask(order.key, job.names[number][1], partial(self._came, job, number))
-            else:
-                job.signatures[number] = order.key.sign(job.fields[number].octets, order.style.digest)
-                job.missing -= 1
-        return True
+    def _came(self, steps: Steps, made: Made, done: Done) -> None:
+        try:
+            found = made if isinstance(made, Broken) else self._go_on(steps, made, done)
+        except Exception as error:
+            found = self._defect(error)
+        if found is not False:
+            done(found if isinstance(found, Broken) else None)
 
-    def _came(self, job: _Job, number: int, signature: bytes) -> None:
-        job.signatures[number] = signature
-        job.missing -= 1
-        if not job.missing:
-            self._finish(job)
+    def _defect(self, error: Exception) -> Broken:
+        """Of ours, or no memory is left: this message waits, and its connection does not."""
+        self._log.error("a message could not be signed", exc_info=error)
+        return Broken(f"signing failed: {type(error).__name__}")
 
-    def _lost(self, waiting: list[Signed], why: str) -> None:
-        self._log.error("the signing process is gone: the shard signs by itself", why=why, waiting=len(waiting))
-        jobs = {id(one.args[0]): one.args[0] for one in waiting if isinstance(one, partial)}
-        for job in jobs.values():
-            self._here(job)
-
-    def _here(self, job: _Job) -> None:
-        if not self._gathered:
-            self._loop.call_soon(self._turn)
-        self._gathered.append(job)
-
-    def _turn(self) -> None:
-        """A few of those that wait; the others after everybody else's turn."""
-        jobs, self._gathered = self._gathered[:TURN], self._gathered[TURN:]
-        if self._gathered:
-            self._loop.call_soon(self._turn)
-        for job in jobs:
-            try:
-                for number, order in enumerate(job.orders):
-                    if not job.signatures[number]:
-                        job.signatures[number] = order.key.sign(job.fields[number].octets, order.style.digest)
-            except Exception as error:  # an OpenSSL that refuses SHA-1, say: the others of this turn must not wait for ever for that
-                self._log.error("a DKIM key cannot sign", selector=order.selector, domain=order.domain, error=type(error).__name__)
-                reason = f"the DKIM key {order.selector} of {order.domain} cannot sign ({order.style.digest})"
-                self._loop.call_soon(job.done, Broken(reason))
-                continue
-            self._finish(job)
-
-    def _finish(self, job: _Job) -> None:
-        remembered = self._remembered
-        for name, order, signature in zip(job.names, job.orders, job.signatures, strict=True):
-            if len(remembered) >= REMEMBERED:
-                del remembered[next(iter(remembered))]
-            remembered[name] = (order.key, signature)  # the key, too, so that no other one gets its id
-        _put_before(job.transaction, job.fields, job.signatures)
-        self._loop.call_soon(job.done, None)  # whatever goes wrong with this message there, the others have their signatures
+    async def _apart(self, steps: Steps, mail: Mail, orders: Sequence[Order], done: Done) -> None:
+        try:
+            await asyncio.to_thread(_bring_into_form, mail, orders)
+            found = self._go_on(steps, None, done)
+        except Exception as error:
+            found = self._defect(error)
+        if found is not False:
+            done(found if isinstance(found, Broken) else None)
 
 
-def _put_before(transaction: Transaction, fields: Sequence[Unsigned], signatures: Sequence[bytes]) -> None:
-    """The signatures become the first fields."""
-    added = b"".join([field.signed(signature) for field, signature in zip(fields, signatures, strict=True)])
+def _steps(transaction: Transaction, mail: Mail, orders: Sequence[Order], now: float) -> Steps:
+    fields = [unsigned(mail, o.key.kind, o.selector, o.domain, o.identity, o.style, now) for o in orders]
+    signatures = yield [
+        Work(order.key, field.octets, f"{order.selector} of {order.domain}", order.style.digest)
+        for order, field in zip(orders, fields, strict=True)
+    ]
+    put_before(transaction, b"".join([field.signed(signature) for field, signature in zip(fields, signatures, strict=True)]))
+
+
+def _bring_into_form(mail: Mail, orders: Sequence[Order]) -> None:
+    """All that takes long with a large body; `mail` remembers it."""
+    for order in orders:
+        mail.body_hash(order.style.body_form, order.style.digest)
+
+
+def put_before(transaction: Transaction, added: bytes) -> None:
+    """These fields become the first."""
     transaction.content = (added, *transaction.content)
     f, more = transaction.facts, len(added)
     transaction.facts = ContentFacts(

@@ -2,7 +2,7 @@
 
     shard -> process   KEY    number of the key, its PEM text
                        SIGN   number of the job; number of the key, the SHA-256 (or SHA-1) of what is to be signed
-    process -> shard   SIGN   number of the job, the signature
+    process -> shard   SIGN   number of the job, the signature; none if the key cannot make one
 
 A frame is at most `LONGEST`; who gets a longer one raises ValueError and hangs up, as the other end can only be broken.
 """

@@ -23,6 +23,7 @@ READ: Final = 65536
 PATIENCE: Final = 10.0  # seconds without a signature, while some are waited for, after which it is taken to hang
 
 Signed = Callable[[bytes], None]
+"""Told the signature; b"" if the key cannot make one."""
 
 
 class SigningHelper:
