@@ -409,6 +409,7 @@ class Relay(RuleBasedStateMachine):
             if queue is not None:
                 assert queue.recipients == len(self.alive[key])
                 assert queue.in_flight == sum(len(entry.recipients) for entry in leased)
+                assert queue.octets == sum(entry.size for entry in waiting + leased)
         assert self.scheduler.recipients == sum(map(len, self.alive.values()))
 
     def its_wait_will_end(self, queue: Queue) -> None:

@@ -88,7 +88,8 @@ class Idle(Protocol):
 
 
 class Queue:
-    """Made and dropped by the scheduler. Counts: `recipients` in all, `in_flight` leased; `connections` open, `opening` being opened.
+    """Made and dropped by the scheduler. Counts: `recipients` in all, `in_flight` leased; `connections` open, `opening` being opened;
+    `octets` of the contents of its entries, in flight or not (a content counts once for each entry that has recipients of it).
 
     `ready` entries in the line that they are taken from, `scheduled` those with a time to wait for.
     """
@@ -107,6 +108,7 @@ class Queue:
         "limits",
         "listed",
         "metered",
+        "octets",
         "opening",
         "paused",
         "rate",
@@ -130,6 +132,7 @@ class Queue:
         self.ready: Line = []
         self.scheduled: Later = []
         self.recipients = 0
+        self.octets = 0
         self.in_flight = 0
         self.connections = 0
         self.opening = 0

@@ -62,6 +62,7 @@ class Scheduler(Openings):
         count = len(entry.recipients)
         self.recipients += count
         queue.recipients += count
+        queue.octets += entry.ref.content_size
         if entry.due <= now:
             queue.append(entry)
             if queue.retry_at and queue.limits.retry_upon_new_mail and not entry.attempts:
@@ -209,6 +210,7 @@ class Scheduler(Openings):
     def _split(self, queue: Queue, entry: Entry, most: int) -> Entry:
         """The first `most` recipients; the rest goes back to the front, and may want a connection of its own."""
         queue.put_back(replace(entry, recipients=entry.recipients[most:]))
+        queue.octets += entry.ref.content_size
         self._agenda.list(queue)
         return replace(entry, recipients=entry.recipients[:most])
 
@@ -227,8 +229,10 @@ class Scheduler(Openings):
             self._agenda.list(queue)
             return
         left = 0
+        queue.octets -= lease.entry.ref.content_size
         for entry in again:
             left += len(entry.recipients)
+            queue.octets += entry.ref.content_size
             queue.put(entry, now)
             if isinstance(entry, TimedEntry) and 0 < entry.deadline <= now:
                 self.deadlines.add(queue.key, entry)  # its time passed while it was in flight
@@ -357,6 +361,7 @@ class Scheduler(Openings):
             queue.drop(taken_out)
             count = sum(len(entry.recipients) for entry in gone)
             queue.recipients -= count
+            queue.octets -= sum(entry.size for entry in gone)
             self.recipients -= count
             taken += [(queue.key, entry) for entry in gone]
             self._drop_if_empty(queue)
@@ -372,6 +377,7 @@ class Scheduler(Openings):
             taken.append(entry)
         count = sum(len(entry.recipients) for entry in taken)
         queue.recipients -= count
+        queue.octets -= sum(entry.size for entry in taken)
         self.recipients -= count
         self._drop_if_empty(queue)
         return taken
