@@ -77,11 +77,21 @@ class EventView:
 
     def rest(self, *, as_json: bool = False) -> Iterator[str]:
         """Lines up to the end of what is there now."""
+        for events in self.batches():
+            yield from [self._line(event, as_json) for event in events]
+
+    def batches(self) -> Iterator[list[Event]]:
+        """Events up to the end of what is there now, some at a time; a batch in which none was wanted is an empty one."""
         while True:
             places = self._places()
-            yield from [self._line(event, as_json) for event in self.some()]
+            yield self.some()
             if self._places() == places:
                 return
+
+    def close(self) -> None:
+        """Done with the logs."""
+        for reader in self._readers.values():
+            reader.close()
 
     def _places(self) -> list[Place]:
         return [reader.place for reader in self._readers.values()]
