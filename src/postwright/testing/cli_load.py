@@ -61,7 +61,12 @@ def command(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Send messages over SMTP and report rates and latencies."""
+    """Send messages over SMTP and report rates and latencies.
+
+    \b
+    Example: postwright load 127.0.0.1:2525 --messages 10000 --connections 20
+    Exit status: 0 every message was taken, 1 one was not, 2 wrong command line.
+    """
     host, port = parse_endpoint(target)
     try:
         sizes, names = parse_sizes(size), parse_domains(domains)

@@ -79,7 +79,12 @@ def command(
     until_eof: bool,
     as_json: bool,
 ) -> None:
-    """A receiver that delivers nothing: it counts, keeps or refuses by rule."""
+    """A receiver that delivers nothing: it counts, keeps or refuses by rule.
+
+    \b
+    Example: postwright sink --listen 127.0.0.1:2600 --show
+    Exit status: 0 ended as asked, 1 it cannot listen, 2 a rule or an option is wrong.
+    """
     host, port = parse_endpoint(listen)
     try:
         sink = SinkServer(

@@ -127,6 +127,7 @@ def reference(output: Path | None) -> None:
 
     \b
     Example: postwright config reference --output docs/reference/directives.md
+    Exit status: 0 written, 1 the file cannot be written, 2 wrong command line.
     """
     from postwright.control.config.reference import page  # no other command pays for it
 

@@ -36,6 +36,7 @@ def command() -> None:
     \b
     Example: postwright dkim keygen --domain example.com --selector pw2026
              postwright dkim check --config /etc/postwright/config
+    Exit status: 0 done (check: all keys are published), 1 not done (check: some are not), 64 wrong command line.
     """
 
 

@@ -10,11 +10,14 @@ The shipped test tools are named here by strings only: `control` does not import
 from __future__ import annotations
 
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from postwright import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Lazy(NamedTuple):
@@ -52,6 +55,8 @@ COMMANDS: dict[str, Lazy] = {
     "acct": Lazy("postwright.control.cli.acct", "Search and count in accounting files, ours and PowerMTA's."),
     "digest": Lazy("postwright.control.cli.digest", "The digest that privacy-policy puts in the place of a local part."),
     "auth": Lazy("postwright.control.cli.auth", "Encode and decode the Base64 of SMTP logins."),
+    "completion": Lazy("postwright.control.cli.completion", "What makes Tab complete commands and options in bash, zsh or fish."),
+    "manual": Lazy("postwright.control.cli.manual", "Manual pages of all commands, printed or written for a package."),
     "sink": Lazy("postwright.testing.cli_sink", "A scriptable receiver that delivers nothing: for tests and trials."),
     "load": Lazy("postwright.testing.cli_load", "A load generator that speaks SMTP and reports latencies."),
 }
@@ -76,6 +81,13 @@ class LazyGroup(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             ctx.fail(f"no such command: {args[0]!r}{_did_you_mean(args[0])}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # click's own version imports every command to ask for its help, at each press of Tab.
+        from click.shell_completion import CompletionItem
+
+        named = [CompletionItem(name, help=lazy.help) for name, lazy in COMMANDS.items() if name.startswith(incomplete)]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # click's own version imports every command to ask for its help.

@@ -89,7 +89,12 @@ def _unit(c: str) -> str:
 
 @click.group("spool")
 def spool_group() -> None:
-    """List, show, verify, export, import and repair a spool, offline."""
+    """List, show, verify, export, import and repair a spool, offline.
+
+    \b
+    Example: postwright spool verify --state-dir /var/lib/postwright
+    Exit status: 0 fine, 1 something is wrong with the spool or was not done, 2 wrong command line.
+    """
 
 
 @spool_group.command("list")
@@ -217,10 +222,10 @@ def _tell_verdict(verdict: Verdict) -> None:
 @click.argument("target", type=click.Path(path_type=Path))
 @click.argument("message_ids", nargs=-1)
 def export(folders: tuple[Path, ...], as_json: bool, target: Path, message_ids: tuple[str, ...]) -> None:
-    """Write live messages (all, or those named) to a new folder TARGET: ID.eml the content, ID.json the envelope.
+    """Write live messages (all, or those named) to a new folder TARGET: ID.eml the content, ID.json the envelope. The spool keeps them.
 
     \b
-    The spool keeps them. Example: postwright spool export --spool /var/spool/postwright /tmp/rescued
+    Example: postwright spool export --spool /var/spool/postwright /tmp/rescued
     """
     wanted = frozenset(_id(text) for text in message_ids)
     _tell(list(spool_tools.export(folders, target, wanted)), "exported", as_json)

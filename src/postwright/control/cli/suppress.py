@@ -33,6 +33,7 @@ def command() -> None:
     Example: postwright suppress add bob@example.com --reason unsubscribed
     An entry is an address, a domain (@example.com), the domains below one (@*.example.com), or the digest of an address in
     lower case (md5, sha1 or sha256, in hexadecimal digits).
+    Exit status: 0 done, 1 not done or not found, 64 wrong command line.
     """
 
 

@@ -55,6 +55,7 @@ def command() -> None:
     \b
     Example: postwright user add alice@example.com --source mailings
     A password is asked for, or read from standard input (--password-stdin) or the variable POSTWRIGHT_PASSWORD.
+    Exit status: 0 done, 1 not done (the reason is told), 64 wrong command line.
     """
 
 
@@ -144,7 +145,11 @@ def _ask(from_stdin: bool, new: bool) -> str:
 def _add(
     place: Place, name: str, source: str | None, no_scram: bool, password_stdin: bool, check_from_header: bool | None, **bound: str | None
 ) -> None:
-    """Add a user. The file is made if there is none."""
+    """Add a user. The file is made if there is none.
+
+    \b
+    Example: postwright user add alice@example.com --source mailings
+    """
     for file in place.files:
         if users_file.read(file).find(name) is not None:
             raise _Refused(f"there is a {name} in {file} already; a new password comes by: postwright user passwd")
@@ -166,7 +171,11 @@ def _add(
 @_scram_option
 @_password_option
 def _passwd(place: Place, name: str, no_scram: bool, password_stdin: bool) -> None:
-    """Give a user another password."""
+    """Give a user another password.
+
+    \b
+    Example: postwright user passwd alice@example.com
+    """
     file = place.holding(name)
     password = _ask(password_stdin, True)
     with users_file.editing(file) as draft:
@@ -185,7 +194,11 @@ def _passwd(place: Place, name: str, no_scram: bool, password_stdin: bool) -> No
 def _set(
     place: Place, name: str, source: str | None, enable: bool | None, check_from_header: bool | None, **bound: str | None
 ) -> None:
-    """Change what else there is to a user."""
+    """Change what else there is to a user.
+
+    \b
+    Example: postwright user set alice@example.com --source transactional
+    """
     file = place.holding(name)
     _warn_of_source(place, source or "")
     with users_file.editing(file) as draft:
@@ -200,7 +213,11 @@ def _set(
 @_verb("remove")
 @click.argument("name")
 def _remove(place: Place, name: str) -> None:
-    """Remove a user."""
+    """Remove a user.
+
+    \b
+    Example: postwright user remove alice@example.com
+    """
     file = place.holding(name)
     with users_file.editing(file) as draft:
         if not draft.remove(name):
@@ -211,7 +228,11 @@ def _remove(place: Place, name: str) -> None:
 @_verb("list")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
 def _list(place: Place, as_json: bool) -> None:
-    """Who there is, and what each may log in with."""
+    """Who there is, and what each may log in with.
+
+    \b
+    Example: postwright user list --config /etc/postwright/config
+    """
     users = [user_admin.shown(user) for file in place.files for user in users_file.read(file).entries()]
     if as_json:
         click.echo(msgspec.json.encode(users).decode())
@@ -227,7 +248,11 @@ def _list(place: Place, as_json: bool) -> None:
 @click.argument("name")
 @_password_option
 def _test(place: Place, name: str, password_stdin: bool) -> None:
-    """Tell step by step how a login would end."""
+    """Tell step by step how a login would end.
+
+    \b
+    Example: postwright user test alice@example.com
+    """
     fine = True
     for step in user_admin.judge(place.settings, place.files, name, lambda: _ask(password_stdin, False)):
         fine = fine and step.ok
