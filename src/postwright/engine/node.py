@@ -15,7 +15,6 @@ from random import Random
 from typing import Any
 
 import structlog
-from msgspec.structs import replace
 
 from postwright.engine import bounces, copies, deadlines
 from postwright.engine.acceptors import Acceptors, LoginHelper
@@ -27,6 +26,7 @@ from postwright.engine.disabled_sources import DisabledSources
 from postwright.engine.header_files import HeaderFiles
 from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
+from postwright.engine.leases import Leases
 from postwright.engine.login_guard import Keeper, OwnOffice
 from postwright.engine.moves import Moves
 from postwright.engine.notices import Notices
@@ -40,7 +40,7 @@ from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.reporting import Reporting
 from postwright.engine.settle import Due, Session, Settlement, settle
 from postwright.engine.shadow_status import ShadowStatus
-from postwright.engine.sharing import LOOK_AGAIN, Sharing
+from postwright.engine.sharing import Sharing
 from postwright.engine.signing import Keys
 from postwright.engine.sorting import shadow_of
 from postwright.engine.suppressing import Suppressing, rules_of
@@ -53,8 +53,7 @@ from postwright.engine.whereabouts import Whereabouts
 from postwright.engine.worker import Crew, Worker
 from postwright.engine.workers import Threads, Workers
 from postwright.model.address import Address
-from postwright.model.errors import SpoolError
-from postwright.model.message import IdMaker, Message, SpoolRef, format_id
+from postwright.model.message import IdMaker, Message, SpoolRef
 from postwright.model.outcome import Judgement, Kind
 from postwright.model.record import Record
 from postwright.model.work import Entry, Lease, QueueKey
@@ -118,6 +117,8 @@ class Node:
         self.vault = VaultKeys(clock, log)
         self._grounds = self._made_grounds(resolved)
         self._reading = Reading(number, spool, clock, readers)
+        leases = self.leases = Leases(self)
+        self.begin, self.lost, self.unreadable, self.later = leases.begin, leases.lost, leases.unreadable, leases.later  # see `Hub`
         self._random = random or Random()
         state = state_dir or run_dir
         self._join_queues(run_dir, state, places)
@@ -353,62 +354,13 @@ class Node:
         """See `Hub.read_message`."""
         return self._reading.read_message(entry)
 
-    # -- leases ---------------------------------------------------------------------------
-
-    def begin(self, lease: Lease) -> None:
-        """See `Hub.begin`."""
-        if self._watched(lease):
-            self.sharing.borrowed.begin(lease)
-
-    def _watched(self, lease: Lease) -> bool:
-        """May what is leased be handed over once more while it is in flight? See `borrowed`, and `Sharing._all_anew`."""
-        return self.shards > 1 or lease.entry.ref.spool != self.number
-
-    def _end(self, queue: Queue, lease: Lease, again: list[Entry]) -> None:
-        """The lease is over; what is in `again` and still ours waits in its queue."""
-        now = self.clock.now()
-        if self._watched(lease):
-            again = self.sharing.borrowed.end(lease, again)
-        if again and (self.where.active or self.shards > 1):
-            to = self.where.redirect(queue.key, lease.entry.message_id) if self.where.active else queue.key
-            if to != queue.key or not self.sharing.mine(to):
-                self.scheduler.settle(queue, lease, now, [])
-                self.sharing.move([(to, entry) for entry in again])
-                self.pump_soon()
-                return
-        self.scheduler.settle(queue, lease, now, again)
-        if again:
-            self.pump_soon()
-
-    def lost(self, queue: Queue, lease: Lease) -> None:
-        """See `Hub.lost`."""
-        entry = lease.entry
-        if entry.ref.spool != self.number:
-            self._end(queue, lease, [])
-            self.sharing.lost(lease)
-        elif self.spool.live_recipients(entry.message_id) is not None:
-            self.unreadable(queue, lease, SpoolError("the message is alive and cannot be found"))
-        else:
-            self._end(queue, lease, [])
-
-    def unreadable(self, queue: Queue, lease: Lease, error: Exception) -> None:
-        """See `Hub.unreadable`."""
-        entry = lease.entry
-        which = format_id(entry.message_id)
-        self.log.error("a message waits, something is wrong here", message=which, queue=str(queue.key), exc_info=error)
-        self._end(queue, lease, [replace(entry, due=self.clock.now() + LOOK_AGAIN)])
-
-    def later(self, queue: Queue, lease: Lease, at: float) -> None:
-        """See `Hub.later`."""
-        self._end(queue, lease, [replace(lease.entry, due=at)])
-
     # -- out ----------------------------------------------------------------------------
 
     def apply(self, queue: Queue, lease: Lease, message: Message, judgement: Judgement, session: Session) -> None:
         """See `Hub.apply`."""
         now = self.clock.now()
         if all([disposition.kind is Kind.UNTOUCHED for disposition in judgement.dispositions]):  # noqa: C419  # half the cost, per message
-            self._untouched(queue, lease, now)
+            self.leases.untouched(queue, lease, now)
             return
         try:
             state = self.state(queue)
@@ -455,20 +407,11 @@ class Node:
             self.scheduler.delivered_nothing(queue, lease)
         traffic.deferred += settlement.deferred
         traffic.bounced += settlement.bounced
-        self._end(queue, lease, settlement.again)
+        self.leases.end(queue, lease, settlement.again)
 
     def account(self, record: Record) -> None:
         """See `Hub.account`."""
         self.spool.mark_nowait(Mark(0, (), DEFERRED, records=(record,)))
-
-    def _untouched(self, queue: Queue, lease: Lease, now: float) -> None:
-        """Nothing was tried: back to the front of the queue, unless the entry is not ours to keep."""
-        entry = lease.entry
-        if self._watched(lease) and self.sharing.borrowed.end(lease, [entry]) != [entry]:
-            self.scheduler.settle(queue, lease, now, [])
-            return
-        self.scheduler.settle(queue, lease, now, [], untouched=True)
-        self.pump_soon()
 
     async def _report_then_finish(
         self, queue: Queue, lease: Lease, message: Message, settlement: Settlement, session: Session, now: float, copy_to: Address | None
