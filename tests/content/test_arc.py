@@ -11,9 +11,10 @@ from tests.content.arc_suite import SIGNING, VALIDATION, Case, cases
 from tests.content.test_dkim_verify import mail_of
 
 from postwright.content.arc import ArcVerdict, judge, read
-from postwright.content.arc_seal import own_results, seal
+from postwright.content.arc_seal import own_results, seal, signed_names, unsealed
 from postwright.content.dkim_canon import header_fields
 from postwright.content.dkim_key import SigningKey, private_key
+from postwright.content.dkim_sign import Style
 from postwright.content.dkim_tags import tags
 from postwright.content.dkim_verify import Answer
 
@@ -142,7 +143,42 @@ def test_fifty_sets_and_no_more() -> None:
 
 def test_results_without_end() -> None:
     assert state(*hops(1, MESSAGE.replace(b"dmarc=pass", b"dmarc=pass (%b)" % (b"x" * 10000)))) == "pass"
-    assert state(*hops(1, MESSAGE.replace(b"dmarc=pass", b"dmarc=pass (%b)" % (b"x" * 20000)))) == "fail"
+    case, _ = hops(0)
+    assert sealed(case, MESSAGE.replace(b"dmarc=pass", b"dmarc=pass (%b)" % (b"x" * 20000))) == b"", "nobody would read them"
+    _, message = hops(1)
+    chain = read(mail_of(message.replace(b"dmarc=pass", b"dmarc=pass (%b)" % (b"x" * 20000), 1)))
+    assert chain is not None
+    assert chain.problem == "set 1: the results are too long"
+
+
+def test_lines_of_a_set_stay_short() -> None:
+    """RFC 5322 section 2.1.1. Four hundred fields that are signed, and what ten signatures came to, with their look-ups."""
+    results = "; ".join(f"dkim=pass {' '.join([f'(look-up {number})'] * 90)} header.d=d{number}.example" for number in range(9))
+    message = MESSAGE.replace(b"spf=pass smtp.mfrom=jqd@d1.example", results.encode())
+    message = b"X-Long-Name-Of-A-Field: 1\r\n" * 150 + message
+    case = ours()
+    names = ":".join(["from", *["x-long-name-of-a-field"] * 150])
+    long = Case(case.name, message, case.zone, {**case.test, "sig-headers": names}, case.scenario)
+    made = sealed(long)
+    assert max(map(len, made.split(b"\r\n"))) <= 998
+    assert state(case, made + message) == theirs(case, made + message) == "pass"
+    assert unfolded(header_fields(made)[1].raw.partition(b":")[2])["h"].count(b":") == 150
+
+
+def test_what_a_message_signature_signs() -> None:
+    header = b"ARC-Seal: i=1\r\nDKIM-Signature: a\r\nFrom: a\r\nAuthentication-Results: b\r\nX-Arc: 1\r\nDKIM-Signature: c\r\n\r\n"
+    style = Style(wanted=lambda name: True, never_added=(b"from", b"arc-seal"))
+    assert signed_names(mail_of(header), style) == [b"from", b"x-arc", b"dkim-signature", b"dkim-signature", b"from"]
+
+
+def test_a_set_that_is_made_in_steps_and_a_chain_that_came_between() -> None:
+    case, message = hops(1)
+    mail = mail_of(message)
+    chain = read(mail)
+    assert unsealed(mail, chain, "none", "rsa", "s", "a.example", "us.example", [b"from"], 1.0) is None, "we saw no chain, and there is one"
+    gone = unsealed(mail_of(MESSAGE), None, "pass", "rsa", "s", "a.example", "us.example", [b"from"], 1.0)
+    assert gone is not None
+    assert b"cv=none" in gone.seal.raw, "it was there and has been removed: a new one begins"
 
 
 @pytest.mark.parametrize(
