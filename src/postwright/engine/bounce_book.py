@@ -12,13 +12,15 @@ from typing import Final
 
 from msgspec import Struct
 
-from postwright.model.record import Record
+from postwright.engine.settle import Context
+from postwright.model.outcome import Disposition, Kind
 
 HOURS: Final = 24
 MOST_CATEGORIES: Final = 64
 EXAMPLES: Final = 8
 OTHERS: Final = "(others)"
 _TEXT: Final = 300
+_NO_BOUNCE: Final = frozenset((Kind.DELIVERED, Kind.RELAYED, Kind.TRANSIENT, Kind.UNTOUCHED))
 
 
 class Example(Struct, frozen=True):
@@ -57,21 +59,23 @@ class BounceBook:
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
 
-    def note(self, records: Iterable[Record]) -> None:
-        """Remember those that are bounces."""
-        for record in records:
-            if record.type == "b":
-                self._note(record)
+    def settled(self, context: Context, dispositions: Iterable[Disposition], mta: str, now: float) -> None:
+        """Remember what failed for good in an attempt; `mta` as dsnMta has it."""
+        for one in dispositions:
+            if one.kind not in _NO_BOUNCE:
+                category = context.category(one.status, one.diagnostic, mta)
+                self.note(category, Example(now, context.queue, mta, one.status, one.diagnostic[:_TEXT]))
 
-    def _note(self, record: Record) -> None:
-        kept = self._of(record.bounce_cat or "other")
-        hour = int(record.time_logged // 3600)
+    def note(self, category: str, example: Example) -> None:
+        """A bounce. Those of a domain push out each other's examples, not those of another."""
+        kept = self._of(category)
+        hour = int(example.time // 3600)
         if hour not in kept.counts:
             kept.counts = {one: count for one, count in kept.counts.items() if one > hour - HOURS}
         kept.counts[hour] = kept.counts.get(hour, 0) + 1
-        domain = record.queue.partition("/")[0]
+        domain = example.queue.partition("/")[0]
         kept.examples.pop(domain, None)
-        kept.examples[domain] = Example(record.time_logged, record.queue, record.dsn_mta, record.dsn_status, record.dsn_diag[:_TEXT])
+        kept.examples[domain] = example
         if len(kept.examples) > EXAMPLES:
             del kept.examples[next(iter(kept.examples))]
 

@@ -19,6 +19,7 @@ import structlog
 from postwright.engine import bounces, copies, deadlines
 from postwright.engine.acceptors import Acceptors, LoginHelper
 from postwright.engine.alarm import Alarm
+from postwright.engine.bounce_book import BounceBook
 from postwright.engine.counters import Counters
 from postwright.engine.credentials import Credentials
 from postwright.engine.deliver import Delivery
@@ -107,6 +108,7 @@ class Node:
         self.loop = asyncio.get_running_loop()
         self.sweep = Sweep(clock, 0.5)
         self.counters = Counters()
+        self.bounce_book = BounceBook()
         self.ids = IdMaker(number)
         self.stopping = False
         self.events = Events()
@@ -373,6 +375,7 @@ class Node:
             self.unreadable(queue, lease, error)
             return
         if settlement.bounced:
+            self.bounce_book.settled(state.context, judgement.dispositions, session.mta, now)
             if self._grounds.shadow is not None:
                 self._grounds.shadow.compare(judgement.dispositions, session.mta)
             if self.suppressing.rules.bounces:
