@@ -411,6 +411,16 @@ class Relay(RuleBasedStateMachine):
                 assert queue.in_flight == sum(len(entry.recipients) for entry in leased)
                 assert queue.octets == sum(entry.size for entry in waiting + leased)
         assert self.scheduler.recipients == sum(map(len, self.alive.values()))
+        self.owners_are_counted()
+
+    def owners_are_counted(self) -> None:
+        entries = [entry for queue in self.scheduler.queues.values() for entry in self.scheduler.entries(queue)]
+        owned: dict[str, tuple[int, int]] = {}
+        for entry in entries + [channel.lease.entry for channel in self.busy() if channel.lease is not None]:
+            recipients, octets = owned.get(entry.owner, (0, 0))
+            owned[entry.owner] = (recipients + len(entry.recipients), octets + entry.size)
+        owned.pop("", None)
+        assert {owner: (recipients, octets) for owner, recipients, octets in self.scheduler.owned} == owned
 
     def its_wait_will_end(self, queue: Queue) -> None:
         reason = self.scheduler.why(queue, self.now)

@@ -23,6 +23,7 @@ from postwright.schedule.budget import Places, Total, VmtaRates
 from postwright.schedule.deadlines import Deadlines
 from postwright.schedule.memo import Memo, restored_mode, restored_sources, restored_wait
 from postwright.schedule.openings import Openings
+from postwright.schedule.owned import Owned
 from postwright.schedule.queue import Backoff, Queue, QueueLimits
 from postwright.schedule.rate import NEVER as NEVER
 from postwright.schedule.sources import SourceUse
@@ -49,6 +50,7 @@ class Scheduler(Openings):
         self.mode_changed: Callable[[Queue], None] = lambda queue: None  # the engine's, to be told
         self.recall: Callable[[QueueKey], Memo | None] | None = None  # the engine's: what it remembers of a queue that comes to be
         self.recipients = 0
+        self.owned = Owned()
 
     # -- entries in -------------------------------------------------------------
 
@@ -63,6 +65,8 @@ class Scheduler(Openings):
         self.recipients += count
         queue.recipients += count
         queue.octets += entry.ref.content_size
+        if entry.owner:
+            self.owned.came(entry)
         if entry.due <= now:
             queue.append(entry)
             if queue.retry_at and queue.limits.retry_upon_new_mail and not entry.attempts:
@@ -211,6 +215,8 @@ class Scheduler(Openings):
         """The first `most` recipients; the rest goes back to the front, and may want a connection of its own."""
         queue.put_back(replace(entry, recipients=entry.recipients[most:]))
         queue.octets += entry.ref.content_size
+        if entry.owner:
+            self.owned.change(entry.owner, 0, entry.ref.content_size)
         self._agenda.list(queue)
         return replace(entry, recipients=entry.recipients[:most])
 
@@ -244,6 +250,9 @@ class Scheduler(Openings):
         gone = count - left
         queue.recipients -= gone
         self.recipients -= gone
+        owner = lease.entry.owner
+        if owner:
+            self.owned.change(owner, -gone, (len(again) - 1) * lease.entry.ref.content_size)
         if not queue.recipients:
             self._drop_if_empty(queue)
 
@@ -361,11 +370,17 @@ class Scheduler(Openings):
             queue.drop(taken_out)
             count = sum(len(entry.recipients) for entry in gone)
             queue.recipients -= count
-            queue.octets -= sum(entry.size for entry in gone)
+            self._gone(queue, gone)
             self.recipients -= count
             taken += [(queue.key, entry) for entry in gone]
             self._drop_if_empty(queue)
         return taken
+
+    def _gone(self, queue: Queue, entries: list[Entry]) -> None:
+        for entry in entries:
+            queue.octets -= entry.size
+            if entry.owner:
+                self.owned.went(entry)
 
     def take_away(self, queue: Queue, most: int) -> list[Entry]:
         """At most so many entries that wait, due or not, out of the queue and all counts: they go to another one."""
@@ -377,7 +392,7 @@ class Scheduler(Openings):
             taken.append(entry)
         count = sum(len(entry.recipients) for entry in taken)
         queue.recipients -= count
-        queue.octets -= sum(entry.size for entry in taken)
+        self._gone(queue, taken)
         self.recipients -= count
         self._drop_if_empty(queue)
         return taken
