@@ -143,7 +143,7 @@ def test_paused_is_for_ever_and_says_so() -> None:
         [queue] = [queue for queue in w.node.scheduler.queues.values() if queue.recipients]
         w.node.scheduler.pause(queue, True)
         found = why(w)
-        assert (found.reason, found.seconds, found.because) == ("PAUSED", None, "paused by the operator")
+        assert (found.reason, found.seconds, found.because) == ("SUSPENDED", None, "suspended: an operator has paused the queue")
 
 
 @pytest.mark.parametrize("shards", [1, 2])

@@ -342,7 +342,7 @@ def test_pause(make_entry: MakeEntry) -> None:
     s.pause(queue, True)
     assert open_all(s, 0.0) == []
     assert s.lease(queue, 0.0) is None
-    assert s.why(queue, 0.0) is WaitReason.PAUSED
+    assert s.why(queue, 0.0) is WaitReason.SUSPENDED
     s.remove(lambda key, entry: True)
     assert s.queues == {A: queue}, "that it is paused must not be forgotten"
     s.submit(A, make_entry(), 0.0)

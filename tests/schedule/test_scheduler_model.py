@@ -19,6 +19,7 @@ from postwright.schedule.budget import VmtaRates
 from postwright.schedule.queue import Queue, QueueLimits
 from postwright.schedule.scheduler import NEVER, Scheduler
 from postwright.schedule.seats import ANY_SEAT, Refusals
+from postwright.schedule.sifting import Place
 from postwright.schedule.sources import NO_SOURCES, SourceLimits, SourceSet
 
 KEYS = [QueueKey(domain, vmta) for domain in ("a.example", "b.example", "c.example") for vmta in ("m1", "m2")]
@@ -345,6 +346,36 @@ class Relay(RuleBasedStateMachine):
             self.alive[key] -= taken
         self.pump()
 
+    @rule(key=st.sampled_from(KEYS), job=st.sampled_from(["", "a", "b"]), fate=st.sampled_from(Place), patient=st.booleans())
+    def look_at_each(self, key: QueueKey, job: str, fate: Place, patient: bool) -> None:
+        """An order about a job: its first recipients of each entry leave, or all are held, or let go; other things happen in between."""
+        queue = self.scheduler.queues.get(key)
+        if queue is None or not queue.recipients:
+            return
+        self.scheduler.set_aside(queue)
+        more = True
+        while more:
+            leases, more = self.scheduler.sift(queue, self.now, 2, lambda entry: parted(entry, fate, entry.owner == job))
+            for lease in leases:
+                self.alive[key] -= {(lease.entry.message_id, index) for index in lease.entry.recipients}
+                self.scheduler.settle(queue, lease, self.now, [])
+            if more and not patient:
+                self.scheduler.give_up(queue, self.now)
+                break
+            self.pump()
+        self.pump()
+
+    @rule(key=st.sampled_from(KEYS), recipients=st.integers(1, 3))
+    def take_in_held(self, key: QueueKey, recipients: int) -> None:
+        """A job that is paused gets more mail, and some of what comes in goes at once."""
+        self.messages += 1
+        entry = Entry(self.messages, SpoolRef(0, 1, 0, 0, 10), tuple(range(recipients)), self.now, owner="a")
+        self.alive[key] |= {(self.messages, index) for index in entry.recipients}
+        self.scheduler.hold(key, entry, self.now)
+        queue, lease = self.scheduler.lease_new(key, replace(entry, message_id=-1), self.now)
+        self.scheduler.settle(queue, lease, self.now, [])
+        self.pump()
+
     @rule(key=st.sampled_from(KEYS), age=st.sampled_from([0.0, 30.0]))
     def give_up(self, key: QueueKey, age: float) -> None:
         queue = self.scheduler.queues.get(key)
@@ -457,6 +488,9 @@ class Relay(RuleBasedStateMachine):
             return
         for queue in list(self.scheduler.queues.values()):
             self.scheduler.pause(queue, False)
+            self.scheduler.set_aside(queue)
+            while self.scheduler.sift(queue, self.now, 100, lambda entry: ((Place.LINE, entry),))[1]:
+                pass
             for address in ADDRESSES:
                 self.scheduler.enable_source(queue, address)
         self.pump()
@@ -489,6 +523,15 @@ class Relay(RuleBasedStateMachine):
                 channel.queue.idle.remove(channel)
                 self.close(channel)
         self.time_passes(5.0)
+
+
+def parted(entry: Entry, fate: Place, meant: bool) -> list[tuple[Place, Entry]]:
+    """What becomes of an entry that somebody looks at."""
+    if not meant:
+        return [(Place.LINE, entry)]
+    if fate is not Place.OUT or len(entry.recipients) == 1:
+        return [(fate, entry)]
+    return [(fate, replace(entry, recipients=entry.recipients[:1])), (Place.LINE, replace(entry, recipients=entry.recipients[1:]))]
 
 
 TestRelay = Relay.TestCase

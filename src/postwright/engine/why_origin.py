@@ -47,7 +47,7 @@ class Origins:
 
     def of(self, reason: WaitReason, standing: Standing | None = None) -> str:
         """For a person; "" for a reason behind which there is no limit. `standing` says which host, where it is one's."""
-        if reason is WaitReason.PAUSED:
+        if reason is WaitReason.SUSPENDED:
             return "an operator"
         if reason is WaitReason.TOTAL_CONNECTIONS:
             return f"total-max-smtp-out ({self._resolved.line('total_max_smtp_out')})"

@@ -60,7 +60,8 @@ class WaitReason(Enum):
     QUEUE_RETRY = "the queue waits for its next retry"
     RECIPIENT_RETRY = "each recipient waits for its next retry"
     SCHEDULED = "not before its time"
-    PAUSED = "paused by the operator"
+    SUSPENDED = "suspended: an operator has paused the queue"
+    JOB_SUSPENDED = "suspended: an operator has paused the job of all that waits"
     STOPPING = "the relay is stopping"
 
 
@@ -70,6 +71,11 @@ _OF = "\0"  # between job and user; no user name has it (RFC 4013 section 2.3)
 def owned_by(job: str, user: str) -> str:
     """Job and user in one text, as entries hold it: a million of them share few. Of who did not log in it is the job."""
     return f"{job}{_OF}{user}" if user or _OF in job else job
+
+
+def job_of(owner: str) -> str:
+    """The job in such a text, "" for none."""
+    return owner if _OF not in owner else owner.rpartition(_OF)[0]
 
 
 class Entry(Struct, gc=False):
@@ -90,8 +96,7 @@ class Entry(Struct, gc=False):
     @property
     def job(self) -> str:
         """The job, "" for none."""
-        owner = self.owner
-        return owner if _OF not in owner else owner.rpartition(_OF)[0]
+        return job_of(self.owner)
 
     @property
     def user(self) -> str:

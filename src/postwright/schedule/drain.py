@@ -19,7 +19,7 @@ from postwright.model.work import Entry, WaitReason
 from postwright.schedule.queue import Queue
 from postwright.schedule.rate import NEVER, SlidingRate
 
-_NEVER_BECAUSE = (WaitReason.PAUSED, WaitReason.STOPPING)
+_NEVER_BECAUSE = (WaitReason.SUSPENDED, WaitReason.JOB_SUSPENDED, WaitReason.STOPPING)
 
 
 class Pace(Struct, frozen=True):

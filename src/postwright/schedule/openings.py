@@ -43,6 +43,7 @@ class Openings(ABC):
         self._agenda = Agenda(self.queues)
         self._mode_ends = ModeEnds()
         self.noted: Callable[[Queue], None] = _nobody  # the engine's: something has changed that a restart must not lose
+        self.suspends: Callable[[QueueKey], bool] | None = None  # the engine's: is a queue that comes to be paused?
         self._held = False  # a place of the total was taken for a connection that the caller is about to open
 
     @abstractmethod
@@ -245,8 +246,9 @@ class Openings(ABC):
             self._agenda.list(queue)
 
     def _drop_if_empty(self, queue: Queue) -> None:
-        """Forget a queue that holds nothing; one that remembers what it has used, or is paused, stays until it does not."""
-        if not queue.empty or queue.listed or queue.paused or self.queues.get(queue.key) is not queue:
+        """Forget a queue that holds nothing; one that remembers what it has used stays until it does not. So does one that is paused,
+        unless somebody will know that when it comes again."""
+        if not queue.empty or queue.listed or (queue.paused and self.suspends is None) or self.queues.get(queue.key) is not queue:
             return
         until = queue.remembers_until()
         if until is None:

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from postwright.model.work import Entry, QueueKey
 from postwright.policy.settings import Rate
 from postwright.schedule import later, line
+from postwright.schedule.aside import Aside
 from postwright.schedule.budget import Budget, metered
 from postwright.schedule.budget import Line as SharedLine
 from postwright.schedule.later import Later
@@ -91,10 +92,11 @@ class Queue:
     """Made and dropped by the scheduler. Counts: `recipients` in all, `in_flight` leased; `connections` open, `opening` being opened;
     `octets` of the contents of its entries, in flight or not (a content counts once for each entry that has recipients of it).
 
-    `ready` entries in the line that they are taken from, `scheduled` those with a time to wait for.
+    `ready` entries in the line that they are taken from, `scheduled` those with a time to wait for, `aside` those that nobody takes now.
     """
 
     __slots__ = (
+        "aside",
         "backoff",
         "budget",
         "connect_rate",
@@ -131,6 +133,7 @@ class Queue:
         self.budget = budget
         self.ready: Line = []
         self.scheduled: Later = []
+        self.aside: Aside | None = None  # what is in neither of the two: of a job that is paused, or about to be looked at
         self.recipients = 0
         self.octets = 0
         self.in_flight = 0
@@ -209,6 +212,12 @@ class Queue:
         """An entry that was taken, in front of all others of its share and rank."""
         self.ready = line.put_back(self.ready, entry, self.limits.shares)
 
+    def beside(self) -> Aside:
+        """What stands aside, from now on if nothing did before."""
+        if self.aside is None:
+            self.aside = Aside()
+        return self.aside
+
     def take_out(self, entry: Entry) -> None:
         """This one, from wherever it waits; by identity, as equal ones are others."""
         self.drop((id(entry),))
@@ -217,6 +226,8 @@ class Queue:
         """Take out the entries with these ids (of objects). A pass."""
         self.scheduled = later.of([entry for entry in self.scheduled if id(entry) not in gone])
         self.ready = line.drop(self.ready, gone)
+        if self.aside is not None:
+            self.aside.drop(gone)
 
     def promote(self, now: float) -> None:
         """Move scheduled entries that are due to those that are ready, a bounded number of each class at a time."""
@@ -304,6 +315,8 @@ class Queue:
             if entry.attempts:
                 entry.due -= by
         self.scheduled = later.of(list(self.scheduled))
+        if self.aside is not None:
+            self.aside.clock_went_back(by)
 
     # -- the end of a queue ---------------------------------------------------------
 

@@ -27,11 +27,13 @@ def why(queue: Queue, total: Budget[Queue], now: float) -> WaitReason:
     if queue.recipients <= queue.in_flight:
         return WaitReason.NONE
     if queue.paused:
-        return WaitReason.PAUSED
+        return WaitReason.SUSPENDED
     if queue.retry_at > now:
         return WaitReason.QUEUE_RETRY
     if not queue.has_due(now):
         first = queue.first_scheduled()
+        if first is None and queue.aside is not None:
+            return WaitReason.JOB_SUSPENDED
         return WaitReason.SCHEDULED if first is None or not first.attempts else WaitReason.RECIPIENT_RETRY
     if queue.rate is not None and queue.rate.free(now) <= 0:
         return WaitReason.MESSAGE_RATE

@@ -22,17 +22,17 @@ from postwright.schedule import meters
 from postwright.schedule.budget import Places, Total, VmtaRates
 from postwright.schedule.deadlines import Deadlines
 from postwright.schedule.memo import Memo, restored_mode, restored_sources, restored_wait
-from postwright.schedule.openings import Openings
 from postwright.schedule.owned import Owned
 from postwright.schedule.queue import Backoff, Queue, QueueLimits
 from postwright.schedule.rate import NEVER as NEVER
+from postwright.schedule.sifting import Sifting
 from postwright.schedule.sources import SourceUse
 
 DEFAULT_RETRY = 600.0  # seconds; `retry-after` as it comes
 NO_RATES = VmtaRates()
 
 
-class Scheduler(Openings):
+class Scheduler(Sifting):
     """`limits_for(key)` is asked when a queue appears, and again by `reloaded`; for the rest see `openings.Openings`."""
 
     def __init__(
@@ -85,7 +85,39 @@ class Scheduler(Openings):
         queue = self.queues[key] = Queue(key, self._limits(key), self.budgets.of(key.vmta))
         if self.recall is not None and (memo := self.recall(key)) is not None:
             self._restore(queue, memo, now)
+        if self.suspends is not None:
+            queue.paused = self.suspends(key)
         return queue
+
+    def hold(self, key: QueueKey, entry: Entry, now: float) -> Queue:
+        """Into its queue, but not into its line: nobody takes it before it is let go (`sift`)."""
+        queue = self._counted(key, entry, now)
+        if type(entry) is not Entry:
+            self._add_deadline(queue, entry, now)
+        queue.beside().held.append(entry)
+        return queue
+
+    def lease_new(self, key: QueueKey, entry: Entry, now: float) -> tuple[Queue, Lease]:
+        """A lease of what was in no queue, for a fate that needs no session."""
+        queue = self._counted(key, entry, now)
+        queue.in_flight += len(entry.recipients)
+        return queue, Lease(key, entry, now)
+
+    def _counted(self, key: QueueKey, entry: Entry, now: float) -> Queue:
+        """The queue, which has this entry from now on."""
+        queue, count = self.queues.get(key) or self._new_queue(key, now), len(entry.recipients)
+        self.recipients += count
+        queue.recipients += count
+        queue.octets += entry.size
+        if entry.owner:
+            self.owned.came(entry)
+        return queue
+
+    def came_apart(self, queue: Queue, entry: Entry, parts: int) -> None:
+        """See `Sifting.came_apart`."""
+        queue.octets += (parts - 1) * entry.size
+        if entry.owner:
+            self.owned.change(entry.owner, 0, (parts - 1) * entry.size)
 
     def _add_deadline(self, queue: Queue, entry: Entry, now: float) -> None:
         if isinstance(entry, NotifiedEntry):
@@ -386,7 +418,7 @@ class Scheduler(Openings):
         """At most so many entries that wait, due or not, out of the queue and all counts: they go to another one."""
         taken: list[Entry] = []
         while len(taken) < most:
-            entry = queue.take() or queue.take_scheduled()
+            entry = queue.take() or queue.take_scheduled() or (queue.aside.take() if queue.aside is not None else None)
             if entry is None:
                 break
             taken.append(entry)
@@ -401,6 +433,8 @@ class Scheduler(Openings):
         """What waits in a queue, in flight excluded."""
         yield from queue.ready
         yield from queue.scheduled
+        if queue.aside is not None:
+            yield from queue.aside
 
     def reloaded(self, total_limit: int | None) -> None:
         """Settings have changed: every queue gets its limits anew, and may now be allowed what it was not."""
