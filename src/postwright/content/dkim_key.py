@@ -16,7 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPrivateNumbers
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from postwright.content.dkim_record import verifies
@@ -63,6 +63,10 @@ class SigningKey:
         if not isinstance(self._key, RSAPrivateKey):
             raise ValueError("Ed25519 signs on the spot")
         return self._key.sign(digest, padding.PKCS1v15(), _PREHASHED[len(digest)])
+
+    def rsa_numbers(self) -> RSAPrivateNumbers | None:
+        """The numbers of an RSA key, all of them secret."""
+        return self._key.private_numbers() if isinstance(self._key, RSAPrivateKey) else None
 
     def pem(self) -> bytes:
         """The private key as a file has it (PKCS#8)."""

@@ -4,7 +4,7 @@
 
 Knows keys and digests and nothing of mail. Ends when its shard does: then its socket ends. What it is told is its own shard's word; a key
 that cannot be read or a frame that is none ends it, and the shard signs by itself. A key that OpenSSL does not let sign (SHA-1, where that
-is forbidden) is answered by an empty signature.
+is forbidden) is answered by an empty signature. Where the machine has lanes (`engine.rsa_lanes`), what came together is signed together.
 """
 
 from __future__ import annotations
@@ -12,30 +12,85 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Final, NamedTuple
 
 from postwright.content.dkim_key import SigningKey, private_key
 from postwright.engine import signing_frames as f
+from postwright.engine.crypto_mb import Unavailable
+from postwright.engine.rsa_lanes import FEWEST, LANES, SHA256, LaneKey, Lanes, lane_key
 
 READ = 65536
-BATCH = 4  # signatures that are told together: a millisecond
+BATCH: Final = 4  # signatures that are made one by one and told together: a millisecond
 
 
-def serve(sock: socket.socket) -> None:
+class Wanted(NamedTuple):
+    """A signature that somebody waits for. `lane`: the key for the lanes, None when it is not for them."""
+
+    number: int
+    key: SigningKey
+    lane: LaneKey | None
+    digest: bytes
+
+
+class Hand:
+    """Signs what came together, in batches of what can be signed together."""
+
+    def __init__(self, lanes: Lanes | None) -> None:
+        self._lanes = lanes
+        self._keys: dict[int, tuple[SigningKey, LaneKey | None]] = {}
+
+    def learn(self, number: int, pem: bytes) -> None:
+        """The key of that number from now on. Raises ValueError."""
+        key = private_key(pem)
+        self._keys[number] = (key, lane_key(key) if self._lanes is not None else None)
+
+    def wanted(self, number: int, order: bytes) -> Wanted:
+        """What a SIGN frame asks for."""
+        key, digest = f.ordered(order)
+        known, lane = self._keys[key]
+        return Wanted(number, known, lane if len(digest) == SHA256 else None, digest)
+
+    def signed(self, all_wanted: Iterable[Wanted]) -> Iterator[list[bytes]]:
+        """Batches of answers, in which a signature that OpenSSL refuses is empty."""
+        for bits, same in groupby(sorted(all_wanted, key=_size), _size):
+            some = list(same)
+            most = LANES if bits else BATCH
+            for at in range(0, len(some), most):
+                yield self._answers(bits, some[at : at + most])
+
+    def _answers(self, bits: int, some: Sequence[Wanted]) -> list[bytes]:
+        made = [b""] * len(some)
+        if self._lanes is not None and bits and len(some) >= FEWEST[bits]:
+            made = self._lanes.sign([one.lane for one in some if one.lane is not None], [one.digest for one in some])
+        return [f.frame(f.SIGN, one.number, found or signature(one.key, one.digest)) for one, found in zip(some, made, strict=True)]
+
+
+def _size(one: Wanted) -> int:
+    return one.lane.bits if one.lane is not None else 0
+
+
+def serve(sock: socket.socket, lanes: Lanes | None = None) -> None:
     """Until the other end is gone. Raises ValueError, OSError."""
-    frames, keys = f.Frames(), dict[int, SigningKey]()
+    frames, hand = f.Frames(), Hand(lanes)
     while octets := sock.recv(READ):
-        made: list[bytes] = []
+        wanted: list[Wanted] = []
         for kind, number, body in frames.take(octets):
             if kind == f.KEY:
-                keys[number] = private_key(body)
-                continue
-            key, digest = f.ordered(body)
-            made.append(f.frame(f.SIGN, number, signature(keys[key], digest)))
-            if len(made) == BATCH:
-                sock.sendall(b"".join(made))
-                made.clear()
-        if made:
-            sock.sendall(b"".join(made))
+                hand.learn(number, body)
+            else:
+                wanted.append(hand.wanted(number, body))
+        for answers in hand.signed(wanted):
+            sock.sendall(b"".join(answers))
+
+
+def lanes_here() -> Lanes | None:
+    """None where the machine, or the installation, has none."""
+    try:
+        return Lanes()
+    except Unavailable:
+        return None
 
 
 def signature(key: SigningKey, digest: bytes) -> bytes:
@@ -50,7 +105,7 @@ def main() -> None:
     """Of the process. An interrupt from the terminal is for the relay, which will tell us by hanging up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as sock:
-        serve(sock)
+        serve(sock, lanes_here())
 
 
 if __name__ == "__main__":
