@@ -22,14 +22,19 @@ from postwright.engine.lock_lines import lock_lines, shown
 from postwright.engine.lock_office import LockOffice
 from postwright.engine.queue_commands import QUEUE_COMMANDS
 from postwright.engine.status import RelayStatus, ShardStatus, status_lines
+from postwright.engine.views.traffic import TrafficBook
+from postwright.engine.views.verbs import VIEW_COMMANDS
 from postwright.model.address import canonical_domain
 from postwright.model.errors import AddressError
+from postwright.policy.settings import Settings
 
 
 class Relay(Protocol):
     """What the control socket may ask of the supervisor."""
 
     started: float
+    settings: Settings
+    traffic: TrafficBook
     locks: LockOffice
     exporter: ExportProcess
 
@@ -37,6 +42,8 @@ class Relay(Protocol):
     async def rotate_log(self) -> None: ...
     async def ask_shards(self, verb: str, argument: bytes = b"", timeout: float = 10.0) -> list[f.Answer]: ...
     def stop(self) -> None: ...
+    @property
+    def stopping(self) -> bool: ...
     def pids(self) -> list[int]: ...
 
 
@@ -122,6 +129,7 @@ VERBS: dict[str, Verb] = {
 
 
 VERBS.update(QUEUE_COMMANDS)
+VERBS.update(VIEW_COMMANDS)
 
 
 class ControlServer:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from postwright.engine.auth_frames import AuthTalk
 from postwright.engine.export_frames import ExportTalk
 from postwright.engine.lock_frames import LockTalk
+from postwright.engine.views.figures import Figures
 from postwright.model.message import SpoolRef
 from postwright.store.spool import Mark
 
@@ -38,9 +39,13 @@ class Ready(Struct, tag="ready"):
 
 
 class Beat(Struct, tag="beat"):
-    """Shard to supervisor, once a second: my event loop turns."""
+    """Shard to supervisor, once a second, and before each answer about what there is: my event loop turns. So much has moved since I began
+    (`views.traffic.Figures`), so many connections there are in and out, and were at most since I last said so."""
 
     shard: int
+    figures: Figures = Figures()
+    connections: tuple[int, int] = (0, 0)
+    peaks: tuple[int, int] = (0, 0)
 
 
 class Drain(Struct, tag="drain"):

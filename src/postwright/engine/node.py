@@ -402,6 +402,7 @@ class Node:
         traffic = self.counters.traffic
         if settlement.delivered:
             traffic.delivered += settlement.delivered
+            traffic.messages_out += 1
             traffic.bytes_out += lease.entry.size
             if queue.retry_step or queue.retry_at or queue.backoff is not None:
                 self.scheduler.delivered_something(queue, lease.at)

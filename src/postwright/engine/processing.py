@@ -155,6 +155,7 @@ class Reports:
         self._suppressing = suppressing
         self._workers = workers
         self._log = log
+        self.bounces = self.complaints = 0  # reports of either kind that came, since the start
 
     @property
     def _secret(self) -> bytes:
@@ -198,6 +199,8 @@ class Reports:
         for record in result.records:
             if record.remote is not None:
                 record.remote.verified = "yes" if record.recipient in proofs else "no"
+        self.bounces += isinstance(result.reading, StatusReport)
+        self.complaints += isinstance(result.reading, Complaint)
         if result.records:
             await self._spool.mark([Mark(0, (), DEFERRED, records=tuple(result.records))])
         for address, reason, source in suppressed(result.reading, proofs, self._suppressing.rules, claim.processing.category):

@@ -37,7 +37,9 @@ from postwright.engine.outside import accounting, listener_tls, make_dialer, mak
 from postwright.engine.queue_verbs import QUEUE_VERBS
 from postwright.engine.status import QueueStatus, ShardStatus
 from postwright.engine.tls_watch import TlsWatch
-from postwright.model.errors import PostwrightError
+from postwright.engine.views import verbs as views
+from postwright.engine.views.figures import figures_of
+from postwright.model.errors import PostwrightError, SpoolError
 from postwright.net.address_board import AddressBoard
 from postwright.net.clock import SystemClock
 from postwright.net.day_board import DayBoard
@@ -233,6 +235,9 @@ class Shard:
         try:
             if question.verb == "status":
                 answer.body = msgspec.msgpack.encode(self.status())
+            elif question.verb in views.SHARD_VIEWS:
+                self.node.spawn(self._answer_view(question))
+                return
             elif question.verb == "reload":
                 self._tasks.append(self.loop.create_task(self._reload_soon(question)))
                 return
@@ -249,6 +254,23 @@ class Shard:
         except (OSError, ValueError) as error:
             answer.error = f"shard {self.number}: {error}"
         self.link.send(answer)
+
+    async def _answer_view(self, question: f.Question) -> None:
+        """What there is, in slices; the supervisor's book of what has moved is brought up to date first."""
+        answer = f.Answer(question.number, self.number)
+        try:
+            answer.body = await views.answer(self.node, question.verb, question.argument)
+        except (ValueError, SpoolError) as error:
+            answer.error = str(error)
+        self._beat()
+        self.link.send(answer)
+
+    def _beat(self) -> None:
+        node, reports, crew = self.node, self.node.intake.submissions.reports, self.node.delivery.crew
+        kinds = (reports.bounces, reports.complaints) if reports is not None else (0, 0)
+        now, peaks = (len(self.book), len(crew.workers)), (self.book.peak, crew.peak)
+        self.book.peak, crew.peak = now
+        self.link.send(f.Beat(self.number, figures_of(node.counters.traffic, *kinds), now, peaks))
 
     async def _reload_soon(self, question: f.Question) -> None:
         """A reload; the keys that sign mail are read before, off the loop, as a thousand of them take half a second."""
@@ -324,7 +346,7 @@ class Shard:
                 self.log.error("accounting", trouble=trouble)
             for file in self.acct.moved():
                 self.log.info("accounting file moved", file=str(file.was), to=str(file.path), records=file.records)
-            self.link.send(f.Beat(self.number))
+            self._beat()
             if second % TRIM_EVERY == 0:
                 traffic, before = self.node.counters.traffic, moved
                 moved = traffic.messages_in + traffic.delivered

@@ -43,6 +43,7 @@ class Traffic(Struct):
     recipients_in: int = 0
     bytes_in: int = 0
     delivered: int = 0
+    messages_out: int = 0  # transactions that delivered something
     bytes_out: int = 0
     deferred: int = 0
     bounced: int = 0

@@ -42,6 +42,7 @@ from postwright.engine.lock_frames import LocksChanged, LoginDelay, LoginFailed,
 from postwright.engine.lock_office import LockOffice
 from postwright.engine.outside import spool_dirs
 from postwright.engine.tickets import SECRET
+from postwright.engine.views.traffic import TrafficBook
 from postwright.model.errors import PostwrightError
 from postwright.policy.settings import Settings
 
@@ -109,6 +110,7 @@ class Supervisor:
         self._next_question = 0
         self._tickets = secrets.token_bytes(SECRET)
         self.started = time.time()
+        self.traffic = TrafficBook(time.monotonic(), self.started)
 
     async def run(self, announce: Callable[[], None] = lambda: None) -> int:
         """Run until SIGTERM or SIGINT. `announce` is called once all shards take mail.
@@ -230,6 +232,7 @@ class Supervisor:
                 gone.set_result(None)
 
         shard.ready.clear()
+        self.traffic.begun(shard.number)
         process, sock = self._spawn(shard)
         heard = partial(self._heard_on, shard)
         _, shard.link = await loop.create_connection(lambda: Link(heard, closed, f"shard {shard.number}"), sock=sock)
@@ -277,7 +280,9 @@ class Supervisor:
 
     def _heard_on(self, shard: _Shard, link: Link, frame: f.Frame) -> None:
         shard.beat = time.monotonic()
-        if isinstance(frame, f.Ready):
+        if isinstance(frame, f.Beat):
+            self.traffic.heard(shard.number, frame.figures, frame.connections, frame.peaks)
+        elif isinstance(frame, f.Ready):
             shard.ready.set()
             self.log.info("shard ready", shard=shard.number, recovered=frame.recovered, seconds=round(frame.seconds, 3))
         elif isinstance(frame, LoginFailed):
@@ -371,6 +376,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(HEARTBEAT)
             self._watch(time.monotonic())
+            self.traffic.tick(time.monotonic())
             self.locks.tick()
             today = time.localtime().tm_yday
             if today != day:
@@ -419,6 +425,11 @@ class Supervisor:
             if shard.process is not None and shard.process.poll() is None:
                 self.log.warning("shard killed", shard=shard.number, pid=shard.process.pid)
                 shard.process.kill()
+
+    @property
+    def stopping(self) -> bool:
+        """Is the polite stop under way?"""
+        return self._stopping.is_set()
 
     def pids(self) -> list[int]:
         """Process ids of the shards, in order; 0 for one that is down."""

@@ -74,6 +74,7 @@ class Crew:
         self.resting = Resting(node.scheduler.total)
         self.interruptions = Interruptions(node.scheduler)
         self.workers: dict[Worker, None] = {}  # in the order in which they came: a simulation takes the same course each time
+        self.peak = 0  # the most of them at a time since somebody last set it back
         self.paces = Paces(node.clock, self.workers)
         self.turns: dict[Turn, None] = {}  # of queues that need no connection (`local_delivery`)
         self.avoid: dict[str, float] = {}
@@ -154,6 +155,7 @@ class Worker:
         self._errors = 0
         self._broken_off = False
         crew.workers[self] = None
+        crew.peak = max(crew.peak, len(crew.workers))
         crew.paces.begin()
         crew.interruptions.begin(self)
         crew.node.sweep.add(self)

@@ -68,6 +68,7 @@ class SessionBook:
         self.limits = limits or SessionLimits()
         self.refusals = Refusals()
         self.now = clock()
+        self.peak = 0  # the most sessions at a time since somebody last set it back
         self.content = 0  # octets of contents that are still coming in, in all sessions
         self._clock = clock
         self._board = board
@@ -122,6 +123,7 @@ class SessionBook:
         address = session.peer.peer
         self._sessions[session] = (address, group)
         self._by_address[address] = self._by_address.get(address, 0) + 1
+        self.peak = max(self.peak, len(self._sessions))
         self._empty.clear()
         if self._board is not None:
             self._board.publish(len(self._sessions))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from postwright.model.work import Entry
+from postwright.model.work import Entry, job_of
 
 
 class Owned:
@@ -41,3 +41,9 @@ class Owned:
         """Owner, recipients, octets."""
         for owner, (recipients, octets) in self._counts.items():
             yield owner, recipients, octets
+
+    def jobs(self) -> Iterator[tuple[str, int, int]]:
+        """Job, recipients, octets; a job that several users have comes several times."""
+        for owner, recipients, octets in self:
+            if job := job_of(owner):
+                yield job, recipients, octets

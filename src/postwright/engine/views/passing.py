@@ -1,0 +1,65 @@
+"""A look at all queues of a shard that lets the loop turn meanwhile: a hundred thousand of them must not hold up mail.
+
+A pass takes as long as it takes, in slices of some milliseconds. Whoever watches a page that is drawn anew every second asks for the same
+pass each time: what a long one came to is kept for a hundred times as long as it took, so that onlookers cost a shard a hundredth of its
+time, however many there are. What changes during a pass is seen as it was when the pass came by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from itertools import islice
+from typing import Final, Generic, TypeVar
+
+from postwright.schedule.queue import Queue
+
+SLICE: Final = 0.004  # seconds
+BATCH: Final = 100  # queues between two looks at the clock
+KEEP: Final = 100.0  # times what a pass took
+SHORT: Final = 0.002  # seconds: what a pass may take that is not worth keeping
+LONGEST: Final = 15.0  # seconds that it is kept at most
+
+T = TypeVar("T")
+
+
+async def batches(queues: Iterable[Queue]) -> AsyncIterator[list[Queue]]:
+    """All of them, some at a time; the loop turns between two when a slice is over."""
+    left = iter(list(queues))
+    since = time.perf_counter()
+    while batch := list(islice(left, BATCH)):
+        yield batch
+        if time.perf_counter() - since > SLICE:
+            await asyncio.sleep(0)
+            since = time.perf_counter()
+
+
+class Kept(Generic[T]):
+    """What a pass came to. One that several ask for at the same time is made once."""
+
+    def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
+        self._make = make
+        self._until = float("-inf")
+        self._value: T | None = None
+        self._making: asyncio.Task[T] | None = None
+
+    async def get(self) -> T:
+        """As fresh as it may be had."""
+        if self._value is not None and time.perf_counter() < self._until:
+            return self._value
+        if self._making is None:
+            self._making = asyncio.get_running_loop().create_task(self._made())
+            self._making.add_done_callback(self._over)
+        return await asyncio.shield(self._making)
+
+    def _over(self, task: asyncio.Task[T]) -> None:
+        self._making = None
+
+    async def _made(self) -> T:
+        begun = time.perf_counter()
+        value = self._value = await self._make()
+        now = time.perf_counter()
+        took = now - begun
+        self._until = now + min(KEEP * took, LONGEST) if took > SHORT else float("-inf")
+        return value

@@ -1,0 +1,145 @@
+"""`view-status`: the whole relay at a look (powermta.md section 4, `/status`): traffic, connections, resolver, queues by kind, spool.
+
+Each shard adds up its queues, in slices; traffic and connections are in the supervisor's book, which a shard brings up to date before it
+answers. What a shard that does not answer has is missing, and `answering` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+from msgspec import Struct
+
+from postwright import __version__
+from postwright.engine.queue_state import QueueState
+from postwright.engine.views.asked import Seen
+from postwright.engine.views.host import HostFacts, host_facts
+from postwright.engine.views.passing import Kept, batches
+from postwright.engine.views.traffic import TrafficView
+from postwright.model.work import BOUNCE
+from postwright.net.resolver import ResolverCounts
+from postwright.policy.settings import Settings
+from postwright.schedule.queue import Queue
+
+BOUNCES = "bounce"
+"""The kind of queues in which wait those who were taken only to be bounced: PowerMTA has none of them."""
+
+
+class Backlog(Struct):
+    """What waits in queues of one kind: recipients, queues that have any, octets."""
+
+    recipients: int = 0
+    domains: int = 0
+    octets: int = 0
+
+
+class StatusPart(Struct):
+    """One shard's."""
+
+    backlog: dict[str, Backlog]
+    resolver: ResolverCounts
+    segments: int
+    octets: int
+    most_recipients: int | None
+
+
+class SpoolView(Struct):
+    """Of all shards: how much of it is read in (percent), folders, files, octets; recipients that wait, and how many may (None: any)."""
+
+    init_percent: float
+    folders: int
+    files: int
+    octets: int
+    recipients: int
+    most_recipients: int | None
+
+
+class StatusView(Struct):
+    """The relay. Times are Unix seconds; `queues` by kind: `type` of the domain, or `bounce`."""
+
+    version: str
+    host_name: str
+    host: HostFacts
+    now: float
+    started: float
+    stopping: bool
+    shards: int
+    answering: int
+    traffic: TrafficView
+    most_inbound: int | None
+    most_outbound: int | None
+    resolver: ResolverCounts
+    queues: dict[str, Backlog]
+    spool: SpoolView
+
+
+_kept: WeakKeyDictionary[Seen, Kept[dict[str, Backlog]]] = WeakKeyDictionary()
+
+
+async def part(node: Seen, arguments: dict[str, str]) -> StatusPart:
+    """One shard's."""
+    kept = _kept.get(node)
+    if kept is None:
+        kept = _kept[node] = Kept(lambda: _backlog(node))
+    spool = node.spool.status()
+    return StatusPart(await kept.get(), node.resolver.counts(), spool.segments, spool.bytes, node.intake.room.limit)
+
+
+async def _backlog(node: Seen) -> dict[str, Backlog]:
+    found: dict[str, Backlog] = {}
+    async for batch in batches(node.scheduler.queues.values()):
+        for queue in batch:
+            if queue.recipients:
+                sum_ = found.setdefault(kind_of(node, queue), Backlog())
+                sum_.recipients += queue.recipients
+                sum_.domains += 1
+                sum_.octets += queue.octets
+    return found
+
+
+def kind_of(node: Seen, queue: Queue) -> str:
+    """What is done with its mail: `type` of the domain, or `bounce`."""
+    if queue.key.domain == BOUNCE:
+        return BOUNCES
+    state = queue.state
+    return state.ways.settings.type if isinstance(state, QueueState) else node.resolved.queue(*queue.key).type
+
+
+def merged(
+    parts: Sequence[StatusPart], settings: Settings, traffic: TrafficView, shards: int, now: float, started: float, stopping: bool
+) -> StatusView:
+    """The relay's, of the parts that came from `shards` shards."""
+    general = settings.general
+    queues: dict[str, Backlog] = {}
+    for part in parts:
+        for kind, backlog in part.backlog.items():
+            total = queues.setdefault(kind, Backlog())
+            total.recipients += backlog.recipients
+            total.domains += backlog.domains
+            total.octets += backlog.octets
+    counts = [part.resolver for part in parts]
+    spool = SpoolView(
+        init_percent=100.0 * len(parts) / max(shards, 1),
+        folders=max(len(settings.spools), 1),
+        files=sum(part.segments for part in parts),
+        octets=sum(part.octets for part in parts),
+        recipients=sum(backlog.recipients for backlog in queues.values()),
+        most_recipients=parts[0].most_recipients if parts else None,
+    )
+    return StatusView(
+        version=__version__,
+        host_name=general.host_name[0] if general.host_name else "",
+        host=host_facts(),
+        now=now,
+        started=started,
+        stopping=stopping,
+        shards=shards,
+        answering=len(parts),
+        traffic=traffic,
+        most_inbound=general.total_max_smtp_in,
+        most_outbound=general.total_max_smtp_out,
+        resolver=ResolverCounts(*(sum(getattr(one, name) for one in counts) for name in ResolverCounts.__struct_fields__)),
+        queues=queues,
+        spool=spool,
+    )

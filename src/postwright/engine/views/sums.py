@@ -1,0 +1,146 @@
+"""`view-domains`, `view-vmtas` and `view-jobs`: what waits, added up by domain, by virtual MTA and by job.
+
+A virtual MTA and a job are few; all of them are told to the supervisor, which shows some. Domains are many, and one under several virtual
+MTAs may live in several shards: each shard tells the first of its own, and then what it has of all that were told by any, so that figures
+are the relay's. Sorted by name the first are the first; sorted by figures a domain could be missed whose parts are small everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from postwright.engine.views import asked
+from postwright.engine.views.asked import MOST, Order, Seen
+from postwright.engine.views.passing import batches
+from postwright.engine.views.rows import First, first, place
+from postwright.model.queue_pattern import Glob
+from postwright.schedule.queue import Queue
+
+
+class Sum(Struct):
+    """What waits under one name: in so many `queues`, over so many connections."""
+
+    name: str
+    recipients: int = 0
+    octets: int = 0
+    connections: int = 0
+    queues: int = 0
+    last_error: str = ""
+
+
+class SumsView(Struct):
+    """`matching` names fit what was asked; `rows` are some of them, `next` the cursor for more, "" when there are none."""
+
+    matching: int
+    recipients: int
+    rows: list[Sum]
+    next: str = ""
+
+
+class Sums(Struct):
+    """One shard's part: how many names fit, and the first of them."""
+
+    matching: int
+    recipients: int
+    rows: list[Sum]
+    names: list[str] = []  # all that fit, where a name may live in several shards and there are few enough
+
+
+def _add(total: Sum, queue: Queue) -> None:
+    total.recipients += queue.recipients
+    total.octets += queue.octets
+    total.connections += queue.connections
+    total.queues += 1
+    total.last_error = total.last_error or queue.last_error
+
+
+async def domains(node: Seen, arguments: dict[str, str]) -> Sums:
+    """`domain` and `vmta` (patterns), `connected`, `errors`, `sort`, `maxitems`, `after`; or `names`, a line each: only these."""
+    pattern, vmta = Glob(arguments.get("domain") or "*"), Glob(arguments.get("vmta") or "*")
+    only = frozenset(arguments["names"].split("\n")) if "names" in arguments else None
+    found: dict[str, Sum] = {}
+    async for batch in batches(node.scheduler.queues.values()):
+        for queue in batch:
+            domain = queue.key.domain
+            if only is not None and domain not in only:
+                continue
+            if vmta.fits(queue.key.vmta.lower()) and pattern.fits(domain):
+                _add(found.setdefault(domain, Sum(domain)), queue)
+    return _sums([one for one in found.values() if _wanted(one, arguments)], asked.order(arguments), named=node.shards > 1)
+
+
+def _wanted(one: Sum, arguments: dict[str, str]) -> bool:
+    return not (asked.flag(arguments, "connected") and not one.connections) and not (asked.flag(arguments, "errors") and not one.last_error)
+
+
+def _sums(found: Sequence[Sum], order: Order, *, named: bool = False) -> Sums:
+    best: First[Sum] = First(order)
+    for one in found:
+        best.offer(place(order, one.name, one.recipients, one.octets), one)
+    names = [one.name for one in found] if named and len(found) <= MOST else []
+    return Sums(len(found), sum(one.recipients for one in found), best.taken(), names)
+
+
+async def vmtas(node: Seen, arguments: dict[str, str]) -> Sums:
+    """`vmta` (a pattern): all of them, those without mail too; `queues` counts those in which something waits."""
+    pattern = Glob(arguments.get("vmta") or "*")
+    names = ["{default}", *(vmta.name for vmta in node.resolved.settings.vmtas.values())]
+    found = {name.lower(): Sum(name) for name in names if pattern.fits(name.lower())}
+    async for batch in batches(node.scheduler.queues.values()):
+        for queue in batch:
+            name = queue.key.vmta.lower()
+            if name in found or pattern.fits(name):
+                total = found.setdefault(name, Sum(queue.key.vmta))
+                _add(total, queue)
+                total.queues -= queue.recipients == 0
+    return _all(found)
+
+
+async def jobs(node: Seen, arguments: dict[str, str]) -> Sums:
+    """`job` (a pattern): those of which something waits, in flight or not."""
+    pattern = Glob(arguments.get("job") or "*")
+    found: dict[str, Sum] = {}
+    for job, recipients, octets in node.scheduler.owned.jobs():
+        if pattern.fits(job.lower()):
+            total = found.setdefault(job, Sum(job))
+            total.recipients += recipients
+            total.octets += octets
+    return _all(found)
+
+
+def _all(found: dict[str, Sum]) -> Sums:
+    rows = list(found.values())
+    return Sums(len(rows), sum(one.recipients for one in rows), rows, [one.name for one in rows])
+
+
+def together(rows: Iterable[Sum]) -> list[Sum]:
+    """Sums of the same name in several shards are one."""
+    found: dict[str, Sum] = {}
+    for row in rows:
+        known = found.get(row.name)
+        if known is None:
+            found[row.name] = row
+            continue
+        known.recipients += row.recipients
+        known.octets += row.octets
+        known.connections += row.connections
+        known.queues += row.queues
+        known.last_error = known.last_error or row.last_error
+    return list(found.values())
+
+
+def merged(rows: Sequence[Sums], arguments: dict[str, str], counted: Sequence[Sums] | None = None) -> SumsView:
+    """The relay's, of parts that have all there is of the names they have. How many names fit is told by `counted`, if these are others."""
+    parts = rows if counted is None else counted
+    known = together(row for part in rows for row in part.rows)
+    shown, more = first(asked.order(arguments), known)
+    return SumsView(_names(parts), sum(part.recipients for part in parts), shown, more)
+
+
+def _names(parts: Sequence[Sums]) -> int:
+    """Different ones. Where there are too many to be told, a domain counts for each shard that has queues of it."""
+    if len(parts) > 1 and all(len(part.names) == part.matching for part in parts):
+        return len({name for part in parts for name in part.names})
+    return sum(part.matching for part in parts)

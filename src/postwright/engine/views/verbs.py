@@ -1,0 +1,105 @@
+"""The verbs of views: what a shard answers to them, and what the supervisor makes of the answers.
+
+On the control socket an answer's body is the view as JSON; text and PowerMTA's trees are made of it by whoever shows it (`control.pmta`).
+A shard that does not answer in time is missing from the sums, and named in the lines of the answer. Wrong arguments are told as they are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from postwright.engine import frames as f
+from postwright.engine.views import asked, queues, status, sums
+from postwright.engine.views.asked import Seen
+from postwright.engine.views.traffic import TrafficBook
+from postwright.policy.settings import Settings
+
+T = TypeVar("T")
+Arguments = dict[str, str]
+
+
+class Viewed(Protocol):
+    """What views ask of the supervisor."""
+
+    started: float
+    settings: Settings
+    traffic: TrafficBook
+
+    @property
+    def stopping(self) -> bool: ...
+
+    async def ask_shards(self, verb: str, argument: bytes = b"", timeout: float = 10.0) -> list[f.Answer]: ...
+    def pids(self) -> list[int]: ...
+
+
+SHARD_VIEWS: Final[Mapping[str, Callable[[Seen, Arguments], Awaitable[Any]]]] = {
+    "view-status": status.part,
+    "view-queues": queues.part,
+    "view-domains": sums.domains,
+    "view-vmtas": sums.vmtas,
+    "view-jobs": sums.jobs,
+}
+"""What a shard answers: a struct, sent as msgpack. They let the loop turn, and raise ValueError where an argument is wrong."""
+
+
+async def answer(node: Seen, verb: str, argument: bytes) -> bytes:
+    """A shard's answer to one of `SHARD_VIEWS`. Raises ValueError."""
+    return msgspec.msgpack.encode(await SHARD_VIEWS[verb](node, msgspec.json.decode(argument or b"{}", type=Arguments)))
+
+
+async def _parts(relay: Viewed, verb: str, arguments: Arguments, kind: type[T]) -> tuple[list[T], list[str]]:
+    """The shards' parts, and what is to be told of those that gave none."""
+    answers = await relay.ask_shards(verb, msgspec.json.encode(arguments))
+    silent = len(relay.pids()) - len(answers)
+    errors = list(dict.fromkeys(answer.error for answer in answers if answer.error))
+    errors += [f"{silent} of {len(relay.pids())} shards do not answer, and are not counted"] if silent else []
+    return [msgspec.msgpack.decode(answer.body, type=kind) for answer in answers if answer.body], errors
+
+
+def _told(view: object, troubles: Sequence[str], found: bool = True) -> f.Told:
+    return f.Told(ok=found, lines=list(troubles), body=msgspec.json.encode(view))
+
+
+def _refused(troubles: Sequence[str]) -> f.Told:
+    return f.Told(ok=False, lines=list(troubles) or ["no shard answers"])
+
+
+async def _status(relay: Viewed, arguments: Arguments) -> f.Told:
+    parts, troubles = await _parts(relay, "view-status", arguments, status.StatusPart)
+    relay.traffic.tick(time.monotonic())
+    traffic = relay.traffic.view()
+    view = status.merged(parts, relay.settings, traffic, len(relay.pids()), time.time(), relay.started, relay.stopping)
+    return _told(view, troubles)
+
+
+async def _queues(relay: Viewed, arguments: Arguments) -> f.Told:
+    parts, troubles = await _parts(relay, "view-queues", arguments, queues.QueuesView)
+    return _told(queues.merged(parts, arguments), troubles) if parts else _refused(troubles)
+
+
+async def _sums(verb: str, relay: Viewed, arguments: Arguments) -> f.Told:
+    parts, troubles = await _parts(relay, verb, arguments, sums.Sums)
+    return _told(sums.merged(parts, arguments), troubles) if parts else _refused(troubles)
+
+
+async def _domains(relay: Viewed, arguments: Arguments) -> f.Told:
+    parts, troubles = await _parts(relay, "view-domains", arguments, sums.Sums)
+    if len(parts) < 2:
+        return _told(sums.merged(parts, arguments, parts), troubles) if parts else _refused(troubles)
+    names = list(dict.fromkeys(row.name for part in parts for row in part.rows))
+    only = {"names": "\n".join(names), "maxitems": str(asked.MOST), "vmta": arguments.get("vmta", "")}
+    whole, _ = await _parts(relay, "view-domains", only, sums.Sums)
+    return _told(sums.merged(whole, arguments, parts), troubles)
+
+
+VIEW_COMMANDS: Final[Mapping[str, Callable[[Viewed, Arguments], Awaitable[f.Told]]]] = {
+    "view-status": _status,
+    "view-queues": _queues,
+    "view-domains": _domains,
+    "view-vmtas": lambda relay, arguments: _sums("view-vmtas", relay, arguments),
+    "view-jobs": lambda relay, arguments: _sums("view-jobs", relay, arguments),
+}

@@ -1,0 +1,184 @@
+"""What the relay says of itself, held against what was sent: queues, domains, virtual MTAs, jobs, status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.engine.views_asked import Asking
+
+from postwright.engine.views.queues import QueuesView
+from postwright.engine.views.status import StatusView
+from postwright.engine.views.sums import SumsView
+from postwright.testing.world import World
+from postwright.testing.world_settings import domain, relay, vmta
+
+BUSY = "rcpt 450 4.2.0 come again later"
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    settings = relay(domain("*", retry_after=(600.0,)), vmta("one", "192.0.2.10"), vmta("two"))
+    with World(settings) as made:
+        yield made
+
+
+def keep(world: World, name: str, count: int, *, via: str = "", job: str = "", size: int = 1000) -> None:
+    """Mail that waits, as its domain takes none now."""
+    if f"mx.{name}" not in world.zone:
+        world.domain(name, rules=[BUSY])
+    head = f"x-virtual-mta: {via}\r\n" if via else ""
+    head += f"x-job: {job}\r\n" if job else ""
+    content = f"{head}Subject: s\r\n\r\n"
+    content += "x" * (size - len(content) - 2) + "\r\n"
+    world.submit("me@sender.example", [f"u{number}@{name}" for number in range(count)], content)
+    world.advance(1)
+
+
+def octets(world: World, name: str) -> int:
+    return sum(
+        entry.size for key, queue in world.node.scheduler.queues.items() if key.domain == name for entry in [*queue.ready, *queue.scheduled]
+    )
+
+
+def test_queues_are_told_with_what_waits_in_them(world: World) -> None:
+    keep(world, "a.example", 3)
+    keep(world, "c.example", 2, via="one", size=5000)
+    view = Asking(world).view("view-queues", QueuesView)
+    assert (view.matching, view.with_recipients, view.recipients, view.next) == (2, 2, 5, "")
+    first, second = view.rows
+    assert (first.name, first.recipients, first.mode, first.paused) == ("a.example/{default}", 3, "normal", False)
+    assert (second.name, second.recipients) == ("c.example/one", 2)
+    assert first.octets == octets(world, "a.example") > 900
+    assert second.octets == octets(world, "c.example") > first.octets + 3900
+    assert first.reason == "RECIPIENT_RETRY"
+    assert first.scheduled == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ({"sort": "name"}, ["a.example/{default}", "c.example/one", "d.example/two"]),
+        ({"sort": "rcpt"}, ["d.example/two", "a.example/{default}", "c.example/one"]),
+        ({"sort": "size"}, ["c.example/one", "a.example/{default}", "d.example/two"]),
+        ({"sort": "rcpt", "maxitems": "1"}, ["d.example/two"]),
+        ({"queue": "*/one"}, ["c.example/one"]),
+        ({"queue": "a.*"}, ["a.example/{default}"]),
+        ({"mode": "backoff"}, []),
+        ({"paused": "yes"}, []),
+        ({"paused": "no", "mode": "normal"}, ["a.example/{default}", "c.example/one", "d.example/two"]),
+    ],
+)
+def test_queues_by_pattern_state_and_order(world: World, asked: dict[str, str], names: list[str]) -> None:
+    keep(world, "a.example", 3, size=2000)
+    keep(world, "c.example", 2, via="one", size=4000)
+    keep(world, "d.example", 5, via="two", size=1000)
+    assert [row.name for row in Asking(world).view("view-queues", QueuesView, **asked).rows] == names
+
+
+def test_a_paused_queue_and_one_in_backoff_mode_are_found_by_it(world: World) -> None:
+    for name in ("a.example", "c.example"):
+        keep(world, name, 1)
+    queues = {key.domain: queue for key, queue in world.node.scheduler.queues.items()}
+    world.node.scheduler.pause(queues["a.example"], True)
+    world.node.scheduler.back_off(queues["c.example"], world.clock.now(), "the test")
+    ask = Asking(world)
+    (paused,) = ask.view("view-queues", QueuesView, paused="yes").rows
+    (backoff,) = ask.view("view-queues", QueuesView, mode="backoff").rows
+    assert (paused.name, paused.paused, paused.mode) == ("a.example/{default}", True, "normal")
+    assert (backoff.name, backoff.paused, backoff.mode) == ("c.example/{default}", False, "backoff")
+
+
+@pytest.mark.parametrize("sort", ["name", "rcpt", "size"])
+def test_pages_by_cursor_have_every_queue_once(world: World, sort: str) -> None:
+    for number in range(7):
+        keep(world, f"d{number}.example", 1 + number % 3, size=1000 + number % 2)
+    ask, seen, after = Asking(world), [], ""
+    while True:
+        view = ask.view("view-queues", QueuesView, sort=sort, maxitems="3", after=after)
+        seen += [row.name for row in view.rows]
+        after = view.next
+        if not after:
+            break
+    assert sorted(seen) == [f"d{number}.example/{{default}}" for number in range(7)]
+
+
+@pytest.mark.parametrize("wrong", [{"sort": "colour"}, {"mode": "fast"}, {"maxitems": "-1"}, {"sort": "rcpt", "after": "x"}])
+def test_what_makes_no_sense_is_told(world: World, wrong: dict[str, str]) -> None:
+    told = Asking(world).told("view-queues", **wrong)
+    assert not told.ok
+    assert next(iter(wrong)) in told.lines[0] or "cursor" in told.lines[0]
+
+
+def test_domains_virtual_mtas_and_jobs_are_added_up(world: World) -> None:
+    keep(world, "a.example", 3, job="spring")
+    keep(world, "a.example", 4, via="one", job="autumn")
+    keep(world, "c.example", 2, via="one", job="spring")
+    ask = Asking(world)
+    domains = ask.view("view-domains", SumsView)
+    assert [(row.name, row.recipients, row.queues) for row in domains.rows] == [("a.example", 7, 2), ("c.example", 2, 1)]
+    assert domains.rows[0].octets == octets(world, "a.example")
+    assert [row.recipients for row in ask.view("view-domains", SumsView, vmta="one", domain="a*").rows] == [4]
+    vmtas = ask.view("view-vmtas", SumsView)
+    assert [(row.name, row.recipients, row.queues) for row in vmtas.rows] == [("one", 6, 2), ("two", 0, 0), ("{default}", 3, 1)]
+    jobs = ask.view("view-jobs", SumsView, sort="rcpt")
+    assert [(row.name, row.recipients) for row in jobs.rows] == [("spring", 5), ("autumn", 4)]
+
+
+def test_what_goes_is_no_longer_in_the_views(world: World) -> None:
+    mx = world.domain("a.example", rules=["rcpt first=1 450 4.2.0 later"])
+    world.submit("me@sender.example", ["u@a.example"], "x-job: spring\r\n\r\nhello\r\n")
+    world.advance(1)
+    ask = Asking(world)
+    assert ask.view("view-jobs", SumsView).recipients == 1
+    world.run_until_empty()
+    assert len(mx.messages) == 1
+    assert ask.view("view-jobs", SumsView).rows == []
+    assert sum(row.octets for row in ask.view("view-queues", QueuesView).rows) == 0
+
+
+def test_over_shards_sums_are_of_all_and_queues_of_those_who_have_them() -> None:
+    with World(relay(domain("*", retry_after=(600.0,)), vmta("one", "192.0.2.10"), vmta("two", "192.0.2.11")), shards=3) as world:
+        for number in range(12):
+            keep(world, f"d{number}.example", 1 + number, via=("one", "two")[number % 2])
+            keep(world, f"d{number}.example", 2)
+        ask = Asking(world)
+        queues = ask.view("view-queues", QueuesView, sort="rcpt", maxitems="5")
+        assert (queues.matching, queues.recipients) == (24, sum(range(1, 13)) + 24)
+        assert [row.recipients for row in queues.rows] == [12, 11, 10, 9, 8]
+        domains = ask.view("view-domains", SumsView, sort="rcpt", maxitems="4")
+        assert domains.matching == 12
+        assert [(row.name, row.recipients) for row in domains.rows] == [(f"d{n}.example", n + 3) for n in (11, 10, 9, 8)]
+        (one,) = ask.view("view-vmtas", SumsView, vmta="one").rows
+        assert (one.recipients, one.queues) == (1 + 3 + 5 + 7 + 9 + 11, 6)
+
+
+def test_a_shard_that_says_nothing_is_told_of() -> None:
+    with World(relay(), shards=2) as world:
+        ask = Asking(world)
+        ask.silent.add(1)
+        told = ask.told("view-queues")
+        assert told.ok
+        assert told.lines == ["1 of 2 shards do not answer, and are not counted"]
+        ask.silent.add(0)
+        assert not ask.told("view-queues").ok
+
+
+def test_the_status_counts_what_came_went_and_waits(world: World) -> None:
+    world.domain("good.example")
+    ask = Asking(world)
+    ask.view("view-status", StatusView)
+    world.submit("me@sender.example", ["u1@good.example", "u2@good.example"], "Subject: s\r\n\r\nhello\r\n")
+    world.advance(1)
+    keep(world, "a.example", 3)
+    view = ask.view("view-status", StatusView)
+    total = view.traffic.total
+    assert (total.in_msgs, total.in_rcpts, total.out_msgs, total.out_rcpts, total.deferred) == (2, 5, 1, 2, 3)
+    assert total.in_octets > total.out_octets > 20
+    assert (view.shards, view.answering, view.stopping, view.spool.init_percent) == (1, 1, False, 100.0)
+    assert {kind: (one.recipients, one.domains) for kind, one in view.queues.items()} == {"smtp": (3, 1)}
+    assert view.queues["smtp"].octets == octets(world, "a.example")
+    assert view.host_name == "relay.example"
+    assert (view.most_inbound, view.most_outbound) == (100, 1200)
+    assert view.spool.recipients == 3
+    assert view.resolver.cached > 0
