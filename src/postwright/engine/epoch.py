@@ -38,6 +38,7 @@ class Epoch(Struct):
     noted: Finder | None = None  # header fields that some accounting file asks for
     processing: Processing | None = None  # of mail that may be reports
     options: dict[tuple[int, bool, bool, bool, bool, bool, bool], ServerOptions] = {}
+    injecting: dict[tuple[int, bool, bool], tuple[SourceSettings, ServerOptions]] = {}  # `injector`'s
     _remove: dict[int, frozenset[bytes]] = {}
     _by_ip: dict[str, str] = {}
 

@@ -11,6 +11,7 @@ from functools import partial
 import structlog
 
 from postwright.engine import frames as f
+from postwright.engine.claims import Claims
 from postwright.engine.entries import entries_of, entry_of
 from postwright.engine.sharing import LOOK_AGAIN, Sharing
 from postwright.engine.whereabouts import Whereabouts
@@ -40,6 +41,7 @@ class Placing:
         self._sharing = sharing
         self._log = log
         self._submitted = submitted
+        self.claims = Claims(clock.now)
 
     def accepted(self, message: Message, ref: SpoolRef) -> None:
         """A message is on disk and ours: its recipients go to their queues."""
@@ -51,6 +53,8 @@ class Placing:
     def recovered(self, found: Recovered) -> None:
         """What is alive of a message that the spool held is queued again; another shard's queues are handed theirs when it is there."""
         try:
+            if found.message.envelope.claim:
+                self.claims.recovered(found.message)
             self._requeue(found)
         except Exception as error:  # one message must not keep all others of this shard from ever being tried again
             self._put_off(found.message, found.ref, error)

@@ -11,6 +11,7 @@ import pwd
 import sys
 from pathlib import Path
 
+from postwright.engine.pickup_folder import TAKEN
 from postwright.model.errors import PostwrightError
 from postwright.policy.settings import Settings
 
@@ -56,9 +57,23 @@ def prepare(settings: Settings, state_dir: Path, user: str) -> None:
         _give_tree(tree, target)  # what an earlier run as root has left
     for board in state_dir.glob("*.board"):  # what the shards of an earlier run have shared
         _give(board, target)
+    if settings.pickup[0]:
+        _give_pickup([Path(folder) for folder in settings.pickup], target)
     if settings.general.log_file:
         Path(settings.general.log_file).touch(mode=0o640)
         _give(Path(settings.general.log_file), target)
+
+
+def _give_pickup(folders: list[Path], target: pwd.struct_passwd) -> None:
+    """What we make is ours; a folder that is there keeps its owner, who lets certain programs write there. In it is one for us alone."""
+    for folder in folders:
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            _give(folder, target)
+    ours = folders[0] / TAKEN
+    if not ours.is_symlink():
+        ours.mkdir(mode=0o700, exist_ok=True)
+        _give_tree(ours, target)
 
 
 def give(path: Path, settings: Settings, user: str) -> None:

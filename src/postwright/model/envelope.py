@@ -110,6 +110,7 @@ class Envelope(Struct, omit_defaults=True):
     merge: Merge | None = None
     dkim: DkimWish | None = None
     returns: Returns | None = None  # goes with `verp`
+    claim: str = ""  # what must not be taken twice (`engine.claims`): the pickup file that it was read from, or a client's key
 
     @property
     def apart(self) -> bool:

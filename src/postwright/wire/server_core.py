@@ -165,6 +165,10 @@ class ServerCore:
         self._chunks = None
         self._lines.clear()
 
+    def left(self) -> bytes:
+        """Octets that have come and were not read yet; a copy."""
+        return self._lines.peek()
+
     @property
     def owed(self) -> Event | None:
         """The event that waits for its reply."""

@@ -18,7 +18,7 @@ from postwright.policy.settings import SubmissionRule
 
 _TO_VMTA = ("virtual-mta", "virtual-mta-pool")
 _WORDS = {"virtual-mta": "virtual MTA", "virtual-mta-pool": "pool"}
-_RESERVED = {"virtual-mta": ("{default}",), "proxy": ("none",), "source": ("{auth}", "{pickup}", "{transmissions-api}")}
+_RESERVED = {"virtual-mta": ("{default}",), "proxy": ("none",), "source": ("{api}", "{auth}", "{pickup}", "{transmissions-api}")}
 # (directive, scope) -> the blocks that it may name
 _LEADS: dict[tuple[str, Scope], tuple[str, ...]] = {
     ("default-virtual-mta", Scope.SOURCE): _TO_VMTA,

@@ -112,10 +112,10 @@ SPOOLING: tuple[Directive, ...] = (
               reason="outcomes are synced together with the next messages, at no cost of their own"),
     protection("allow-unsafe-spool", G, k.BOOL, "Let sync-msg-create no take effect: sync within 100 ms", "no", ours=True,
                reason="for now every message is synced before its 250; group commit makes that cheap"),
-    steering("pickup", G, k.DIRECTORIES, "Folder from which message files are taken, and the folder for those that are broken"),
+    works("pickup", G, k.DIRECTORIES, "Folder from which message files are taken, and the folder for those that are broken"),
     no_effect("pickup-retry-interval", G, k.TIME, "How often the pickup folder is looked at", deprecated="pickup",
               reason="the pickup folder is watched, not visited"),
-    steering("pickup-remove-dot", G, k.BOOL, "Undouble leading dots in pickup files", "no"),
+    works("pickup-remove-dot", G, k.BOOL, "Undouble leading dots in pickup files", "no"),
 )  # fmt: skip
 
 SUPPRESSION: tuple[Directive, ...] = (
