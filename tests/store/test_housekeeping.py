@@ -105,7 +105,7 @@ async def test_what_is_settled_while_it_moves_stays_settled(tmp_path: Path, mess
 
 
 async def test_a_moved_copy_holds_its_place_until_the_old_one_is_gone(tmp_path: Path, message: Make, rows: Rows) -> None:
-    spool, _ = opened(tmp_path, segment_size=6000, slack=0, sink=rows)
+    spool, _ = opened(tmp_path, segment_size=5000, slack=0, sink=rows)
     await fill(spool, message, range(1, 30))
     await settle(spool, [n for n in range(1, 30) if n != 2])
     files = spool._files

@@ -5,16 +5,18 @@ A rate is a difference of totals taken once a second, so that counting costs one
 
 from __future__ import annotations
 
+from postwright.engine.rule_counts import RuleCounts
 from postwright.engine.status import Traffic
 
 
 class Counters:
     """`traffic` is bumped directly; `tick` once a second."""
 
-    __slots__ = ("_in", "_out", "connections_opened", "last_injection", "traffic")
+    __slots__ = ("_in", "_out", "connections_opened", "last_injection", "sender_rules", "traffic")
 
     def __init__(self) -> None:
         self.traffic = Traffic()
+        self.sender_rules = RuleCounts()
         self.connections_opened = 0
         self.last_injection = ""  # the address of who last sent plain text behind STARTTLS
         self._in = [0] * 61

@@ -118,18 +118,25 @@ def limits(resolved: Resolved, key: QueueKey, local: Sequence[str] = ()) -> Queu
 
 def make(resolved: Resolved, key: QueueKey, queue_limits: QueueLimits, grounds: Grounds) -> QueueState:
     """Everything that delivery to this queue asks of the settings."""
-    settings = resolved.queue(*key)
-    known = _ways.setdefault(resolved, {})
-    same = (id(settings), key.vmta)  # `resolved` keeps the settings, so their identity is theirs alone
-    ways = known.get(same)
-    if ways is None:
-        ways = known[same] = _make_ways(resolved, key.vmta, settings, grounds)
+    ways = ways_of(resolved, key, grounds)
+    settings = ways.settings
     wanted = grounds.wanted
     if settings.disable_acct_records:
         wanted = wanted - frozenset(settings.disable_acct_records)
     hides_421 = settings.replace_smtp_421_service_response
     context = Context(str(key), queue_limits, wanted, resolved.settings.general.track_time_first_attempt, hides_421, sorter_of(resolved))
     return QueueState(ways, context, delivery_log(settings, grounds.log, key), settings.track_recipient_events)
+
+
+def ways_of(resolved: Resolved, key: QueueKey, grounds: Grounds) -> Ways:
+    """What this queue has in common with others, be it there yet or not."""
+    settings = resolved.queue(*key)
+    known = _ways.setdefault(resolved, {})
+    same = (id(settings), key.vmta)  # `resolved` keeps the settings, so their identity is theirs alone
+    ways = known.get(same)
+    if ways is None:
+        ways = known[same] = _make_ways(resolved, key.vmta, settings, grounds)
+    return ways
 
 
 def _make_ways(resolved: Resolved, vmta_name: str, settings: DomainSettings, grounds: Grounds) -> Ways:

@@ -200,4 +200,5 @@ def _record(
         dlv_tls_cipher=session.cipher,
         time_first_attempt=first if context.track_first else 0.0,
         headers=message.noted,
+        sender_rules=message.sender_rules,
     )

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from postwright.engine.export_frames import ConsumerStatus
 from postwright.engine.lock_lines import shown
+from postwright.engine.rule_counts import RuleCounts, rule_lines
 from postwright.engine.shadow_status import ShadowStatus, shadow_lines
 from postwright.net.resolver import ResolverCounts
 
@@ -78,6 +79,7 @@ class ShardStatus(Struct):
     resolver: ResolverCounts = ResolverCounts()
     disabled: list[DisabledAddress] = []
     disabled_count: int = 0  # of which `disabled` are some
+    sender_rules: RuleCounts | None = None
 
 
 class RelayStatus(Struct):
@@ -175,6 +177,7 @@ def status_lines(status: RelayStatus) -> list[str]:
         *_injections(sum(t.starttls_injections for t in traffic)),
         *_door(shards),
         *shadow_lines(s.bounce_shadow for s in shards),
+        *rule_lines(s.sender_rules for s in shards),
         *_logins(traffic, status.locks),
         _names([s.resolver for s in shards]),
         "",

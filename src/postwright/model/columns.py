@@ -27,10 +27,10 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     }.items()
 }
 
-# on request only, not part of `*`; PowerMTA has no rcvTls* columns and no eventId
+# on request only, not part of `*`; PowerMTA has no rcvTls* columns, no eventId and no senderRules
 OPTIONAL = (
     "dlvTlsProtocol", "dlvTlsCipher", "rcvTlsProtocol", "rcvTlsCipher", "rcvTlsClient",
-    "rcvSmtpUser", "totalSecondsQueued", "timeFirstAttempt", "userString", "eventId", "verified",
+    "rcvSmtpUser", "totalSecondsQueued", "timeFirstAttempt", "userString", "eventId", "verified", "senderRules",
 )  # fmt: skip
 
 LONG_NAMES = {

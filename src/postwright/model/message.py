@@ -61,6 +61,11 @@ class IdMaker:
         if key > self._last:
             self._last = key
 
+    @property
+    def horizon(self) -> int:
+        """No id that was given or seen is above this, nor one that another shard gave in the same millisecond."""
+        return (self._last >> 14) << 22 | 0x3FFFFF
+
     def next(self, now: float) -> int:
         """A new id for a message accepted at `now` (Unix seconds)."""
         key = (int(now * 1000) - self.EPOCH_MS) << 14
@@ -110,12 +115,13 @@ class Arrival(Struct, frozen=True, gc=False):
     tls_client: str = ""
 
 
-class Message(Struct):
+class Message(Struct, omit_defaults=True):
     """Everything about an accepted message except its content; this is what the spool stores beside the content.
 
     `late_date`: a Date field is put before the content whenever it is sent (`date-header-time delivery`); `tell_vmta`: so is
     X-Virtual-MTA, if there is none (`add-x-virtual-mta-header`). `noted` are header fields that some accounting file has a column for,
-    names in lower case; None where none has.
+    names in lower case; None where none has. `sender_rules` names the rules that it was found to break, `fixed:` before those that were
+    mended (`engine.sender_rules`).
     """
 
     id: int
@@ -132,6 +138,7 @@ class Message(Struct):
     late_date: bool = False
     tell_vmta: bool = False
     noted: dict[str, str] | None = None
+    sender_rules: str = ""
 
     def for_recipient(self, index: int) -> Message:
         """The message as one recipient of a mail merge has it: sender, envelope id, job and times are that one's. Itself if nothing is."""

@@ -34,6 +34,7 @@ class Record(Struct, omit_defaults=True):
     """`type` is d, b, t, tq, r, f, rb or rs; `message_id` and `recipient` (index) tie it to the spool.
 
     `headers` are fields of the message that some accounting file asks for, names in lower case: None where none does.
+    `sender_rules` as `Message` has it.
     """
 
     type: str
@@ -71,6 +72,7 @@ class Record(Struct, omit_defaults=True):
     dlv_tls_cipher: str = ""
     time_first_attempt: float = 0.0
     headers: dict[str, str] | None = None
+    sender_rules: str = ""
     remote: Remote | None = None
 
     nothing: ClassVar[str] = ""

@@ -73,6 +73,7 @@ _FIELDS = {
     "rcvTlsClient": "rcv_tls_client",
     "dlvTlsProtocol": "dlv_tls_protocol",
     "dlvTlsCipher": "dlv_tls_cipher",
+    "senderRules": "sender_rules",
 }
 _REMOTE = {
     "format": "format",

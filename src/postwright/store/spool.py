@@ -196,6 +196,7 @@ def _receipts(message: Message, recipients: Iterable[tuple[int, Recipient]]) -> 
             rcv_tls_cipher=arrival.cipher,
             rcv_tls_client=arrival.tls_client,
             headers=message.noted,
+            sender_rules=message.sender_rules,
         )
         for index, recipient in recipients
     ]

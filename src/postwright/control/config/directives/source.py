@@ -11,6 +11,11 @@ MECHANISMS = (
     "CRAM-MD5", "NTLM", "PLAIN", "LOGIN",
 )  # fmt: skip
 
+SENDER_RULES = (
+    "fields", "from", "author", "sender", "date", "message-id", "doubled", "eight-bit", "line-length", "header-size",
+    "signature", "unsubscribe", "unsubscribe-signed",
+)  # fmt: skip
+
 ACCESS: tuple[Directive, ...] = (
     works("smtp-service", S, k.BOOL, "no: greet this client with 521", "yes"),
     works("always-allow-relaying", S, k.BOOL, "This client may send to any domain; no: not even when logged in", "(logins only)"),
@@ -122,6 +127,12 @@ CHECKS: tuple[Directive, ...] = (
     works("reject-spf-check-temperror", S, k.BOOL, "4xx to MAIL when SPF cannot be checked", "yes"),
     works("reject-spf-check-permerror", S, k.BOOL, "5xx to MAIL when the SPF record is in error", "yes"),
     works("reject-spf-check-fail", S, k.BOOL, "5xx to MAIL when SPF fails", "yes"),
+    works("sender-rules", S, k.CHOICE("off", "warn", "fix", "refuse"),
+          "Judge messages by the sender rules of large mailbox providers: tell it in the records, mend what can be, or refuse", "off",
+          ours=True),
+    works("sender-rules-bulk", S, k.CHOICE("never", "job", "always"),
+          "Which mail is bulk mail to those rules, and wants List-Unsubscribe: job: what has a job", "job", ours=True),
+    works("sender-rules-except", S, k.CHOICES(*SENDER_RULES), "Rules that do not count", clears=True, ours=True),
 )  # fmt: skip
 
 LOG: tuple[Directive, ...] = (
