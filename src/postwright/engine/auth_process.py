@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from postwright.engine import auth_frames as a
-from postwright.engine import gssapi, pam, privileges
+from postwright.engine import child, gssapi, pam, privileges
 from postwright.engine.bus import Link, listen_unix
 from postwright.engine.frames import Frame
 from postwright.policy.settings import Settings
@@ -129,10 +129,7 @@ class AuthProcess:
             self._control.close()
         self._close_door()
         if self._process is not None:
-            try:
-                await asyncio.to_thread(self._process.wait, GRACE)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
+            await child.reap(self._process, GRACE)
 
     def _has_lost_its_rights(self) -> bool:
         """One started now could do less than one started then, and would refuse who is right."""
@@ -148,18 +145,8 @@ class AuthProcess:
 
     def _spawn(self) -> None:
         assert self._listening is not None
-        ours, theirs = socket.socketpair()
-        fds = (self._listening.fileno(), theirs.fileno())
-        command = [sys.executable, "-m", "postwright.engine.auth_keeper", *map(str, fds)]
-        try:
-            self._process = subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL)
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        ours.setblocking(False)
-        self._control = ours
+        command = [sys.executable, "-m", "postwright.engine.auth_keeper"]
+        self._process, self._control = child.spawn(command, [self._listening.fileno()])
 
     async def _converse(self) -> None:
         """One keeper's life, from its socket's point of view."""

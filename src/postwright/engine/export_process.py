@@ -6,7 +6,6 @@ Mail does not depend on it. What it said last of its consumers is kept here for 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import pickle
 import socket
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 import structlog
 from msgspec import structs
 
+from postwright.engine import child
 from postwright.engine import export_frames as x
 from postwright.engine.bus import Link
 from postwright.engine.event_consumers import consumers
@@ -98,15 +98,10 @@ class ExportProcess:
                 return
             deaths = deaths + 1 if time.monotonic() - began < SOUND else 1
             self._log.error("the exporter has died and is started anew; mail goes on, events wait")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), PAUSES[min(deaths, len(PAUSES)) - 1])
+            await child.pause(self._stopping, PAUSES[min(deaths, len(PAUSES)) - 1])
 
     async def _stopped_while_unwanted(self) -> bool:
-        wanted = asyncio.ensure_future(self._wanted.wait())
-        stopped = asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait({wanted, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        wanted.cancel()
-        stopped.cancel()
+        await child.either(self._wanted, self._stopping)
         return self._stopping.is_set()
 
     async def _one_life(self) -> None:
@@ -125,29 +120,12 @@ class ExportProcess:
         finally:
             self._link, self._talks = None, False
             self._note_absence()
-            await self._reap()
+            if self._process is not None:
+                await child.reap(self._process, GRACE)
 
     def _spawn(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "postwright.engine.exporter", str(theirs.fileno())]
-        try:
-            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        ours.setblocking(False)
+        self._process, ours = child.spawn([sys.executable, "-m", "postwright.engine.exporter"])
         return ours
-
-    async def _reap(self) -> None:
-        process = self._process
-        assert process is not None
-        try:
-            await asyncio.to_thread(process.wait, GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            await asyncio.to_thread(process.wait)
 
     def _heard(self, link: Link, frame: Frame) -> None:
         if isinstance(frame, x.Exporting):

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from postwright.engine.auth_frames import AuthTalk
 from postwright.engine.export_frames import ExportTalk
+from postwright.engine.http_frames import HttpTalk
 from postwright.engine.lock_frames import LockTalk
 from postwright.engine.views.figures import Figures
 from postwright.model.message import SpoolRef
@@ -183,4 +184,4 @@ class GivenBack(Struct, tag="given-back"):
 
 
 Talk = Join | HandOver | Outcomes | OutcomesStored | Farewell | Stale | GivenBack | Learnt | Anew | Forgot
-Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Talk | AuthTalk | LockTalk | ExportTalk
+Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Talk | AuthTalk | LockTalk | ExportTalk | HttpTalk

@@ -26,6 +26,8 @@ from postwright.store.segments import SpoolDir, find_segments
 LOCK = "lock"
 KNOWN_SPOOLS = "spools"
 LOCKS = "logins.state"
+WEB_CERTIFICATE = "webmon.pem"
+HTTP_KEYS = "http-keys.json"
 
 
 def hold(state_dir: Path) -> int:

@@ -37,6 +37,7 @@ from postwright.engine.bus import Link, listen_unix
 from postwright.engine.control import ControlServer
 from postwright.engine.epoch import check
 from postwright.engine.export_process import ExportProcess
+from postwright.engine.http_process import HttpProcess
 from postwright.engine.listeners import ListenerSockets
 from postwright.engine.lock_frames import LocksChanged, LoginDelay, LoginFailed, LoginWorked
 from postwright.engine.lock_office import LockOffice
@@ -65,6 +66,7 @@ class Options(Struct, frozen=True):
     """What `postwright run` was told, beside the configuration.
 
     `drain` is the longest time of a polite stop; a shard that has not said a word for `hung` is ended and started anew. Seconds.
+    `http` is the command of the HTTP process, () for none.
     """
 
     state_dir: Path
@@ -73,6 +75,7 @@ class Options(Struct, frozen=True):
     user: str = ""
     debug: bool = False
     hung: float = 60.0
+    http: tuple[str, ...] = ()
 
 
 class _Shard:
@@ -104,6 +107,7 @@ class Supervisor:
         self._auth = AuthProcess(options.state_dir, options.user, self.log)
         self.locks = LockOffice(time.time, self._tell_of_locks, self.log, options.state_dir / state_folder.LOCKS)
         self.exporter = ExportProcess(options.state_dir, options.user, options.debug, self.log)
+        self.http = HttpProcess(options.http, options.state_dir, options.user, options.debug, self.log)
         self._tasks: set[asyncio.Task[None]] = set()
         self._drainer: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Future[f.Answer]] = {}
@@ -135,13 +139,14 @@ class Supervisor:
             loop.add_signal_handler(number, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn_task(self._reload_logged()))
         helpers = [loop.create_task(work) for work in (self._tick(), self._await_ready(announce), self._auth.attend())]
-        exporting = loop.create_task(self.exporter.attend())
+        exporting, serving = loop.create_task(self.exporter.attend()), loop.create_task(self.http.attend())
         # what goes wrong in keeping a shard is a defect: better no relay, which is seen, than one with fewer shards
         await asyncio.gather(*[self._keep(shard) for shard in self._shards])
         for task in helpers:
             task.cancel()
         await self.exporter.stop()
-        await exporting
+        await self.http.stop()
+        await asyncio.gather(exporting, serving)
         await self._auth.stop()
         await control.stop()
         self.locks.save()
@@ -157,6 +162,7 @@ class Supervisor:
         options = self._options
         self._find_left_mail()
         self._sockets.update(self.settings)
+        self.http.open(self.settings)
         privileges.prepare(self.settings, options.state_dir, options.user)
         self._open_auth()
         self.locks.apply(self.settings)
@@ -164,7 +170,7 @@ class Supervisor:
         path = options.state_dir / "control.sock"
         control = ControlServer(self)
         await control.start(listen_unix(path))
-        for name in (path.name, state_folder.LOCK, state_folder.KNOWN_SPOOLS):
+        for name in (path.name, state_folder.LOCK, state_folder.KNOWN_SPOOLS, state_folder.WEB_CERTIFICATE, state_folder.HTTP_KEYS):
             privileges.give(options.state_dir / name, self.settings, options.user)
         privileges.drop(self.settings, options.user)
         try:
@@ -353,6 +359,7 @@ class Supervisor:
             self._hand_sockets(shard)
         answers = await self.ask_shards("reload", pickle.dumps(settings))
         self.exporter.tell(settings)
+        self.http.tell(settings)
         problems = [answer.error for answer in answers if answer.error]
         self.log.info("reloaded", epoch=settings.epoch, shards=len(answers), problems=problems)
         return problems
@@ -370,6 +377,7 @@ class Supervisor:
             self._log_file.reopen()
             await self.ask_shards("reopen-log")
             self.exporter.reopen_log()
+            self.http.reopen_log()
 
     async def _tick(self) -> None:
         day = time.localtime().tm_yday

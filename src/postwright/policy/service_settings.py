@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from postwright.model.masked import masked
 from postwright.model.privacy import Privacy
-from postwright.policy.list_settings import AddressList, Origin
+from postwright.policy.list_settings import AddressList, FilePassword, Origin
 
 
 class AcctFileSettings(Struct, frozen=True):
@@ -64,6 +64,7 @@ class HttpSettings(Struct, frozen=True):
     """The web monitor: `http-*` but for `http-access`."""
 
     http_mgmt_port: int = 8080
+    http_mgmt_address: tuple[str, ...] = ()
     http_redirect_to_https: bool = True
     http_csrf_protection: bool = True
     http_api_key: tuple[str, ...] = ()
@@ -82,6 +83,7 @@ class HttpSettings(Struct, frozen=True):
     http_tls_ciphers: str = "HIGH:!ADH:@STRENGTH"
     http_tls_tlsv1_3_ciphersuites: str = ""
     http_tls_ca_file: str = ""
+    http_tls_certificate: FilePassword | None = None
 
     def __repr__(self) -> str:
         return f"HttpSettings(port={self.http_mgmt_port})"

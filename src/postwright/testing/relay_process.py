@@ -73,7 +73,7 @@ smtp-listener 127.0.0.1:{port}
 class RelayProcess:
     """One relay in `folder`: its configuration in relay.conf, all its state in state/. `options` go to `postwright run`.
 
-    `config` may be changed (`write_config`) while it runs, for a reload. The same object may be started again after `stop` or `kill`.
+    It has no HTTP process unless its configuration names `http-mgmt-port`. `config` may be changed (`write_config`) while it runs, for a reload. The same object may be started again after `stop` or `kill`.
     """
 
     start_timeout = START_TIMEOUT  # more for a relay that finds a large spool
@@ -101,7 +101,8 @@ class RelayProcess:
         self.write_config(config)
 
     def write_config(self, config: str) -> None:
-        self.config_file.write_text(config, "utf-8")
+        quiet = "" if "http-mgmt-port" in config else "\nhttp-mgmt-port 0\n"
+        self.config_file.write_text(config + quiet, "utf-8")
 
     # -- start and stop -----------------------------------------------------------
 

@@ -63,6 +63,9 @@ class _Loader:
 @click.option(
     "--smtps-port", type=click.IntRange(0, 65535), default=2465, show_default=True, help="Sandbox only: the port with TLS at once; 0: none."
 )
+@click.option(
+    "--http-port", type=click.IntRange(0, 65535), help="Sandbox only: the port of the monitor; else 8080 or one that is free; 0: none."
+)
 @click.option("--debug", is_flag=True, help="Log more.")
 def command(
     config: Path | None,
@@ -73,6 +76,7 @@ def command(
     user: str,
     port: int,
     smtps_port: int,
+    http_port: int | None,
     debug: bool,
 ) -> None:
     """Run the relay in the foreground until SIGTERM.
@@ -82,12 +86,21 @@ def command(
     Exit status: 0 stopped as asked, 1 could not start, 2 the configuration has errors.
     """
     if config is None:
-        sandbox = Sandbox((state_dir or Path("postwright-data")).absolute(), port, smtps_port)
+        sandbox = Sandbox((state_dir or Path("postwright-data")).absolute(), port, smtps_port, http_port)
+        options = Options(sandbox.state_dir, shards or 1, drain, user, debug, http=_http_command(None, False))
         with _started(sandbox):
-            _serve(sandbox.load, Options(sandbox.state_dir, shards or 1, drain, user, debug), sandbox.announce)
+            _serve(sandbox.load, options, sandbox.announce)
         return
-    folder = (state_dir or default_state_dir()).absolute()
-    _serve(_Loader(config.absolute(), folder, tolerant), Options(folder, shards or default_shards(), drain, user, debug), lambda: None)
+    folder, config = (state_dir or default_state_dir()).absolute(), config.absolute()
+    options = Options(folder, shards or default_shards(), drain, user, debug, http=_http_command(config, tolerant))
+    _serve(_Loader(config, folder, tolerant), options, lambda: None)
+
+
+def _http_command(config: Path | None, tolerant: bool) -> tuple[str, ...]:
+    """What the supervisor starts to serve the monitor's port."""
+    command = [sys.executable, "-m", "postwright.control.http.process"]
+    command += ["--config", str(config)] if config is not None else []
+    return (*command, "--tolerant") if tolerant else tuple(command)
 
 
 def _started(sandbox: Sandbox) -> Sandbox:

@@ -25,6 +25,13 @@ SMTPS = """\
     immediate-tls yes
 </smtp-listener>
 """
+HTTP = """\
+http-mgmt-port {port}
+http-mgmt-address 127.0.0.1
+http-redirect-to-https no
+http-access 127.0.0.1/32 admin
+"""
+HTTP_PORT = 8080  # PowerMTA's
 CONFIG = """\
 # The sandbox of `postwright run`: takes mail from this machine, delivers all of it to a receiver of its own.
 host-name localhost
@@ -50,12 +57,16 @@ smtp-server-tls-certificate {certificate}
 
 
 class Sandbox:
-    """A context manager: the receiver runs inside it. It wants its folder `inbox` to be there. `smtps_port` 0: no TLS from the start."""
+    """A context manager: the receiver runs inside it. It wants its folder `inbox` to be there.
 
-    def __init__(self, state_dir: Path, port: int, smtps_port: int) -> None:
+    `smtps_port` 0: no TLS from the start; `http_port` 0: no monitor, None: at the usual port, or at a free one when somebody has that.
+    """
+
+    def __init__(self, state_dir: Path, port: int, smtps_port: int, http_port: int | None = 0) -> None:
         self.state_dir = state_dir
         self.port = port
         self.smtps_port = smtps_port
+        self.http_port = _free_port(HTTP_PORT) if http_port is None else http_port
         self.certificate = state_dir / "sandbox.pem"
         self.inbox = state_dir / "inbox"
         self._sink: subprocess.Popen[str] | None = None
@@ -90,7 +101,7 @@ class Sandbox:
     def load(self) -> Settings:
         """The embedded configuration, and the certificate that it names. Raises OSError when that cannot be written."""
         keep_certificate(self.certificate, ("localhost",), time.time())
-        text = config_text(self.port, self.smtps_port, self._sink_port, self.certificate)
+        text = config_text(self.port, self.smtps_port, self._sink_port, self.certificate, self.http_port)
         result = loads(text, "sandbox", state_dir=self.state_dir)
         errors = [problem.render() for problem in result.problems if problem.level == "error"]
         if errors or result.settings is None:
@@ -101,12 +112,15 @@ class Sandbox:
         smtps = f", and TLS from the start on 127.0.0.1:{self.smtps_port}" if self.smtps_port else ""
         return f" (STARTTLS with a certificate of its own){smtps}"
 
+    def _monitor(self) -> str:
+        return f"\nThe monitor, in a browser: http://127.0.0.1:{self.http_port}/" if self.http_port else ""
+
     def announce(self) -> None:
         """What a newcomer types next."""
         click.echo(
             f"""\
 Postwright takes mail on 127.0.0.1:{self.port}{self._also()}. This is the sandbox: nothing leaves this machine.
-State is in {self.state_dir}; what arrives is saved in {self.inbox}.
+State is in {self.state_dir}; what arrives is saved in {self.inbox}.{self._monitor()}
 
 Send a first message from another terminal, with any of these:
 
@@ -120,14 +134,20 @@ and see it arrive here. Ctrl-C stops. With a configuration of your own: postwrig
         )
 
 
-def config_text(port: int, smtps_port: int, sink: int, certificate: Path) -> str:
-    """What the sandbox runs with: our ports (0 for no SMTPS) and the receiver's."""
+def config_text(port: int, smtps_port: int, sink: int, certificate: Path, http_port: int = 0) -> str:
+    """What the sandbox runs with: our ports (0 for no SMTPS, and no monitor) and the receiver's."""
     text = CONFIG.format(port=port, sink=sink, certificate=f'"{certificate}"')
+    text += HTTP.format(port=http_port) if http_port else "http-mgmt-port 0\n"
     return text + (SMTPS.format(port=smtps_port) if smtps_port else "")
 
 
-def _free_port() -> int:
+def _free_port(wish: int = 0) -> int:
+    """`wish` if nobody has it, else one that nobody has."""
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", wish))
+        except OSError:
+            return _free_port()
         port: int = sock.getsockname()[1]
         return port

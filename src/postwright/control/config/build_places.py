@@ -39,6 +39,7 @@ _FILES: dict[str, Level] = {
     "users-file": "warning",
     "include-headers-from": "warning",
     "http-tls-ca-file": "warning",
+    "http-tls-certificate": "warning",
     "http-delivery-extra-headers": "warning",
     "http-webhook-extra-headers": "warning",
     "http-webhook-certificate": "warning",

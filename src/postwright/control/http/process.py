@@ -1,0 +1,154 @@
+"""The main program of the HTTP process: serves the monitor's port until the supervisor closes its end.
+
+    python -m postwright.control.http.process [--config FILE] [--tolerant] SOCKET_FD... CONTROL_FD
+
+Started by the supervisor, which has opened the listening sockets while it might, and tells it the settings; it gives up root first of all.
+It holds no mail: killing it costs who is watching a moment. SIGTERM and SIGINT to the process group are the supervisor's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pickle
+import signal
+import socket
+import ssl
+import time
+from email.utils import formatdate
+from pathlib import Path
+
+import click
+import structlog
+import uvloop
+from uvicorn.server import ServerState
+
+from postwright.control.http.app import make_app
+from postwright.control.http.front import Front
+from postwright.control.http.site import Site
+from postwright.control.http.speaker import Speaker, make_config
+from postwright.engine import http_frames as h
+from postwright.engine import log as logs
+from postwright.engine import privileges
+from postwright.engine.bus import Link
+from postwright.engine.frames import Frame
+from postwright.policy.settings import Settings
+
+NICENESS = 5  # mail goes first
+LAST = 2.0  # seconds that answers under way have to end
+
+
+class HttpServer:
+    """One HTTP process: nothing until the first word of the supervisor, then the site on all its sockets."""
+
+    def __init__(self, listening: list[socket.socket], config_file: Path | None, tolerant: bool) -> None:
+        self._listening = listening
+        self._config_file = config_file
+        self._tolerant = tolerant
+        self._site: Site | None = None
+        self._front: Front | None = None
+        self._log_file: logs.LogFile | None = None
+        self._state = ServerState()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._troubled = ""
+
+    def heard(self, link: Link, frame: Frame) -> None:
+        """A word of the supervisor's."""
+        if not isinstance(frame, h.Serve):
+            return
+        if frame.reopen:
+            if self._log_file is not None:
+                self._log_file.reopen()
+            return
+        settings: Settings = pickle.loads(frame.settings)
+        if self._site is None:
+            privileges.drop(settings, frame.user)
+            self._begin(settings, frame)
+            link.send(h.Serving(os.getpid()))
+        else:
+            self._site.log = self._open_log(settings, frame)
+            self._site.apply(settings)
+        assert self._front is not None
+        self._front.log_tls = settings.http.http_log_tls
+
+    def _open_log(self, settings: Settings, frame: h.Serve) -> structlog.stdlib.BoundLogger:
+        path = Path(settings.general.log_file) if settings.general.log_file else None
+        if self._log_file is None or self._log_file.path != path:
+            self._log_file = logs.LogFile(path, settings.general.log_file_world_readable)
+        return logs.configure(self._log_file, frame.debug, process="http")
+
+    def _begin(self, settings: Settings, frame: h.Serve) -> None:
+        log = self._open_log(settings, frame)
+        self._site = site = Site(settings, Path(frame.state_dir), log, frame.secret, self._config_file, self._tolerant)
+        config = make_config(make_app(site))
+        self._front = Front(lambda gone: Speaker(config, self._state, gone), self._context, log)
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: self._unexpected(context))
+        self._tasks = [loop.create_task(self._front.serve(sock)) for sock in self._listening]
+        self._tasks.append(loop.create_task(self._date()))
+
+    def _unexpected(self, context: dict[str, object]) -> None:
+        error = context.get("exception")
+        assert self._site is not None
+        if isinstance(error, OSError):  # a client that went away
+            return
+        self._site.log.error("unexpected", what=context.get("message", ""), exc_info=error if isinstance(error, BaseException) else False)
+
+    def _context(self) -> ssl.SSLContext | None:
+        assert self._site is not None
+        try:
+            return self._site.tls.context()
+        except (OSError, ValueError) as error:
+            if str(error) != self._troubled:
+                self._troubled = str(error)
+                self._site.log.error("the monitor cannot speak TLS", error=str(error))
+            return None
+
+    async def _date(self) -> None:
+        """For ever: the Date of every answer (RFC 9110 section 6.6.1)."""
+        while True:
+            self._state.default_headers = [(b"date", formatdate(time.time(), usegmt=True).encode())]
+            await asyncio.sleep(1.0)
+
+    async def stop(self) -> None:
+        """Let answers under way end, for a moment."""
+        for task in self._tasks:
+            task.cancel()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        if self._state.tasks:
+            await asyncio.wait(set(self._state.tasks), timeout=LAST)
+
+
+async def serve(control: socket.socket, server: HttpServer) -> None:
+    """Be the HTTP process until the supervisor closes `control`."""
+    gone = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    await loop.create_connection(lambda: Link(server.heard, lambda link, reason: gone.set(), "supervisor"), sock=control)
+    await gone.wait()
+    await server.stop()
+
+
+def _socket(fd: int) -> socket.socket:
+    sock = socket.socket(fileno=fd)
+    sock.setblocking(False)
+    return sock
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path))
+@click.option("--tolerant", is_flag=True)
+@click.argument("fds", type=int, nargs=-1, required=True)
+def main(config: Path | None, tolerant: bool, fds: tuple[int, ...]) -> None:
+    """The HTTP process of a relay; `postwright run` starts it."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.nice(NICENESS)
+    *listening, control = map(_socket, fds)
+    uvloop.run(serve(control, HttpServer(listening, config, tolerant)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+"""All routes, subject by subject. Each module has `ROUTES`; nothing else is decided here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from postwright.control.api import about
+from postwright.control.http import pmta_pages
+
+ROUTES: list[Any] = [
+    *about.ROUTES,
+    *pmta_pages.ROUTES,
+]

@@ -1,0 +1,28 @@
+"""The words between supervisor and HTTP process, beside those of the bus. Plain values."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Serve(Struct, tag="serve"):
+    """Supervisor to HTTP process: what holds from now on. `settings` is a pickle, as in `Start`; `reopen`: only open the log anew.
+
+    `secret` makes the tokens against forged requests: it outlives the process, so that a page that is open does too.
+    """
+
+    settings: bytes = b""
+    state_dir: str = ""
+    debug: bool = False
+    user: str = ""
+    secret: bytes = b""
+    reopen: bool = False
+
+
+class Serving(Struct, tag="serving"):
+    """HTTP process to supervisor: I answer."""
+
+    pid: int
+
+
+HttpTalk = Serve | Serving

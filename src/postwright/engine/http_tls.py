@@ -1,0 +1,115 @@
+"""TLS of the web monitor: its rules out of the `http-tls-*` directives, and its certificate.
+
+Without `http-tls-certificate` the certificate is webmon.pem in the state folder, as PowerMTA has one there from its installation: an
+operator's own if he has put one there, else one that we sign ourselves and make anew when it ends. A file that has changed is read again
+at the next connection. Raises OSError or ValueError, naming the file, when TLS cannot be had; whoever asks then serves without.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+
+from postwright.engine import certificates
+from postwright.engine.certificates import CertificateError
+from postwright.engine.self_signed import keep_certificate
+from postwright.engine.state_folder import WEB_CERTIFICATE
+from postwright.engine.tls_context import make_context
+from postwright.policy.list_settings import FilePassword
+from postwright.policy.server_tls import INTERMEDIATE, POWERMTA_CIPHERS, ServerTlsRules
+from postwright.policy.settings import HttpSettings, Settings
+
+LOOK = 2.0  # seconds between two looks at the files
+
+_Stamp = tuple[tuple[int, int], ...]
+
+
+def http_rules(http: HttpSettings, certificate: FilePassword) -> ServerTlsRules:
+    """The rules as `engine.tls_context` wants them. PowerMTA's default list of ciphers stands for ours, which is stricter."""
+    allowed = {
+        "TLSv1": http.http_tls_allow_tlsv1,
+        "TLSv1.1": http.http_tls_allow_tlsv1_1,
+        "TLSv1.2": http.http_tls_allow_tlsv1_2,
+        "TLSv1.3": http.http_tls_allow_tlsv1_3,
+    }
+    ciphers = http.http_tls_ciphers
+    return ServerTlsRules(
+        certificate,
+        ca_file=http.http_tls_ca_file,
+        versions=tuple(name for name, yes in allowed.items() if yes),
+        ciphers=_ciphers(INTERMEDIATE if ciphers == POWERMTA_CIPHERS else ciphers, allowed),
+        suites=http.http_tls_tlsv1_3_ciphersuites,
+    )
+
+
+def _ciphers(ciphers: str, allowed: dict[str, bool]) -> str:
+    """TLS 1.0 and 1.1 sign with SHA-1 and MD5, which OpenSSL 3 does at security level 0 only."""
+    old = allowed["TLSv1"] or allowed["TLSv1.1"]
+    return f"{ciphers}:AES128-SHA:AES256-SHA:@SECLEVEL=0" if old and "@SECLEVEL" not in ciphers else ciphers
+
+
+class HttpTls:
+    """The context of the monitor as of now. With `http-tls-ca-file` a client must show a certificate that it vouches for."""
+
+    def __init__(self, settings: Settings, state_dir: Path) -> None:
+        self._settings = settings
+        self._own = settings.http.http_tls_certificate is None
+        self._certificate = settings.http.http_tls_certificate or FilePassword(str(state_dir / WEB_CERTIFICATE))
+        self._context: ssl.SSLContext | None = None
+        self._made: _Stamp = ()
+        self._looked = 0.0
+
+    def context(self) -> ssl.SSLContext:
+        """Raises OSError or ValueError when there never was one that could be used; a file that has become useless changes nothing."""
+        now = time.monotonic()
+        if self._context is not None and now - self._looked < LOOK:
+            return self._context
+        self._looked = now
+        stamp = self._stamp()
+        if self._context is None or stamp != self._made:
+            self._context, self._made = self._make(), stamp
+        return self._context
+
+    def _make(self) -> ssl.SSLContext:
+        try:
+            if self._own:
+                self._keep()
+            context = make_context(http_rules(self._settings.http, self._certificate), self._certificate)
+        except (CertificateError, OSError, ValueError) as error:
+            if self._context is not None:
+                return self._context
+            raise OSError(str(error)) from error
+        if self._settings.http.http_tls_ca_file:
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def _keep(self) -> None:
+        """One of an authority's is left alone, whatever is wrong with it; only what we have signed ourselves is made anew."""
+        path = Path(self._certificate.file)
+        if not path.exists() or self_signed(path):
+            keep_certificate(path, self._settings.general.host_name or ("localhost",), time.time())
+
+    def _stamp(self) -> _Stamp:
+        files = (self._certificate.file, self._settings.http.http_tls_ca_file)
+        found = []
+        for file in files:
+            try:
+                told = os.stat(file)
+                found.append((told.st_mtime_ns, told.st_ino))
+            except OSError:
+                found.append((0, 0))
+        return tuple(found)
+
+
+def self_signed(path: Path) -> bool:
+    """Was the certificate in this file signed by its own key? False for what is none."""
+    try:
+        [certificate, *others] = certificates.read(str(path)).certificates
+        certificate.verify_directly_issued_by(certificate)
+    except (CertificateError, OSError, ValueError, TypeError, InvalidSignature):
+        return False
+    return not others
