@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -19,7 +19,7 @@ from postwright.content.dkim_record import KeyRecord, key_record
 from postwright.engine.dkim_keys import VAULT, Broken, domain_keys, read
 from postwright.model.route import MxStatus
 from postwright.net.dns_client import ClientOptions, DnsClient
-from postwright.net.resolver import CachingResolver
+from postwright.net.resolver import CachingResolver, TextAnswer
 from postwright.policy.settings import DomainKey, DomainSettings, Settings
 
 STRING: Final = 255  # octets of one string of a TXT record (RFC 1035 section 3.3)
@@ -82,16 +82,23 @@ def patterns(settings: Settings) -> list[DomainKey]:
     return [key for key in domain_keys(settings) if "*" in key.domain]
 
 
+class Texts(Protocol):
+    """What is asked of a resolver."""
+
+    async def texts(self, name: str) -> TextAnswer: ...
+
+
 async def compare(wanted: Iterable[tuple[DomainKey, str]], servers: Sequence[str]) -> list[Comparison]:
     """Each key beside what the DNS has for it. `servers` as `name-server` has them, none: the system's. Raises ValueError for others."""
     resolver = CachingResolver(DnsClient(tuple(servers), ClientOptions(edns=1232)))
     try:
-        return [await _compare(key, domain, resolver) for key, domain in wanted]
+        return [await compare_one(key, domain, resolver) for key, domain in wanted]
     finally:
         await resolver.close()
 
 
-async def _compare(key: DomainKey, domain: str, resolver: CachingResolver) -> Comparison:
+async def compare_one(key: DomainKey, domain: str, resolver: Texts) -> Comparison:
+    """One key beside what the DNS has for it, asked of a resolver that is there already."""
     name = record_name(key.selector, domain)
     if key.file.startswith(VAULT):
         return Comparison(name, "unknown", "its key is in a vault, which is not asked here")

@@ -19,7 +19,7 @@ def completed(words: str, needs: Callable[[str], Path], tmp_path: Path) -> list[
     """What bash offers for the last of `words`."""
     program = tmp_path / "postwright"
     code = "from postwright.control.cli.main import main; main(prog_name='postwright')"
-    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c \"{code}\" \"$@\"\n")
+    program.write_text(f'#!/bin/sh\nexec \'{sys.executable}\' -c "{code}" "$@"\n')
     program.chmod(0o755)
     script = CliRunner().invoke(main, ["completion", "bash"]).output
     lines = [

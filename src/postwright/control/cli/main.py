@@ -50,6 +50,7 @@ COMMANDS: dict[str, Lazy] = {
     "suppress": Lazy("postwright.control.cli.suppress", "Who must not be sent to: add, remove, find, list, import, export."),
     "user": Lazy("postwright.control.cli.user", "Add, change, list, remove and try the users who may log in."),
     "spool": Lazy("postwright.control.cli.spool", "List, show, verify, export, import and repair a spool, offline."),
+    "doctor": Lazy("postwright.control.cli.doctor", "What is wrong with this relay and its surroundings, and what cures it."),
     "probe": Lazy("postwright.control.cli.probe", "Look at an SMTP server as a client sees it: TLS, logins, latency, DNS."),
     "send": Lazy("postwright.control.cli.send", "Send a test message, and be told what is wrong and what to change."),
     "acct": Lazy("postwright.control.cli.acct", "Search and count in accounting files, ours and PowerMTA's."),
