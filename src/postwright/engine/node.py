@@ -24,6 +24,7 @@ from postwright.engine.counters import Counters
 from postwright.engine.credentials import Credentials
 from postwright.engine.deliver import Delivery
 from postwright.engine.disabled_sources import DisabledSources
+from postwright.engine.flow_book import FlowBook
 from postwright.engine.header_files import HeaderFiles
 from postwright.engine.hub import ContentReader
 from postwright.engine.intake import Intake
@@ -109,6 +110,7 @@ class Node:
         self.sweep = Sweep(clock, 0.5)
         self.counters = Counters()
         self.bounce_book = BounceBook()
+        self.flows = FlowBook()
         self.ids = IdMaker(number)
         self.stopping = False
         self.events = Events()
@@ -374,7 +376,11 @@ class Node:
         except Exception as error:  # a defect of ours: whatever it is, recipients must not stay in flight for ever
             self.unreadable(queue, lease, error)
             return
+        flow = state.flow or self.flows.begin(state, queue.key)
+        flow.delivered += settlement.delivered
+        flow.deferred += settlement.deferred
         if settlement.bounced:
+            flow.bounced += settlement.bounced
             self.bounce_book.settled(state.context, judgement.dispositions, session.mta, now)
             if self._grounds.shadow is not None:
                 self._grounds.shadow.compare(judgement.dispositions, session.mta)

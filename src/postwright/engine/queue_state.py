@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from postwright.engine.delivery_log import DeliveryLog, delivery_log
 from postwright.engine.fair_shares import shares
+from postwright.engine.flow_book import Flow
 from postwright.engine.header_files import HeaderFiles
 from postwright.engine.settle import Context
 from postwright.engine.signing import Keys, Signing
@@ -82,6 +83,7 @@ class QueueState(Struct):
     context: Context
     log: DeliveryLog | None = None
     tracks: bool = False  # track-recipient-events
+    flow: Flow | None = None  # what it moved since the book gathered
 
 
 _ways: WeakKeyDictionary[Resolved, dict[tuple[int, str], Ways]] = WeakKeyDictionary()

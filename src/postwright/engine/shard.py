@@ -64,6 +64,7 @@ from postwright.store.segments import shard_folder
 SWITCH_INTERVAL = 0.0005
 TOP_QUEUES = 20
 TRIM_EVERY = 10  # seconds
+GATHER_FLOWS = 10  # seconds between two gatherings of what queues have moved
 VAULT_EVERY = 15  # seconds between two looks whether a key in the vault is due
 OLD_RESOLVER = 60.0  # seconds: what it was asked before a reload it may still answer
 
@@ -343,6 +344,8 @@ class Shard:
             self.node.intake.admission.memory.look(self.settings.general.max_memory_usage_percent)
             self.node.intake.room.tick()
             self.spool.tick()
+            if second % GATHER_FLOWS == 0:
+                self.node.flows.gather()
             if second % VAULT_EVERY == 0 and self.settings.vault is not None:
                 self.node.spawn(self.node.vault.fetch(self.settings))  # of what is fresh it asks nothing
             if self.tls_watch.tick() and not self._ending:

@@ -9,9 +9,11 @@ from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
+from postwright.engine.bounce_book import BounceBook
 from postwright.engine.counters import Counters
 from postwright.engine.deliver import Delivery
 from postwright.engine.disabled_sources import DisabledSources
+from postwright.engine.flow_book import FlowBook
 from postwright.engine.hub import Hub
 from postwright.engine.intake import Intake
 from postwright.policy.resolve import Resolved
@@ -31,6 +33,8 @@ class Seen(Hub, Protocol):
     shards: int
     resolved: Resolved
     counters: Counters
+    bounce_book: BounceBook
+    flows: FlowBook
     delivery: Delivery
     disabled: DisabledSources
     intake: Intake

@@ -13,7 +13,8 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 
 from postwright.engine import frames as f
-from postwright.engine.views import asked, queues, status, sums
+from postwright.engine.flow_book import FlowsView
+from postwright.engine.views import asked, flows, queues, status, sums
 from postwright.engine.views.asked import Seen
 from postwright.engine.views.traffic import TrafficBook
 from postwright.policy.settings import Settings
@@ -42,6 +43,8 @@ SHARD_VIEWS: Final[Mapping[str, Callable[[Seen, Arguments], Awaitable[Any]]]] = 
     "view-domains": sums.domains,
     "view-vmtas": sums.vmtas,
     "view-jobs": sums.jobs,
+    "view-flows": flows.flows,
+    "view-bounces": flows.bounces,
 }
 """What a shard answers: a struct, sent as msgpack. They let the loop turn, and raise ValueError where an argument is wrong."""
 
@@ -96,10 +99,28 @@ async def _domains(relay: Viewed, arguments: Arguments) -> f.Told:
     return _told(sums.merged(whole, arguments, parts), troubles)
 
 
+async def _traffic(relay: Viewed, arguments: Arguments) -> f.Told:
+    relay.traffic.tick(time.monotonic())
+    return _told(relay.traffic.view(), ())
+
+
+async def _flows(relay: Viewed, arguments: Arguments) -> f.Told:
+    parts, troubles = await _parts(relay, "view-flows", arguments, FlowsView)
+    return _told(flows.merged_flows(parts, arguments), troubles) if parts else _refused(troubles)
+
+
+async def _bounces(relay: Viewed, arguments: Arguments) -> f.Told:
+    parts, troubles = await _parts(relay, "view-bounces", arguments, flows.BouncesView)
+    return _told(flows.merged_bounces(parts), troubles) if parts else _refused(troubles)
+
+
 VIEW_COMMANDS: Final[Mapping[str, Callable[[Viewed, Arguments], Awaitable[f.Told]]]] = {
     "view-status": _status,
     "view-queues": _queues,
     "view-domains": _domains,
     "view-vmtas": lambda relay, arguments: _sums("view-vmtas", relay, arguments),
     "view-jobs": lambda relay, arguments: _sums("view-jobs", relay, arguments),
+    "view-traffic": _traffic,
+    "view-flows": _flows,
+    "view-bounces": _bounces,
 }
