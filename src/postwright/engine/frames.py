@@ -10,6 +10,7 @@ from msgspec import Struct
 from postwright.engine.auth_frames import AuthTalk
 from postwright.engine.export_frames import ExportTalk
 from postwright.engine.http_frames import HttpTalk
+from postwright.engine.injection_frames import InjectionTalk
 from postwright.engine.lock_frames import LockTalk
 from postwright.engine.views.figures import Figures
 from postwright.model.message import SpoolRef
@@ -185,3 +186,4 @@ class GivenBack(Struct, tag="given-back"):
 
 Talk = Join | HandOver | Outcomes | OutcomesStored | Farewell | Stale | GivenBack | Learnt | Anew | Forgot
 Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Talk | AuthTalk | LockTalk | ExportTalk | HttpTalk
+Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Talk | AuthTalk | LockTalk | ExportTalk | HttpTalk | InjectionTalk

@@ -34,8 +34,8 @@ from postwright.engine.lock_frames import LocksChanged, LoginDelay
 from postwright.engine.login_guard import DistantOffice
 from postwright.engine.node import Node
 from postwright.engine.outside import accounting, listener_tls, make_dialer, make_resolver, outside_facts, spool_dirs
-from postwright.engine.pickup import Pickup
 from postwright.engine.queue_verbs import QUEUE_VERBS
+from postwright.engine.side_doors import SideDoors
 from postwright.engine.status import QueueStatus, ShardStatus
 from postwright.engine.tls_watch import TlsWatch
 from postwright.engine.views import verbs as views
@@ -135,8 +135,8 @@ class Shard:
         self.tls_watch = TlsWatch(self.node.intake, self.log, tells=self.number == 0)
         self.tls_watch.begin(self.start_frame.tickets)
         self._open_listeners()
-        self.pickup = Pickup(self.node)
-        self.pickup.apply(self.settings)
+        self.doors = SideDoors(self.node)
+        await self.doors.open(self.settings, state / "run")
         precached = precache.keep(lambda: (self.node.resolver, self.settings.dns), self.clock, self.log)
         self._tasks = [self.loop.create_task(self._seconds()), self.loop.create_task(precached)]
         self.link.send(f.Ready(self.number, recovered, time.perf_counter() - before))
@@ -301,7 +301,7 @@ class Shard:
         self.acct.reconfigure(accounting(settings))
         self.events.reconfigure(event_options(settings, self.start_frame.shards))
         self.spool.reconfigure(spool_dirs(settings, Path(self.start_frame.state_dir)))
-        self.pickup.apply(settings)
+        self.doors.apply(settings)
         self._open_listeners()
 
     def supervisor_gone(self) -> None:
@@ -322,7 +322,7 @@ class Shard:
         for label in list(self._sockets):
             self._close_listener(label)
         self.node.stopping = self.node.intake.stopping = self.node.scheduler.stopping = True
-        await self.pickup.stop()
+        await self.doors.close(within / 2)
         half, until = within / 2, self.clock.monotonic() + within
         cut = await self.book.drain(half)
         self.book.stop()

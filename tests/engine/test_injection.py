@@ -1,0 +1,127 @@
+"""Handing in mail over a shard's socket: many at once, each with its own answer; keys; a shard that is not there."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from postwright.engine.injection import Injection, socket_path
+from postwright.engine.injection_client import InjectionClient, Unreachable
+from postwright.engine.injection_frames import Inject, Injected
+from postwright.engine.injector import API
+from postwright.model.errors import SpoolFull
+from postwright.policy.settings import UserSettings
+from postwright.testing.world import World
+from postwright.testing.world_settings import ANYBODY, relay, source, vmta
+
+ME, YOU = "me@sender.example", "you@example.com"
+
+
+def script(*recipients: str, head: bytes = b"", sender: str = ME) -> bytes:
+    content = head + b"Subject: s\r\n\r\nbody\r\n"
+    lines = [f"MAIL FROM:<{sender}>", *[f"RCPT TO:<{one}>" for one in recipients], f"BDAT {len(content)} LAST", ""]
+    return "\r\n".join(lines).encode() + content
+
+
+def ask(*recipients: str, **more: object) -> Inject:
+    head, sender = more.pop("head", b""), more.pop("sender", ME)
+    return Inject(0, script(*recipients, head=head, sender=sender), API, name="api", **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    settings = relay(source(ANYBODY, always_allow_relaying=False), source(API), vmta("fast", "192.0.2.9"))
+    with World(settings) as made:
+        yield made
+
+
+def take(world: World, *asked: Inject) -> list[Injected]:
+    injection = Injection(world.node.intake, world.node.placing.claims)
+
+    async def all_of_them() -> list[Injected]:
+        return list(await asyncio.gather(*[injection._once(one) if one.key else injection.take(one) for one in asked]))
+
+    return world.run(all_of_them())  # type: ignore[no-any-return]
+
+
+def test_each_recipient_has_its_own_answer(world: World) -> None:
+    mx = world.domain("example.com")
+    [told] = take(world, ask("you@example.com", "no one", "them@example.com"))
+    assert (told.code, told.recipients) == (250, 3)
+    assert [(one.index, one.code, one.status) for one in told.refused] == [(1, 501, "5.5.4")]
+    world.run_until_empty()
+    assert mx.recipients == ["you@example.com", "them@example.com"]
+    assert {(record.src_type, record.src_mta) for record in world.of("r")} == {("api", "api")}
+    assert world.of("r")[0].message_id == world.of("d")[0].message_id
+
+
+def test_what_is_said_of_a_message_counts_whatever_the_source_says(world: World) -> None:
+    world.domain("example.com")
+    take(world, ask(YOU, head=b"x-virtual-mta: fast\r\nx-job: 17\r\nx-envid: e1\r\n"))
+    world.run_until_empty()
+    [receipt] = world.of("r")
+    assert (receipt.vmta, receipt.job_id, receipt.env_id) == ("fast", "17", "e1")
+    [refused] = take(world, ask(YOU, head=b"x-virtual-mta: unknown\r\n"))
+    assert refused.code == 550
+
+
+def test_nothing_is_kept_of_what_the_disk_did_not_take(world: World) -> None:
+    world.node.spool.fail_next = [SpoolFull("too little")]  # type: ignore[attr-defined]
+    [told] = take(world, ask(YOU, key="k"))
+    assert (told.code, told.status, told.id) == (452, "4.3.1", "")
+    assert world.node.intake.submissions.held == 0
+    [again] = take(world, ask(YOU, key="k"))  # the key is not used up
+    assert again.code == 250
+
+
+def test_a_key_makes_one_message_whoever_dies(world: World) -> None:
+    first, second = take(world, ask(YOU, key="k"), ask(YOU, key="k"))
+    assert first.id == second.id
+    [third] = take(world, ask(YOU, key="k"))
+    assert (third.id, third.again) == (first.id, True)
+    world.crash()
+    world.begin()
+    [fourth] = take(world, ask(YOU, key="k"))
+    assert (fourth.id, fourth.again) == (first.id, True)
+    assert len(world.of("r")) == 1
+
+
+def test_a_users_rights_are_those_of_his_sessions() -> None:
+    anne = UserSettings("anne", sender=("[*.]anne.example",), daily_limit=2)
+    with World(relay(source(ANYBODY), source("{auth}", process_x_job=True), users={"anne": anne})) as world:
+        [foreign] = take(world, ask(YOU, user="anne"))
+        assert (foreign.code, foreign.status) == (550, "5.7.1")
+        told = take(world, *[ask(YOU, user="anne", sender="a@anne.example") for _ in range(3)])
+        assert [one.code == 250 for one in told] == [True, True, False]
+        [gone] = take(world, ask(YOU, user="nobody"))
+        assert gone.text == "there is no such user any more"
+        assert world.of("r")[0].rcv_smtp_user == "anne"
+
+
+def test_a_client_over_the_socket() -> None:
+    """On a loop of its own: what a node stores is simulated, the socket is real."""
+
+    class Unjudged(Injection):
+        async def take(self, asked: Inject) -> Injected:
+            return Injected(asked.number, 250, "2.6.0", "", id=asked.script.decode())
+
+    async def talk(folder: Path) -> None:
+        client = InjectionClient(folder, 2)
+        with pytest.raises(Unreachable):
+            await client.hand_in(Inject(0, b"early", API))
+        doors = [Unjudged(None, None) for _ in range(2)]  # type: ignore[arg-type]
+        await doors[1].start(socket_path(folder, 1))
+        assert stat.S_IMODE(socket_path(folder, 1).stat().st_mode) == 0o600
+        client = InjectionClient(folder, 2)
+        told = await asyncio.gather(*[client.hand_in(Inject(0, b"%d" % number, API)) for number in range(50)])
+        assert [one.id for one in told] == [str(number) for number in range(50)]
+        client.close()
+        await doors[1].stop(1.0)
+
+    with tempfile.TemporaryDirectory(prefix="pw-") as name:
+        asyncio.run(talk(Path(name)))
