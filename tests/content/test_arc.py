@@ -172,7 +172,7 @@ def test_what_a_message_signature_signs() -> None:
 
 
 def test_a_set_that_is_made_in_steps_and_a_chain_that_came_between() -> None:
-    case, message = hops(1)
+    _, message = hops(1)
     mail = mail_of(message)
     chain = read(mail)
     assert unsealed(mail, chain, "none", "rsa", "s", "a.example", "us.example", [b"from"], 1.0) is None, "we saw no chain, and there is one"

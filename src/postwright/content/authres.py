@@ -18,12 +18,14 @@ _id = re.compile(rb'(?:[ \t]|\((?:[^()\\]|\\.)*+\))*+(?:"((?:[^"\\]|\\.)*+)"|([^
 
 
 class Result(Struct, frozen=True):
-    """One `method=result`, `properties` as (ptype.property, value), and remarks in brackets behind it."""
+    """One `method=result`, `properties` as (ptype.property, value), and remarks in brackets behind it. `temporary`: it says more of the
+    DNS than of the message, and nothing lasting is to be built on it; that is not told."""
 
     method: str
     result: str
     properties: tuple[tuple[str, str], ...] = ()
     remarks: tuple[str, ...] = ()
+    temporary: bool = False
 
 
 def field(host: str, results: Sequence[Result]) -> bytes:

@@ -124,6 +124,13 @@ class Mail:
         self._forms: dict[str, bytes] = {}
         self._hashes: dict[tuple[str, str, int | None], bytes] = {}
 
+    def behind(self, added: bytes) -> Mail:
+        """The same message with these fields before it; what is known of its body goes along."""
+        mail = Mail.__new__(Mail)
+        mail.fields = header_fields(added) + self.fields
+        mail.body, mail.size, mail._forms, mail._hashes = self.body, len(added) + self.size, self._forms, self._hashes
+        return mail
+
     def canonical_body(self, form: str) -> bytes:
         """The body in that form."""
         found = self._forms.get(form)

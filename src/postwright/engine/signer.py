@@ -1,4 +1,4 @@
-"""The hand that signs (DKIM), one for each shard: takes a transaction that is ready to leave and puts the signatures before its content.
+"""The hand that signs (DKIM) and seals (ARC), one for each shard: takes a transaction that is ready to leave and puts signatures before it.
 
 What is to be signed is worked out here, step by step (`Steps`): each step wants signatures and goes on when they are there, at once or
 later (`engine.signatures`). Bringing a large message into canonical form takes the loop longer than a signature, and is done in a thread.
@@ -12,9 +12,10 @@ from typing import Final
 
 import structlog
 
-from postwright.content.dkim_canon import Mail
+from postwright.content.dkim_canon import RELAXED, Mail
 from postwright.content.dkim_sign import unsigned
 from postwright.engine.dkim_keys import Broken
+from postwright.engine.sealing import Seal, unsealed
 from postwright.engine.signatures import Made, Signatures, Work
 from postwright.engine.signing import Order, Signing
 from postwright.model.message import ContentFacts, Message
@@ -51,11 +52,15 @@ class Signer:
         orders = signing.orders(mail, message.envelope.dkim)
         if isinstance(orders, Broken):
             return orders
-        if not orders:
+        judged = message.envelope.judged
+        seal = None if judged is None or signing.seals is None else signing.seals.order(judged)
+        if isinstance(seal, Broken):
+            return seal
+        if not orders and seal is None:
             return True
-        steps = _steps(transaction, mail, orders, now)
+        steps = _steps(transaction, mail, orders, seal, now, message.received_at)
         if mail.size > LARGE:
-            task = self._loop.create_task(self._apart(steps, mail, orders, done))
+            task = self._loop.create_task(self._apart(steps, mail, orders, seal, done))
             self._large.add(task)
             task.add_done_callback(self._large.discard)
             return False
@@ -101,9 +106,9 @@ class Signer:
         self._log.error("a message could not be signed", exc_info=error)
         return Broken(f"signing failed: {type(error).__name__}")
 
-    async def _apart(self, steps: Steps, mail: Mail, orders: Sequence[Order], done: Done) -> None:
+    async def _apart(self, steps: Steps, mail: Mail, orders: Sequence[Order], seal: Seal | None, done: Done) -> None:
         try:
-            await asyncio.to_thread(_bring_into_form, mail, orders)
+            await asyncio.to_thread(_bring_into_form, mail, orders, seal)
             found = self._go_on(steps, None, done)
         except Exception as error:
             found = self._defect(error)
@@ -111,19 +116,37 @@ class Signer:
             done(found if isinstance(found, Broken) else None)
 
 
-def _steps(transaction: Transaction, mail: Mail, orders: Sequence[Order], now: float) -> Steps:
-    fields = [unsigned(mail, o.key.kind, o.selector, o.domain, o.identity, o.style, now) for o in orders]
-    signatures = yield [
-        Work(order.key, field.octets, f"{order.selector} of {order.domain}", order.style.digest)
-        for order, field in zip(orders, fields, strict=True)
-    ]
-    put_before(transaction, b"".join([field.signed(signature) for field, signature in zip(fields, signatures, strict=True)]))
+def _steps(transaction: Transaction, mail: Mail, orders: Sequence[Order], seal: Seal | None, now: float, received_at: float) -> Steps:
+    if orders:
+        fields = [unsigned(mail, o.key.kind, o.selector, o.domain, o.identity, o.style, now) for o in orders]
+        signatures = yield [
+            Work(order.key, field.octets, f"{order.selector} of {order.domain}", order.style.digest)
+            for order, field in zip(orders, fields, strict=True)
+        ]
+        added = b"".join([field.signed(signature) for field, signature in zip(fields, signatures, strict=True)])
+        put_before(transaction, added)
+        mail = mail.behind(added) if seal is not None else mail
+    if seal is not None:
+        yield from _sealed(transaction, mail, seal, received_at)
 
 
-def _bring_into_form(mail: Mail, orders: Sequence[Order]) -> None:
+def _sealed(transaction: Transaction, mail: Mail, seal: Seal, received_at: float) -> Steps:
+    """ARC, over the DKIM signatures. t= is when the message came, as that is when its chain was what cv= says; and so all receivers of a
+    message, today and at a retry, get the same two signatures, which are made once."""
+    made = unsealed(mail, seal, received_at)
+    if made is None:
+        return
+    (signature,) = yield [Work(seal.key, made.octets, seal.name)]
+    (over_all,) = yield [Work(seal.key, made.sealed_octets(signature), seal.name)]
+    put_before(transaction, made.fields(signature, over_all))
+
+
+def _bring_into_form(mail: Mail, orders: Sequence[Order], seal: Seal | None) -> None:
     """All that takes long with a large body; `mail` remembers it."""
     for order in orders:
         mail.body_hash(order.style.body_form, order.style.digest)
+    if seal is not None:
+        mail.body_hash(RELAXED, "sha256")
 
 
 def put_before(transaction: Transaction, added: bytes) -> None:

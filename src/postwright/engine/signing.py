@@ -1,4 +1,5 @@
-"""Who signs what leaves a queue, and how: the `dkim-*` and `second-dkim-*` directives of its settings, once for all queues with the same.
+"""Who signs what leaves a queue, and how: the `dkim-*` and `second-dkim-*` directives of its settings, once for all queues with the same
+(`arc-seal`: `engine.sealing`).
 
 A message for which no key fits goes unsigned, which is told once for each domain; one whose key fits but cannot be used waits, as mail of a
 sender that signs is worth less than nothing without its signature (docs/decisions/dkim-signing-where.md). What a message itself asks for
@@ -20,6 +21,7 @@ from postwright.content.dkim_key import SigningKey
 from postwright.content.dkim_sign import NAMES, Style
 from postwright.content.from_field import mailboxes
 from postwright.engine.dkim_keys import Broken, KeyFiles, Vault
+from postwright.engine.sealing import Sealing
 from postwright.model.envelope import DkimWish
 from postwright.model.outcome import Disposition, Kind
 from postwright.policy.dkim_keys import Chosen, Identity, KeyRing, KeyRings, Options, below, choose, choose_as_told, identities
@@ -62,8 +64,15 @@ class Signing:
     """For all queues of the same settings and virtual MTA."""
 
     def __init__(
-        self, plans: Sequence[Plan], rings: Sequence[KeyRing], lists: KeyRings, keys: KeyFiles, log: structlog.stdlib.BoundLogger
+        self,
+        plans: Sequence[Plan],
+        rings: Sequence[KeyRing],
+        lists: KeyRings,
+        keys: KeyFiles,
+        log: structlog.stdlib.BoundLogger,
+        seals: Sealing | None = None,
     ) -> None:
+        self.seals = seals
         self._plans = plans
         self._rings = rings
         self._lists = lists
@@ -74,6 +83,8 @@ class Signing:
 
     def orders(self, mail: Mail, wish: DkimWish | None = None) -> list[Order] | Broken:
         """What is to be signed, the first signature first; none when nobody signs. Broken: a key fits and cannot be used now."""
+        if not self._plans:
+            return []
         sender, authors = _addresses(mail, b"sender"), _addresses(mail, b"from")
         found: list[Order] = []
         for number, plan in enumerate(self._plans):
@@ -163,9 +174,11 @@ class Keys:
     def signing(self, resolved: Resolved, vmta: str, settings: DomainSettings) -> Signing | None:
         """Who signs for queues with these settings; None when nobody does, which is the rule for queues that say nothing."""
         plans = [plan for plan in (plan_of(settings), plan_of(_second(settings))) if plan is not None]
-        if not plans or settings.type == "discard":
+        if settings.type == "discard" or not (plans or settings.arc_seal):
             return None
-        return Signing(plans, self.rings.of(resolved, vmta), self.rings, self.files, self._log)
+        rings = self.rings.of(resolved, vmta)
+        seals = Sealing(settings.arc_seal_identity, wanted_of(settings), rings, self.files, self._log) if settings.arc_seal else None
+        return Signing(plans, rings, self.rings, self.files, self._log, seals)
 
 
 def plan_of(settings: DomainSettings) -> Plan | None:
@@ -177,7 +190,7 @@ def plan_of(settings: DomainSettings) -> Plan | None:
         header_form=settings.dkim_headers_canon,
         body_form=settings.dkim_body_canon,
         digest=digest,
-        wanted=Wanted(settings.dkim_headers) if settings.dkim_headers else NAMES.__contains__,
+        wanted=wanted_of(settings),
         never_added=tuple([name.lower().encode("ascii", "replace") for name in settings.dkim_disallow_adding_headers]),
         timestamp=settings.dkim_add_timestamp,
         expire_after=settings.dkim_expire_after,
@@ -185,6 +198,11 @@ def plan_of(settings: DomainSettings) -> Plan | None:
         query=settings.dkim_query_method,
     )
     return Plan(settings.dkim_sign, kind, style, settings.dkim_identity, settings.dkim_identity_fallback)
+
+
+def wanted_of(settings: DomainSettings) -> Callable[[bytes], bool]:
+    """Which fields are signed, by their names in lower case: `dkim-headers`."""
+    return Wanted(settings.dkim_headers) if settings.dkim_headers else NAMES.__contains__
 
 
 def _second(settings: DomainSettings) -> DomainSettings:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from postwright.content import authres, dkim_options, trace
 from postwright.content.transform import Submission, prepare
-from postwright.engine import merging, noting, streams, wishes
+from postwright.engine import arc_check, merging, noting, streams, wishes
 from postwright.engine.addressing import SourceRules
 from postwright.engine.bound_user import BoundUser
 from postwright.engine.counters import Counters
@@ -288,6 +288,8 @@ def _prepare(
     checks: Sequence[authres.Result],
 ) -> Submission:
     host = epoch.host
+    if checks:
+        envelope.judged = arc_check.judged(host, checks)
     received = b""
     if source.add_received_header:
         only = envelope.recipients[0].address.text if len(envelope.recipients) == 1 else ""

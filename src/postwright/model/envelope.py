@@ -94,6 +94,14 @@ class Returns(Struct, frozen=True, gc=False):
         return masked(self, "key")
 
 
+class Judged(Struct, frozen=True, gc=False):
+    """A message whose ARC chain was looked at when it came: `state` none, pass or fail; `host` is our authserv-id (RFC 8601) in the
+    results that were written before it then, so that nobody else's are ever taken for ours."""
+
+    host: str
+    state: str
+
+
 class Envelope(Struct, omit_defaults=True):
     """`ret` is "", "FULL" or "HDRS"; `body` "7BIT", "8BITMIME" or "BINARYMIME"; `declared_size` octets, 0 if not said.
     `wishes` None where the sender asks for nothing special, as most do; `merge` where the content is no template."""
@@ -110,6 +118,7 @@ class Envelope(Struct, omit_defaults=True):
     merge: Merge | None = None
     dkim: DkimWish | None = None
     returns: Returns | None = None  # goes with `verp`
+    judged: Judged | None = None
     claim: str = ""  # what must not be taken twice (`engine.claims`): the pickup file that it was read from, or a client's key
 
     @property

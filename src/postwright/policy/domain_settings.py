@@ -158,6 +158,8 @@ class DomainSettings(Struct, frozen=True):
     second_dkim_expire_after: float | None = None
     second_dkim_query_method: str = ""
     second_dkim_disallow_adding_headers: tuple[str, ...] = ()
+    arc_seal: bool = False
+    arc_seal_identity: str = ""
 
     def __repr__(self) -> str:
         return masked(self, "auth_password", "smtp_client_certificate_password")

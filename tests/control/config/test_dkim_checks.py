@@ -55,6 +55,21 @@ def test_sha1_is_obeyed_and_its_worth_is_told(twin: str) -> None:
     assert loads(text.format("rsa-sha256"), "config", offline=True).problems == ()
 
 
+@pytest.mark.directive("arc-seal")
+def test_seals_of_what_nobody_looked_at() -> None:
+    head = "host-name a.example\npostmaster a@a.example\nlog-file x\n"
+    seals, key = "<domain *>\narc-seal yes\n</domain>\n", "domain-key s, a.example, s.pem\n"
+    looks = "<source 0/0>\ncheck-arc-inbound yes\n</source>\n"
+    unwanted = looks + seals.replace("yes", "no")
+    found = {}
+    for name, text in {"neither": seals, "no key": seals + looks, "both": seals + looks + key, "no": unwanted}.items():
+        problems = loads(head + text, "config", offline=True).problems
+        found[name] = [(one.line, one.message) for one in problems if one.message.startswith("arc-seal")]
+    blind = (5, "arc-seal: nothing will be sealed: no source looks at the chain of what comes in")
+    keyless = (5, "arc-seal: nothing will be sealed: there is no domain-key")
+    assert found == {"neither": [blind], "no key": [keyless], "both": [], "no": []}
+
+
 def test_other_files(tmp_path: Path) -> None:
     assert problems(tmp_path, b"hello") == [("error", "domain-key: key.pem holds no private key in PEM form")]
     torn = _pem("rsa").replace(b"\nM", b"\nA", 1)

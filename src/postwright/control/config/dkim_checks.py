@@ -18,6 +18,7 @@ _ED25519 = "ed25519"
 def check(settings: Settings, items: Iterable[Entry | Block], report: Report) -> None:
     """Reports. Asks nothing of a configuration without keys."""
     _algorithms(items, report)
+    _seals(settings, items, report)
     lines = [] if report.offline else [entry for entry in every_entry(items) if entry.row.name == "domain-key"]
     if not lines:
         return
@@ -47,3 +48,19 @@ def _algorithms(items: Iterable[Entry | Block], report: Report) -> None:
         if entry.row.name.endswith("dkim-algorithm") and entry.value == "rsa-sha1":
             message = f"{entry.row.name}: no verifier accepts rsa-sha1 any more (RFC 8301)"
             report.at(entry.text, entry.line, message, offset=0, level="warning", hint="rsa-sha256, which is the default")
+
+
+def _seals(settings: Settings, items: Iterable[Entry | Block], report: Report) -> None:
+    """A seal says what was found when a message came: where nobody looks, nothing is sealed."""
+    entries = [entry for entry in every_entry(items) if entry.row.name == "arc-seal" and entry.value is True]
+    if not entries:
+        return
+    lacking = {
+        "check-arc-inbound": ("no source looks at the chain of what comes in", "say check-arc-inbound yes in a <source>"),
+        "domain-key": ("there is no domain-key", "postwright dkim keygen makes one"),
+    }
+    said = {entry.row.name for entry in every_entry(items) if entry.value is not False}
+    for name in [name for name in lacking if name not in said]:
+        why, hint = lacking[name]
+        message = f"arc-seal: nothing will be sealed: {why}"
+        report.at(entries[0].text, entries[0].line, message, offset=0, level="warning", hint=hint)

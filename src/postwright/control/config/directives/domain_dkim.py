@@ -1,4 +1,4 @@
-"""Directives of `<domain>` that sign: `dkim-*`, and the same again for a second signature."""
+"""Directives of `<domain>` that sign: `dkim-*`, the same again for a second signature, and ours that seal: `arc-*`."""
 
 from __future__ import annotations
 
@@ -43,4 +43,9 @@ OLD: tuple[Directive, ...] = (
               reason="DomainKeys is historic (RFC 4870) and nobody checks it; dkim-sign is its successor"),
 )  # fmt: skip
 
-ROWS: tuple[Directive, ...] = FIRST + SECOND + OLD
+ARC: tuple[Directive, ...] = (
+    works("arc-seal", D, k.BOOL, "Seal with ARC what came through a source with check-arc-inbound", "no", ours=True),
+    works("arc-seal-identity", D, k.TEXT, "Who seals: @domain; without it the host-name that judged the message", ours=True),
+)  # fmt: skip
+
+ROWS: tuple[Directive, ...] = FIRST + SECOND + ARC + OLD
