@@ -185,5 +185,4 @@ class GivenBack(Struct, tag="given-back"):
 
 
 Talk = Join | HandOver | Outcomes | OutcomesStored | Farewell | Stale | GivenBack | Learnt | Anew | Forgot
-Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Talk | AuthTalk | LockTalk | ExportTalk | HttpTalk
 Frame = Start | Ready | Beat | Drain | Question | Answer | Ask | Told | Talk | AuthTalk | LockTalk | ExportTalk | HttpTalk | InjectionTalk
