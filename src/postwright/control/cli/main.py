@@ -49,6 +49,7 @@ COMMANDS: dict[str, Lazy] = {
     "dkim": Lazy("postwright.control.cli.dkim", "Keys that sign mail: make, publish, check, change them."),
     "suppress": Lazy("postwright.control.cli.suppress", "Who must not be sent to: add, remove, find, list, import, export."),
     "user": Lazy("postwright.control.cli.user", "Add, change, list, remove and try the users who may log in."),
+    "key": Lazy("postwright.control.cli.key", "Make, list and remove the keys of programs that use the HTTP interfaces."),
     "spool": Lazy("postwright.control.cli.spool", "List, show, verify, export, import and repair a spool, offline."),
     "doctor": Lazy("postwright.control.cli.doctor", "What is wrong with this relay and its surroundings, and what cures it."),
     "probe": Lazy("postwright.control.cli.probe", "Look at an SMTP server as a client sees it: TLS, logins, latency, DNS."),
