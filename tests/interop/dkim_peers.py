@@ -74,6 +74,19 @@ def mail_dkim_signs(
     return [line.replace("\\n", "\r\n").encode("latin-1") + b"\r\n" for line in lines]
 
 
+def mail_dkim_chains(program: str, contents: Sequence[bytes], zone: Zone, folder: Path) -> list[str]:
+    """Mail::DKIM: the state of each message's ARC chain, and why it is no other."""
+    keys = folder / "zone.perl"
+    keys.write_text("".join(f"{name} {record.decode()}\n" for name, record in zone.items()))
+    return _perl(program, "arc-verify", str(keys), *_files(contents, folder))
+
+
+def mail_dkim_seals(program: str, contents: Sequence[bytes], selector: str, domain: str, key: str, host: str, folder: Path) -> list[bytes]:
+    """Mail::DKIM: the next set of each message, its fields with CRLF; cv= is what the results of `host` say."""
+    lines = _perl(program, "arc-seal", selector, domain, key, host, *_files(contents, folder))
+    return [line.replace("\\n", "\r\n").encode("latin-1") for line in lines]
+
+
 def _perl(program: str, *arguments: str) -> list[str]:
     ran = subprocess.run([program, str(PERL), *arguments], capture_output=True, timeout=300, check=True)
     return ran.stdout.decode("latin-1").split("\n")[:-1]

@@ -1,10 +1,14 @@
 # Mail::DKIM over files, with keys out of a file instead of the DNS.
 #     verify KEYS FILE...                          a line for each: algorithm result, ...
 #     sign SELECTOR DOMAIN KEYFILE METHOD FILE...  a line for each: the field, \n for its line ends
+#     arc-verify KEYS FILE...                      a line for each: none, pass or fail, and why
+#     arc-seal SELECTOR DOMAIN KEYFILE HOST FILE...  a line for each: the set, \n for its line ends; cv= as HOST's results have it
 use strict;
 use warnings;
 use Mail::DKIM::Verifier;
 use Mail::DKIM::Signer;
+use Mail::DKIM::ARC::Verifier;
+use Mail::DKIM::ARC::Signer;
 
 package Record;
 sub type { 'TXT' }
@@ -29,9 +33,29 @@ sub content {
 }
 
 my $verb = shift;
-if ($verb eq 'verify') {
+if ($verb =~ /verify$/) {
     open(my $file, '<', shift) or die $!;
     while (<$file>) { chomp; my ($name, $text) = split(/ /, $_, 2); $keys{$name} = $text; }
+}
+if ($verb eq 'arc-verify') {
+    for my $name (@ARGV) {
+        my $verifier = Mail::DKIM::ARC::Verifier->new;
+        $verifier->PRINT(content($name));
+        $verifier->CLOSE;
+        print $verifier->result_detail, "\n";
+    }
+} elsif ($verb eq 'arc-seal') {
+    my ($selector, $domain, $key, $host) = splice(@ARGV, 0, 4);
+    for my $name (@ARGV) {
+        my $signer = Mail::DKIM::ARC::Signer->new(
+            Algorithm => 'rsa-sha256', Chain => 'ar', Domain => $domain, SrvId => $host, Selector => $selector, KeyFile => $key);
+        $signer->PRINT(content($name));
+        $signer->CLOSE;
+        my $fields = join("\r\n", $signer->as_strings) . "\r\n";
+        $fields =~ s/\r?\n/\\n/g;
+        print "$fields\n";
+    }
+} elsif ($verb eq 'verify') {
     for my $name (@ARGV) {
         my $verifier = Mail::DKIM::Verifier->new;
         $verifier->PRINT(content($name));
