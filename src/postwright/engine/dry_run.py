@@ -134,6 +134,7 @@ class DryRun:
         self.node.stopping = True  # the pump stands still: nothing is dialled
         intake = self.node.intake
         self._noted = _Noted(self._spool, self.node, clock, self.node.ids, self.node.counters)
+        self._noted.rules = intake.submissions.rules
         intake.submissions = self._noted
 
     def _logged(self, logger: object, level: str, event: Any) -> Any:

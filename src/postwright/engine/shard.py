@@ -386,6 +386,7 @@ class Shard:
             epoch=self.settings.epoch,
             resolver=self.node.resolver.counts(),
             bounce_shadow=self.node.bounce_shadow,
+            sender_rules=self.node.counters.sender_rules,
             disabled=disabled,
             disabled_count=disabled_count,
             top_queues=[

@@ -8,7 +8,7 @@ It never asks who may send: that was decided at MAIL and RCPT.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from postwright.content import authres, dkim_options, trace
 from postwright.content.transform import Submission, prepare
-from postwright.engine import arc_check, merging, noting, streams, wishes
+from postwright.engine import arc_check, merging, noting, sender_rules, streams, wishes
 from postwright.engine.addressing import SourceRules
 from postwright.engine.bound_user import BoundUser
 from postwright.engine.counters import Counters
@@ -59,6 +59,7 @@ class Submissions:
         self.held = 0
         self.loop = asyncio.get_running_loop()
         self.reports: Reports | None = None
+        self.rules: sender_rules.SenderRules | None = None
         self._turns: dict[str, int] = {}
 
     def take(
@@ -76,7 +77,7 @@ class Submissions:
         if epoch.processing is not None and self.reports is not None and envelope.merge is None:
             claim = epoch.processing.claim(envelope.recipients)
             if claim is not None:
-                store = partial(self._take, epoch, source, envelope, arrival, content, facts, checks, bound)
+                store = partial(self._take, epoch, source, envelope, arrival, content, facts, checks, bound, is_report=True)
                 return self._processed(self.reports, claim, envelope, arrival, content, facts, store)
         return self._take(epoch, source, envelope, arrival, content, facts, checks, bound)
 
@@ -113,13 +114,17 @@ class Submissions:
         facts: ContentFacts,
         checks: Sequence[authres.Result],
         bound: BoundUser | None,
+        *,
+        is_report: bool = False,
     ) -> Answer:
         now = self.clock.now()
+        judged = self.rules if source.sender_rules != "off" and not is_report and sender_rules.wanted(envelope) else None
+        mended = sender_rules.mends(source, envelope, content, facts, now) if judged is not None else {}
         message_id = self.ids.next(now)
         text = format_id(message_id)
         rules = epoch.addressing.rules(source)
         header_size = facts.header_size
-        submission = _made(epoch, source, rules, envelope, arrival, content, facts, text, now, checks)
+        submission = _made(epoch, source, rules, envelope, arrival, content, facts, text, now, checks, mended)
         if isinstance(submission, Reply):
             return self._refused(submission)
         stream = self._stream(bound, epoch, rules, envelope, submission.vmta_header, arrival.local, (content, header_size))
@@ -154,6 +159,10 @@ class Submissions:
         )
         if envelope.wishes is not None or submission.schedule is not None:
             refusal = wishes.put_into(message, submission.schedule, now)
+            if refusal is not None:
+                return self._refused(refusal)
+        if judged is not None:
+            refusal = judged.judge(source, message, sender_rules.Given(checks, mended, submission.parts))
             if refusal is not None:
                 return self._refused(refusal)
         return self._commit(message, submission.parts, text)
@@ -257,6 +266,7 @@ def _made(
     text: str,
     now: float,
     checks: Sequence[authres.Result],
+    mended: Collection[bytes],
 ) -> Submission | Reply:
     """The content as it is stored. Of a mail merge the part with the header fields is looked at; brackets of ours are no template."""
     rest = b""
@@ -268,7 +278,7 @@ def _made(
     if source.process_x_dkim_options or source.process_x_dkim_key:
         wanted = {"options": source.process_x_dkim_options, "key": source.process_x_dkim_key}
         envelope.dkim = dkim_options.wish(content, facts.header_size, **wanted)
-    submission = _prepare(epoch, source, envelope, arrival, content, facts, text, now, checks)
+    submission = _prepare(epoch, source, envelope, arrival, content, facts, text, now, checks, mended)
     if envelope.merge is None:
         return submission
     keeps = not epoch.settings.general.mailmerge_expands_undefined_variables
@@ -286,8 +296,11 @@ def _prepare(
     text: str,
     now: float,
     checks: Sequence[authres.Result],
+    mended: Collection[bytes],
 ) -> Submission:
+    """`mended` are fields that are ours to say, whatever the source says of them otherwise."""
     host = epoch.host
+    wants_date = source.add_date_header != "no" or b"date" in mended
     if checks:
         envelope.judged = arc_check.judged(host, checks)
     received = b""
@@ -299,9 +312,9 @@ def _prepare(
         content,
         facts,
         received=received,
-        add_message_id=trace.message_id_header(text, host) if source.add_message_id_header else b"",
+        add_message_id=trace.message_id_header(text, host) if source.add_message_id_header or b"message-id" in mended else b"",
         # the template of a merge says its Date itself, by [*date]
-        add_date=trace.date_header(now) if source.add_date_header != "no" and envelope.merge is None else b"",
+        add_date=trace.date_header(now) if wants_date and envelope.merge is None else b"",
         date_override=source.add_date_header == "override",
         process_vmta=source.process_x_virtual_mta,
         retain_vmta=source.retain_x_virtual_mta,
@@ -311,7 +324,7 @@ def _prepare(
         process_envid=source.process_x_envid,
         process_schedule=source.process_x_schedule,
         retain_schedule=source.retain_x_schedule,
-        remove=epoch.removed(source),
+        remove=epoch.removed(source).union(mended) if mended else epoch.removed(source),
         remove_received=source.remove_received_headers,
         late_date=source.date_header_time == "delivery",
         authres=authres.field(host, checks) if checks else b"",
