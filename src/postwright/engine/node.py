@@ -36,10 +36,11 @@ from postwright.engine.placing import Placing
 from postwright.engine.processing import Reports
 from postwright.engine.queue_events import Events
 from postwright.engine.queue_memory import GATHER, QueueMemory
-from postwright.engine.queue_state import Grounds, QueueState, limits, make
+from postwright.engine.queue_state import Grounds, QueueState, Ways, limits, make, ways_of
 from postwright.engine.reading import Reading
 from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.reporting import Reporting
+from postwright.engine.sender_rules import SenderRules
 from postwright.engine.settle import Due, Session, Settlement, settle
 from postwright.engine.shadow_status import ShadowStatus
 from postwright.engine.sharing import Sharing
@@ -159,6 +160,7 @@ class Node:
         intake.log = log
         self.suppressing = intake.suppressing = Suppressing(state, clock, log, workers or Threads())
         intake.submissions.reports = Reports(self.spool, workers or Threads(), log, state, self.suppressing)
+        intake.submissions.rules = SenderRules(self, self.counters.sender_rules)
         intake.names = self.resolver
         changed = intake.credentials_changed
         stores = intake.credentials = Credentials(run_dir, workers or Threads(), clock, self._told_of_logins, changed, helper)
@@ -209,6 +211,10 @@ class Node:
         if type(state) is not QueueState:
             state = queue.state = make(self.resolved, queue.key, queue.limits, self._grounds)
         return state
+
+    def ways_of(self, key: QueueKey) -> Ways:
+        """See `sender_rules.Host`."""
+        return ways_of(self.resolved, key, self._grounds)
 
     def reload(self, resolved: Resolved) -> None:
         """Put new settings in force. Raises ValueError or OSError before anything has changed."""
