@@ -28,6 +28,7 @@ from postwright.control.http.app import make_app
 from postwright.control.http.front import Front
 from postwright.control.http.site import Site
 from postwright.control.http.speaker import Speaker, make_config
+from postwright.control.monitor.sampler import Sampler
 from postwright.engine import http_frames as h
 from postwright.engine import log as logs
 from postwright.engine import privileges
@@ -87,6 +88,16 @@ class HttpServer:
         loop.set_exception_handler(lambda _, context: self._unexpected(context))
         self._tasks = [loop.create_task(self._front.serve(sock)) for sock in self._listening]
         self._tasks.append(loop.create_task(self._date()))
+        self._watch(site, log)
+
+    def _watch(self, site: Site, log: structlog.stdlib.BoundLogger) -> None:
+        """Begin the monitor's history; without a place for it there are no pages of it, and all else is served."""
+        try:
+            site.sampler = Sampler(site.relay, site.state_dir / "monitor", log)
+        except OSError as error:
+            log.error("the monitor has no place for its history", error=str(error))
+            return
+        self._tasks.append(asyncio.get_running_loop().create_task(site.sampler.run()))
 
     def _unexpected(self, context: dict[str, object]) -> None:
         error = context.get("exception")

@@ -6,8 +6,10 @@ from typing import Any
 
 from postwright.control.api import about
 from postwright.control.http import pmta_pages
+from postwright.control.monitor import pages
 
 ROUTES: list[Any] = [
     *about.ROUTES,
     *pmta_pages.ROUTES,
+    *pages.ROUTES,
 ]

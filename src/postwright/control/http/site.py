@@ -15,6 +15,7 @@ from postwright.control.http.asking import RelayClient
 from postwright.control.http.csrf import CsrfTokens
 from postwright.control.http.keys import KeyFile, KeysError
 from postwright.control.http.pace import Paces
+from postwright.control.monitor.sampler import Sampler
 from postwright.engine.http_tls import HttpTls
 from postwright.engine.state_folder import HTTP_KEYS
 from postwright.policy.settings import Settings
@@ -42,6 +43,7 @@ class Site:
         self.csrf = CsrfTokens(secret)
         self.keys = KeyFile(state_dir / HTTP_KEYS)
         self.paces = Paces()
+        self.sampler: Sampler | None = None  # the process has one
         self._guesses = Guess()
         self._complaint = ""
         self.apply(settings)

@@ -1,0 +1,215 @@
+"""Looks at the relay once a second and every ten seconds: what the monitor draws, live and from the past.
+
+One look serves all who watch: each browser gets the same sample. A second's look costs the relay one answer of the supervisor, no shard is
+asked; what is waiting is asked for seldom, and of the shards' busiest domains and virtual MTAs only the totals, whose differences are the
+rates. A relay that is away leaves a gap in the history. A browser that does not read is left behind, and catches up with the newest sample.
+Raises nothing; what goes wrong is logged once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from postwright.control.http.asking import RelayAway, RelayError
+from postwright.control.monitor import words
+from postwright.control.monitor.history import COARSE, History, Series
+from postwright.engine.flow_book import FlowRow, FlowsView
+from postwright.engine.views.figures import Figures
+from postwright.engine.views.status import StatusView
+from postwright.engine.views.traffic import TrafficView
+
+COLUMNS: Final = ("in", "out", "deferred", "bounced", "rejected", "in_octets", "out_octets", "inbound", "outbound", "waiting", "spool")
+"""Per second, but for connections (`inbound`, `outbound`), recipients that are `waiting` and octets of the `spool`."""
+FLOW_COLUMNS: Final = ("delivered", "deferred", "bounced")
+SLOW: Final = 10  # seconds between two looks at what waits, and at who is busy
+MOST_FLOWS: Final = 40
+KEPT_FILES: Final = 400  # histories of single domains and virtual MTAs on disk
+
+T = TypeVar("T")
+
+
+class Asking(Protocol):
+    """The way to the relay."""
+
+    async def body(self, verb: str, form: type[T], arguments: dict[str, str] | None = None) -> T:
+        """An answer. Raises RelayAway, RelayError."""
+
+
+class Sample(Struct):
+    """One look: `time` Unix seconds, `columns` as COLUMNS, and `text`: figures as the page shows them."""
+
+    time: int
+    columns: list[float]
+    text: dict[str, str]
+
+
+class Rates(Struct):
+    """Recipients per second, lately."""
+
+    delivered: float = 0.0
+    deferred: float = 0.0
+    bounced: float = 0.0
+
+
+class Flow(Struct):
+    """A domain or virtual MTA: what it does now, and where its history is."""
+
+    name: str
+    rates: Rates
+    history: History | None = None
+
+
+class _Kind:
+    """All flows of one kind: domains, or virtual MTAs."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self._folder = folder
+        self._kind = kind
+        self._before: dict[str, tuple[float, FlowRow]] = {}
+        self._histories: dict[str, History] = {}
+        self.flows: list[Flow] = []
+
+    def take(self, rows: list[FlowRow], now: float) -> None:
+        """Totals as of now become rates since the last ones; totals that have shrunk began anew."""
+        seen: dict[str, tuple[float, FlowRow]] = {}
+        flows = []
+        for row in rows:
+            then, before = self._before.get(row.name, (now, row))
+            seen[row.name] = (now, row)
+            if now <= then:
+                continue
+            base = before if row.moved >= before.moved else FlowRow(row.name)
+            parts = [(getattr(row, name) - getattr(base, name)) / (now - then) for name in FLOW_COLUMNS]
+            history = self._history(row.name) if any(parts) or row.name in self._histories else None
+            if history is not None:
+                history.add(now, parts)
+            flows.append(Flow(row.name, Rates(*parts), history))
+        self._before = seen
+        self.flows = sorted(flows, key=lambda flow: (-(flow.rates.delivered + flow.rates.deferred + flow.rates.bounced), flow.name))
+
+    def _history(self, name: str) -> History | None:
+        """The file of one name: of a digest, since the name is a stranger's."""
+        found = self._histories.get(name)
+        if found is None:
+            if len(self._histories) >= KEPT_FILES:
+                self._histories.pop(next(iter(self._histories))).close()
+            path = self._folder / f"{self._kind}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
+            found = self._histories[name] = History(path, FLOW_COLUMNS, COARSE)
+        return found
+
+    def close(self) -> None:
+        """Done."""
+        for history in self._histories.values():
+            history.close()
+
+
+class Sampler:
+    """One for the process. `folder` keeps the histories; it is made. Raises OSError when it cannot be."""
+
+    def __init__(self, relay: Asking, folder: Path, log: structlog.stdlib.BoundLogger, now: Callable[[], float] = time.time) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._relay = relay
+        self._log = log
+        self._now = now
+        self._folder = folder
+        self.history = History(folder / "relay", COLUMNS)
+        self.domains, self.vmtas = _Kind(folder, "domain"), _Kind(folder, "vmta")
+        self.status: StatusView | None = None
+        self.latest: Sample | None = None
+        self._before: tuple[float, TrafficView] | None = None
+        self._fresh = asyncio.Event()
+        self._away = ""
+        _forget_old(folder)
+
+    async def run(self) -> None:
+        """For ever: a look at each full second."""
+        second = 0
+        while True:
+            await asyncio.sleep(1.0 - self._now() % 1.0)
+            await self.look(slow=second % SLOW == 0)
+            second += 1
+
+    async def look(self, *, slow: bool) -> None:
+        """One look at the relay."""
+        try:
+            if slow:
+                self.status = await self._relay.body("view-status", StatusView)
+                flows = await self._relay.body("view-flows", FlowsView, {"maxitems": str(MOST_FLOWS)})
+                self.domains.take(flows.domains, self._now())
+                self.vmtas.take(flows.vmtas, self._now())
+            self._taken(await self._relay.body("view-traffic", TrafficView), self._now())
+            self._away = ""
+        except (RelayAway, RelayError, msgspec.MsgspecError, OSError) as error:
+            self._before = None
+            if type(error).__name__ != self._away:
+                self._away = type(error).__name__
+                self._log.warning("the monitor cannot see the relay", error=str(error))
+
+    def _taken(self, traffic: TrafficView, now: float) -> None:
+        before, self._before = self._before, (now, traffic)
+        if before is None or before[1].since != traffic.since or now <= before[0]:
+            return  # no difference can be told yet
+        rates = _rates(before[1].total, traffic.total, now - before[0])
+        status = self.status
+        waiting, spool = (status.spool.recipients, status.spool.octets) if status is not None else (0, 0)
+        columns = [*rates, traffic.inbound.now, traffic.outbound.now, waiting, spool]
+        self.history.add(now, columns)
+        self.latest = Sample(int(now), columns, _texts(dict(zip(COLUMNS, columns, strict=True)), traffic))
+        fresh, self._fresh = self._fresh, asyncio.Event()
+        fresh.set()
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        """Each new sample, for one who watches; those that came while he did not look are skipped."""
+        while True:
+            await self._fresh.wait()
+            if self.latest is not None:
+                yield self.latest
+
+    def series(self, seconds: float, points: int = 600) -> Series:
+        """The relay's history up to now."""
+        now = self._now()
+        return self.history.series(now - seconds, now, points)
+
+    def spark(self, flow: Flow, column: str, seconds: float = 3600) -> list[float | None]:
+        """A small picture of one column of a flow."""
+        if flow.history is None:
+            return []
+        now = self._now()
+        return flow.history.series(now - seconds, now, 60).columns[FLOW_COLUMNS.index(column)]
+
+    def close(self) -> None:
+        """Done."""
+        self.history.close()
+        self.domains.close()
+        self.vmtas.close()
+
+
+def _rates(before: Figures, after: Figures, seconds: float) -> list[float]:
+    def per_second(name: str) -> float:
+        return max(0.0, float(getattr(after, name) - getattr(before, name)) / seconds)
+
+    return [per_second(name) for name in ("in_msgs", "out_rcpts", "deferred", "bounced", "rejected", "in_octets", "out_octets")]
+
+
+def _texts(values: dict[str, Any], traffic: TrafficView) -> dict[str, str]:
+    texts = {name: words.rate(values[name]) for name in ("in", "out", "deferred", "bounced", "rejected")}
+    texts |= {name: words.count(values[name]) for name in ("inbound", "outbound", "waiting")}
+    texts |= {name: words.size(values[name]) for name in ("spool", "in_octets", "out_octets")}
+    total = traffic.total
+    return texts | {"total_in": words.count(total.in_msgs), "total_out": words.count(total.out_rcpts)}
+
+
+def _forget_old(folder: Path) -> None:
+    """Histories of names that nothing was heard of for longest go, when there are too many."""
+    files = sorted((path for path in folder.iterdir() if "-" in path.name), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in files[KEPT_FILES:]:
+        path.unlink(missing_ok=True)
