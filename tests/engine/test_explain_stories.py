@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from postwright.content.dkim_key import SigningKey
 from postwright.engine.explain import ExplainOrder, explain
 from postwright.engine.explain_values import Fact, Journey
 from postwright.engine.workers import Inline
 from postwright.model.address import parse_mailbox
 from postwright.net.clock import SystemClock
-from postwright.policy.settings import Assignment, DomainBlock, Origin, ProxyClient, ProxySettings, Rate, RollupRule, Settings
+from postwright.policy.settings import Assignment, DomainBlock, DomainKey, Origin, ProxyClient, ProxySettings, Rate, RollupRule, Settings
 from postwright.testing.fake_resolver import FakeResolver
 from postwright.testing.world_settings import ANYBODY, domain, relay, source, vmta
 
@@ -161,3 +163,18 @@ def test_a_signed_return_path() -> None:
     found = facts(explained(relay(source(ANYBODY, always_allow_relaying=True, signed_return_path="back.example"))))
     assert found["return path"].value == "a signed one for each recipient at back.example"
     assert "return path" not in facts(explained(relay()))
+
+
+@pytest.mark.directive("arc-seal", "arc-seal-identity", "check-arc-inbound")
+def test_who_seals(tmp_path: Path) -> None:
+    (tmp_path / "k.pem").write_bytes(SigningKey(rsa.generate_private_key(65537, 1024)).pem())
+    key = DomainKey("s", "relay.example", str(tmp_path / "k.pem"), Origin("relay.conf", 7))
+    looks = source(ANYBODY, always_allow_relaying=True, check_arc_inbound=True)
+    seals = domain("*", arc_seal=True)
+    found = facts(explained(relay(seals, looks, domain_keys=(key,))))
+    assert (found["seal"].value, line(found["seal"])) == ("s._domainkey.relay.example, for relay.example, cv=none", 7)
+    assert facts(explained(relay(seals, looks)))["seal"].value == "none: no domain-key fits"
+    blind = facts(explained(relay(seals, domain_keys=(key,))))
+    assert blind["seal"].value == "none: nobody looked at the chain of this message when it came (check-arc-inbound)"
+    assert "domain-key" not in blind, "nothing is said of DKIM, which was not asked for"
+    assert "seal" not in facts(explained(relay(looks, domain_keys=(key,))))

@@ -1,4 +1,4 @@
-"""Whether and with which key a queue's mail would be signed: the message is put before the same `Signing` that signs at delivery.
+"""Whether and with which key a queue's mail would be signed and sealed: the message is put before the same `Signing` as at delivery.
 
 Nothing is signed; of a key only selector, domain and line are told.
 """
@@ -12,12 +12,14 @@ from postwright.engine.dkim_keys import Broken
 from postwright.engine.dry_run import DryRun, Way
 from postwright.engine.explain_values import Fact
 from postwright.engine.outgoing import transaction_of
+from postwright.engine.sealing import Sealing
 from postwright.engine.signing import Order, Signing
 from postwright.model.message import Message
 from postwright.model.work import Lease
 from postwright.policy.resolve import Explained
 
-_ROWS = ("dkim-sign", "dkim-identity", "dkim-algorithm", "second-dkim-sign", "second-dkim-identity", "second-dkim-algorithm")
+_ROWS = ("dkim-sign", "dkim-identity", "dkim-algorithm", "second-dkim-sign", "second-dkim-identity", "second-dkim-algorithm", "arc-seal",
+         "arc-seal-identity")  # fmt: skip
 
 
 def signature(run: DryRun, message: Message, way: Way, rows: dict[str, Explained]) -> Iterator[Fact]:
@@ -33,8 +35,22 @@ def signature(run: DryRun, message: Message, way: Way, rows: dict[str, Explained
         return
     for order in orders:
         yield Fact("domain-key", f"{order.selector}._domainkey.{order.domain}, for {order.identity}", order.origin)
-    if not orders:
+    if not orders and signing.signs:
         yield Fact("domain-key", "none fits: the mail goes unsigned")
+    if signing.seals is not None:
+        yield _seal(signing.seals, message)
+
+
+def _seal(seals: Sealing, message: Message) -> Fact:
+    judged = message.envelope.judged
+    if judged is None:
+        return Fact("seal", "none: nobody looked at the chain of this message when it came (check-arc-inbound)")
+    order = seals.order(judged)
+    if isinstance(order, Broken):
+        return Fact("seal", f"cannot be made, and so the mail waits: {order.reason}")
+    if order is None:
+        return Fact("seal", "none: no domain-key fits")
+    return Fact("seal", f"{order.selector}._domainkey.{order.domain}, for {judged.host}, cv={judged.state}", order.origin)
 
 
 def _orders(run: DryRun, signing: Signing, message: Message, way: Way) -> list[Order] | Broken:

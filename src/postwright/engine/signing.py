@@ -81,6 +81,11 @@ class Signing:
         self._chosen: dict[tuple[int, str, str], Chosen | None] = {}
         self._told: set[str] = set()
 
+    @property
+    def signs(self) -> bool:
+        """With DKIM, and not only with ARC."""
+        return bool(self._plans)
+
     def orders(self, mail: Mail, wish: DkimWish | None = None) -> list[Order] | Broken:
         """What is to be signed, the first signature first; none when nobody signs. Broken: a key fits and cannot be used now."""
         if not self._plans:
