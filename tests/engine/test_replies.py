@@ -52,6 +52,7 @@ SETTINGS: dict[str, Settings] = {
     "crowded": relay(general={"spool_max_recipients": 1}),
     "errors": of(max_smtp_errors=1, **FREE),
     "merge": of(allow_mailmerge=True, max_message_size=1000, **FREE),
+    "rules": of(sender_rules="refuse", sender_rules_except=("date", "message-id"), **FREE),
 }
 
 E, M, R = "EHLO c.example", "MAIL FROM:<a@c.example>", "RCPT TO:<b@ours.example>"
@@ -141,6 +142,12 @@ HERE: dict[str, tuple[str, str]] = {
     "550 5.5.0 … (policy/assign.py)": ("headers", content("x-virtual-mta: nobody\n")),
     "550 5.5.3 too many recipients, the message will be refused": ("void", f"{START}\nRCPT TO:<c@ours.example>"),
     "550 5.6.0 … (engine/wishes.py)": ("headers", content("x-schedule: soon\n")),
+    "550 5.6.0 … (engine/sender_rules.py)": ("rules", content("Subject: x\n")),
+    "550 5.7.20 … (engine/sender_rules.py)": ("rules", content("From: a@c.example\n")),
+    "550 5.7.22 … (engine/sender_rules.py)": (
+        "rules",
+        content("DKIM-Signature: v=1; a=rsa-sha256; d=d.example; s=s; h=from; bh=AAAA; b=AAAA\nFrom: a@c.example\n"),
+    ),
     "550 5.6.0 bare CR, bare LF or NUL in the message": ("", content("x\ry")),
     "550 5.7.1 relaying denied": ("stranger", f"{E}\n{M}\nRCPT TO:<b@far.example>"),
     "550 5.7.1 relaying denied, log in first": ("login", f"{E}\n{M}\nRCPT TO:<b@far.example>"),

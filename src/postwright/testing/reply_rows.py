@@ -196,6 +196,18 @@ ROWS: dict[str, tuple[str, str]] = {
         "line ends that are not CRLF (bare-line-ends refuse)",
         "mend the client, or set bare-line-ends repair",
     ),
+    "550 5.6.0 … (engine/sender_rules.py)": (
+        "sender-rules refuse: a line for each rule that the message breaks",
+        "the text says what; see the guide of sender rules",
+    ),
+    "550 5.7.20 … (engine/sender_rules.py)": (
+        "the same, and the first of them is that no signature covers the message, or List-Unsubscribe in it",
+        "the operator: domain-key and dkim-sign",
+    ),
+    "550 5.7.22 … (engine/sender_rules.py)": (
+        "the same, and the first of them is that no signature is of the domain in From",
+        "write from a domain that is signed for; the operator: domain-key",
+    ),
     "550 5.7.1 this login may not choose that virtual MTA": ("virtual-mta of the user", "choose one of them, or none in x-virtual-mta"),
     "550 5.7.1 this login may not use that address in the From field": (
         "check-from-header, and an address that is none of sender of the user, or none at all",
