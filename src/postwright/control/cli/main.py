@@ -54,6 +54,7 @@ COMMANDS: dict[str, Lazy] = {
     "doctor": Lazy("postwright.control.cli.doctor", "What is wrong with this relay and its surroundings, and what cures it."),
     "probe": Lazy("postwright.control.cli.probe", "Look at an SMTP server as a client sees it: TLS, logins, latency, DNS."),
     "send": Lazy("postwright.control.cli.send", "Send a test message, and be told what is wrong and what to change."),
+    "sendmail": Lazy("postwright.control.cli.sendmail", "Send the message on standard input, as programs call sendmail."),
     "acct": Lazy("postwright.control.cli.acct", "Search and count in accounting files, ours and PowerMTA's."),
     "digest": Lazy("postwright.control.cli.digest", "The digest that privacy-policy puts in the place of a local part."),
     "auth": Lazy("postwright.control.cli.auth", "Encode and decode the Base64 of SMTP logins."),
