@@ -7,7 +7,7 @@ half is in the file alone. What is asked of the DNS is asked anew, as a verifier
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal, Protocol
 
 from cryptography.hazmat.primitives import serialization
@@ -16,11 +16,12 @@ from msgspec import Struct
 
 from postwright.content.dkim_key import SigningKey
 from postwright.content.dkim_record import KeyRecord, key_record
-from postwright.engine.dkim_keys import VAULT, Broken, domain_keys, read
+from postwright.engine import vault_keys
+from postwright.engine.dkim_keys import Broken, domain_keys, read
 from postwright.model.route import MxStatus
 from postwright.net.dns_client import ClientOptions, DnsClient
 from postwright.net.resolver import CachingResolver, TextAnswer
-from postwright.policy.settings import DomainKey, DomainSettings, Settings
+from postwright.policy.settings import DomainKey, DomainSettings, Settings, VaultSettings
 
 STRING: Final = 255  # octets of one string of a TXT record (RFC 1035 section 3.3)
 SLACK: Final = 7 * 86400.0  # seconds for which a receiver may take a message to look at its signature (forwarders, mailboxes read late)
@@ -88,21 +89,28 @@ class Texts(Protocol):
     async def texts(self, name: str) -> TextAnswer: ...
 
 
-async def compare(wanted: Iterable[tuple[DomainKey, str]], servers: Sequence[str]) -> list[Comparison]:
+async def compare(wanted: Sequence[tuple[DomainKey, str]], servers: Sequence[str], vault: VaultSettings | None = None) -> list[Comparison]:
     """Each key beside what the DNS has for it. `servers` as `name-server` has them, none: the system's. Raises ValueError for others."""
     resolver = CachingResolver(DnsClient(tuple(servers), ClientOptions(edns=1232)))
     try:
-        return [await compare_one(key, domain, resolver) for key, domain in wanted]
+        return await compare_by(resolver, wanted, vault)
     finally:
         await resolver.close()
 
 
-async def compare_one(key: DomainKey, domain: str, resolver: Texts) -> Comparison:
-    """One key beside what the DNS has for it, asked of a resolver that is there already."""
+async def compare_by(resolver: Texts, wanted: Sequence[tuple[DomainKey, str]], vault: VaultSettings | None) -> list[Comparison]:
+    """The same, asked of a resolver that is there already. Keys that are in the vault are fetched for that, all at once."""
+    kept = await vault_keys.asked({key.file for key, _ in wanted}, vault)
+    return [await _compare(key, domain, kept.get(key.file) or read(key.file), resolver) for key, domain in wanted]
+
+
+async def current(key: DomainKey, vault: VaultSettings | None) -> SigningKey | Broken:
+    """The key of a line as it is now, in its file or in the vault."""
+    return (await vault_keys.asked({key.file}, vault)).get(key.file) or read(key.file)
+
+
+async def _compare(key: DomainKey, domain: str, ours: SigningKey | Broken, resolver: Texts) -> Comparison:
     name = record_name(key.selector, domain)
-    if key.file.startswith(VAULT):
-        return Comparison(name, "unknown", "its key is in a vault, which is not asked here")
-    ours = read(key.file)
     if isinstance(ours, Broken):
         return Comparison(name, "broken", f"{key.file} {ours.reason}")
     answer = await resolver.texts(name)

@@ -8,7 +8,8 @@ signing while the vault cannot be reached. Token and keys are in no message and 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Collection
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -16,7 +17,7 @@ from msgspec import Struct
 
 from postwright.content.dkim_key import SigningKey
 from postwright.engine.dkim_keys import VAULT, Broken, domain_keys, made
-from postwright.net.clock import Clock
+from postwright.net.clock import Clock, SystemClock
 from postwright.net.http_client import HttpClient, HttpFailed
 from postwright.policy.settings import Settings, VaultSettings
 
@@ -43,14 +44,24 @@ class VaultKeys:
         kept = self._kept.get(file)
         return Broken("was not fetched from the vault yet") if kept is None else kept.key
 
+    def forget(self) -> int:
+        """How many keys are no longer fresh: the next `fetch` asks for them, and until it has them the old ones do."""
+        for kept in self._kept.values():
+            kept.until = 0.0
+        return len(self._kept)
+
     async def fetch(self, settings: Settings) -> None:
         """All keys that these settings name and that are not fresh."""
-        files = sorted({key.file for key in domain_keys(settings) if key.file.startswith(VAULT)})
+        await self.have({key.file for key in domain_keys(settings)}, settings.vault)
+
+    async def have(self, files: Collection[str], vault: VaultSettings | None) -> None:
+        """Those of these files that lie in a vault and are not fresh."""
         now = self._clock.now()
-        stale = [file for file in files if file not in self._kept or self._kept[file].until <= now]
+        wanted = sorted([file for file in files if file.startswith(VAULT)])
+        stale = [file for file in wanted if file not in self._kept or self._kept[file].until <= now]
         if not stale:
             return
-        if settings.vault is None:
+        if vault is None:
             for file in stale:
                 self._keep(file, Broken("lies in a vault, and there is no <vault>"), now + AGAIN)
             return
@@ -59,7 +70,7 @@ class VaultKeys:
             paths.setdefault(_path(file), []).append(file)
         client = HttpClient(PATIENCE)
         try:
-            await asyncio.gather(*[self._one(client, settings.vault, path, of) for path, of in paths.items()])
+            await asyncio.gather(*[self._one(client, vault, path, of) for path, of in paths.items()])
         finally:
             await client.close()
 
@@ -84,6 +95,17 @@ class VaultKeys:
             before.until = until  # better an old key than none
         else:
             self._kept[file] = _Kept(key, until)
+
+
+async def asked(files: Collection[str], vault: VaultSettings | None) -> dict[str, SigningKey | Broken]:
+    """What a vault has for those of these files that are in one, asked now, for a command: only the `Broken` says why it has none."""
+    keys = VaultKeys(SystemClock(), structlog.wrap_logger(None, processors=[_silent]))
+    await keys.have(files, vault)
+    return {file: keys.get(file) for file in files if file.startswith(VAULT)}
+
+
+def _silent(logger: Any, level: str, event: Any) -> Any:
+    raise structlog.DropEvent
 
 
 def secrets(body: bytes) -> dict[str, object]:

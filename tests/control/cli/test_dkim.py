@@ -11,6 +11,7 @@ import dkim
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
+from tests.engine.test_vault_keys import vault
 
 from postwright.control.cli.main import main
 from postwright.testing.dns_server import DnsServer
@@ -101,3 +102,33 @@ def test_a_plan_for_the_next_key(tmp_path: Path) -> None:
     assert 's1._domainkey.a.example. IN TXT "v=DKIM1; p="' in result.output
     assert run("rotate", "--config", config, "--domain", "a.example", "--selector", "s1").exit_code == 64
     assert run("rotate", "--config", config, "--domain", "b.example").exit_code == 1
+
+
+async def test_keys_in_a_vault_beside_the_dns(tmp_path: Path) -> None:
+    file, result = made(tmp_path, "--type", "ed25519")
+    record = f'"{_string(result.output)[0]}"'
+    async with vault() as store, DnsServer({"s1._domainkey.a.example": {"TXT": [record]}}) as server:
+        store.answers["/v1/kv/data/dkim"] = {"data": {"data": {"one": file.read_text()}, "metadata": {"version": 3}}}
+        blocks = [f"<vault v>\nserver-url http://127.0.0.1:{store.port}\naccess-token s3cret\n</vault>"]
+        keys = [f"domain-key {name}, a.example, {{vault}}:/kv/data/{path}" for name, path in {"s1": "dkim:one", "s2": "no:x"}.items()]
+        config = _config(tmp_path, *blocks, *keys)
+        result = await asyncio.to_thread(run, "check", "--config", config, "--server", server.address)
+        assert result.output.splitlines() == [
+            "ok       s1._domainkey.a.example: ed25519, 256 bits",
+            "broken   s2._domainkey.a.example: {vault}:/kv/data/no:x the vault answers 404",
+        ]
+        assert result.exit_code == 1
+        out = str(tmp_path / "new.pem")
+        rotate = "rotate", "--domain", "a.example", "--selector", "s3", "--out", out
+        result = await asyncio.to_thread(run, *rotate, "--config", config)
+        assert result.exit_code == 0, result.output
+        assert "k=ed25519" in result.output, "as the old one is, which was asked for"
+        assert f"vault kv patch kv/dkim s3=@{out}" in result.output
+        assert "    domain-key s3, a.example, {vault}:/kv/data/dkim:s3\n" in result.output
+        assert "s3cret" not in result.output
+        assert "PRIVATE" not in result.output
+    closed = _config(tmp_path, *blocks, keys[0])
+    found = await asyncio.to_thread(run, "check", "--config", closed, "--server", "127.0.0.1:1")
+    assert "broken   s1._domainkey.a.example: {vault}:/kv/data/dkim:one the vault does not answer" in found.output
+    missing = await asyncio.to_thread(run, "check", "--config", _config(tmp_path, keys[0]), "--server", "127.0.0.1:1")
+    assert "lies in a vault, and there is no <vault>" in missing.output

@@ -141,7 +141,7 @@ def check(config: Path, domains: tuple[str, ...], servers: tuple[str, ...], as_j
         click.echo("there is no key to look for", err=True)
         return False
     try:
-        found = asyncio.run(dkim_admin.compare(wanted, servers or settings.general.name_server))
+        found = asyncio.run(dkim_admin.compare(wanted, servers or settings.general.name_server, settings.vault))
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     for one in found:
@@ -167,16 +167,21 @@ def rotate(config: Path, domain: str, selector: str, bits: int, out: str) -> boo
     if old is None:
         click.echo(f"no domain-key line is for {domain}; keygen makes a first one", err=True)
         return False
-    before = dkim_keys.read(old.file)
+    before = asyncio.run(dkim_admin.current(old, settings.vault))
     now = time.time()
     selector = selector or time.strftime("pw%Y%m%d", time.gmtime(now))
     if selector == old.selector:
         raise click.UsageError(f"the selector {selector} is the old key's; a new key wants a new one (--selector)")
-    file = out or str(Path(old.file).with_name(f"{selector}.{domain}.pem"))
+    vaulted = old.file.startswith(dkim_keys.VAULT)
+    if isinstance(before, dkim_keys.Broken):
+        click.echo(f"the old key cannot be had, so the new one is RSA: {old.file} {before.reason}", err=True)
+    file = out or f"{selector}.{domain}.pem" if vaulted else out or str(Path(old.file).with_name(f"{selector}.{domain}.pem"))
     key, pem = dkim_admin.new_key("ed25519" if not isinstance(before, dkim_keys.Broken) and before.kind == "ed25519" else "rsa", bits)
     dkim_admin.keep(file, pem)
     click.echo(f"1. wrote {file}. Publish now, and leave the record of {old.selector} where it is:\n")
     _show_record(key.record(), selector, domain)
+    if vaulted:
+        file = _into_vault(old.file, file, selector)
     click.echo(
         f"""
 2. Wait until every name server has it. Then at {old.origin} write
@@ -197,8 +202,17 @@ def rotate(config: Path, domain: str, selector: str, bits: int, out: str) -> boo
     )
     for line in dkim_admin.zone_lines(dkim_admin.record_name(old.selector, domain), "v=DKIM1; p="):
         click.echo(f"    {line}")
-    click.echo("\n   A month later take away its record and its file.")
+    click.echo(f"\n   A month later take away its record and its {'secret' if vaulted else 'file'}.")
     return True
+
+
+def _into_vault(old: str, file: str, selector: str) -> str:
+    """Says how a new key gets into the vault, beside the old one; how a domain-key line names it there."""
+    path = old.removeprefix(f"{dkim_keys.VAULT}:").rpartition(":")[0]
+    click.echo("\n   Put it into the vault, beside the old one, and take the file away. With HashiCorp's client:\n")
+    click.echo(f"    vault kv patch {path.lstrip('/').replace('/data/', '/', 1)} {selector}=@{file}")
+    click.echo(f"    shred -u {file}")
+    return f"{dkim_keys.VAULT}:{path}:{selector}"
 
 
 def _settings(config: Path) -> Settings:

@@ -101,7 +101,7 @@ async def _dmarc(patient: Patient, domain: str) -> Finding:
 async def _keys(patient: Patient) -> list[Finding]:
     """Each key beside its record, as `postwright dkim check` has it."""
     wanted = dkim_admin.to_compare(patient.settings, patient.wishes.domains)
-    found = [await dkim_admin.compare_one(key, domain, patient.resolver) for key, domain in wanted]
+    found = await dkim_admin.compare_by(patient.resolver, wanted, patient.settings.vault)
     return [_key(one) for one in found]
 
 
@@ -110,7 +110,7 @@ def _key(one: dkim_admin.Comparison) -> Finding:
         return Finding("dkim", "ok", one.name, one.words)
     selector, _, domain = one.name.partition("._domainkey.")
     cures = {
-        "broken": "see docs/guides/dkim.md: the relay's user must be able to read it",
+        "broken": "see docs/guides/dkim.md: the relay must be able to read it, in its file or in the vault",
         "unknown": "",
         "revoked": f"sign with another key: postwright dkim rotate --domain {domain}",
     }
