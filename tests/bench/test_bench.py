@@ -62,7 +62,7 @@ def test_rates_are_compared_with_the_smallest_case(folder: Path, name: str) -> N
     assert found[other]["ratio"] == pytest.approx(found[other]["value"] / found[first]["value"])
 
 
-@pytest.mark.parametrize("part", ["throughput", "tls"])
+@pytest.mark.parametrize("part", ["throughput", pytest.param("tls", marks=pytest.mark.soak)])
 def test_throughput_without_postfix_says_so_and_with_it_is_a_ratio(folder: Path, part: str) -> None:
     report = bench(folder, "--only", part)
     found = rows(report)
@@ -108,7 +108,9 @@ def test_idle_sessions_of_each_kind_are_weighed(folder: Path) -> None:
     assert all(row["unit"] == "KB" and row["value"] > 0 for row in found.values())
 
 
-@pytest.mark.parametrize(("number", "part"), [(signal.SIGINT, "throughput"), (signal.SIGTERM, "shards")])
+@pytest.mark.parametrize(
+    ("number", "part"), [(signal.SIGINT, "throughput"), pytest.param(signal.SIGTERM, "shards", marks=pytest.mark.soak)]
+)
 def test_an_interrupt_puts_everything_away(folder: Path, number: signal.Signals, part: str) -> None:
     command = [sys.executable, str(ROOT / "bench" / "run.py"), "--quick", "--folder", str(folder)]
     command += ["--only", part, "--rounds", "1000"]
