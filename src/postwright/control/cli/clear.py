@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from postwright.control.cli.asking import question, show, state_dir_option
+from postwright.control.cli.words import ShortGroup
 
 
-@click.group("clear")
+@click.group("clear", cls=ShortGroup)
 def command() -> None:
     """Have a running relay forget what it learned from outside."""
 

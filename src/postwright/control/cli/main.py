@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from postwright import __version__
+from postwright.control.cli.words import chosen, forms_behind
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -33,7 +34,7 @@ COMMANDS: dict[str, Lazy] = {
     "check": Lazy("postwright.control.cli.check", "Read a configuration and tell every error in it."),
     "config": Lazy("postwright.control.cli.config", "Explain effective settings; write the reference of directives."),
     "status": Lazy("postwright.control.cli.status", "Queues, connections, rates and shards of a running relay."),
-    "show": Lazy("postwright.control.cli.show", "What a running relay has in its hands: locks."),
+    "show": Lazy("postwright.control.cli.show", "What a running relay has in its hands: status, queues, domains, jobs, locks ..."),
     "clear": Lazy("postwright.control.cli.clear", "Have a running relay forget what it learned: dnscache."),
     "resolve": Lazy("postwright.control.cli.resolve", "How mail for a domain would be routed, asked of the DNS step by step."),
     "why": Lazy("postwright.control.cli.why", "Why mail of a queue waits, which line says so, and for how long."),
@@ -58,6 +59,7 @@ COMMANDS: dict[str, Lazy] = {
     "acct": Lazy("postwright.control.cli.acct", "Search and count in accounting files, ours and PowerMTA's."),
     "digest": Lazy("postwright.control.cli.digest", "The digest that privacy-policy puts in the place of a local part."),
     "auth": Lazy("postwright.control.cli.auth", "Encode and decode the Base64 of SMTP logins."),
+    "pmta": Lazy("postwright.control.cli.pmta", "The same commands under PowerMTA's name, for scripts that say pmta."),
     "completion": Lazy("postwright.control.cli.completion", "What makes Tab complete commands and options in bash, zsh or fish."),
     "manual": Lazy("postwright.control.cli.manual", "Manual pages of all commands, printed or written for a package."),
     "sink": Lazy("postwright.testing.cli_sink", "A scriptable receiver that delivers nothing: for tests and trials."),
@@ -81,9 +83,15 @@ class LazyGroup(click.Group):
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no such command: {args[0]!r}{_did_you_mean(args[0])}")
+        if args and not args[0].startswith("-"):
+            name = chosen(ctx, args[0], COMMANDS)
+            if name not in COMMANDS:
+                ctx.fail(f"no such command: {name!r}{_did_you_mean(name)}")
+            args = [name, *args[1:]]
         return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, forms_behind(args))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         # click's own version imports every command to ask for its help, at each press of Tab.
