@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
-from litestar.params import Parameter
+from litestar.params import FromPath, Parameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from msgspec import Struct
 
@@ -123,7 +123,7 @@ async def _events(sampler: Sampler) -> AsyncIterator[ServerSentEventMessage]:
 
 
 @get("/ui/static/{name:str}", opt={"scope": "read", "pace": False}, include_in_schema=False, sync_to_thread=False)
-def static(name: str) -> Response[bytes]:
+def static(name: FromPath[str]) -> Response[bytes]:
     """Files that came with the program; their addresses change when they do."""
     try:
         content = render.static_file(name)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from postwright.control.monitor import overview
+from postwright.control.monitor import actions, overview, queues
 
 ROUTES: list[Any] = [
     *overview.ROUTES,
+    *queues.ROUTES,
+    *actions.ROUTES,
 ]

@@ -74,26 +74,26 @@ class _Kind:
     def __init__(self, folder: Path, kind: str) -> None:
         self._folder = folder
         self._kind = kind
-        self._before: dict[str, tuple[float, FlowRow]] = {}
+        self._before: dict[str, FlowRow] = {}
+        self._looked = float("inf")  # when that was; of the first look no difference can be told
         self._histories: dict[str, History] = {}
         self.flows: list[Flow] = []
 
     def take(self, rows: list[FlowRow], now: float) -> None:
         """Totals as of now become rates since the last ones; totals that have shrunk began anew."""
-        seen: dict[str, tuple[float, FlowRow]] = {}
+        then, self._looked = self._looked, now
+        before, self._before = self._before, {row.name: row for row in rows}
+        if not then < now:
+            return
         flows = []
         for row in rows:
-            then, before = self._before.get(row.name, (now, row))
-            seen[row.name] = (now, row)
-            if now <= then:
-                continue
-            base = before if row.moved >= before.moved else FlowRow(row.name)
+            base = before.get(row.name, FlowRow(row.name))
+            base = base if row.moved >= base.moved else FlowRow(row.name)
             parts = [(getattr(row, name) - getattr(base, name)) / (now - then) for name in FLOW_COLUMNS]
             history = self._history(row.name) if any(parts) or row.name in self._histories else None
             if history is not None:
                 history.add(now, parts)
             flows.append(Flow(row.name, Rates(*parts), history))
-        self._before = seen
         self.flows = sorted(flows, key=lambda flow: (-(flow.rates.delivered + flow.rates.deferred + flow.rates.bounced), flow.name))
 
     def _history(self, name: str) -> History | None:

@@ -46,14 +46,20 @@
     let plot = null;
     const colour = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
 
+    function moments(_, splits) {
+      const long = data[0].length > 1 && data[0][data[0].length - 1] - data[0][0] > 172800;
+      return splits.map((at) => { const text = new Date(at * 1000).toISOString(); return long ? text.slice(5, 10) : text.slice(11, step < 10 && splits.length > 8 ? 19 : 16); });
+    }
+
     function options() {
       const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 } };
       const series = names.map((name, n) => ({
         label: name, stroke: colour(styles[n]), width: 2, spanGaps: false, dash: n % 2 ? [6, 3] : undefined,
-        value: (_, value) => (value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumFractionDigits: 2 })),
+        value: (_, value) => (value === null || value === undefined ? "-" : value.toLocaleString("en", { maximumFractionDigits: 2 })),
       }));
       return {
-        width: Math.max(240, element.clientWidth), height: 260, series: [{}, ...series], axes: [axis, { ...axis, size: 60 }],
+        width: Math.max(240, element.clientWidth), height: 260, series: [{ label: element.dataset.time, value: (_, at) => (at ? new Date(at * 1000).toISOString().slice(0, 19).replace("T", " ") : "-") }, ...series],
+        axes: [{ ...axis, values: moments }, { ...axis, size: 60 }], tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
         scales: { y: { range: (_, low, high) => [0, Math.max(high || 0, 1)] } }, cursor: { drag: { x: false, y: false } },
       };
     }

@@ -1,0 +1,67 @@
+"""Queues: all by pattern and state, and one with everything that is known of it (why it waits, its limits, what was said to it lately)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from litestar import Response, get
+from litestar.params import Parameter
+
+from postwright.control.monitor.frame import AnyRequest, Page
+from postwright.engine.queue_events import QueueEvents
+from postwright.engine.views.queues import QueueRow, QueuesView
+from postwright.engine.why import Why
+
+ROWS: Final = 50
+_NOTHING: Final = QueuesView(0, 0, 0, [])
+
+
+def _filters(pattern: str, sort: str, mode: str, paused: str, errors: str, connected: str) -> dict[str, str]:
+    """What was chosen, without what was left as it is."""
+    chosen = {"pattern": pattern, "sort": sort, "mode": mode, "paused": paused, "errors": errors, "connected": connected}
+    return {name: value for name, value in chosen.items() if value}
+
+
+@get("/ui/queues", opt={"scope": "read"}, include_in_schema=False)
+async def queues(
+    request: AnyRequest,
+    pattern: str = "",
+    sort: str = "rcpt",
+    mode: str = "",
+    paused: str = "",
+    errors: str = "",
+    connected: str = "",
+    after: Annotated[str, Parameter(max_length=600)] = "",
+) -> Response[str]:
+    """The list; as a fragment only its rows, which come again every few seconds."""
+    page = Page(request, "queues")
+    chosen = _filters(pattern, sort, mode, paused, errors, connected)
+    asked = {("queue" if name == "pattern" else name): value for name, value in chosen.items()}
+    view = await page.ask("view-queues", QueuesView, _NOTHING, **asked, after=after, maxitems=str(ROWS))
+    more = "/ui/queues?" + urlencode(chosen | {"after": view.next}) if view.next else ""
+    here = "/ui/queues?" + urlencode(chosen | {"after": after})
+    template = "queue_rows.html" if page.is_fragment else "queues.html"
+    return page.shown(template, view=view, chosen=chosen, more=more, after=after, here=here)
+
+
+@get("/ui/queue", opt={"scope": "read"}, include_in_schema=False)
+async def queue(request: AnyRequest, name: Annotated[str, Parameter(max_length=600)]) -> Response[str]:
+    """One queue."""
+    page = Page(request, "queues")
+    view = await page.ask("view-queues", QueuesView, _NOTHING, **{"queue": name, "maxitems": "1", "mode-events": "yes"})
+    row = next((one for one in view.rows if one.name.lower() == name.lower()), None)
+    whys: list[Why] = await page.ask("why", list[Why], [], queue=name) if row is not None and row.recipients else []
+    why = next((one for one in whys if one.queue.lower() == name.lower()), None)
+    events = await page.ask("events", QueueEvents, QueueEvents([], []), queue=name) if row is not None else QueueEvents([], [])
+    limits = sorted(why.limits, key=lambda one: -one.used / one.limit if one.limit else 0.0) if why is not None else []
+    return page.shown("queue.html", name=name, row=row, why=why, limits=limits, events=events, counts=_counts(row))
+
+
+def _counts(row: QueueRow | None) -> dict[str, int]:
+    if row is None:
+        return {}
+    return {"recipients": row.recipients, "ready": row.ready, "scheduled": row.scheduled, "in_flight": row.in_flight}
+
+
+ROUTES: list[Any] = [queues, queue]
