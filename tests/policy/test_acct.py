@@ -72,3 +72,14 @@ def test_fields_that_some_file_asks_for(file: AcctFileSettings, headers: set[str
 def test_feedback_reports_want_four_by_default() -> None:
     file = AcctFileSettings("f.csv", ("f",))
     assert headers_wanted([file], ("f",)) == {"from", "return-path", "x-job", "subject"}
+
+
+@pytest.mark.directive("record-fields", "map-header-to-field")
+def test_a_private_key_is_looked_up_for_nobody() -> None:
+    file = AcctFileSettings(
+        "a.csv",
+        records=("d",),
+        record_fields={"d": ("rcpt", "header_X-DKIM-Key", "header_Subject")},
+        map_header_to_field=(("d", "header_x-dkim-key", "userString"),),
+    )
+    assert headers_wanted((file,)) == {"subject"}

@@ -47,6 +47,8 @@ LONG_NAMES = {
 
 HEADER = "header_"
 ARF = "arf_"
+SECRET = frozenset({"x-dkim-key"})
+"""Header fields that go into no record, whoever asks: a private key would be in a file, a webhook and who knows where."""
 OLD = ("timeImprinted",)
 """Columns that files of PowerMTA 3.5 and 4.0 have, and ours never."""
 

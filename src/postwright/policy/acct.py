@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from postwright.model.columns import ARF, DEFAULTS, HEADER, behind, columns
+from postwright.model.columns import ARF, DEFAULTS, HEADER, SECRET, behind, columns
 from postwright.policy.patterns import DomainPatterns
 from postwright.policy.service_settings import AcctFileSettings
 
@@ -69,4 +69,4 @@ def arf_wanted(files: Iterable[AcctFileSettings]) -> frozenset[str]:
 def _headers(file: AcctFileSettings, kind: str) -> frozenset[str]:
     wish = file.record_fields.get(kind)
     mapped = [header for of, header, _ in file.map_header_to_field if of == kind]
-    return behind(HEADER, (*(columns(kind, wish) if wish else DEFAULTS[kind]), *mapped))
+    return behind(HEADER, (*(columns(kind, wish) if wish else DEFAULTS[kind]), *mapped)) - SECRET

@@ -48,6 +48,8 @@ def test_policies(good: Good, line: str, policy: Privacy | None) -> None:
         ("map-header-to-field d header_x !rcpt", "no single field"),
         ("map-header-to-field d header_x type", "no single field"),
         ("map-header-to-field d header_x rcptto", "`rcptto` is no field of accounting records"),
+        ("map-header-to-field d header_X-DKIM-Key userString", "`header_X-DKIM-Key` holds a private key"),
+        ("record-fields d *,header_x-dkim-key", "`header_x-dkim-key` holds a private key"),
         ("record-fields d *,dsnDaig", "`dsnDaig` is no field of accounting records"),
         ("queue-filter {bounceProcessor}/*", "is a queue of the relay's own"),
         ("queue-filter a.com/", "no virtual MTA behind the slash"),

@@ -12,7 +12,7 @@ from postwright.control.config import values
 from postwright.control.config.directive import ValueProblem
 from postwright.control.config.rules import checked, record_type, shifted, take
 from postwright.control.config.scan import Scanner, comma_list
-from postwright.model.columns import ARF, HEADER, canonical
+from postwright.model.columns import ARF, HEADER, SECRET, canonical
 from postwright.model.digest import SIPHASH_KEY
 from postwright.model.privacy import REDACTED, Privacy
 
@@ -34,10 +34,17 @@ def record_fields(text: str) -> tuple[str, tuple[str, ...]]:
 def _field(text: str) -> str:
     if _field_name(text) is None:
         raise ValueProblem(f"`{text}` is no field", hint="fields are names, * for the usual ones, !name to leave one out")
+    _open(text.removeprefix("!"))
     if text != "*" and not canonical(text.removeprefix("!")):
         hint = f"docs/reference/accounting-files.md has them; a header field is {HEADER}NAME, a field of a feedback report {ARF}NAME"
         raise ValueProblem(f"`{text}` is no field of accounting records", hint=hint, unknown=True)
     return text
+
+
+def _open(field: str) -> None:
+    """What is secret goes into no record. Raises ValueProblem."""
+    if field.lower().removeprefix(HEADER) in SECRET:
+        raise ValueProblem(f"`{field}` holds a private key, which is never written to accounting", hint="leave it out")
 
 
 def header_map(text: str) -> tuple[str, str, str]:
@@ -51,6 +58,7 @@ def header_map(text: str) -> tuple[str, str, str]:
     header = scanner.take_word("the header")
     if not header.lower().startswith(HEADER) or len(header) == len(HEADER):
         raise ValueProblem(f"`{header}` is no header", at, f"it is {HEADER} and the name of the field")
+    _open(header)
     at = scanner.at
     field = take(scanner, "the field", _field)
     if field == "*" or field.startswith("!") or canonical(field) == "type":
