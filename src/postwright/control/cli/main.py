@@ -39,6 +39,7 @@ COMMANDS: dict[str, Lazy] = {
     "resolve": Lazy("postwright.control.cli.resolve", "How mail for a domain would be routed, asked of the DNS step by step."),
     "why": Lazy("postwright.control.cli.why", "Why mail of a queue waits, which line says so, and for how long."),
     "explain": Lazy("postwright.control.cli.explain", "What would become of a message: each step, and the line that says so."),
+    "lint": Lazy("postwright.control.cli.lint", "What a message lacks of what large mailbox providers want of it."),
     "classify": Lazy("postwright.control.cli.classify", "Which bounce category a reply belongs to, and which rule says so."),
     "disable": Lazy("postwright.control.cli.order_disable", "Take a source address of a queue out of use."),
     "enable": Lazy("postwright.control.cli.order_enable", "Put a source address of a queue back into use."),
