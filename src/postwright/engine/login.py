@@ -191,6 +191,7 @@ class Login:
         if found is None or not admits(found, attempt.peer):
             return self._refuse(attempt, True)
         guard.worked(found.name, attempt.peer)
+        self._host.counters.sessions.logins += 1
         self._became(found)
         return AUTH_OK
 

@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Final
 
 import structlog
@@ -43,13 +44,15 @@ _Name = tuple[int, bytes]  # of a key, and the hash of what it signs
 
 
 class _Job(Struct):
-    """Signatures that somebody waits for. `missing` of them are not there yet; `refused`: who could not make one."""
+    """Signatures that somebody waits for, since `begun`. `missing` of them are not there yet; `refused`: who could not make
+    one."""
 
     works: Sequence[Work]
     names: Sequence[_Name]
     then: Callable[[Made], None]
     signatures: list[bytes]
     missing: int
+    begun: float
     refused: Broken | None = None
 
 
@@ -63,6 +66,8 @@ class Signatures:
         self._remembered: dict[_Name, tuple[SigningKey, bytes]] = {}
         self._gathered: list[_Job] = []
         self._helper = SigningHelper(loop, self._lost)
+        self.made = 0  # signatures computed since the start, those that were remembered not among them
+        self.seconds = 0.0  # from the wish for a signature to the signature, added up
 
     def close(self) -> None:
         """Ends the process; what it has not done is not signed."""
@@ -77,11 +82,14 @@ class Signatures:
         return self._cheap(works)
 
     def _cheap(self, works: Sequence[Work]) -> Made:
+        begun = perf_counter()
         made = [self._one(work) for work in works]
+        self.seconds += perf_counter() - begun
         return [one for one in made if one] if all(made) else _refused(works[made.index(b"")])
 
     def _one(self, work: Work) -> bytes:
         """b"" from a key that cannot sign."""
+        self.made += 1
         try:
             return work.key.sign(work.octets, work.digest)
         except Exception as error:  # an OpenSSL that refuses SHA-1, say: others of this turn must not wait for ever for that
@@ -95,7 +103,7 @@ class Signatures:
         missing = signatures.count(b"")
         if not missing:
             return signatures
-        job = _Job(works, names, then, signatures, missing)
+        job = _Job(works, names, then, signatures, missing, perf_counter())
         if not (self.apart and self._asked(job)):
             self._here(job)
         return None
@@ -117,6 +125,7 @@ class Signatures:
         return True
 
     def _came(self, job: _Job, number: int, signature: bytes) -> None:
+        self.made += 1
         if not signature:
             self._log.error("a DKIM key cannot sign", key=job.works[number].name, error="the signing process refuses")
             job.refused = _refused(job.works[number])
@@ -150,6 +159,7 @@ class Signatures:
 
     def _finish(self, job: _Job) -> None:
         """Whatever goes wrong with this message where it goes on, the others have their signatures: so that is another turn's."""
+        self.seconds += perf_counter() - job.begun
         if job.refused is not None:
             self._loop.call_soon(job.then, job.refused)
             return

@@ -87,7 +87,8 @@ class _Shard:
         self.link: Link | None = None
         self.fds: socket.socket | None = None
         self.ready = asyncio.Event()
-        self.deaths = 0
+        self.deaths = 0  # in a row
+        self.restarts = 0
         self.started = 0.0
         self.beat = 0.0
 
@@ -220,6 +221,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             self.log.error("shard died", shard=shard.number, pid=shard.process.pid if shard.process else 0, status=status)
+            shard.restarts += 1
             shard.deaths = shard.deaths + 1 if time.monotonic() - shard.started < 60 else 1
             await self._pause(RESTART_PAUSES[min(shard.deaths, len(RESTART_PAUSES)) - 1])
 
@@ -438,6 +440,10 @@ class Supervisor:
     def stopping(self) -> bool:
         """Is the polite stop under way?"""
         return self._stopping.is_set()
+
+    def restarts(self) -> list[int]:
+        """How often each shard has died and begun again."""
+        return [shard.restarts for shard in self._shards]
 
     def pids(self) -> list[int]:
         """Process ids of the shards, in order; 0 for one that is down."""

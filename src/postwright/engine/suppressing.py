@@ -74,6 +74,7 @@ class Suppressing:
 
     def __init__(self, folder: Path, clock: Clock, log: structlog.stdlib.BoundLogger, workers: Workers) -> None:
         self.rules = Rules()
+        self.hits = 0  # questions whose answer was that nothing may be sent there
         self._path = folder / FILE
         self._clock = clock
         self._log = log
@@ -119,10 +120,12 @@ class Suppressing:
         if self._reader is None:
             raise SuppressionError(f"{self._path} cannot be read")
         try:
-            return self._reader.find(keys_of(address, self._digests), scopes_of(user, job), self._clock.now())
+            held = self._reader.find(keys_of(address, self._digests), scopes_of(user, job), self._clock.now())
         except SuppressionError as error:
             self._trouble(error)
             raise
+        self.hits += held is not None
+        return held
 
     def fates(self, message: Message, recipients: Sequence[int]) -> dict[int, Disposition]:
         """Of these recipients of a message about to be sent: the fate of those that must not be sent to."""

@@ -15,6 +15,7 @@ from random import Random
 import structlog
 
 from postwright.engine import own_mail
+from postwright.engine.dials import Dials
 from postwright.engine.report_sender import ReportSender, Submitter
 from postwright.engine.sts_cache import NOTHING, Fetch, StsAnswer, StsCache
 from postwright.engine.tls_reports import TlsReports
@@ -39,6 +40,7 @@ class TransportPolicy:
         self._log = log
         self._counts = folder / "tls-reports"
         self.sts = StsCache(clock, resolver, folder / "mta-sts", get)
+        self.dials = Dials()
         self.reports: TlsReports | None = None
         self.sender: ReportSender | None = None
 
@@ -93,7 +95,8 @@ class TransportPolicy:
         return tuple([route for route in routes if transport.vouched_for(answer, route, sts.policy)])
 
     def dialled(self, domain: str, route: Route, outcome: Channel | Failure) -> None:
-        """A host was called. Only for `reports`."""
+        """A host was called."""
+        self.dials.count(outcome)
         if self.reports is not None:
             failure = outcome.tls_failure if isinstance(outcome, Channel) else outcome
             tls = outcome.tls if isinstance(outcome, Channel) else ""

@@ -143,6 +143,7 @@ class Visitor:
         return self._timeouts
 
     def greeting(self) -> Answer:
+        self._intake.counters.sessions.greeted += 1
         if self._intake.stopping:
             return STOPPING
         return self._epoch.access.greeting(self._source) or self._welcome()
@@ -182,6 +183,7 @@ class Visitor:
         self._intake.counters.last_injection = self._peer.peer
 
     def tls_started(self, peer: PeerFacts) -> None:
+        self._intake.counters.sessions.turned += 1
         self._peer = peer
         self._name = ""
         self._user = self._user_source = ""

@@ -17,6 +17,7 @@ from postwright.store import framing
 from postwright.store.files import Files
 from postwright.store.framing import Void
 from postwright.store.segments import Folders, Segment, segment_path, shared
+from postwright.store.sync_times import SyncTimes
 from postwright.store.writer import Group, SegmentFile, Writer
 
 
@@ -53,6 +54,7 @@ class Journal:
         self.last_number = 0
         self.failures = 0  # in a row
         self.void: list[Void] = []
+        self.times = SyncTimes()
         self._header_size = 0
         self._loop = loop
         self._owner = owner
@@ -165,7 +167,7 @@ class Journal:
             self._waiting.append(self.group)
             self.group = None
         if self._writer is None:
-            self._writer = Writer(self._files, self._loop, self._finished, f"spool-{self._shard}")
+            self._writer = Writer(self._files, self._loop, self._finished, f"spool-{self._shard}", self.times)
         self._busy = True
         self._writer.put(self._waiting.pop(0))
 

@@ -365,6 +365,7 @@ class LogSpool:
         status.bytes = sum(segment.size for segment in segments.values())
         status.free = self._folders.free()
         status.compacted = self._keeper.compacted
+        status.syncs, status.sync_seconds = list(self._journal.times.counts), self._journal.times.seconds
         return status
 
     # -- the end --------------------------------------------------------------------

@@ -59,7 +59,8 @@ class Recovered(Struct, gc=False):
 
 
 class SpoolStatus(Struct):
-    """Numbers for the operator. `bytes` on disk, `live` messages; `group_size` a moving average of records per sync."""
+    """Numbers for the operator. `bytes` on disk, `live` messages; `group_size` a moving average of records per sync. `syncs` counts those
+    that took as long as the bounds of `sync_times` say, `sync_seconds` is what all of them took together."""
 
     live: int = 0
     segments: int = 0
@@ -69,6 +70,8 @@ class SpoolStatus(Struct):
     group_size: float = 0.0
     compacted: int = 0
     quarantined: int = 0
+    syncs: list[int] = []
+    sync_seconds: float = 0.0
 
 
 class RecordSink(Protocol):

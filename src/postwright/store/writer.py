@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,6 +18,7 @@ from typing import Any
 
 from postwright.model.errors import SpoolBroken, SpoolError
 from postwright.store.files import Files, translated
+from postwright.store.sync_times import SyncTimes
 
 
 class SegmentFile:
@@ -47,11 +49,17 @@ class Group:
 
 
 class Writer:
-    """One thread. `finished(group, error)` is called on the loop for each group given to `put`, in order."""
+    """One thread. `finished(group, error)` is called on the loop for each group given to `put`, in order; `times` hears of each sync."""
 
     def __init__(
-        self, files: Files, loop: asyncio.AbstractEventLoop, finished: Callable[[Group, SpoolError | None], None], name: str
+        self,
+        files: Files,
+        loop: asyncio.AbstractEventLoop,
+        finished: Callable[[Group, SpoolError | None], None],
+        name: str,
+        times: SyncTimes | None = None,
     ) -> None:
+        self._times = times or SyncTimes()
         self._files = files
         self._loop = loop
         self._finished = finished
@@ -102,7 +110,9 @@ class Writer:
             file.path.parent.mkdir(parents=True, exist_ok=True)
             file.fd = self._files.create(file.path)
         self._files.writev(file.fd, parts)
+        begun = time.perf_counter()
         self._files.sync(file.fd)
+        self._times.add(time.perf_counter() - begun)
         if fresh:
             # a file that survives a crash under no name is as lost as its content
             self._files.sync_dir(file.path.parent)

@@ -14,8 +14,9 @@ import msgspec
 
 from postwright.engine import frames as f
 from postwright.engine.flow_book import FlowsView
-from postwright.engine.views import asked, flows, queues, status, sums
+from postwright.engine.views import asked, flows, gauges, metrics, queues, status, sums
 from postwright.engine.views.asked import Seen
+from postwright.engine.views.metrics import Measured
 from postwright.engine.views.traffic import TrafficBook
 from postwright.policy.settings import Settings
 
@@ -23,7 +24,7 @@ T = TypeVar("T")
 Arguments = dict[str, str]
 
 
-class Viewed(Protocol):
+class Viewed(Measured, Protocol):
     """What views ask of the supervisor."""
 
     started: float
@@ -45,6 +46,7 @@ SHARD_VIEWS: Final[Mapping[str, Callable[[Seen, Arguments], Awaitable[Any]]]] = 
     "view-jobs": sums.jobs,
     "view-flows": flows.flows,
     "view-bounces": flows.bounces,
+    "view-metrics": gauges.part,
 }
 """What a shard answers: a struct, sent as msgpack. They let the loop turn, and raise ValueError where an argument is wrong."""
 
@@ -123,4 +125,5 @@ VIEW_COMMANDS: Final[Mapping[str, Callable[[Viewed, Arguments], Awaitable[f.Told
     "view-traffic": _traffic,
     "view-flows": _flows,
     "view-bounces": _bounces,
+    "view-metrics": metrics.view,
 }

@@ -1,0 +1,130 @@
+"""`view-metrics`: all that a monitoring system is told, of all processes, in one answer. What it is called there is `control.metrics`'
+affair.
+
+Counters are since the start of each shard, which is how such systems want them: they see a restart. What is told by domain and virtual MTA
+is bounded here (`folding`), where its history is, so that it does not depend on who asks or how often.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+from weakref import WeakKeyDictionary
+
+import msgspec
+from msgspec import Struct
+
+from postwright import __version__
+from postwright.engine import frames as f
+from postwright.engine.export_frames import ConsumerStatus
+from postwright.engine.export_process import ExportProcess
+from postwright.engine.flow_book import FlowsView
+from postwright.engine.lock_office import LockOffice
+from postwright.engine.status import ShardStatus
+from postwright.engine.views.folding import OTHER, Fold
+from postwright.engine.views.gauges import ShardGauges, Waits
+
+DOMAINS: Final = 50
+VMTAS: Final = 200
+
+
+class MetricsView(Struct):
+    """`status` and `gauges` of the shards that answered, in order; `restarts` of all; `flows` and `waits` of the relay, bounded."""
+
+    version: str
+    started: float
+    now: float
+    pids: list[int]
+    restarts: list[int]
+    locks: int
+    consumers: list[ConsumerStatus]
+    status: list[ShardStatus]
+    gauges: list[ShardGauges]
+    flows: FlowsView
+    waits: Waits
+
+
+class Measured(Protocol):
+    """What is asked of the supervisor."""
+
+    started: float
+    locks: LockOffice
+    exporter: ExportProcess
+
+    async def ask_shards(self, verb: str, argument: bytes = b"", timeout: float = 10.0) -> list[f.Answer]: ...
+    def pids(self) -> list[int]: ...
+    def restarts(self) -> list[int]: ...
+
+
+class _Folds:
+    """The bounded names of one relay."""
+
+    def __init__(self) -> None:
+        self.domains = Fold(DOMAINS)
+        self.vmtas = Fold(VMTAS)
+
+    def take(self, pids: Sequence[int], gauges: Sequence[ShardGauges], now: float) -> FlowsView:
+        parts = [(pids[one.shard] if one.shard < len(pids) else 0, one.flows) for one in gauges]
+        self.domains.take([(pid, flows.domains) for pid, flows in parts], now)
+        self.vmtas.take([(pid, flows.vmtas) for pid, flows in parts], now)
+        return FlowsView(self.domains.rows(), self.vmtas.rows())
+
+
+_folds: WeakKeyDictionary[Measured, _Folds] = WeakKeyDictionary()
+
+
+async def view(relay: Measured, arguments: dict[str, str]) -> f.Told:
+    """The answer to `view-metrics`: a `MetricsView` as JSON."""
+    status = [msgspec.msgpack.decode(one.body, type=ShardStatus) for one in await relay.ask_shards("status") if one.body]
+    answers = await relay.ask_shards("view-metrics")
+    gauges = [msgspec.msgpack.decode(one.body, type=ShardGauges) for one in answers if one.body]
+    pids = relay.pids()
+    flows = _folds.setdefault(relay, _Folds()).take(pids, gauges, time.monotonic())
+    for one in gauges:
+        one.flows = FlowsView([], [])  # told above, of all shards
+    view = MetricsView(
+        version=__version__,
+        started=relay.started,
+        now=time.time(),
+        pids=pids,
+        restarts=relay.restarts(),
+        locks=len(relay.locks.locks()),
+        consumers=relay.exporter.consumers,
+        status=status,
+        gauges=gauges,
+        flows=flows,
+        waits=merged([one.waits for one in gauges]),
+    )
+    return f.Told(ok=True, body=msgspec.json.encode(view))
+
+
+def merged(parts: Sequence[Waits]) -> Waits:
+    """The relay's; names beyond those that are shown are added up under `OTHER`."""
+    total = sum(part.total for part in parts)
+    connections = sum(part.connections for part in parts)
+    return Waits(
+        total=total,
+        in_flight=sum(part.in_flight for part in parts),
+        connections=connections,
+        queues=_added(part.queues for part in parts),
+        reasons=_added(part.reasons for part in parts),
+        domains=_bounded(_added(part.domains for part in parts), total, DOMAINS),
+        vmtas=_bounded(_added(part.vmtas for part in parts), total, VMTAS),
+        vmta_connections=_bounded(_added(part.vmta_connections for part in parts), connections, VMTAS),
+    )
+
+
+def _added(parts: Iterable[dict[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for part in parts:
+        for name, count in part.items():
+            found[name] = found.get(name, 0) + count
+    return found
+
+
+def _bounded(counted: dict[str, int], total: int, most: int) -> dict[str, int]:
+    """The largest, the quiet ones left out; and what is in none of them."""
+    named = {name: count for name, count in sorted(counted.items(), key=lambda item: -item[1])[:most] if count}
+    rest = total - sum(named.values())
+    return {**named, OTHER: rest} if rest > 0 else named

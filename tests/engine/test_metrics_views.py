@@ -1,0 +1,144 @@
+"""What a monitoring system is told: bounded names whose sums hold, what waits by reason, and counters of what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.engine.views_asked import Asking
+
+from postwright.engine import frames as f
+from postwright.engine.counters import Lateness
+from postwright.engine.dials import Dials
+from postwright.engine.flow_book import FlowRow
+from postwright.engine.views.folding import IDLE, OTHER, Fold
+from postwright.engine.views.gauges import TOLD, Waits
+from postwright.engine.views.metrics import DOMAINS, MetricsView, merged
+from postwright.model.outcome import Failure, Fault, Stage
+from postwright.store.sync_times import BOUNDS, SyncTimes
+from postwright.testing.world import World
+from postwright.testing.world_settings import domain, relay, vmta
+
+# -- few names of many -------------------------------------------------------------------------------------------------------
+
+
+def counted(fold: Fold) -> dict[str, int]:
+    return {row.name: row.delivered for row in fold.rows()}
+
+
+def row(name: str, delivered: int) -> FlowRow:
+    return FlowRow(name, delivered)
+
+
+def test_the_busiest_have_a_series_and_the_rest_is_other() -> None:
+    fold = Fold(2)
+    fold.take([(1, [row("a", 5), row("b", 9), row("c", 1)])], 0.0)
+    assert counted(fold) == {"b": 9, "a": 5, OTHER: 1}
+    fold.take([(1, [row("a", 5), row("b", 10), row("c", 100)])], 10.0)
+    assert counted(fold) == {"b": 10, "a": 5, OTHER: 100}
+
+
+def test_who_has_been_quiet_for_long_gives_way_and_nothing_shrinks() -> None:
+    fold = Fold(1)
+    fold.take([(1, [row("a", 5), row("b", 2)])], 0.0)
+    fold.take([(1, [row("a", 5), row("b", 4)])], IDLE)
+    assert counted(fold) == {"b": 2, OTHER: 2}
+
+
+def test_a_shard_that_begins_anew_takes_nothing_away() -> None:
+    fold = Fold(5)
+    fold.take([(1, [row("a", 5)]), (2, [row("a", 1)])], 0.0)
+    fold.take([(3, [row("a", 2)]), (2, [row("a", 4)])], 1.0)  # 3 stands in for 1
+    assert counted(fold) == {"a": 5 + 1 + 2 + 3}
+    fold.take([(3, [row("a", 1)]), (2, [])], 2.0)  # the shard has forgotten the name meanwhile, and counts it from nought
+    assert counted(fold) == {"a": 12}
+
+
+def test_gauges_beyond_those_shown_are_other() -> None:
+    many = {f"d{number}.example": number + 1 for number in range(TOLD)}
+    told = merged([Waits(total=sum(many.values()) + 7, domains=many), Waits(total=1000, domains={"d0.example": 1000})])
+    assert len(told.domains) == DOMAINS + 1
+    assert next(iter(told.domains.items())) == ("d0.example", 1001)
+    assert sum(told.domains.values()) == told.total
+
+
+# -- counters ----------------------------------------------------------------------------------------------------------------
+
+
+def test_lateness() -> None:
+    late = Lateness()
+    for at in (100.0, 101.0, 102.5, 103.5):
+        late.tick(at)
+    assert (late.now, late.most, late.total) == (0.0, 0.5, 0.5)
+    for second in range(60):
+        late.tick(104.5 + second)
+    assert (late.most, late.total) == (0.0, 0.5)
+
+
+def test_sync_times_are_in_the_bucket_that_they_fit() -> None:
+    times = SyncTimes()
+    for seconds in (BOUNDS[0], BOUNDS[0] * 1.1, 99.0):
+        times.add(seconds)
+    assert times.counts == [1, 1, *[0] * (len(BOUNDS) - 2), 1]
+
+
+def test_a_host_that_does_not_answer_and_one_whose_tls_fails() -> None:
+    dials = Dials()
+    dials.count(Failure(Stage.CONNECT, None, Fault.TIMEOUT, ""))
+    dials.count(Failure(Stage.STARTTLS, None, Fault.TLS, ""))
+    assert (dials.called, dials.answered, dials.tls_failed) == (2, 0, 1)
+
+
+# -- the view ----------------------------------------------------------------------------------------------------------------
+
+
+class _Locks:
+    def locks(self) -> list[str]:
+        return ["one"]
+
+
+class _Exporter:
+    consumers: list[object] = []
+
+
+class Measuring(Asking):
+    """A supervisor with what metrics ask of it beside."""
+
+    locks = _Locks()
+    exporter = _Exporter()
+
+    def restarts(self) -> list[int]:
+        return [0 for _ in self.world.nodes]
+
+    async def ask_shards(self, verb: str, argument: bytes = b"", timeout: float = 10.0) -> list[f.Answer]:
+        """A world has no shard processes, whose status it would be."""
+        return [] if verb == "status" else await super().ask_shards(verb, argument, timeout)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with World(relay(domain("*", retry_after=(600.0,)), vmta("one", "192.0.2.10")), shards=2) as made:
+        yield made
+
+
+def test_what_happened_is_counted_where_it_belongs(world: World) -> None:
+    world.domain("good.example")
+    world.domain("sender.example")  # where the report of the bounce goes
+    world.domain("busy.example", rules=["rcpt 450 4.2.0 come again later"])
+    world.domain("bad.example", rules=["rcpt 550 5.1.1 nobody"])
+    asking = Measuring(world)
+    for name, via in (("good.example", ""), ("busy.example", "one"), ("bad.example", "")):
+        head = f"x-virtual-mta: {via}\r\n" if via else ""
+        world.submit("me@sender.example", [f"u{number}@{name}" for number in range(3)], f"{head}Subject: s\r\n\r\ntext\r\n")
+    world.advance(30)
+    view = asking.view("view-metrics", MetricsView)
+    flows = {row.name: (row.delivered, row.deferred, row.bounced) for row in view.flows.domains}
+    assert flows["good.example"] == (3, 0, 0)
+    assert flows["busy.example"] == (0, 3, 0)
+    assert flows["bad.example"] == (0, 0, 3)
+    assert {row.name for row in view.flows.vmtas} == {"{default}", "one"}
+    assert view.waits.reasons == {"recipient_retry": 3}
+    assert view.waits.vmtas["one"] == view.waits.domains["busy.example"] == view.waits.total == 3
+    assert sum(one.dials.answered for one in view.gauges) >= 3
+    assert sum(one.sessions.greeted for one in view.gauges) == 3
+    assert (view.locks, len(view.gauges), view.pids) == (1, 2, [1000, 1001])
