@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,6 +21,8 @@ from postwright.engine.export_frames import ConsumerStatus
 from postwright.engine.export_process import ExportProcess
 from postwright.engine.lock_frames import LocksChanged
 from postwright.engine.lock_office import LockOffice
+from postwright.engine.orders.audit import KEPT, Audit, Done
+from postwright.engine.orders.desk import Desk
 from postwright.engine.status import QueueStatus, RelayStatus, ShardStatus, Traffic
 from postwright.policy.locks import Failure, Lock
 
@@ -28,17 +33,22 @@ def shard_status(number: int) -> ShardStatus:
     return ShardStatus(number, 1000 + number, 90061.0, 3, 4, 1000, 5, 60, 42, traffic, 1 << 20, 2, 64 << 20, queues, epoch=3)
 
 
+NOW = 1_700_000_000.0
+
+
 class FakeRelay:
     started = 0.0
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.desk = Desk(folder, lambda: NOW, structlog.get_logger())
+        self.audit = Audit(folder, lambda: NOW, structlog.get_logger())
         self.asked: list[tuple[str, bytes]] = []
         self.problems: list[str] = []
         self.rotated = 0
         self.stopped = False
         self.broken = False
         self.told: list[LocksChanged] = []
-        self.locks = LockOffice(lambda: 1_700_000_000.0, self.told.append, None)
+        self.locks = LockOffice(lambda: NOW, self.told.append, None)
         self.exporter = ExportProcess(Path("nowhere"), "", False, structlog.get_logger())
 
     async def reload(self) -> list[str]:
@@ -74,7 +84,7 @@ class Side:
 
 @pytest.fixture
 async def side(tmp_path: Path) -> AsyncIterator[Side]:
-    relay = FakeRelay()
+    relay = FakeRelay(tmp_path)
     server = ControlServer(relay)
     await server.start(listen_unix(tmp_path / "control.sock"))
     yield Side(tmp_path / "control.sock", relay)
@@ -140,7 +150,43 @@ async def test_rotate(side: Side) -> None:
     assert (await side.ask("rotate", what="log")).ok
     assert side.relay.rotated == 1
     assert (await side.ask("rotate", file="acct.csv")).ok
-    assert side.relay.asked == [("rotate-acct", b'{"file":"acct.csv"}')]
+    [(verb, argument)] = side.relay.asked
+    assert (verb, msgspec.json.decode(argument)["file"]) == ("rotate-acct", "acct.csv")
+
+
+async def test_what_changes_something_is_in_the_audit_with_who_it_was(side: Side) -> None:
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    assert (await side.ask("audit")).lines == ["Nothing was ordered yet."]
+    await side.ask("status")
+    await side.ask("rotate", what="log", by="somebody else", reason="full\x1b[31m")
+    behalf: dict[str, Any] = {"domain": "no good domain", "as": "key deploy from 192.0.2.1"}
+    await side.ask("clear-dnscache", **behalf)
+    told = await side.ask("audit")
+    assert [(one.by, one.verb, one.reason, one.ok) for one in msgspec.json.decode(told.body, type=list[Done])] == [
+        (me, "rotate", "full\x1b[31m", True),
+        (f"key deploy from 192.0.2.1 (by {me})", "clear-dnscache", "", False),
+    ]
+    assert told.lines[0].endswith(rf"{me}: rotate what=log [full\x1b[31m]: Logging file rotated.")
+    assert "REFUSED" in told.lines[1]
+    assert len(msgspec.json.decode((await side.ask("audit", maxitems="1")).body)) == 1
+    assert (side.path.with_name("audit.jsonl").stat().st_mode & 0o777) == 0o600
+
+
+async def test_the_audit_is_bounded_and_a_line_that_is_none_hides_no_other(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postwright.engine.orders.audit.LARGEST", 700)
+    for number in range(40):
+        await side.ask("unlock", who=f"user{number}")
+    files = sorted(path.name for path in side.path.parent.glob("audit*"))
+    assert files == ["audit.jsonl", *[f"audit.jsonl.{number}" for number in range(1, KEPT + 1)]]
+    with side.path.with_name("audit.jsonl").open("a") as file:
+        file.write('{"time": 17')
+    found = [one.arguments["who"] for one in side.relay.audit.read(5)]
+    assert found == [f"user{number}" for number in range(35, 40)]
+
+
+async def test_a_full_disk_keeps_nobody_from_giving_orders(side: Side) -> None:
+    side.path.with_name("audit.jsonl").mkdir()
+    assert (await side.ask("rotate", what="log")).ok
 
 
 async def test_stop(side: Side) -> None:
@@ -185,7 +231,7 @@ async def test_what_is_no_question_closes_the_connection(side: Side, octets: byt
 
 
 async def test_after_the_end_nobody_answers(side: Side, tmp_path: Path) -> None:
-    server = ControlServer(FakeRelay())
+    server = ControlServer(FakeRelay(tmp_path))
     await server.start(listen_unix(tmp_path / "other.sock"))
     await server.stop()
     with pytest.raises(BusError):

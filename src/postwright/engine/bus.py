@@ -61,6 +61,11 @@ class Link(asyncio.Protocol):
         self._reason = ""
 
     @property
+    def transport(self) -> asyncio.BaseTransport | None:
+        """Of the connection, None when there is none (any more): to ask it who is there."""
+        return self._transport
+
+    @property
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
@@ -176,7 +181,8 @@ def connect_unix(path: Path, timeout: float | None = None) -> socket.socket:
 
 
 def ask(path: Path, frame: Frame, timeout: float = 10.0) -> Frame:
-    """One question to the process that listens at `path`, one answer: what a command does. Raises BusError."""
+    """One question to the process that listens at `path`, one answer (`timeout` seconds for each step of it): what a command does. Raises
+    BusError."""
     try:
         with connect_unix(path, timeout) as sock:
             sock.sendall(encode(frame))

@@ -20,6 +20,10 @@ from postwright.engine.bus import Link
 from postwright.engine.export_process import ExportProcess
 from postwright.engine.lock_lines import lock_lines, shown
 from postwright.engine.lock_office import LockOffice
+from postwright.engine.orders.asker import peer_of, with_asker
+from postwright.engine.orders.audit import MOST, Audit, audit_lines
+from postwright.engine.orders.commands import ORDER_COMMANDS
+from postwright.engine.orders.desk import Desk
 from postwright.engine.queue_commands import QUEUE_COMMANDS
 from postwright.engine.status import RelayStatus, ShardStatus, status_lines
 from postwright.engine.views.traffic import TrafficBook
@@ -37,6 +41,8 @@ class Relay(Protocol):
     traffic: TrafficBook
     locks: LockOffice
     exporter: ExportProcess
+    desk: Desk
+    audit: Audit
 
     async def reload(self) -> list[str]: ...
     async def rotate_log(self) -> None: ...
@@ -117,6 +123,14 @@ async def _events_replay(relay: Relay, arguments: dict[str, str]) -> f.Told:
     return f.Told(ok=not wrong, lines=[wrong or f"{consumer} gets the events since then once more."])
 
 
+async def _audit(relay: Relay, arguments: dict[str, str]) -> f.Told:
+    most = arguments.get("maxitems", "") or "100"
+    if not (most.isascii() and most.isdecimal()):
+        return f.Told(ok=False, lines=[f"maxitems is {most!r}, which is no number"])
+    done = await asyncio.to_thread(relay.audit.read, max(1, min(int(most[:9]), MOST)))
+    return f.Told(ok=True, lines=audit_lines(done), body=msgspec.json.encode(done))
+
+
 VERBS: dict[str, Verb] = {
     "status": _status,
     "reload": _reload,
@@ -126,10 +140,12 @@ VERBS: dict[str, Verb] = {
     "unlock": _unlock,
     "clear-dnscache": _clear_dnscache,
     "events-replay": _events_replay,
+    "audit": _audit,
 }
 
 
 VERBS.update(QUEUE_COMMANDS)
+VERBS.update(ORDER_COMMANDS)
 VERBS.update(VIEW_COMMANDS)
 
 
@@ -162,10 +178,10 @@ class ControlServer:
         if not isinstance(frame, f.Ask):
             link.close()
             return
-        link.send(await self._tell(frame))
+        link.send(await self._tell(frame, with_asker(frame.arguments, peer_of(link.transport))))
         link.close()
 
-    async def _tell(self, ask: f.Ask) -> f.Told:
+    async def _tell(self, ask: f.Ask, arguments: dict[str, str]) -> f.Told:
         if ask.version != f.VERSION:
             what = f"this command speaks version {ask.version} of the bus, the relay {f.VERSION}: update the older one"
             return f.Told(ok=False, lines=[what])
@@ -173,7 +189,9 @@ class ControlServer:
         if verb is None:
             return f.Told(ok=False, lines=[f"no verb {ask.verb!r}; there are: {', '.join(sorted(VERBS))}"])
         try:
-            return await verb(self._relay, ask.arguments)
+            told = await verb(self._relay, arguments)
+            self._relay.audit.write(ask.verb, arguments, told)
+            return told
         except Exception as error:  # a defect of ours: whoever asks is told that there is one
             asyncio.get_running_loop().call_exception_handler({"message": f"the command {ask.verb} failed", "exception": error})
             return f.Told(ok=False, lines=[f"{ask.verb} failed within the relay: {type(error).__name__}; its log has more"])

@@ -101,6 +101,7 @@ class Exchange:
         self._parted: set[int] = set()  # shards that have said farewell, until they join again
         self._said_farewell = False
         self._storing = 0  # batches of outcomes that our spool has, and that are not on disk yet
+        self._acknowledged = asyncio.Event()  # some batch is stored
         self._closing = False
         self._flushing = False
         self._gathering: asyncio.TimerHandle | None = None
@@ -160,6 +161,14 @@ class Exchange:
     def unstored(self) -> int:
         """Outcome marks that other shards have not yet told to be on disk."""
         return sum(len(marks) for way in self._ways.values() for _, marks in way.unstored) + sum(len(w.marks) for w in self._ways.values())
+
+    async def stored(self) -> None:
+        """Until every shard has on disk what it was told before this was asked; for ever, if one is away."""
+        self._flush()
+        told = {way.shard: way.batch for way in self._ways.values()}
+        while any(way.unstored and way.unstored[0][0] <= told[way.shard] for way in self._ways.values()):
+            self._acknowledged.clear()
+            await self._acknowledged.wait()
 
     def hand_over(self, shard: int, entry: f.Handed) -> None:
         """Give an entry to its owner; while the owner is away nothing is kept, since `hand_again` will come."""
@@ -305,6 +314,7 @@ class Exchange:
             self._parted.add(shard)
         elif isinstance(frame, f.OutcomesStored):
             _stored(self._ways[shard], frame.batch)
+            self._acknowledged.set()
         elif isinstance(frame, f.Stale):
             self._owner.stale(shard, frame.places)
         elif isinstance(frame, f.GivenBack):

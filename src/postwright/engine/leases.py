@@ -15,6 +15,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from postwright.engine.orders.standing import Standing
 from postwright.engine.sharing import LOOK_AGAIN, Home, Sharing
 from postwright.model.errors import SpoolError
 from postwright.model.message import format_id
@@ -26,6 +27,7 @@ class Holder(Home, Protocol):
     """The shard; `engine.node` is the real one."""
 
     sharing: Sharing
+    orders: Standing
 
 
 class Leases:
@@ -56,7 +58,12 @@ class Leases:
                 node.sharing.move([(to, entry) for entry in again])
                 node.pump_soon()
                 return
-        node.scheduler.settle(queue, lease, now, again)
+        if again and node.orders.stops(queue.key, again):
+            node.scheduler.settle(queue, lease, now, [])
+            for entry in again:
+                node.where.put(queue.key, entry, now)
+        else:
+            node.scheduler.settle(queue, lease, now, again)
         if again:
             node.pump_soon()
 
@@ -66,7 +73,11 @@ class Leases:
         if self._watched(lease) and node.sharing.borrowed.end(lease, [entry]) != [entry]:
             node.scheduler.settle(queue, lease, now, [])
             return
-        node.scheduler.settle(queue, lease, now, [], untouched=True)
+        if node.orders.stops(queue.key, (entry,)):
+            node.scheduler.withdraw(queue, lease, now)
+            node.where.put(queue.key, entry, now)
+        else:
+            node.scheduler.settle(queue, lease, now, [], untouched=True)
         node.pump_soon()
 
     def lost(self, queue: Queue, lease: Lease) -> None:

@@ -32,6 +32,7 @@ from postwright.engine.leases import Leases
 from postwright.engine.login_guard import Keeper, OwnOffice
 from postwright.engine.moves import Moves
 from postwright.engine.notices import Notices
+from postwright.engine.orders.standing import Standing
 from postwright.engine.placing import Placing
 from postwright.engine.processing import Reports
 from postwright.engine.queue_events import Events
@@ -147,6 +148,8 @@ class Node:
         self.sharing = Sharing(self, run_dir)
         self.exchange = self.sharing.exchange
         self.moves = Moves(self)
+        self.orders = Standing(self)
+        self.orders.load(state)
         self.scheduler.mode_changed = self._mode_changed
         self.memory = QueueMemory(state / "queues", number, self._forgetful)
         self.memory.load(clock.now(), self.sharing.mine)
@@ -243,6 +246,7 @@ class Node:
             if count % RECOVER_BATCH == 0:
                 await asyncio.sleep(0)
         self.ids.seen(self.spool.highest_id)  # settled ones too: a clock that was set back must not give their ids again
+        await self.orders.begin()
         await self.exchange.start()
         await self.transport.apply(self, self.number)
         self.pump_soon()
@@ -401,9 +405,10 @@ class Node:
             if due or copy_to is not None:
                 self.delivery.crew.spawn(self._report_then_finish(queue, lease, message, settlement, session, now, copy_to))
                 return
-        self._finish(queue, lease, settlement, now)
+        self.finish(queue, lease, settlement, now)
 
-    def _finish(self, queue: Queue, lease: Lease, settlement: Settlement, now: float) -> None:
+    def finish(self, queue: Queue, lease: Lease, settlement: Settlement, now: float) -> None:
+        """Marks, counters, scheduler, in that order."""
         own = lease.entry.ref.spool
         if own == self.number:
             for mark in settlement.marks:
@@ -437,7 +442,7 @@ class Node:
             await self.reporting.send(lease, message, settlement.reports, session, now)
         if copy_to is not None:
             await self.reporting.copy(lease, message, copy_to, now)
-        self._finish(queue, lease, settlement, now)
+        self.finish(queue, lease, settlement, now)
 
     def tell(self, lease: Lease, message: Message, dues: list[Due], session: Session) -> None:
         """See `deadlines.Teller.tell`."""

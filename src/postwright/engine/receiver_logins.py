@@ -45,6 +45,10 @@ class ReceiverLogins:
         for gone in before.values():
             self._close_soon(gone)
 
+    def forget(self) -> int:
+        """How many tokens are fetched anew from now on."""
+        return sum([client.forget() for client in self._clients.values()])
+
     async def open(self, dialer: Dialer, route: Route, options: SessionOptions, watch: Onlooker | None = None) -> Channel | Failure:
         """As `Dialer.open`."""
         login = options.login

@@ -10,12 +10,10 @@ import asyncio
 import contextlib
 import os
 import pickle
-import resource
 import signal
 import socket
 import sys
 import time
-from heapq import nlargest
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -33,10 +31,11 @@ from postwright.engine.event_consumers import event_options
 from postwright.engine.lock_frames import LocksChanged, LoginDelay
 from postwright.engine.login_guard import DistantOffice
 from postwright.engine.node import Node
+from postwright.engine.orders.shard_verbs import SHARD_ORDERS, carry_out
 from postwright.engine.outside import accounting, listener_tls, make_dialer, make_resolver, outside_facts, spool_dirs
 from postwright.engine.queue_verbs import QUEUE_VERBS
+from postwright.engine.shard_status import shard_status
 from postwright.engine.side_doors import SideDoors
-from postwright.engine.status import QueueStatus, ShardStatus
 from postwright.engine.tls_watch import TlsWatch
 from postwright.engine.views import verbs as views
 from postwright.engine.views.figures import figures_of
@@ -62,7 +61,6 @@ from postwright.store.record_sinks import RecordSinks
 from postwright.store.segments import shard_folder
 
 SWITCH_INTERVAL = 0.0005
-TOP_QUEUES = 20
 TRIM_EVERY = 10  # seconds
 GATHER_FLOWS = 10  # seconds between two gatherings of what queues have moved
 VAULT_EVERY = 15  # seconds between two looks whether a key in the vault is due
@@ -238,9 +236,12 @@ class Shard:
         answer = f.Answer(question.number, self.number)
         try:
             if question.verb == "status":
-                answer.body = msgspec.msgpack.encode(self.status())
+                answer.body = msgspec.msgpack.encode(shard_status(self))
             elif question.verb in views.SHARD_VIEWS:
                 self.node.spawn(self._answer_view(question))
+                return
+            elif question.verb in SHARD_ORDERS:
+                self.node.spawn(self._carry_out(question))
                 return
             elif question.verb == "reload":
                 self._tasks.append(self.loop.create_task(self._reload_soon(question)))
@@ -267,6 +268,15 @@ class Shard:
         except (ValueError, SpoolError) as error:
             answer.error = str(error)
         self._beat()
+        self.link.send(answer)
+
+    async def _carry_out(self, question: f.Question) -> None:
+        """An order about mail; it may take minutes, in which everything else goes on."""
+        answer = f.Answer(question.number, self.number)
+        try:
+            answer.body = await carry_out(self.node, question.verb, question.argument)
+        except (OSError, ValueError, SpoolError) as error:
+            answer.error = f"shard {self.number}: {error}"
         self.link.send(answer)
 
     def _beat(self) -> None:
@@ -360,60 +370,6 @@ class Shard:
                 moved = traffic.messages_in + traffic.delivered
                 if moved == before:
                     heap.trim()  # not while mail moves: pages that are needed again come back at a price
-
-    def status(self) -> ShardStatus:
-        """This shard's word on itself."""
-        scheduler, spool = self.node.scheduler, self.spool.status()
-        now = self.clock.now()
-        disabled, disabled_count = self.node.disabled.listed()
-        queues = nlargest(TOP_QUEUES, scheduler.queues.values(), key=lambda queue: queue.recipients)
-        return ShardStatus(
-            shard=self.number,
-            pid=os.getpid(),
-            uptime=time.time() - self.started,
-            connections_in=len(self.book),
-            waiting_for_slot=self.book.antechamber.waiting,
-            refused_at_door=msgspec.structs.asdict(self.book.refusals),
-            connections_out=len(self.node.delivery.crew.workers) + len(self.node.delivery.crew.turns),
-            recipients=scheduler.recipients,
-            queues=len(scheduler.queues),
-            messages_in_last_minute=self.node.counters.messages_in_last_minute,
-            delivered_last_minute=self.node.counters.delivered_last_minute,
-            traffic=self.node.counters.traffic,
-            spool_bytes=spool.bytes,
-            spool_segments=spool.segments,
-            memory=_resident(),
-            epoch=self.settings.epoch,
-            resolver=self.node.resolver.counts(),
-            bounce_shadow=self.node.bounce_shadow,
-            sender_rules=self.node.counters.sender_rules,
-            disabled=disabled,
-            disabled_count=disabled_count,
-            top_queues=[
-                QueueStatus(
-                    name=str(queue.key),
-                    recipients=queue.recipients,
-                    ready=len(queue.ready),
-                    scheduled=len(queue.scheduled),
-                    in_flight=queue.in_flight,
-                    connections=queue.connections,
-                    mode="backoff" if queue.backoff is not None else "normal",
-                    wait=scheduler.why(queue, now).value,
-                    retry_at=queue.retry_at if queue.retry_at > now else 0.0,
-                    last_error=queue.last_error,
-                )
-                for queue in queues
-                if queue.recipients
-            ],
-        )
-
-
-def _resident() -> int:
-    """Resident memory of this process, octets."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    except (OSError, ValueError):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _exactly(sock: socket.socket, size: int) -> bytes:

@@ -28,6 +28,10 @@ KNOWN_SPOOLS = "spools"
 LOCKS = "logins.state"
 WEB_CERTIFICATE = "webmon.pem"
 HTTP_KEYS = "http-keys.json"
+ORDERS = "orders.json"
+AUDIT = "audit.jsonl"
+OURS = (LOCK, KNOWN_SPOOLS, WEB_CERTIFICATE, HTTP_KEYS, ORDERS, AUDIT)
+"""Files that root may have made before he gave up his rights, and that the relay's own user has to write."""
 
 
 def hold(state_dir: Path) -> int:

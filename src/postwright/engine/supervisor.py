@@ -41,6 +41,8 @@ from postwright.engine.http_process import HttpProcess
 from postwright.engine.listeners import ListenerSockets
 from postwright.engine.lock_frames import LocksChanged, LoginDelay, LoginFailed, LoginWorked
 from postwright.engine.lock_office import LockOffice
+from postwright.engine.orders.audit import Audit
+from postwright.engine.orders.desk import Desk
 from postwright.engine.outside import spool_dirs
 from postwright.engine.tickets import SECRET
 from postwright.engine.views.traffic import TrafficBook
@@ -107,6 +109,8 @@ class Supervisor:
         self._sockets = ListenerSockets()
         self._auth = AuthProcess(options.state_dir, options.user, self.log)
         self.locks = LockOffice(time.time, self._tell_of_locks, self.log, options.state_dir / state_folder.LOCKS)
+        self.desk = Desk(options.state_dir, time.time, self.log)
+        self.audit = Audit(options.state_dir, time.time, self.log)
         self.exporter = ExportProcess(options.state_dir, options.user, options.debug, self.log)
         self.http = HttpProcess(options.http, options.state_dir, options.user, options.debug, self.log)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -171,9 +175,10 @@ class Supervisor:
         path = options.state_dir / "control.sock"
         control = ControlServer(self)
         await control.start(listen_unix(path))
-        for name in (path.name, state_folder.LOCK, state_folder.KNOWN_SPOOLS, state_folder.WEB_CERTIFICATE, state_folder.HTTP_KEYS):
+        for name in (path.name, *state_folder.OURS):
             privileges.give(options.state_dir / name, self.settings, options.user)
         privileges.drop(self.settings, options.user)
+        self.desk.load()
         try:
             check(self.settings)
             export_outlets.check(self.settings)

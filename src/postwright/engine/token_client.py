@@ -119,6 +119,13 @@ class TokenClient:
         self._held = None
         return True
 
+    def forget(self) -> bool:
+        """The next login asks for a new token. False: there is none that was fetched."""
+        had = self._held is not None and not self.settings.access_token
+        if had:
+            self._held = None
+        return had
+
     async def close(self) -> None:
         """A fetch under way fails."""
         if self._fetching is not None:

@@ -36,6 +36,13 @@ class Whereabouts:
         self._clock = clock
         self._scheduler = scheduler
         self._warm_up = warm_up
+        self._gate: Callable[[QueueKey, Entry, float], object] | None = None
+        self.stays: Callable[[QueueKey], bool] | None = None  # the orders': is what waits in this queue to stay there?
+
+    def guard(self, gate: Callable[[QueueKey, Entry, float], object] | None) -> None:
+        """Mail passes this gate, which lets it in (`let_in`) or not, as long as some order stands."""
+        self._gate = gate
+        self.put = gate or self.let_in
 
     def apply(self, resolved: Resolved) -> None:
         """Put settings in force."""
@@ -49,7 +56,8 @@ class Whereabouts:
         self.active = moves or self.placement.has_refuges
         self.key_of: Callable[[Message, Recipient], QueueKey] = self._key_of if moves else queue_of
         warms, submit = self.placement.has_cold, self._scheduler.submit
-        self.put: Callable[[QueueKey, Entry, float], object] = self._shared if warms else self._sheltered if self.active else submit
+        self.let_in: Callable[[QueueKey, Entry, float], object] = self._shared if warms else self._sheltered if self.active else submit
+        self.put = self._gate or self.let_in
         if warms:
             self._warm_up.load(self._clock.now())
 
@@ -137,6 +145,8 @@ class Whereabouts:
 
     def redirect(self, key: QueueKey, message_id: int) -> QueueKey:
         """Where what waits in a queue belongs by now; the queue itself, as a rule."""
+        if self.stays is not None and self.stays(key):
+            return key
         placed = self._rolled(key) if self.placement.stands_in(key.vmta) else self.place(key, message_id)
         return self._refuge(placed, message_id)
 

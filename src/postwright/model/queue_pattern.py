@@ -17,8 +17,9 @@ class Glob:
 
     __slots__ = ("_first", "_last", "_middle", "_whole")
 
-    def __init__(self, text: str) -> None:
-        parts = text.lower().split("*")
+    def __init__(self, text: str, *, exactly: bool = False) -> None:
+        """`exactly`: case matters, in names as well."""
+        parts = (text if exactly else text.lower()).split("*")
         self._whole = parts[0] if len(parts) == 1 else None
         self._first, self._last = parts[0], parts[-1]
         self._middle = [part for part in parts[1:-1] if part]
@@ -62,6 +63,11 @@ class QueuePattern:
     def fits(self, key: QueueKey) -> bool:
         """Is this queue meant?"""
         return self._domain.fits(key.domain.lower()) and self._vmta.fits(key.vmta.lower())
+
+    def covers(self, other: QueuePattern) -> bool:
+        """Is every queue meant that `other` means? A star of it is a character like others here, which only a star stands for."""
+        domain, _, vmta = other.text.lower().partition("/")
+        return self._domain.fits(domain) and self._vmta.fits(vmta)
 
     @property
     def everything(self) -> bool:

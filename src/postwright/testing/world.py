@@ -104,6 +104,11 @@ class World:
         """The first shard."""
         return self.nodes[0]
 
+    @property
+    def state(self) -> Path:
+        """The state folder of all shards."""
+        return Path(self._folder.name)
+
     def host(self, name: str, rules: Iterable[str] = (), kind: Callable[..., Receiver] = Receiver, **options: Any) -> Receiver:
         """A receiver of that name and `kind`, with an address of its own. `options` as of `SinkServer`, or what the kind has beside."""
         number = len(self.receivers) + 1
