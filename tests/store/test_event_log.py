@@ -248,6 +248,45 @@ def test_a_sync_that_fails_is_made_up_for(tmp_path: Path, monkeypatch: pytest.Mo
     assert numbers(read(tmp_path)) == [1]
 
 
+@pytest.mark.parametrize("torn", [b"", b"half a frame, which is about to be taken back"])
+def test_a_sync_that_fails_while_a_full_disk_takes_a_write_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: bytes) -> None:
+    """The sync is in a thread: the segment may end elsewhere when what is in it is written again."""
+    log = make(tmp_path)
+    log.write([record(1), record(2)])
+    found = log.position()
+    assert found is not None
+    segment, end = segment_path(tmp_path, 1), log._end.offset
+
+    def refuse(path: Path) -> None:
+        with segment.open("ab") as opened:
+            opened.write(torn)
+        raise OSError(errno.EIO, "broken")
+
+    read_at, reads = os.pread, 0
+
+    def taking_back(fd: int, size: int, at: int) -> bytes:
+        nonlocal reads
+        reads += 1
+        assert reads < 10, "it would go on for ever"
+        if not torn:
+            os.truncate(segment, at)  # someone else shortened it
+            return b""
+        octets = read_at(fd, size, at)
+        os.truncate(segment, end)
+        return octets
+
+    with monkeypatch.context() as patch:
+        patch.setattr(event_log, "sync_file", refuse)
+        patch.setattr(os, "pread", taking_back)
+        with pytest.raises(OSError, match="broken"):
+            found[1]()
+    if torn:
+        assert segment.stat().st_size == end, "nothing of the half is put back"
+        log.write([record(3)])
+        log.close()
+        assert numbers(read(tmp_path)) == [1, 2, 3]
+
+
 def test_a_damaged_sector_costs_what_stood_there(tmp_path: Path) -> None:
     log = make(tmp_path)
     log.write([record(n) for n in range(100)])

@@ -212,29 +212,31 @@ class EventLog:
         self.flush()
         if self._waiting:
             return None
-        unsynced, self._unsynced = self._unsynced, {}
-        return msgspec.msgpack.encode(self._end), lambda: self._sync(unsynced)
+        unsynced, self._unsynced, end = self._unsynced, {}, self._end
+        return msgspec.msgpack.encode(end), lambda: self._sync(unsynced, end)
 
-    def _sync(self, unsynced: dict[int, int]) -> None:
+    def _sync(self, unsynced: dict[int, int], end: Place) -> None:
         """In a thread. What a failed sync leaves is written again over itself, for the next one to find (see `store.accounting`)."""
         for number in sorted(unsynced):
             path = segment_path(self.folder, number)
             try:
                 sync_file(path)
             except OSError:
-                self._dirty_again(path, unsynced)
+                self._dirty_again(path, unsynced, end)
                 raise
         if unsynced:
             sync_folder(self.folder)
 
-    def _dirty_again(self, path: Path, unsynced: dict[int, int]) -> None:
+    def _dirty_again(self, path: Path, unsynced: dict[int, int], end: Place) -> None:
+        """Up to `end` and no further: behind it the log is written meanwhile, and half a write is taken back."""
         for number, begin in unsynced.items():
             self._unsynced[number] = min(begin, self._unsynced.get(number, begin))
+        number = int(path.stem)
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            begin, size = unsynced[int(path.stem)], os.fstat(fd).st_size
-            while begin < size:
-                begin += os.pwrite(fd, os.pread(fd, min(1 << 20, size - begin), begin), begin)
+            begin, size = unsynced[number], end.offset if number == end.segment else os.fstat(fd).st_size
+            while begin < size and (octets := os.pread(fd, min(1 << 20, size - begin), begin)):
+                begin += os.pwrite(fd, octets, begin)
         finally:
             os.close(fd)
 
