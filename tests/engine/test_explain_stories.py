@@ -165,6 +165,14 @@ def test_a_signed_return_path() -> None:
     assert "return path" not in facts(explained(relay()))
 
 
+@pytest.mark.directive("sender-rules")
+def test_the_sender_rules_that_it_breaks() -> None:
+    warns, refuses = (source(ANYBODY, always_allow_relaying=True, sender_rules=how) for how in ("warn", "refuse"))
+    assert facts(explained(relay(warns)))["sender rules"].value == "broken: from date message-id"
+    assert "sender rules" not in facts(explained(relay()))
+    assert explained(relay(refuses)).refusal.startswith("550 5.6.0 from: there is no From field; ")
+
+
 @pytest.mark.directive("arc-seal", "arc-seal-identity", "check-arc-inbound")
 def test_who_seals(tmp_path: Path) -> None:
     (tmp_path / "k.pem").write_bytes(SigningKey(rsa.generate_private_key(65537, 1024)).pem())

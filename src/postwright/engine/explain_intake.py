@@ -83,6 +83,8 @@ def addresses(resolved: Resolved, outcome: Outcome, chosen: Chosen, message: Mes
         facts.append(Fact("job", message.job, lines["process-x-job"]))
     if message.not_before > message.received_at:
         facts.append(Fact("held", f"for {message.not_before - message.received_at:.0f} s", lines["process-x-schedule"]))
+    if message.sender_rules:
+        facts.append(Fact("sender rules", f"broken: {message.sender_rules}", lines["sender-rules"]))
     return Section("addresses", tuple(facts))
 
 
