@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from postwright.control.monitor import actions, overview, queues
+from postwright.control.monitor import actions, inbox, lists, machine, messages, overview, queues, sums
 
 ROUTES: list[Any] = [
     *overview.ROUTES,
     *queues.ROUTES,
+    *messages.ROUTES,
+    *sums.ROUTES,
+    *lists.ROUTES,
+    *machine.ROUTES,
+    *inbox.ROUTES,
     *actions.ROUTES,
 ]
