@@ -34,6 +34,7 @@ COMMANDS: dict[str, Lazy] = {
     "check": Lazy("postwright.control.cli.check", "Read a configuration and tell every error in it."),
     "config": Lazy("postwright.control.cli.config", "Explain effective settings; write the reference of directives."),
     "status": Lazy("postwright.control.cli.status", "Queues, connections, rates and shards of a running relay."),
+    "metrics": Lazy("postwright.control.cli.metrics", "Figures of a running relay, as Prometheus reads them."),
     "show": Lazy("postwright.control.cli.show", "What a running relay has in its hands: status, queues, domains, jobs, locks ..."),
     "clear": Lazy("postwright.control.cli.clear", "Have a running relay forget what it learned: dnscache."),
     "resolve": Lazy("postwright.control.cli.resolve", "How mail for a domain would be routed, asked of the DNS step by step."),
