@@ -20,7 +20,7 @@ from postwright.engine.self_signed import keep_certificate
 from postwright.engine.state_folder import WEB_CERTIFICATE
 from postwright.engine.tls_context import make_context
 from postwright.policy.list_settings import FilePassword
-from postwright.policy.server_tls import INTERMEDIATE, POWERMTA_CIPHERS, ServerTlsRules
+from postwright.policy.server_tls import ServerTlsRules, openssl_ciphers
 from postwright.policy.settings import HttpSettings, Settings
 
 LOOK = 2.0  # seconds between two looks at the files
@@ -36,20 +36,14 @@ def http_rules(http: HttpSettings, certificate: FilePassword) -> ServerTlsRules:
         "TLSv1.2": http.http_tls_allow_tlsv1_2,
         "TLSv1.3": http.http_tls_allow_tlsv1_3,
     }
-    ciphers = http.http_tls_ciphers
+    versions = tuple(name for name, yes in allowed.items() if yes)
     return ServerTlsRules(
         certificate,
         ca_file=http.http_tls_ca_file,
-        versions=tuple(name for name, yes in allowed.items() if yes),
-        ciphers=_ciphers(INTERMEDIATE if ciphers == POWERMTA_CIPHERS else ciphers, allowed),
+        versions=versions,
+        ciphers=openssl_ciphers(http.http_tls_ciphers, versions),
         suites=http.http_tls_tlsv1_3_ciphersuites,
     )
-
-
-def _ciphers(ciphers: str, allowed: dict[str, bool]) -> str:
-    """TLS 1.0 and 1.1 sign with SHA-1 and MD5, which OpenSSL 3 does at security level 0 only."""
-    old = allowed["TLSv1"] or allowed["TLSv1.1"]
-    return f"{ciphers}:AES128-SHA:AES256-SHA:@SECLEVEL=0" if old and "@SECLEVEL" not in ciphers else ciphers
 
 
 class HttpTls:
@@ -57,8 +51,10 @@ class HttpTls:
 
     def __init__(self, settings: Settings, state_dir: Path) -> None:
         self._settings = settings
-        self._own = settings.http.http_tls_certificate is None
-        self._certificate = settings.http.http_tls_certificate or FilePassword(str(state_dir / WEB_CERTIFICATE))
+        http = settings.http
+        self._own = not http.http_tls_certificate
+        file = http.http_tls_certificate or str(state_dir / WEB_CERTIFICATE)
+        self._certificate = FilePassword(file, http.http_tls_certificate_password)
         self._context: ssl.SSLContext | None = None
         self._made: _Stamp = ()
         self._looked = 0.0

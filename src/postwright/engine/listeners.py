@@ -62,6 +62,11 @@ class ListenerSockets:
         self._open.clear()
 
 
+def machine_addresses() -> list[str]:
+    """All addresses of this machine but loopback's, IPv4 first."""
+    return list(local_addresses())
+
+
 def expand(listeners: Iterable[ListenerSettings], local: Sequence[str]) -> list[ListenerSettings]:
     """Listeners on addresses only: a network becomes the `local` addresses in it. Raises OSError when there are none."""
     found: list[ListenerSettings] = []

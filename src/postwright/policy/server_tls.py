@@ -79,7 +79,7 @@ def rules_of(settings: Settings, listener: ListenerSettings) -> ServerTlsRules |
         listener.tls_ca_file or general.smtp_server_tls_ca_file,
         _users(settings),
         versions,
-        _ciphers(listener.tls_ciphers or general.smtp_server_tls_ciphers, versions),
+        openssl_ciphers(listener.tls_ciphers or general.smtp_server_tls_ciphers, versions),
         listener.tls_tlsv1_3_ciphersuites or general.smtp_server_tls_v1_3_ciphersuites,
     )
 
@@ -95,7 +95,7 @@ def _versions(general: GeneralSettings, listener: ListenerSettings) -> tuple[str
     return tuple(version for version, yes in zip(VERSIONS, allowed, strict=True) if yes)
 
 
-def _ciphers(written: str, versions: tuple[str, ...]) -> str:
+def openssl_ciphers(written: str, versions: tuple[str, ...]) -> str:
     """The list for OpenSSL. PowerMTA's default stands for "what is good today" and not for every cipher of high strength of 2005."""
     old = any(version in versions for version in ("TLSv1", "TLSv1.1"))
     if not written or written == POWERMTA_CIPHERS:

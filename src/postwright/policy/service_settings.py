@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from postwright.model.masked import masked
 from postwright.model.privacy import Privacy
-from postwright.policy.list_settings import AddressList, FilePassword, Origin
+from postwright.policy.list_settings import AddressList, Origin
 
 
 class AcctFileSettings(Struct, frozen=True):
@@ -83,7 +83,8 @@ class HttpSettings(Struct, frozen=True):
     http_tls_ciphers: str = "HIGH:!ADH:@STRENGTH"
     http_tls_tlsv1_3_ciphersuites: str = ""
     http_tls_ca_file: str = ""
-    http_tls_certificate: FilePassword | None = None
+    http_tls_certificate: str = ""
+    http_tls_certificate_password: str = ""
 
     def __repr__(self) -> str:
         return f"HttpSettings(port={self.http_mgmt_port})"

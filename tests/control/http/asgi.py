@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from postwright.control.config import loads
 from postwright.control.http.app import make_routes
-from postwright.control.http.asking import RelayAway
+from postwright.control.http.asking import RelayAway, RelayClient
 from postwright.control.http.front import Front
 from postwright.control.http.shield import Shield
 from postwright.control.http.site import Site
@@ -29,15 +29,13 @@ KEY = "k" * 32
 PLAIN = f"http-redirect-to-https no\nhttp-api-key {KEY}\n"
 
 
-class Relay:
+class Relay(RelayClient):
     """Stands for the control socket: `answers` by verb, `asked` what was asked."""
 
     def __init__(self) -> None:
+        super().__init__(Path("nowhere"))
         self.answers: dict[str, Told] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
-
-    async def ask(self, verb: str, **arguments: str) -> Told:
-        return await self.ask_with(verb, arguments)
 
     async def ask_with(self, verb: str, arguments: dict[str, str]) -> Told:
         self.asked.append((verb, arguments))
@@ -82,7 +80,7 @@ class Page:
         self.site = Site(result.settings, folder, structlog.get_logger(), b"secret")
         self.site.log = self.log  # type: ignore[assignment]
         self.relay = relay or Relay()
-        self.site.relay = self.relay  # type: ignore[assignment]
+        self.site.relay = self.relay
         if not _routes:
             _routes.append(make_routes(self.site))
         _routes[0].state["site"] = self.site

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_the_old_directives_let_see_and_no_more() -> None:
 
 def test_each_role_may_what_the_one_below_it_may() -> None:
     ladder = [ROLES[name] for name in ("none", "monitor,deny-logs", "monitor", "operator", "admin")]
-    assert all(low < high for low, high in zip(ladder, ladder[1:], strict=False))
+    assert all(low < high for low, high in pairwise(ladder))
     assert "logs" not in ROLES["monitor,deny-logs"]
     assert ladder[-1] == ALL
 

@@ -45,7 +45,7 @@ def add(name: str, scopes: tuple[str, ...], expires: str, networks: tuple[str, .
     """Make a key, and print it: the only time that anybody sees it.
 
     \b
-    Scopes: read (status, queues, events), logs, queues (pause, delete …), suppression, submit (hand in mail), config, admin (all).
+    Scopes: read (status, queues, events), logs, queues (pause, delete and so on), suppression, submit (hand in mail), config, admin (all).
     Example: postwright key add shop --scope submit --scope read --expires 365d
     Exit status: 0 done, 1 there is such a key already or the file cannot be written, 2 wrong command line.
     """

@@ -10,6 +10,8 @@ Raises nothing: a refusal is an answer.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ipaddress
 import re
 import time
@@ -37,6 +39,8 @@ _FIELDS = [
 ]
 _SECRET = ("authorization", "x-api-key", "cookie", "set-cookie", "x-csrf-token")
 MOST_LOGGED = 4096  # octets of one piece of a body
+MOST_DRAINED = 16 << 20  # octets
+DRAIN = 3.0  # seconds
 
 
 class Shield:
@@ -49,16 +53,14 @@ class Shield:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope = cast(HTTPScope, scope)  # uvicorn's lifespan and websockets are off
         headers = fields_of(scope)
-        answer = _Answer(self._site, scope, headers, send)
-        if self._site.settings.http.http_log_data:
-            receive = answer.logging(receive)
+        answer = _Answer(self._site, scope, headers, receive, send)
         refusal = _misframed(headers) or _redirect(self._site, scope, headers) or _misdirected(self._site, scope, headers)
         if refusal is None:
             refusal = self._admit(scope, headers)
         if refusal is not None:
             await answer.refuse(*refusal)
         else:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, answer.receive, answer.send)
         answer.told()
 
     def _admit(self, scope: HTTPScope, headers: dict[str, str]) -> _Refuse | None:
@@ -80,10 +82,13 @@ _Refuse = tuple[int, str, list[tuple[bytes, bytes]]]
 class _Answer:
     """The way of one answer: adds the fields that all have, and knows what the log wants to know."""
 
-    def __init__(self, site: Site, scope: HTTPScope, headers: dict[str, str], send: Send) -> None:
+    def __init__(self, site: Site, scope: HTTPScope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         self._site = site
         self._scope = scope
+        self._receive = receive
         self._send = send
+        # with Expect the body comes only when it is asked for
+        self._unread = "expect" not in headers and ("transfer-encoding" in headers or headers.get("content-length", "0") != "0")
         self._began = time.monotonic()
         self._status = 0
         self._octets = 0
@@ -94,6 +99,8 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            if self._unread and message["status"] >= 400:
+                await self._drain()
             self._status = message["status"]
             named = {name.lower() for name, _ in message["headers"]}
             extra = [field for field in _FIELDS if field[0] not in named]
@@ -113,16 +120,26 @@ class _Answer:
                 self._log_body("out", message["body"])
         await self._send(message)
 
-    def logging(self, receive: Receive) -> Receive:
-        """The same octets, told to the log on their way."""
-
-        async def told() -> Any:
-            message = await receive()
-            if message["type"] == "http.request":
+    async def receive(self) -> Any:
+        """The next piece of the request's body."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._unread = message["more_body"]
+            if self._data:
                 self._log_body("in", message["body"])
-            return message
+        else:
+            self._unread = False
+        return message
 
-        return told
+    async def _drain(self) -> None:
+        """Take some of a body that nobody wants: who is still sending when we close never sees our answer (RFC 9112 section 9.6)."""
+        left = MOST_DRAINED
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN):
+                while self._unread and left > 0:
+                    message: Any = await self._receive()
+                    left -= len(message.get("body", b""))
+                    self._unread = bool(message.get("more_body", False))
 
     def _log_body(self, way: str, octets: bytes) -> None:
         if octets:

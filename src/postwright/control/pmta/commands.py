@@ -220,8 +220,8 @@ def _all_fit(words: Sequence[str], names: Sequence[str]) -> bool:
 
 
 def _option(command: Command, name: str) -> Option:
-    fits = [one for one in command.options if one.name.startswith(name.lower())] if name else []
-    exact = [one for one in fits if one.name == name.lower()]
+    fits = [one for one in command.options if one.name.lower().startswith(name.lower())] if name else []
+    exact = [one for one in fits if one.name.lower() == name.lower()]
     if len(exact or fits) != 1:
         raise Unknown(
             f"{command.name} knows no --{name}" if not fits else f"--{name} may be {', or '.join('--' + one.name for one in fits)}"
