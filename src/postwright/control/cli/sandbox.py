@@ -36,6 +36,8 @@ CONFIG = """\
 # The sandbox of `postwright run`: takes mail from this machine, delivers all of it to a receiver of its own.
 host-name localhost
 run-as-root yes
+event-log yes
+event-log-max-size 64M
 smtp-listener 127.0.0.1:{port}
 smtp-server-tls-certificate {certificate}
 <source 127.0.0.1/32>
@@ -49,6 +51,7 @@ smtp-server-tls-certificate {certificate}
 <domain *>
     smtp-hosts [127.0.0.1]:{sink}
     use-starttls no
+    track-recipient-events yes
 </domain>
 <acct-file acct.csv>
     records d, b, t, r
