@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from postwright.engine.processing import SMALL
-from postwright.model.errors import LoginUnavailable
+from postwright.model.errors import LoginUnavailable, SpoolBroken, SpoolError, SpoolFull
 from postwright.policy.list_settings import AddressList
 from postwright.policy.service_settings import EmailPatterns, ProcessorSettings
 from postwright.policy.settings import AcctFileSettings, Settings
+from postwright.store.memory_spool import MemorySpool
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay
 
@@ -268,6 +269,38 @@ def test_where_too_many_wait_the_next_comes_again(monkeypatch: pytest.MonkeyPatc
         assert answer.final is not None
         assert answer.final.text == "452 4.3.2 Server resources temporarily exhausted"
         assert not world.of("rb")
+        assert world.node.intake.submissions.held == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SpoolFull("no room"), "452 4.3.1 insufficient system storage, try again later"),
+        (SpoolBroken("no disk"), "451 4.3.0 local error, try again later"),
+    ],
+)
+def test_while_no_mail_is_taken_a_report_comes_again(error: SpoolError, said: str) -> None:
+    with World(settings(deliver_matched_email=True)) as world:
+        spool = world.node.spool
+        assert isinstance(spool, MemorySpool)
+        spool.fail_next.append(error)
+        answer = world.submit("", [BACK], BOUNCE)
+        assert answer.final is not None
+        assert answer.final.text == said
+        assert world.of("rb") == [], "it is recorded once, when it is taken"
+        spool.fail_next.clear()
+        assert world.submit("", [BACK], BOUNCE).accepted
+        assert len(world.of("rb")) == 1
+
+
+def test_a_disk_that_takes_no_records_does_not_keep_a_session_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    with World(settings()) as world:
+        monkeypatch.setattr(world.node.spool, "mark", lambda marks: world.loop.create_future())
+        before = world.clock.monotonic()
+        answer = world.submit("", [BACK], BOUNCE)
+        assert answer.final is not None
+        assert answer.final.text == "451 4.3.0 local error, try again later"
+        assert world.clock.monotonic() - before < 60.0
         assert world.node.intake.submissions.held == 0
 
 

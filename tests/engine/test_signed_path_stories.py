@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from postwright.model.address import parse_mailbox
+from postwright.model.errors import SuppressionError
 from postwright.model.suppression import keys_of, scopes_of
 from postwright.policy.list_settings import AddressList
 from postwright.policy.service_settings import ProcessorSettings
@@ -80,9 +81,10 @@ Hello
     return text.replace("\n", "\r\n").encode()
 
 
-def suppressed(world: World, *addresses: str) -> list[str]:
+def suppressed(world: World, *addresses: str, wait: float = 2.5) -> list[str]:
     """Those of `addresses` that the store holds, with reason and source."""
-    world.advance(2.5)
+    if wait:
+        world.advance(wait)
     path = Path(world._folder.name) / FILE
     if not path.exists():
         return []
@@ -178,6 +180,32 @@ def test_a_complaint_that_gives_our_return_path_back(wanted: bool, recipient: st
         world.submit("fbl@far.example", [LOOP], complaint(path, recipient=recipient))
         assert [record.remote and record.remote.verified for record in world.of("f")] == ["yes"]
         assert suppressed(world, YOU) == ([f"{YOU} complaint feedback-loop"] if wanted else [])
+
+
+@pytest.mark.directive("suppress-complaints", "feedback-loop-processor")
+def test_who_complained_is_suppressed_before_the_250_whatever_happens_then() -> None:
+    with World(settings()) as world:
+        path = sent(world, YOU)[YOU]
+        assert world.submit("fbl@far.example", [LOOP], complaint(path, recipient=YOU)).accepted
+        assert suppressed(world, YOU, wait=0.0) == [f"{YOU} complaint feedback-loop"]
+
+
+def test_a_complaint_that_cannot_be_obeyed_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with World(settings()) as world:
+        path = sent(world, YOU)[YOU]
+        with monkeypatch.context() as patch:
+            patch.setattr(SuppressionStore, "add", _refusing)
+            answer = world.submit("fbl@far.example", [LOOP], complaint(path, recipient=YOU))
+            assert answer.final is not None
+            assert answer.final.text == "451 4.3.0 local error, try again later"
+            assert world.of("f") == [], "it will be recorded when it comes again"
+        assert world.submit("fbl@far.example", [LOOP], complaint(path, recipient=YOU)).accepted
+        assert len(world.of("f")) == 1
+        assert suppressed(world, YOU) == [f"{YOU} complaint feedback-loop"]
+
+
+def _refusing(store: SuppressionStore, entries: object) -> int:
+    raise SuppressionError("the disk is full")
 
 
 def test_a_forged_complaint_suppresses_nobody() -> None:

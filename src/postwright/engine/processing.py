@@ -1,7 +1,8 @@
 """Mail that comes to `<bounce-processor>` and `<feedback-loop-processor>`: read, recorded, and passed on or not.
 
 It stands before the store: recipients that no processor claims, and a relay without processors, never see it. A report's records are
-durable before its sender is told 250; a crash between costs a record that is there twice, never one that is not there. Small mails are
+durable before its sender is told 250, and so is who must not be sent to any more; a crash between costs a record that is there twice,
+never one that is not there. While the disk takes nothing, a report is told to come again as all mail is. Small mails are
 read where they are, larger ones in a thread, and how much of them waits is counted among the contents held in memory. A mail is never
 lost by what is read in it: what cannot be read is unmatched mail. Mail merges are no reports and are let through.
 """
@@ -20,11 +21,12 @@ from postwright.content.headers import find
 from postwright.content.readings import Complaint, Excess, Nothing, Reading, StatusReport
 from postwright.content.reports import read
 from postwright.engine import login_secret, report_records, sorting
+from postwright.engine.not_kept import BROKEN, not_kept
 from postwright.engine.report_proofs import proven, suppressed
 from postwright.engine.report_records import Came, Wanted
 from postwright.engine.suppressing import Suppressing
 from postwright.engine.workers import Workers
-from postwright.model.address import canonical_domain, parse_mailbox
+from postwright.model.address import Address, canonical_domain, parse_mailbox
 from postwright.model.envelope import Envelope, Notify, Recipient, Returns
 from postwright.model.errors import LoginUnavailable
 from postwright.model.message import Arrival, format_id
@@ -39,6 +41,7 @@ from postwright.store.spool import DEFERRED, Mark, Spool
 
 RETURN_PATH_SECRET = "return-path.secret"  # a file in the state folder, made as that of `login_secret`
 SMALL = 1 << 16  # octets of a mail that is read on the loop: some milliseconds, tens of them where it is made to take long
+PATIENCE = 30.0  # seconds until a client whose report cannot be recorded is told to come again
 BUSY = Reply(452, "4.3.2", ("Server resources temporarily exhausted",))
 
 
@@ -184,6 +187,9 @@ class Reports:
     async def _taken(
         self, claim: Claim, envelope: Envelope, came: Came, content: bytes, header_size: int, store: Callable[[], Answer]
     ) -> Reply:
+        refusal = self._spool.refusal()
+        if refusal is not None:  # before anything is recorded: it will be when it comes again
+            return not_kept(refusal)
         null_sender = not envelope.reverse_path.text
 
         def work() -> Result:
@@ -196,20 +202,37 @@ class Reports:
         if result.pattern:
             self._log.info("a report was read by a pattern", id=format_id(came.message_id), pattern=result.pattern)
         proofs = proven(result.reading, claim.addresses, self._secret, came.at)
-        for record in result.records:
-            if record.remote is not None:
-                record.remote.verified = "yes" if record.recipient in proofs else "no"
+        if not (await self._obeyed(claim, result, proofs) and await self._recorded(result, proofs)):
+            return BROKEN
         self.bounces += isinstance(result.reading, StatusReport)
         self.complaints += isinstance(result.reading, Complaint)
-        if result.records:
-            await self._spool.mark([Mark(0, (), DEFERRED, records=tuple(result.records))])
-        for address, reason, source in suppressed(result.reading, proofs, self._suppressing.rules, claim.processing.category):
-            self._suppressing.join(address, "", "", reason, source)
         envelope.recipients = result.recipients
         if not result.recipients:
             return Reply(250, "2.6.0", (f"message received id={format_id(came.message_id)}",))
         answer = store()
         return answer if isinstance(answer, Reply) else await answer
+
+    async def _obeyed(self, claim: Claim, result: Result, proofs: dict[int, Address]) -> bool:
+        """Who must not be sent to any more is in the store, on disk. First of all, as it may be done twice."""
+        found = suppressed(result.reading, proofs, self._suppressing.rules, claim.processing.category)
+        if not all([self._suppressing.join(address, "", "", reason, source) for address, reason, source in found]):  # noqa: C419  # each
+            return False
+        if not found:
+            return True
+        written = self._suppressing.written()
+        await asyncio.wait({written}, timeout=PATIENCE)
+        return written.done() and written.result()
+
+    async def _recorded(self, result: Result, proofs: dict[int, Address]) -> bool:
+        """Its records are on disk. They will be, too, when the client has lost its patience before that, and then they are there twice."""
+        for record in result.records:
+            if record.remote is not None:
+                record.remote.verified = "yes" if record.recipient in proofs else "no"
+        if not result.records:
+            return True
+        marked = self._spool.mark([Mark(0, (), DEFERRED, records=tuple(result.records))])
+        await asyncio.wait({marked}, timeout=PATIENCE)
+        return marked.done()
 
 
 def came_of(claim: Claim, message_id: int, now: float, arrival: Arrival) -> Came:

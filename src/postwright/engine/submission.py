@@ -21,10 +21,10 @@ from postwright.engine.addressing import SourceRules
 from postwright.engine.bound_user import BoundUser
 from postwright.engine.counters import Counters
 from postwright.engine.epoch import Epoch
+from postwright.engine.not_kept import not_kept
 from postwright.engine.outgoing import with_from_rewritten
 from postwright.engine.processing import Claim, Reports, came_of
 from postwright.model.envelope import Envelope
-from postwright.model.errors import SpoolFull
 from postwright.model.message import Arrival, ContentFacts, IdMaker, Message, SpoolRef, format_id
 from postwright.model.rank import with_priority
 from postwright.model.reply import Reply
@@ -33,9 +33,6 @@ from postwright.net.visit import Answer
 from postwright.policy.settings import SourceSettings
 from postwright.store.spool import Spool
 from postwright.wire.body import scan
-
-FULL = Reply(452, "4.3.1", ("insufficient system storage, try again later",))
-BROKEN = Reply(451, "4.3.0", ("local error, try again later",))
 
 Content = tuple[bytes, int]
 """A content as the client sent it, and the size of its header section."""
@@ -241,7 +238,7 @@ class Submissions:
             if error is None:
                 answer = Reply(250, "2.6.0", (f"message received id={text}",))
             else:
-                answer = FULL if isinstance(error, SpoolFull) else BROKEN
+                answer = not_kept(error)
             if not reply.done():  # the peer may be gone: the message is ours all the same
                 reply.set_result(answer)
             if error is None:

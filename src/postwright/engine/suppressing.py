@@ -3,11 +3,13 @@
 A relay whose state folder has no store, or an empty one, pays a comparison; that is looked at again once a second, so what a command writes
 holds within that second. Where the store cannot be read it is not known who has said no: RCPT is answered 451 and what is queued waits
 (`UNKNOWN`), and the log says so once. Entries that bounces give rise to are written a moment later, in a thread, all that have gathered
-at once; a kill loses those of that moment, and the next bounce of the same address brings them back.
+at once; a kill loses those of that moment, and the next bounce of the same address brings them back. Nothing brings back a complaint: who
+reads one waits until it is `written`.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +33,7 @@ from postwright.store.suppression import FILE, SuppressionStore
 LOOK = 1.0  # seconds between two looks whether there is a store, and whether it is still the same file
 BRIEF = 0.05  # seconds that a question waits for another process: it is asked on the loop, and asked again at the next look
 GATHER = 1.0  # seconds from a bounce to the disk
+SOON = 0.02  # the same, where somebody waits for it
 MOST = 100_000  # entries that wait for a disk that takes nothing; those beyond are counted and let go
 _OTHERS = Disposition(Kind.UNTOUCHED, "", "")
 UNKNOWN = Disposition(Kind.TRANSIENT, "4.3.0", "x-pmta;the suppression store cannot be read")
@@ -85,6 +88,7 @@ class Suppressing:
         self._looked = float("-inf")
         self._troubled = False
         self._new: list[Suppressed] = []
+        self._awaited: list[asyncio.Future[bool]] = []  # by who wants to know of what is in `_new`
         self._writing = False
         self._lost = 0
 
@@ -163,29 +167,41 @@ class Suppressing:
                 if self.rules.counts(name):
                     self.join(message.envelope.recipients[index].address, message.arrival.user, message.job, name, "bounce")
 
-    def join(self, address: Address, user: str, job: str, reason: str, source: str) -> None:
-        """One more, by the rules' scope, form and time; written soon."""
+    def join(self, address: Address, user: str, job: str, reason: str, source: str) -> bool:
+        """One more, by the rules' scope, form and time; written soon. False if that is not to be hoped for."""
         entry = self.rules.entry(address, user, job, reason, source, self._clock.now())
         if entry is None:
-            return
+            return True
         if len(self._new) >= MOST:
             self._lost += 1
-            return
+            return False
         if not self._new:
             self._clock.call_later(GATHER, self._write_soon)
         self._new.append(entry)
+        return True
+
+    def written(self) -> asyncio.Future[bool]:
+        """True when all who have joined until now are on disk, False when they cannot be now (it is tried again all the same)."""
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._awaited.append(future)
+        self._clock.call_later(SOON, self._write_soon)
+        return future
 
     def _write_soon(self) -> None:
-        if self._writing or not self._new:
+        if self._writing:
+            return  # and comes back when that is done
+        (batch, self._new), (awaited, self._awaited) = (self._new, []), (self._awaited, [])
+        if not batch:
+            _tell(awaited, kept=True)
             return
-        batch, self._new = self._new, []
         try:
             done = self._workers.run(lambda: self._write(batch))
         except LoginUnavailable:  # the threads have more than enough to do
             self._again(batch)
+            _tell(awaited, kept=False)
             return
         self._writing = True
-        done.add_done_callback(lambda future: self._written(batch, future.exception()))
+        done.add_done_callback(lambda future: self._done(batch, awaited, future.exception()))
 
     def _write(self, batch: Sequence[Suppressed]) -> None:
         store = SuppressionStore(self._path, create=True)
@@ -194,8 +210,11 @@ class Suppressing:
         finally:
             store.close()
 
-    def _written(self, batch: list[Suppressed], error: BaseException | None) -> None:
+    def _done(self, batch: list[Suppressed], awaited: Sequence[asyncio.Future[bool]], error: BaseException | None) -> None:
         self._writing = False
+        _tell(awaited, kept=error is None)
+        if self._awaited:
+            self._clock.call_later(SOON, self._write_soon)
         if error is None:
             if self._new:
                 self._clock.call_later(GATHER, self._write_soon)
@@ -218,6 +237,12 @@ class Suppressing:
         except SuppressionError as error:
             self._log.error("bounced recipients could not be put into the suppression store", count=len(batch), error=str(error))
         self._leave()
+
+
+def _tell(awaited: Sequence[asyncio.Future[bool]], *, kept: bool) -> None:
+    for future in awaited:
+        if not future.done():  # who waited may have lost patience
+            future.set_result(kept)
 
 
 def held_back(node: Sending, queue: Queue, lease: Lease, message: Message) -> bool:

@@ -129,12 +129,9 @@ class LogSpool:
     def commit(self, message: Message, content: Sequence[bytes]) -> asyncio.Future[SpoolRef]:
         """See `Spool.commit`."""
         future: asyncio.Future[SpoolRef] = self._loop.create_future()
-        now = time.monotonic()
-        if now >= self._guard_due:
-            self._guard(now)
-        trouble = self._journal.trouble
-        if self._full or self._closing or trouble is not None:
-            future.set_exception(self._refusal(trouble))
+        refusal = self.refusal()
+        if refusal is not None:
+            future.set_exception(refusal)
             return future
         size = len(content[0]) if len(content) == 1 else sum(map(len, content))
         try:
@@ -151,12 +148,17 @@ class LogSpool:
         group.work.append(_Stored(message, ref))
         return future
 
-    def _refusal(self, trouble: SpoolError | None) -> SpoolError:
+    def refusal(self) -> SpoolError | None:
+        """See `Spool.refusal`."""
+        now = time.monotonic()
+        if now >= self._guard_due:
+            self._guard(now)
         if self._closing:
             return SpoolBroken("the spool is closing")
         if self._full:
             return SpoolFull(f"{self._full}: no mail is taken")
-        return type(trouble)(str(trouble)) if trouble is not None else SpoolBroken("the spool takes no mail")
+        trouble = self._journal.trouble
+        return type(trouble)(str(trouble)) if trouble is not None else None
 
     def _guard(self, now: float) -> None:
         """`min-free-space`: asked twice a second, not per message."""

@@ -55,6 +55,12 @@ class MemorySpool:
         if not future.done():
             future.set_result(ref)
 
+    def refusal(self) -> SpoolError | None:
+        """See `Spool.refusal`."""
+        if self.fail_next:
+            return self.fail_next[0]
+        return SpoolBroken("the spool is closing") if self._closing else None
+
     def mark(self, marks: Sequence[Mark]) -> asyncio.Future[None]:
         """See `Spool.mark`."""
         future: asyncio.Future[None] = self._loop.create_future()

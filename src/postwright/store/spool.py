@@ -23,6 +23,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from postwright.model.envelope import Recipient
+from postwright.model.errors import SpoolError
 from postwright.model.message import Message, SpoolRef
 from postwright.model.record import Record
 
@@ -112,6 +113,9 @@ class Spool(Protocol):
 
     def commit(self, message: Message, content: Sequence[bytes]) -> asyncio.Future[SpoolRef]:
         """Done when the message is on disk. On SpoolFull and SpoolBroken nothing of it is kept."""
+
+    def refusal(self) -> SpoolError | None:
+        """Why `commit` would take no mail now, as far as that is known beforehand; None when it would."""
 
     def mark(self, marks: Sequence[Mark]) -> asyncio.Future[None]:
         """Done when the marks are on disk, however long the disk is in trouble: marks are never refused.
