@@ -66,6 +66,10 @@ class DisabledSources:
         node.pump_soon()
         return True
 
+    def is_disabled(self, queue: Queue, address: str) -> bool:
+        """May the queue not use it now?"""
+        return self._until(queue, address) > self._node.clock.now()
+
     def listed(self, most: int = LISTED) -> tuple[list[DisabledAddress], int]:
         """Addresses that are out of use, `most` of them, and how many there are in all. A look at all queues, for who asks."""
         scheduler, now = self._node.scheduler, self._node.clock.now()

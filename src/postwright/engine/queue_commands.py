@@ -15,6 +15,7 @@ import msgspec
 
 from postwright.engine import frames as f
 from postwright.engine.lock_lines import shown
+from postwright.engine.orders.asking import flag, quoted
 from postwright.engine.queue_events import QueueEvents
 from postwright.engine.tracing import TraceLines
 from postwright.engine.why import Why
@@ -22,6 +23,7 @@ from postwright.engine.why_lines import why_lines
 from postwright.model.message import parse_id
 
 _NEAR_MOST = 5
+_SHOWN_MOST = 100
 
 
 class Shards(Protocol):
@@ -38,10 +40,10 @@ async def ask(relay: Shards, verb: str, arguments: dict[str, str]) -> f.Told | b
         return body
     errors = [answer.error for answer in answers if answer.error]
     none = f"there is no queue {shown(arguments.get('queue', ''))}: nothing waits in it, or it is written otherwise"
-    return f.Told(ok=False, lines=errors or [none, *await _near(relay, arguments)])
+    return f.Told(ok=False, lines=errors or [none, *await near_lines(relay, arguments)])
 
 
-async def _near(relay: Shards, arguments: dict[str, str]) -> list[str]:
+async def near_lines(relay: Shards, arguments: dict[str, str]) -> list[str]:
     """What may have been meant."""
     answers = await relay.ask_shards("near-names", msgspec.json.encode(arguments))
     names = sorted({name for answer in answers if answer.body for name in msgspec.json.decode(answer.body, type=list[str])})
@@ -76,7 +78,7 @@ async def why(relay: Shards, arguments: dict[str, str]) -> f.Told:
         what = arguments.get("queue", "")
         none = f"no recipient of message {what} waits: all are settled, or it was never here"
         none = none if _is_id(what) else f"nothing waits of {shown(what)}, or it is written otherwise"
-        return f.Told(ok=False, lines=errors or [none, *await _near(relay, arguments)])
+        return f.Told(ok=False, lines=errors or [none, *await near_lines(relay, arguments)])
     return f.Told(ok=True, lines=[line for one in found for line in why_lines(one, time.time())], body=msgspec.json.encode(found))
 
 
@@ -110,7 +112,23 @@ async def _order(verb: str, relay: Shards, arguments: dict[str, str]) -> f.Told:
     if not done:
         none = f"nothing was changed: no queue {shown(arguments.get('queue', ''))} to which that applies"
         return f.Told(ok=False, lines=errors or [none])
-    return f.Told(ok=not errors, lines=[*errors, *(f"Changed: {name}" for name in sorted(done))], body=msgspec.json.encode(sorted(done)))
+    dry_run = flag(arguments, "dry-run")
+    lines = _named("Would change" if dry_run else "Changed", sorted(done))
+    undo = [] if dry_run else [f"Undo: postwright {_undo(verb, arguments)}"]
+    return f.Told(ok=not errors, lines=[*errors, *lines, *undo], body=msgspec.json.encode(sorted(done)))
+
+
+def _undo(verb: str, arguments: dict[str, str]) -> str:
+    queue, source = quoted(arguments.get("queue", "")), shown(arguments.get("source", ""))
+    if verb == "set-mode":
+        return f"set queue --mode={'normal' if arguments.get('mode') == 'backoff' else 'backoff'} {queue}"
+    return f"{'enable' if verb == 'disable-source' else 'disable'} source {source} {queue}"
+
+
+def _named(what: str, names: list[str]) -> list[str]:
+    """A line each, and of very many one that says how many more there are."""
+    lines = [f"{what}: {shown(name)}" for name in names[:_SHOWN_MOST]]
+    return lines if len(names) <= _SHOWN_MOST else [*lines, f"... and {len(names) - _SHOWN_MOST:,} more"]
 
 
 def _when(seconds: float) -> str:

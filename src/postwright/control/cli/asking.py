@@ -22,10 +22,10 @@ def find_socket(state_dir: Path | None) -> Path:
     return here if here.exists() else default_state_dir() / "control.sock"
 
 
-def question(state_dir: Path | None, verb: str, arguments: dict[str, str] | None = None) -> Told:
-    """Ask the relay; on failure print why and leave with 3."""
+def question(state_dir: Path | None, verb: str, arguments: dict[str, str] | None = None, patience: float = 10.0) -> Told:
+    """Ask the relay, which has `patience` seconds; on failure print why and leave with 3."""
     try:
-        told = ask(find_socket(state_dir), Ask(VERSION, verb, arguments or {}))
+        told = ask(find_socket(state_dir), Ask(VERSION, verb, arguments or {}), patience)
     except BusError as error:
         click.echo(f"postwright: {error}", err=True)
         sys.exit(NOT_RUNNING)

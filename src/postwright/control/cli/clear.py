@@ -26,3 +26,15 @@ def dnscache(domain: str, state_dir: Path | None) -> None:
     Exit status: 0 done, 1 the relay could not, 3 no relay runs there.
     """
     show(question(state_dir, "clear-dnscache", {"domain": domain}))
+
+
+@command.command("secretscache")
+@state_dir_option
+def secretscache(state_dir: Path | None) -> None:
+    """Keys fetched from the vault and access tokens of <oauth-client>: they are fetched anew. Until a new one is there, an old key signs.
+
+    \b
+    Example: postwright clear secretscache
+    Exit status: 0 done, 1 the relay could not, 3 no relay runs there.
+    """
+    show(question(state_dir, "order-secrets", patience=60.0))

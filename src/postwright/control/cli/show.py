@@ -49,6 +49,33 @@ def events(queue: str, state_dir: Path | None, as_json: bool) -> None:
     show(question(state_dir, "events", {"queue": queue}), as_json)
 
 
+@command.command("audit")
+@click.option("--maxitems", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many at most, the last ones.")
+@state_dir_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON array; times are Unix seconds.")
+def audit(maxitems: int, state_dir: Path | None, as_json: bool) -> None:
+    """Who ordered what of the relay, when, why, and what came of it; the newest last.
+
+    \b
+    Example: postwright show audit --maxitems=20
+    Exit status: 0 answered, 1 the relay could not, 2 wrong command line, 3 no relay runs there.
+    """
+    show(question(state_dir, "audit", {"maxitems": str(maxitems)}), as_json)
+
+
+@command.command("orders")
+@state_dir_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object; times are Unix seconds.")
+def orders(state_dir: Path | None, as_json: bool) -> None:
+    """What stands of orders: queues and jobs that are paused, and mail that was deleted or has another priority.
+
+    \b
+    Example: postwright show orders
+    Exit status: 0 answered, 1 the relay could not, 3 no relay runs there.
+    """
+    show(question(state_dir, "order-standing"), as_json)
+
+
 # PowerMTA's -------------------------------------------------------------------------------------------------------------
 
 
@@ -84,5 +111,17 @@ def _option(option: Option) -> Any:
     return click.option(f"--{option.name}", _field(option), type=kind, metavar=None if option.choices else option.metavar, help=option.help)
 
 
+def _group_of(words: tuple[str, ...]) -> click.Group:
+    """The group that a command belongs to: `show`, or one within it (`show disabled`)."""
+    group: click.Group = command
+    for word in words[1:-1]:
+        inner = group.commands.get(word)
+        if not isinstance(inner, click.Group):
+            inner = _Show(word, help=f"What is {word}.")
+            group.add_command(inner)
+        group = inner
+    return group
+
+
 for _row in SHOW:
-    command.add_command(_made(_row))
+    _group_of(_row.words).add_command(_made(_row))
