@@ -7,6 +7,7 @@ import csv
 import io
 import signal
 import sys
+import time
 from asyncio.subprocess import Process
 from pathlib import Path
 
@@ -128,6 +129,33 @@ async def test_one_that_does_not_read_is_ended(tmp_path: Path, monkeypatch: pyte
         assert town.told[0]["event"].startswith('Error writing to "')
         assert town.feed.status().delivered == 0
     assert await asyncio.wait_for(ended[0].wait(), 10) in (-signal.SIGTERM, -signal.SIGKILL)
+
+
+@pytest.mark.directive("write-timeout")
+async def test_one_that_hangs_over_a_few_rows_is_ended_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They fit into its pipe, so no write of ours ever waits."""
+    monkeypatch.setattr(export_pipe, "PATIENCE", 0.05)
+    program = "import os, time\nos.read(0, 11)\ntime.sleep(600)"
+    town = town_of(tmp_path, pipe(tmp_path, program=program, write_timeout=0.25))
+    town.write([delivered(n) for n in range(3)])
+    async with town:
+        await town.until(lambda: town.told, "the error")
+        assert town.told[0]["event"].endswith('": it has read nothing for 0.25 seconds')
+        assert town.feed.status().delivered == 0
+
+
+async def test_one_that_has_read_all_may_take_its_time(tmp_path: Path) -> None:
+    town = town_of(tmp_path, pipe(tmp_path, write_timeout=0.5))
+    town.write([delivered(1)])
+    async with town:
+        await town.until_all_is_had()
+        process = town.feed._outlet._process  # type: ignore[attr-defined]
+        quiet = time.monotonic()
+        await town.until(lambda: time.monotonic() - quiet > 0.7, "nothing to read for a while")
+        town.write([delivered(2)])
+        await town.until(lambda: rcpts(tmp_path) == addresses(1, 2), "one more row")
+        assert town.feed._outlet._process is process  # type: ignore[attr-defined]
+    assert town.told == []
 
 
 @pytest.mark.parametrize("command", ["|/no/such/program --x", "|", '|"unbalanced'])

@@ -1,6 +1,6 @@
 """`<acct-file |program>`: a program that gets the header and then rows on its standard input (powermta.md section 5).
 
-It is started once and stays; when it ends, or does not read for `write-timeout`, that is logged in PowerMTA's words (`Error
+It is started once and stays; when it ends, or reads nothing for `write-timeout` while rows wait, that is logged in PowerMTA's words (`Error
 starting|writing to|executing "CMD": DETAILS`), and it is started again after `retry-interval` or at a reload. No shell is between: the
 command is split into words as a shell would.
 
@@ -18,6 +18,7 @@ import shlex
 import signal
 import struct
 import termios
+import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
 
@@ -42,6 +43,8 @@ class Pipe:
         self._fd = -1
         self._said = b""
         self._written = 0
+        self._read = 0  # octets that it had read when that was looked at last, and when (monotonic) it had read more than before
+        self._moved = 0.0
         self._ends: deque[int] = deque()  # octets written up to the end of each batch that may not have been read
 
     async def open(self) -> None:
@@ -63,6 +66,7 @@ class Pipe:
         finally:
             os.close(theirs)
         self._said, self._written = b"", 0
+        self._read, self._moved = 0, time.monotonic()
         self._ends.clear()
         self._listening = asyncio.get_running_loop().create_task(self._listen(self._process))
 
@@ -101,7 +105,7 @@ class Pipe:
         try:
             await asyncio.wait_for(ready, self._write_timeout)
         except TimeoutError:
-            raise self._error("writing to", f"it has read nothing for {self._write_timeout:g} seconds") from None
+            raise self._hangs() from None
         finally:
             loop.remove_writer(self._fd)
 
@@ -112,10 +116,22 @@ class Pipe:
         if process.returncode is not None:
             await self._judge_end()
         read, count = self._written - self._unread(), 0
+        self._watch(read)
         while self._ends and self._ends[0] <= read:
             self._ends.popleft()
             count += 1
         return count
+
+    def _watch(self, read: int) -> None:
+        """Who hangs over rows that fit into its pipe hangs, too, though no write of ours waits for it. `read` octets of all."""
+        now = time.monotonic()
+        if read > self._read or not self._ends:
+            self._read, self._moved = read, now
+        elif now - self._moved > self._write_timeout:
+            raise self._hangs()
+
+    def _hangs(self) -> OutletError:
+        return self._error("writing to", f"it has read nothing for {self._write_timeout:g} seconds")
 
     def _unread(self) -> int:
         try:
