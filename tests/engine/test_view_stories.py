@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.engine.views_asked import Asking
 
+from postwright.control.pmta.described import described
+from postwright.engine.views.detail_verbs import DomainView, PrecacheView
+from postwright.engine.views.details import DisabledView, JobView, QueueView
 from postwright.engine.views.queues import QueuesView
+from postwright.engine.views.settings import SettingsView
 from postwright.engine.views.status import StatusView
 from postwright.engine.views.sums import SumsView
+from postwright.policy.service_settings import DnsSettings
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay, vmta
 
@@ -182,3 +189,82 @@ def test_the_status_counts_what_came_went_and_waits(world: World) -> None:
     assert (view.most_inbound, view.most_outbound) == (100, 1200)
     assert view.spool.recipients == 3
     assert view.resolver.cached > 0
+
+
+def test_one_queue_is_told_with_why_it_waits_and_its_connections(world: World) -> None:
+    world.domain("slow.example", rules=["data hang"])
+    world.submit("me@sender.example", ["u@slow.example"], "Subject: s\r\n\r\nhello\r\n")
+    world.advance(1)
+    view = Asking(world).view("view-queue", QueueView, queue="slow.example")
+    assert (view.row.name, view.row.recipients, view.row.in_flight, view.row.connections) == ("slow.example/{default}", 1, 1, 1)
+    (link,) = view.connections
+    assert (link.host, link.busy, link.served) == ("mx.slow.example", True, 0)
+    assert 0 < link.since <= 1
+    assert view.why.in_flight == 1
+
+
+def test_a_queue_that_there_is_not_is_told_with_what_may_have_been_meant(world: World) -> None:
+    keep(world, "a.example", 1)
+    told = Asking(world).told("view-queue", queue="a.example/one")
+    assert (told.ok, told.lines[0][:14]) == (False, "there is no qu")
+
+
+def test_one_domain_with_its_queues(world: World) -> None:
+    keep(world, "a.example", 3)
+    keep(world, "a.example", 4, via="one")
+    keep(world, "aa.example", 1)
+    view = Asking(world).view("view-domain", DomainView, domain="A.example")
+    assert (view.sum.recipients, view.sum.queues, [row.name for row in view.rows]) == (7, 2, ["a.example/one", "a.example/{default}"])
+    assert not Asking(world).told("view-domain", domain="b.example").ok
+
+
+def test_one_job_with_the_queues_that_have_most_of_it() -> None:
+    with World(relay(domain("*", retry_after=(600.0,)), vmta("one", "192.0.2.10")), shards=2) as world:
+        for number in range(6):
+            keep(world, f"d{number}.example", 1 + number, job="Spring", size=2000)
+        keep(world, "d1.example", 9, job="autumn")
+        ask = Asking(world)
+        view = ask.view("view-job", JobView, job="Spring", maxitems="2")
+        assert (view.name, view.recipients, view.paused) == ("Spring", 21, False)
+        assert [(row.name, row.recipients) for row in view.queues] == [("d5.example/{default}", 6), ("d4.example/{default}", 5)]
+        assert view.octets > 6 * 1900
+        assert not ask.told("view-job", job="spring").ok
+
+
+def test_addresses_out_of_use(world: World) -> None:
+    keep(world, "a.example", 1, via="one")
+    keep(world, "c.example", 1, via="one")
+    for queue in list(world.node.scheduler.queues.values()):
+        world.node.disabled.disable(queue, "192.0.2.10", "the test", 3600.0)
+    ask = Asking(world)
+    view = ask.view("view-disabled-sources", DisabledView, queue="c.*")
+    assert view.matching == 1
+    (row,) = view.rows
+    assert (row.queue, row.address) == ("c.example/one", "192.0.2.10")
+    assert row.until == pytest.approx(world.clock.now() + 3600, abs=5)
+    assert ask.view("view-disabled-sources", DisabledView, maxitems="1").matching == 2
+
+
+def test_precached_domains_are_told_with_what_is_known_of_them(tmp_path: Path) -> None:
+    names = tmp_path / "names"
+    names.write_text("a.example\nb.example # never asked\n")
+    with World(replace(relay(), dns=DnsSettings(precached_domains_file=str(names)))) as world:
+        world.domain("a.example")
+        ask = Asking(world)
+        assert [row.shards for row in ask.view("view-precache", PrecacheView).rows] == [0, 0]
+        world.submit("me@sender.example", ["u@a.example"], "Subject: s\r\n\r\nhello\r\n")
+        world.run_until_empty()
+        known, unknown = ask.view("view-precache", PrecacheView).rows
+        assert (known.name, known.shards, unknown.name, unknown.shards, unknown.until) == ("a.example", 1, "b.example", 0, 0.0)
+        assert known.until > world.clock.now()
+
+
+def test_settings_are_told_by_whoever_knows_the_language(world: World) -> None:
+    ask = Asking(world)
+    assert not ask.told("view-settings", queue="a.example").ok
+    ask.describe = described
+    view = ask.view("view-settings", SettingsView, queue="a.example/one")
+    assert (view.subject, [section.title for section in view.sections]) == ("a.example/one", ["Virtual MTA Settings", "Queue Settings"])
+    assert next(row.value for row in view.sections[1].rows if row.name == "retry-after") == "10m"
+    told = ask.told("view-vmta-settings", vmta="three")
+    assert (told.ok, told.lines) == (False, ["no virtual-mta 'three' in this configuration; there are: one, two"])

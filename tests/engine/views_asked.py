@@ -7,8 +7,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from postwright.engine import frames as f
+from postwright.engine.node import Node
+from postwright.engine.queue_verbs import QUEUE_VERBS
 from postwright.engine.views import verbs
 from postwright.engine.views.figures import figures_of
+from postwright.engine.views.settings import Describe
 from postwright.engine.views.traffic import TrafficBook
 from postwright.testing.world import START, World
 
@@ -19,6 +22,7 @@ class Asking:
     """The part of the supervisor that views ask, over the nodes of a world."""
 
     stopping = False
+    describe: Describe | None = None
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -41,11 +45,17 @@ class Asking:
             if node.number in self.silent:
                 continue
             try:
-                answers.append(f.Answer(1, node.number, body=await verbs.answer(node, verb, argument)))
+                answers.append(f.Answer(1, node.number, body=await self._body(node, verb, argument)))
             except ValueError as error:
                 answers.append(f.Answer(1, node.number, error=str(error)))
             self.traffic.heard(node.number, figures_of(node.counters.traffic), (0, len(node.delivery.crew.workers)), (0, 0))
         return answers
+
+    @staticmethod
+    async def _body(node: Node, verb: str, argument: bytes) -> bytes:
+        if verb in QUEUE_VERBS:
+            return QUEUE_VERBS[verb](node, msgspec.json.decode(argument))
+        return await verbs.answer(node, verb, argument)
 
     def told(self, verb: str, **arguments: str) -> f.Told:
         """The answer of the control socket; arguments with `_` for `-`."""

@@ -45,6 +45,7 @@ from postwright.engine.orders.audit import Audit
 from postwright.engine.orders.desk import Desk
 from postwright.engine.outside import spool_dirs
 from postwright.engine.tickets import SECRET
+from postwright.engine.views.settings import Describe
 from postwright.engine.views.traffic import TrafficBook
 from postwright.model.errors import PostwrightError
 from postwright.policy.settings import Settings
@@ -98,8 +99,9 @@ class _Shard:
 class Supervisor:
     """One running relay. `await run()` returns the exit status."""
 
-    def __init__(self, load: Callable[[], Settings], options: Options) -> None:
+    def __init__(self, load: Callable[[], Settings], options: Options, describe: Describe | None = None) -> None:
         self._load = load
+        self.describe = describe
         self._options = options
         self.settings = load()
         self._shards = [_Shard(number) for number in range(options.shards)]
@@ -131,6 +133,8 @@ class Supervisor:
         held = state_folder.hold(folder)  # before anything there is touched that another relay may be using
         (folder / "place.board").unlink(missing_ok=True)  # of how many shards it was is not known
         (folder / "slot.board").unlink(missing_ok=True)  # the names of groups that there once were
+        for left in (folder / "run").glob("inject-*.sock"):  # by these a process of ours counts the shards
+            left.unlink(missing_ok=True)
         try:
             return await self._run(announce)
         finally:

@@ -107,6 +107,9 @@ class Resolver(Protocol):
     def clear(self, domain: str = "") -> int:
         """Forget what is known of a domain, or everything; how many answers that were."""
 
+    def known_until(self, domain: str) -> float:
+        """Until when what is known of a domain's MX serves (Unix seconds); 0 when nothing is."""
+
     def counts(self) -> ResolverCounts:
         """Figures for `postwright status`."""
 
@@ -230,6 +233,11 @@ class CachingResolver:
             return forgotten + self._texts.clear("") + self._tlsa.clear("") + self._records.clear("")
         forgotten += self._texts.clear(domain) + self._texts.clear_below(f".{domain}")  # SPF, DMARC, MTA-STS, keys
         return forgotten + sum(self._tlsa.clear_below(f"._tcp.{name}") + self._records.clear_below(f" {name}") for name in names)
+
+    def known_until(self, domain: str) -> float:
+        """See `Resolver.known_until`."""
+        answer = self._mx.peek(domain)
+        return answer.expires if answer is not None else 0.0
 
     def counts(self) -> ResolverCounts:
         """What `postwright status` tells."""

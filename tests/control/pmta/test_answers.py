@@ -225,7 +225,7 @@ def test_jobs() -> None:
         "job-id                         #rcpt kbytes\n------------------------------ ----- ------\n"
         "spring\\n                          10    0.5\n\nTotal of 2 job(s).\n"
     )
-    assert json.loads(written(answer, "json"))["data"]["job"] == [{"id": "spring\n", "rcp": 10, "kb": 0.5}]
+    assert json.loads(written(answer, "json"))["data"]["job"] == [{"id": "spring\n", "rcp": 10, "kb": 0.5, "paused": False}]
 
 
 def test_nothing_is_a_table_too() -> None:

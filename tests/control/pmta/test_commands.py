@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import msgspec
 import pytest
@@ -25,6 +26,8 @@ from postwright.engine.views.sums import Sum, SumsView
         ("show queues --mode=backoff", "show queues", {"mode": "backoff"}),
         ("SHOW DOM --vmta=vm1 g*", "show domains", {"vmta": "vm1", "domain": "g*"}),
         ("show jobs", "show jobs", {"maxitems": "10000"}),
+        ("sh dis s */vm1", "show disabled sources", {"queue": "*/vm1"}),
+        ("show vmta-settings vm1", "show vmta-settings", {"vmta": "vm1"}),
         ("show vmtas --maxitems=2", "show vmtas", {"maxitems": "2"}),
     ],
 )
@@ -45,6 +48,7 @@ def test_a_line_of_words(line: str, name: str, arguments: dict[str, str]) -> Non
         ("show queues --m 3", "--mode, or --maxitems"),
         ("show queues a b", "takes one"),
         ("show status a", "takes nothing"),
+        ("show settings", "show settings wants a DOMAIN[/VMTA]"),
     ],
 )
 def test_what_is_not_understood_is_told(line: str, told: str) -> None:
@@ -55,8 +59,9 @@ def test_what_is_not_understood_is_told(line: str, told: str) -> None:
 
 def test_every_name_and_abbreviation_leads_to_one_command() -> None:
     for command in SHOW:
-        assert understood(command.words)[0] is command
-        assert command.example.startswith(command.name)
+        found, arguments = understood(shlex.split(command.example))
+        assert found is command
+        assert command.argument is None or not command.argument[2] or command.argument[1] in arguments
 
 
 def test_a_good_answer_and_a_bad_one() -> None:
@@ -64,7 +69,7 @@ def test_a_good_answer_and_a_bad_one() -> None:
     body = msgspec.json.encode(SumsView(1, 3, [Sum("j1", 3, 2048)]))
     good = answer_of(jobs, Told(ok=True, lines=["1 of 2 shards do not answer"], body=body))
     assert good.notes == ("1 of 2 shards do not answer",)
-    assert json.loads(written(good, "json"))["data"]["job"] == [{"id": "j1", "rcp": 3, "kb": 2.0}]
+    assert json.loads(written(good, "json"))["data"]["job"] == [{"id": "j1", "rcp": 3, "kb": 2.0, "paused": False}]
     bad = answer_of(jobs, Told(ok=False, lines=["no shard answers"]))
     assert (bad.ok, bad.text) == (False, ("no shard answers",))
 

@@ -17,6 +17,7 @@ import msgspec
 
 from postwright.control.cli.sandbox import Sandbox
 from postwright.control.config import LoadResult, load
+from postwright.control.pmta.described import described
 from postwright.engine.privileges import PrivilegeError
 from postwright.engine.supervisor import LoadFailed, Options, Supervisor, default_shards
 from postwright.policy.settings import Settings
@@ -116,7 +117,7 @@ def _started(sandbox: Sandbox) -> Sandbox:
 def _serve(load_settings: Callable[[], Settings], options: Options, announce: Callable[[], None]) -> None:
     try:
         options.state_dir.mkdir(parents=True, exist_ok=True)
-        supervisor = Supervisor(load_settings, options)
+        supervisor = Supervisor(load_settings, options, described)
         status = asyncio.run(supervisor.run(announce))
     except LoadFailed as error:
         for problem in error.problems:

@@ -13,10 +13,13 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from postwright.control.pmta import lists, plain, status
+from postwright.control.pmta import details, lists, plain, status
 from postwright.control.pmta.forms import Answer, failed
 from postwright.engine.frames import Told
+from postwright.engine.views.detail_verbs import PrecacheView
+from postwright.engine.views.details import DisabledView
 from postwright.engine.views.queues import QueuesView
+from postwright.engine.views.settings import SettingsView
 from postwright.engine.views.status import StatusView
 from postwright.engine.views.sums import SumsView
 from postwright.model.errors import PostwrightError
@@ -148,6 +151,38 @@ SHOW: Final[tuple[Command, ...]] = (
         "view-vmtas",
         (_MOST, _SORT),
         fixed=(("maxitems", ALL),),
+    ),
+    Command(
+        ("show", "settings"),
+        "What holds for a queue in the running relay.",
+        "show settings example.com/vm1",
+        _of(SettingsView, details.settings),
+        "view-settings",
+        argument=("DOMAIN[/VMTA]", "queue", True),
+    ),
+    Command(
+        ("show", "vmta-settings"),
+        "What holds for a virtual MTA in the running relay: its settings, source hosts and keys.",
+        "show vmta-settings vm1",
+        _of(SettingsView, details.settings),
+        "view-vmta-settings",
+        argument=("VMTA", "vmta", True),
+    ),
+    Command(
+        ("show", "disabled", "sources"),
+        "Source addresses that queues may not use for now.",
+        "show disabled sources '*/vm1'",
+        _of(DisabledView, details.disabled),
+        "view-disabled-sources",
+        (_MOST,),
+        _QUEUE_ARGUMENT,
+    ),
+    Command(
+        ("show", "precache"),
+        "Domains that are looked up before they are wanted (precached-domains-file).",
+        "show precache",
+        _of(PrecacheView, details.precache),
+        "view-precache",
     ),
     Command(("show", "version"), "Which version this is.", "show version", plain.version),
     Command(("show", "license"), "Under which licence it may be used.", "show license", plain.license_),

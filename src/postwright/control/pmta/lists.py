@@ -27,7 +27,7 @@ def queues(view: QueuesView) -> Answer:
         "totalQueuesWithRcp": view.with_recipients,
         "queue": [queue_tree(row) for row in view.rows],
     }
-    return Answer(tree, tuple(_queue_text(view)))
+    return Answer(tree, tuple(queue_lines(view.rows, view.matching)))
 
 
 def queue_tree(row: QueueRow) -> Tree:
@@ -65,8 +65,8 @@ def domains(view: SumsView) -> Answer:
     ]
     tree: Tree = {"title": "Domains", "totalRcp": view.recipients, "domain": rows}
     lines = [[one_line(row.name), row.recipients, kilobytes(row.octets), row.connections, one_line(row.last_error)] for row in view.rows]
-    table = _table(("domain", "#rcpt", "kbytes", "conn", "last error"), lines)
-    return Answer(tree, (*table, "", f"{len(view.rows)} of {view.matching} domains shown."))
+    shown = table(("domain", "#rcpt", "kbytes", "conn", "last error"), lines)
+    return Answer(tree, (*shown, "", f"{len(view.rows)} of {view.matching} domains shown."))
 
 
 def vmtas(view: SumsView) -> Answer:
@@ -86,23 +86,24 @@ def vmtas(view: SumsView) -> Answer:
         [one_line(row.name), row.queues, row.recipients, share(row.recipients, view.recipients), kilobytes(row.octets), row.connections]
         for row in view.rows
     ]
-    table = _table(("name", "domains", "#rcpt", "% total", "kbytes", "conn"), lines)
+    shown = table(("name", "domains", "#rcpt", "% total", "kbytes", "conn"), lines)
     tree: Tree = {"title": "Virtual MTAs", "totalRcp": view.recipients, "vmta": rows}
-    return Answer(tree, (*table, "", f"{len(view.rows)} of {view.matching} virtual MTAs."))
+    return Answer(tree, (*shown, "", f"{len(view.rows)} of {view.matching} virtual MTAs."))
 
 
 def jobs(view: SumsView) -> Answer:
     """`show jobs`."""
-    rows: list[Tree] = [{"id": row.name, "rcp": row.recipients, "kb": kilobytes(row.octets)} for row in view.rows]
-    table = _table(("job-id", "#rcpt", "kbytes"), [[one_line(row.name), row.recipients, kilobytes(row.octets)] for row in view.rows])
+    rows: list[Tree] = [{"id": row.name, "rcp": row.recipients, "kb": kilobytes(row.octets), "paused": row.paused} for row in view.rows]
+    shown = table(("job-id", "#rcpt", "kbytes"), [[one_line(row.name), row.recipients, kilobytes(row.octets)] for row in view.rows])
     tree: Tree = {"title": "Jobs", "totalRcp": view.recipients, "job": rows}
-    return Answer(tree, (*table, "", f"Total of {view.matching} job(s)."))
+    return Answer(tree, (*shown, "", f"Total of {view.matching} job(s)."))
 
 
 # text -------------------------------------------------------------------------------------------------------------------
 
 
-def _queue_text(view: QueuesView) -> Iterator[str]:
+def queue_lines(rows: Sequence[QueueRow], matching: int) -> Iterator[str]:
+    """Queues and what happened to them lately."""
     lines = [
         [
             one_line(row.name),
@@ -113,16 +114,16 @@ def _queue_text(view: QueuesView) -> Iterator[str]:
             _clock(row.retry_at),
             one_line(row.last_error),
         ]
-        for row in view.rows
+        for row in rows
     ]
-    yield from _table(("queue", "#rcpt", "kbytes", "conn", "st", "retry", "last error"), lines)
-    for row in view.rows:
+    yield from table(("queue", "#rcpt", "kbytes", "conn", "st", "retry", "last error"), lines)
+    for row in rows:
         if row.errors or row.outcomes:
             yield ""
             yield f"{one_line(row.name)}:"
             yield from _happened(row)
     yield ""
-    yield f"{len(view.rows)} of {view.matching} matching queues."
+    yield f"{len(rows)} of {matching} matching queues."
 
 
 def _happened(row: QueueRow) -> Iterator[str]:
@@ -143,20 +144,20 @@ def _clock(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds):%m-%d %H:%M:%S}" if seconds > 0 else "-"
 
 
-_LEFT: Final = frozenset(("queue", "domain", "name", "job-id", "last error"))
+_RIGHT: Final = frozenset(("#rcpt", "kbytes", "conn", "st", "retry", "domains", "% total", "msgs", "since", "cached by"))
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """A header, a rule under each column, and the rows; names and errors to the left, figures to the right."""
     cells = [list(header), *[[str(cell) for cell in row] for row in rows]]
     widths = [max(len(row[at]) for row in cells) for at in range(len(header))]
     widths[0] = max(widths[0], NAME_WIDTH)
-    if header[-1] in _LEFT:
+    if header[-1] not in _RIGHT:
         widths[-1] = len(header[-1])  # the last may be as long as it is
     lines = [_line(row, header, widths) for row in cells]
     return [lines[0], " ".join("-" * width for width in widths), *lines[1:]]
 
 
 def _line(row: Sequence[str], header: Sequence[str], widths: Sequence[int]) -> str:
-    columns = [cell.ljust(width) if title in _LEFT else cell.rjust(width) for cell, title, width in zip(row, header, widths, strict=True)]
+    columns = [cell.rjust(width) if title in _RIGHT else cell.ljust(width) for cell, title, width in zip(row, header, widths, strict=True)]
     return " ".join(columns).rstrip()

@@ -133,6 +133,10 @@ class Standing:
         """Is its job paused?"""
         return bool(self._jobs) and entry.job in self._jobs
 
+    def pauses(self, job: str) -> bool:
+        """Is this job paused?"""
+        return job in self._jobs
+
     def place(self, entry: Entry) -> Place:
         """Where an entry belongs that waits."""
         return Place.HELD if self.holds(entry) else Place.LINE

@@ -16,6 +16,8 @@ from postwright.engine.disabled_sources import DisabledSources
 from postwright.engine.flow_book import FlowBook
 from postwright.engine.hub import Hub
 from postwright.engine.intake import Intake
+from postwright.engine.orders.standing import Standing
+from postwright.engine.sharing import Sharing
 from postwright.policy.resolve import Resolved
 from postwright.store.spool import Spool
 
@@ -37,6 +39,8 @@ class Seen(Hub, Protocol):
     flows: FlowBook
     delivery: Delivery
     disabled: DisabledSources
+    orders: Standing
+    sharing: Sharing
     intake: Intake
     spool: Spool
 

@@ -19,9 +19,11 @@ from postwright.engine.views.passing import Kept, batches
 from postwright.engine.views.traffic import TrafficView
 from postwright.model.work import BOUNCE
 from postwright.net.resolver import ResolverCounts
+from postwright.policy.resolve import Resolved
 from postwright.policy.settings import Settings
 from postwright.schedule.queue import Queue
 
+SMTP = "smtp"
 BOUNCES = "bounce"
 """The kind of queues in which wait those who were taken only to be bounced: PowerMTA has none of them."""
 
@@ -102,8 +104,25 @@ def kind_of(node: Seen, queue: Queue) -> str:
     """What is done with its mail: `type` of the domain, or `bounce`."""
     if queue.key.domain == BOUNCE:
         return BOUNCES
+    if _only_smtp(node.resolved):
+        return SMTP
     state = queue.state
     return state.ways.settings.type if isinstance(state, QueueState) else node.resolved.queue(*queue.key).type
+
+
+_types: WeakKeyDictionary[Resolved, bool] = WeakKeyDictionary()
+
+
+def _only_smtp(resolved: Resolved) -> bool:
+    """Does nobody say `type`? Then no queue has to be asked for its settings. Found out once for each generation of them."""
+    known = _types.get(resolved)
+    if known is None:
+        settings = resolved.settings
+        blocks = list(settings.domains)
+        blocks += [block for vmta in settings.vmtas.values() for block in vmta.domains]
+        blocks += [block for pool in settings.pools.values() for block in pool.domains]
+        known = _types[resolved] = not any("type" in block.assignments for block in blocks)
+    return known
 
 
 def merged(

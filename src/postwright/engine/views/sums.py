@@ -28,6 +28,7 @@ class Sum(Struct):
     connections: int = 0
     queues: int = 0
     last_error: str = ""
+    paused: bool = False  # a job
 
 
 class SumsView(Struct):
@@ -104,7 +105,7 @@ async def jobs(node: Seen, arguments: dict[str, str]) -> Sums:
     found: dict[str, Sum] = {}
     for job, recipients, octets in node.scheduler.owned.jobs():
         if pattern.fits(job.lower()):
-            total = found.setdefault(job, Sum(job))
+            total = found.setdefault(job, Sum(job, paused=node.orders.pauses(job)))
             total.recipients += recipients
             total.octets += octets
     return _all(found)
@@ -128,6 +129,7 @@ def together(rows: Iterable[Sum]) -> list[Sum]:
         known.connections += row.connections
         known.queues += row.queues
         known.last_error = known.last_error or row.last_error
+        known.paused = known.paused or row.paused
     return list(found.values())
 
 

@@ -7,21 +7,25 @@ A shard that does not answer in time is missing from the sums, and named in the 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from postwright.engine import frames as f
 from postwright.engine.flow_book import FlowsView
-from postwright.engine.views import asked, flows, gauges, metrics, queues, status, sums
+from postwright.engine.views import asked, details, flows, gauges, metrics, queues, status, sums
 from postwright.engine.views.asked import Seen
+from postwright.engine.views.detail_verbs import DETAIL_COMMANDS
+from postwright.engine.views.gathering import Arguments
+from postwright.engine.views.gathering import gathered as _parts
+from postwright.engine.views.gathering import refused as _refused
+from postwright.engine.views.gathering import told as _told
 from postwright.engine.views.metrics import Measured
+from postwright.engine.views.settings import Describe, described
 from postwright.engine.views.traffic import TrafficBook
 from postwright.policy.settings import Settings
-
-T = TypeVar("T")
-Arguments = dict[str, str]
 
 
 class Viewed(Measured, Protocol):
@@ -30,6 +34,7 @@ class Viewed(Measured, Protocol):
     started: float
     settings: Settings
     traffic: TrafficBook
+    describe: Describe | None
 
     @property
     def stopping(self) -> bool: ...
@@ -47,6 +52,10 @@ SHARD_VIEWS: Final[Mapping[str, Callable[[Seen, Arguments], Awaitable[Any]]]] = 
     "view-flows": flows.flows,
     "view-bounces": flows.bounces,
     "view-metrics": gauges.part,
+    "view-queue": details.queue,
+    "view-job": details.job,
+    "view-disabled-sources": details.disabled,
+    "view-precache": details.precached,
 }
 """What a shard answers: a struct, sent as msgpack. They let the loop turn, and raise ValueError where an argument is wrong."""
 
@@ -54,23 +63,6 @@ SHARD_VIEWS: Final[Mapping[str, Callable[[Seen, Arguments], Awaitable[Any]]]] = 
 async def answer(node: Seen, verb: str, argument: bytes) -> bytes:
     """A shard's answer to one of `SHARD_VIEWS`. Raises ValueError."""
     return msgspec.msgpack.encode(await SHARD_VIEWS[verb](node, msgspec.json.decode(argument or b"{}", type=Arguments)))
-
-
-async def _parts(relay: Viewed, verb: str, arguments: Arguments, kind: type[T]) -> tuple[list[T], list[str]]:
-    """The shards' parts, and what is to be told of those that gave none."""
-    answers = await relay.ask_shards(verb, msgspec.json.encode(arguments))
-    silent = len(relay.pids()) - len(answers)
-    errors = list(dict.fromkeys(answer.error for answer in answers if answer.error))
-    errors += [f"{silent} of {len(relay.pids())} shards do not answer, and are not counted"] if silent else []
-    return [msgspec.msgpack.decode(answer.body, type=kind) for answer in answers if answer.body], errors
-
-
-def _told(view: object, troubles: Sequence[str], found: bool = True) -> f.Told:
-    return f.Told(ok=found, lines=list(troubles), body=msgspec.json.encode(view))
-
-
-def _refused(troubles: Sequence[str]) -> f.Told:
-    return f.Told(ok=False, lines=list(troubles) or ["no shard answers"])
 
 
 async def _status(relay: Viewed, arguments: Arguments) -> f.Told:
@@ -101,6 +93,10 @@ async def _domains(relay: Viewed, arguments: Arguments) -> f.Told:
     return _told(sums.merged(whole, arguments, parts), troubles)
 
 
+async def _settings(what: str, relay: Viewed, arguments: Arguments) -> f.Told:
+    return described(relay.describe, relay.settings, what, arguments)
+
+
 async def _traffic(relay: Viewed, arguments: Arguments) -> f.Told:
     relay.traffic.tick(time.monotonic())
     return _told(relay.traffic.view(), ())
@@ -126,4 +122,7 @@ VIEW_COMMANDS: Final[Mapping[str, Callable[[Viewed, Arguments], Awaitable[f.Told
     "view-flows": _flows,
     "view-bounces": _bounces,
     "view-metrics": metrics.view,
+    "view-settings": partial(_settings, "queue"),
+    "view-vmta-settings": partial(_settings, "vmta"),
+    **DETAIL_COMMANDS,
 }
