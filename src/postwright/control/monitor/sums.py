@@ -13,6 +13,7 @@ from postwright.control.monitor.sampler import Flow, Rates
 from postwright.engine.orders.book import Book
 from postwright.engine.status import RelayStatus
 from postwright.engine.views.sums import SumsView
+from postwright.policy.settings import Settings
 
 ROWS: Final = 100
 _NOTHING: Final = SumsView(0, 0, [])
@@ -44,10 +45,10 @@ async def vmtas(request: AnyRequest, pattern: _Cursor = "", after: _Cursor = "")
     return page.shown("vmtas.html", view=view, rows=rows, pattern=pattern, disabled=disabled)
 
 
-def _hosts(settings: Any, name: str) -> list[str]:
+def _hosts(settings: Settings, name: str) -> list[str]:
     """`address name` of each `smtp-source-host`."""
     vmta = settings.vmtas.get(name.lower()) or settings.vmtas.get(name)
-    return [f"{host.address} {host.name}".strip() for host in vmta.smtp_source_host] if vmta is not None else []
+    return [f"{host.network} {host.name}".strip() for host in vmta.smtp_source_host] if vmta is not None else []
 
 
 ROUTES: list[Any] = [jobs, vmtas]

@@ -110,6 +110,11 @@
       const token = document.querySelector("meta[name=csrf-token]");
       if (token) event.detail.headers["X-CSRF-Token"] = token.content;
     });
+    document.body.addEventListener("htmx:beforeRequest", (event) => {
+      const polls = (event.detail.elt.getAttribute("hx-trigger") || "").startsWith("every");
+      const reads = event.detail.elt.contains(document.activeElement) && document.activeElement !== event.detail.elt;
+      if (polls && (document.hidden || reads || getSelection().toString())) event.preventDefault();
+    });
     document.body.addEventListener("htmx:responseError", (event) => {
       const place = document.getElementById("trouble");
       place.textContent = event.detail.xhr.responseText.startsWith("<") ? place.dataset.text : event.detail.xhr.responseText.slice(0, 500);
