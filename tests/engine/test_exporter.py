@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import structlog
 from msgspec.structs import replace
 from tests.engine.event_town import delivered
 
-from postwright.engine import export_stream
+from postwright.engine import export_process, export_stream
 from postwright.engine.bus import Link, encode
 from postwright.engine.export_frames import ConsumerStatus, Export, Exporting
 from postwright.engine.export_process import ExportProcess
@@ -78,6 +79,39 @@ class Deadly(ExportProcess):
             self.quiet = theirs
         ours.setblocking(False)
         return ours
+
+
+class Hanging(ExportProcess):
+    """Whose process is there and says nothing, and in its second life speaks."""
+
+    lives = 0
+    theirs: socket.socket
+
+    def _spawn(self) -> socket.socket:
+        ours, self.theirs = socket.socketpair()
+        self.lives += 1
+        self._process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        ours.setblocking(False)
+        if self.lives > 1:
+            self.theirs.sendall(encode(Exporting([ConsumerStatus("hook.json", behind=7)])))
+        return ours
+
+
+async def test_one_that_hangs_has_a_successor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_process, "SILENCE", 0.2)
+    monkeypatch.setattr(export_process, "PAUSES", (0.0,))
+    process = Hanging(Path("nowhere"), "", False, structlog.get_logger())
+    process.tell(Settings(acct_files=(AcctFileSettings("hook.json", http_webhook_url="http://x/"),)))
+    attending = asyncio.get_running_loop().create_task(process.attend())
+    await until(lambda: process.lives >= 1)
+    first = process._process
+    await until(lambda: process.lives >= 2 and process.consumers[0].behind == 7)
+    assert first is not None
+    assert first.returncode == -signal.SIGKILL
+    monkeypatch.setattr(export_process, "GRACE", 0.0)
+    process.theirs.close()
+    await process.stop()
+    await asyncio.wait_for(attending, 15)
 
 
 async def test_status_tells_of_an_exporter_that_is_not_there() -> None:

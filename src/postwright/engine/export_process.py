@@ -1,4 +1,5 @@
-"""The supervisor's end of the exporter: started while anybody is fed from the event log, started again when it dies, told the settings.
+"""The supervisor's end of the exporter: started while anybody is fed from the event log, started again when it dies or hangs, told the
+settings.
 
 Mail does not depend on it. What it said last of its consumers is kept here for `postwright status`.
 """
@@ -26,6 +27,7 @@ from postwright.policy.settings import Settings
 PAUSES = (0.0, 0.5, 2.0, 5.0, 10.0)
 SOUND = 60.0  # seconds of life after which a death is the first again
 GRACE = 10.0
+SILENCE = 60.0  # seconds without a word after which it is taken to hang; it speaks every second, but a disk may be slow
 _AWAY = "the exporter does not run just now"
 
 
@@ -35,6 +37,7 @@ class ExportProcess:
     def __init__(self, state_dir: Path, user: str, debug: bool, log: structlog.stdlib.BoundLogger) -> None:
         self.consumers: list[x.ConsumerStatus] = []
         self._talks = False  # has it said anything in this life?
+        self._words = 0  # how often
         self._state_dir = state_dir
         self._user = user
         self._debug = debug
@@ -116,12 +119,23 @@ class ExportProcess:
         if self._stopping.is_set():
             self._link.close()
         try:
-            await gone.wait()
+            await self._watch(gone)
         finally:
             self._link, self._talks = None, False
             self._note_absence()
             if self._process is not None:
                 await child.reap(self._process, GRACE)
+
+    async def _watch(self, gone: asyncio.Event) -> None:
+        """Until it is gone. One that says nothing is ended: its successor takes up at the cursors."""
+        self._words = 0
+        while not gone.is_set():
+            before = self._words
+            await child.pause(gone, SILENCE)
+            if self._words == before and not gone.is_set() and self._process is not None:
+                self._log.error("the exporter hangs and is ended", seconds=SILENCE)
+                self._process.kill()
+                return
 
     def _spawn(self) -> socket.socket:
         self._process, ours = child.spawn([sys.executable, "-m", "postwright.engine.exporter"])
@@ -130,6 +144,7 @@ class ExportProcess:
     def _heard(self, link: Link, frame: Frame) -> None:
         if isinstance(frame, x.Exporting):
             self.consumers, self._talks = frame.consumers, True
+            self._words += 1
 
     async def stop(self) -> None:
         """Tell it to leave by closing our end; `attend` returns when it has left."""
