@@ -136,7 +136,7 @@ async def test_a_command_says_what_the_command_line_says(page: Page) -> None:
 async def test_an_order_is_marked_with_who_gave_it(page: Page, tmp_path: Path) -> None:
     got = await run(page, "pause queue '*/vm1' --reason=\"a reason\" --for=2h", "xml")
     assert ElementTree.fromstring(got.body).findtext("data/text") == "Queue(s) paused."
-    mark = {"by": "key http-api-key 1", "from": "192.0.2.9"}
+    mark = {"as": "key http-api-key 1 at 192.0.2.9"}
     assert page.relay.asked[-1] == ("order-pause", {"queue": "*/vm1", "reason": "a reason", "for": "2h", **mark})
     assert (await run(page, "pause job j --dry-run")).status == 200
     assert page.relay.asked[-1] == ("order-pause", {"job": "j", "dry-run": "yes", **mark})

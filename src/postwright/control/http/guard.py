@@ -32,6 +32,11 @@ def identity_of(connection: AnyConnection) -> Identity:
     return cast(Identity, connection.scope["identity"])  # type: ignore[typeddict-item]
 
 
+def mark_of(who: Identity) -> dict[str, str]:
+    """What the relay's audit is told of who gives an order: the argument of `engine.orders.asker`."""
+    return {"as": f"{who.name} at {who.address}" if who.by_key else f"{who.role} {who.address}"}
+
+
 async def may(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """The guard of all routes."""
     who, site = identity_of(connection), site_of(connection)

@@ -14,7 +14,7 @@ from litestar.response import Redirect
 
 from postwright.control.http.asking import RelayClient
 from postwright.control.http.commanding import Commander, said
-from postwright.control.http.guard import identity_of, site_of
+from postwright.control.http.guard import identity_of, mark_of, site_of
 from postwright.control.http.problems import Refused
 from postwright.control.pmta import lists
 from postwright.control.pmta.commands import SHOW, Command, Unknown, answer_of, arguments_of
@@ -231,9 +231,8 @@ async def command(request: AnyRequest) -> Response[bytes]:
     if not isinstance(line, str) or not line.strip():
         return answered(failed("there is no command=…"), form)
     who = identity_of(request)
-    mark = {"by": who.name if who.by_key else f"{who.role} {who.address}", "from": who.address}
     try:
-        return answered(await Commander(site_of(request).relay).run(line, who, mark), form)
+        return answered(await Commander(site_of(request).relay).run(line, who, mark_of(who)), form)
     except Unknown as error:
         return answered(failed(str(error)), form)
     except Refused as error:

@@ -1,0 +1,150 @@
+"""The HTTP process under a real relay: it answers, it dies and is started anew while mail goes on, it follows reloads, and a port that
+somebody else has is a warning."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import smtplib
+import socket
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import structlog
+
+from postwright.control.config import loads
+from postwright.engine import http_process
+from postwright.engine.http_process import HttpProcess
+from postwright.policy.settings import Settings
+from postwright.testing.relay_process import RelayProcess, plain_config
+from postwright.testing.sockets import free_port
+
+CANNOT = "the HTTP monitor cannot listen; mail goes on, and it is tried again (see http-mgmt-port)"
+ANSWERS = "the HTTP process answers"
+
+
+def monitor(port: int) -> str:
+    return f"http-mgmt-port {port}\nhttp-mgmt-address 127.0.0.1\nhttp-redirect-to-https no\nhttp-access 127.0.0.1 admin\n"
+
+
+def fetch(port: int, path: str, body: bytes | None = None) -> bytes:
+    """Raises OSError."""
+    headers = {"X-API-Key": "k" * 32} if body else {}
+    with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, headers), timeout=10) as answer:
+        octets: bytes = answer.read()
+        return octets
+
+
+def refused(port: int) -> bool:
+    try:
+        fetch(port, "/status?format=json")
+    except urllib.error.URLError as error:
+        return isinstance(error.reason, ConnectionRefusedError)
+    except OSError:  # it is just closing
+        return False
+    return False
+
+
+def pids(relay: RelayProcess) -> list[int]:
+    return [line["pid"] for line in relay.log() if line["event"] == ANSWERS]
+
+
+@pytest.mark.directive("http-mgmt-port", "http-mgmt-address")
+async def test_a_life_with_a_monitor(tmp_path: Path) -> None:
+    smtp, http = free_port(), free_port()
+    plain = plain_config(smtp) + "<source 127.0.0.1/32>\nalways-allow-relaying yes\n</source>\n<domain *>\ntype discard\n</domain>\n"
+    plain += f"http-api-key {'k' * 32}\n"
+    async with RelayProcess(tmp_path, plain + monitor(http)) as relay:
+        await relay.until(lambda: pids(relay), "the first HTTP process")
+        status = ElementTree.fromstring(await asyncio.to_thread(fetch, http, "/status?format=xml"))
+        assert status.findtext("data/status/conn/smtpOut/cur") == "0"
+        assert status.find("succ") is not None
+        said = await asyncio.to_thread(fetch, http, "/command?command=pause+queue+a.example/*", b"x")
+        assert said.startswith(b"Queue(s) paused.\n")
+
+        os.kill(pids(relay)[0], signal.SIGKILL)
+        await asyncio.to_thread(send, smtp)
+        await relay.wait_for_records("d", 1)
+        await relay.until(lambda: len(pids(relay)) == 2, "the second HTTP process")
+        assert await asyncio.to_thread(fetch, http, "/queues?queue=a.example&format=json")
+
+        relay.write_config(plain)
+        assert relay.ask("reload").ok
+        await relay.until(lambda: refused(http), "its end")
+
+
+def send(port: int) -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+        client.sendmail("a@us.example", ["b@elsewhere.example"], "Subject: x\r\n\r\nx\r\n")
+
+
+class Log:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def _keep(self, event: str, **fields: object) -> None:
+        self.events.append(event)
+
+    info = warning = error = _keep
+
+
+# stands for the process: takes the place of its arguments, and ends when its control socket does
+PROGRAM = [sys.executable, "-c", "import socket, sys; socket.socket(fileno=int(sys.argv[-1])).makefile('rb').read()"]
+
+
+def settings(port: int) -> Settings:
+    result = loads(f"http-mgmt-port {port}\nhttp-mgmt-address 127.0.0.1\n", "t.conf")
+    assert result.settings is not None
+    return result.settings
+
+
+@pytest.mark.directive("http-mgmt-port")
+async def test_a_port_that_somebody_else_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_process, "RETRY", 0.02)
+    log = Log()
+    process = HttpProcess(PROGRAM, tmp_path, "", False, log)  # type: ignore[arg-type]
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        process.open(settings(theirs.getsockname()[1]))
+        process.open(settings(theirs.getsockname()[1]))
+        assert process.places == []
+        assert log.events == [CANNOT]
+        attending = asyncio.get_running_loop().create_task(process.attend())
+    async with asyncio.timeout(10):
+        while not process.pid:
+            await asyncio.sleep(0.01)
+    first, other = process.pid, free_port()
+    process.tell(settings(other))  # a reload
+    assert process.places == [f"127.0.0.1:{other}"]
+    async with asyncio.timeout(10):
+        while process.pid in (0, first):
+            await asyncio.sleep(0.01)
+    process.tell(settings(0))
+    async with asyncio.timeout(10):
+        while process.pid:
+            await asyncio.sleep(0.01)
+    assert process.places == []
+    await process.stop()
+    await attending
+    assert log.events == [CANNOT]  # none of that is a death
+
+
+async def test_without_a_program_nothing_listens(tmp_path: Path) -> None:
+    process = HttpProcess((), tmp_path, "", False, structlog.get_logger())
+    process.open(settings(free_port()))
+    assert process.places == []
+
+
+@pytest.mark.directive("http-mgmt-address")
+async def test_without_an_address_it_is_all_of_them(tmp_path: Path) -> None:
+    process = HttpProcess(PROGRAM, tmp_path, "", False, Log())  # type: ignore[arg-type]
+    port = free_port()
+    result = loads(f"http-mgmt-port {port}\n", "t.conf")
+    assert result.settings is not None
+    process.open(result.settings)
+    assert f"0.0.0.0:{port}" in process.places
+    await process.stop()
