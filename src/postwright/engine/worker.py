@@ -1,7 +1,7 @@
 """One open connection to a receiver: it leases, sends, judges, and leases again. And the crew: all such connections of one shard.
 
     feed      lease the next entry, read it from its spool, submit it; up to two outstanding, so that the next envelope leaves
-              in the same write as this content
+              in the same write as this content; where signatures come from elsewhere, more are on their way there
     done      judge the result, settle it (reports, marks, scheduler, in that order)
 
 It never decides what a failure means (`policy.trouble`) nor when to try again (`policy.retry`, the scheduler).
@@ -52,6 +52,7 @@ AVOID_FOR = 60.0  # seconds that a host which did not take us in comes after the
 # would be ended, begun, find this message, and so on.
 CONVERTED_MOST = 48 * 1024 * 1024
 
+AHEAD = 2  # more than those outstanding where signatures take time, or a connection would stand still for each
 SOON = 5.0  # seconds until a rate lets the next message go: a connection with nothing to do waits for that
 _BROKEN_OFF = Disposition(Kind.UNTOUCHED, "", "")
 _OVER = "x-pmta;message expired: the last time in its x-schedule has passed"
@@ -116,11 +117,13 @@ class Worker:
     """One open channel of one queue, by `source`. `deadline` (monotonic) is when an idle one is closed; the node's sweep watches it."""
 
     __slots__ = (
+        "_ahead",
         "_broken_off",
         "_errors",
         "_given",
         "_idle",
         "_others",
+        "_signing",
         "begun",
         "channel",
         "crew",
@@ -141,7 +144,9 @@ class Worker:
         self.channel = channel
         self.state = state
         self.plan = plan
-        self.held = False  # a message of ours has a session of its own, or is being signed; nothing else meanwhile
+        self.held = False  # a message of ours has a session of its own, or waits for SPF; nothing else meanwhile
+        self._signing = 0  # messages whose signatures are on their way
+        self._ahead = 0
         self.deadline = NEVER
         self._idle = False
         self.begun = crew.node.clock.monotonic()
@@ -179,9 +184,10 @@ class Worker:
         channel, queue = self.channel, self.queue
         node = self.crew.node
         most, depth = self._most, channel.depth
-        while channel.usable and channel.outstanding < depth and not self.held:
+        while channel.usable and channel.outstanding + self._signing < depth + self._ahead and not self.held:
             if most is not None and self._given >= most:
-                channel.close()
+                if not self._signing:
+                    channel.close()
                 return
             lease = node.scheduler.lease(queue, node.clock.now(), channel.capabilities.rcpt_max, self.source)
             if lease is None:
@@ -189,7 +195,7 @@ class Worker:
             self._send(lease)
         if not channel.usable:
             channel.close()
-        elif not channel.outstanding and not self.held:
+        elif not channel.outstanding and not self._signing and not self.held:
             self._rest()
 
     @property
@@ -283,7 +289,7 @@ class Worker:
         """Is it signed, as far as it has to be? Else it is submitted later, or its recipients wait for a key."""
 
         def done(broken: Broken | None) -> None:
-            self.held = False
+            self._signing -= 1
             if broken is not None:
                 self._fail(lease, message, unsignable(broken))
             else:
@@ -294,7 +300,9 @@ class Worker:
         if isinstance(found, Broken):
             self._fail(lease, message, unsignable(found))
             return False
-        self.held = not found
+        if not found:
+            self._signing += 1
+            self._ahead = AHEAD
         return found
 
     def _prepare(self, lease: Lease) -> tuple[Message, Transaction] | None:
