@@ -35,6 +35,7 @@ COMMANDS: dict[str, Lazy] = {
     "config": Lazy("postwright.control.cli.config", "Explain effective settings; write the reference of directives."),
     "status": Lazy("postwright.control.cli.status", "Queues, connections, rates and shards of a running relay."),
     "metrics": Lazy("postwright.control.cli.metrics", "Figures of a running relay, as Prometheus reads them."),
+    "top": Lazy("postwright.control.cli.top", "Watch a running relay on a terminal: how much moves, what waits and why."),
     "show": Lazy("postwright.control.cli.show", "What a running relay has in its hands: status, queues, domains, jobs, locks ..."),
     "clear": Lazy("postwright.control.cli.clear", "Have a running relay forget what it learned: dnscache, secretscache."),
     "reset": Lazy("postwright.control.cli.reset", "Have a running relay count its traffic anew."),

@@ -28,4 +28,4 @@ def share(part: int, whole: int) -> float:
 
 def cut(text: str, width: int) -> str:
     """At most so many columns: what is longer ends in three dots."""
-    return text if len(text) <= width else f"{text[: width - 3]}..."
+    return text if len(text) <= width else f"{text[: width - 3]}..." if width > 6 else text[: max(0, width)]
