@@ -9,7 +9,7 @@ from postwright.engine import report_proofs
 from postwright.engine.report_proofs import MOST_PATHS, proven
 from postwright.model.address import parse_mailbox
 from postwright.model.message import IdMaker
-from postwright.policy.signed_path import message_key, signed, verified
+from postwright.policy.signed_path import Proof, message_key, signed, verified
 
 SECRET, NOW = b"s" * 32, 1_700_000_000.0
 YOU = parse_mailbox("you@example.com")
@@ -23,7 +23,7 @@ def report(*addresses: str) -> StatusReport:
 
 
 def test_the_address_that_the_report_came_to_proves_whom_it_is_about() -> None:
-    assert proven(report("other@example.com", YOU.text), ["office@back.example", PATH], SECRET, NOW) == {1: YOU}
+    assert proven(report("other@example.com", YOU.text), ["office@back.example", PATH], SECRET, NOW) == {1: Proof(YOU)}
     assert proven(report(YOU.text), ["office@back.example"], SECRET, NOW) == {}
 
 

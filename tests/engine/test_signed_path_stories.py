@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+from tests.engine.login_talk import Client
+from tests.engine.test_address_stories import headers
 
 from postwright.model.address import parse_mailbox
 from postwright.model.errors import SuppressionError
 from postwright.model.suppression import keys_of, scopes_of
 from postwright.policy.list_settings import AddressList
 from postwright.policy.service_settings import ProcessorSettings
-from postwright.policy.settings import AcctFileSettings, Settings
+from postwright.policy.settings import AcctFileSettings, Settings, UserSettings
 from postwright.store.suppression import FILE, SuppressionStore
 from postwright.testing.world import World
 from postwright.testing.world_settings import ANYBODY, domain, relay, source
@@ -22,9 +25,11 @@ LOOP = "fbl@loop.example"
 RECORDS = ("d", "b", "f", "rb", "rs")
 
 
-def settings(*, signs: str = "Back.Example", **general: Any) -> Settings:
+def settings(*, signs: str = "Back.Example", job: bool = False, login: bool = False, **general: Any) -> Settings:
+    more = {"process_x_job": True} if job else {}
+    more |= {"allow_unencrypted_plain_auth": True} if login else {}
     return relay(
-        source(ANYBODY, always_allow_relaying=True, signed_return_path=signs),
+        source(ANYBODY, always_allow_relaying=True, signed_return_path=signs, **more),
         domain("*", retry_after=(60.0,)),
         general={"suppress_bounces": ("bad-mailbox",), "suppress_complaints": True, **general},
         bounce_processor=ProcessorSettings(addresses=AddressList(domains=("back.example",))),
@@ -188,6 +193,51 @@ def test_who_complained_is_suppressed_before_the_250_whatever_happens_then() -> 
         path = sent(world, YOU)[YOU]
         assert world.submit("fbl@far.example", [LOOP], complaint(path, recipient=YOU)).accepted
         assert suppressed(world, YOU, wait=0.0) == [f"{YOU} complaint feedback-loop"]
+
+
+@pytest.mark.directive("suppression-scope", "suppress-complaints")
+@pytest.mark.parametrize("job", ["j1", "a job with a name longer than there is room for"])
+def test_who_complained_of_one_job_is_sent_the_others(job: str) -> None:
+    with World(settings(suppression_scope="job", job=True)) as world:
+        mx = world.domain("example.com")
+        assert world.submit(ME, [YOU], f"X-Job: {job}\r\nSubject: first\r\n\r\nhello\r\n").accepted
+        world.run_until_empty()
+        path = mx.messages[0].sender
+        assert world.submit("fbl@far.example", [LOOP], complaint(path, recipient=YOU)).accepted
+        world.advance(2.5)
+        for other in (job, "j2"):
+            assert world.submit(ME, [YOU], f"X-Job: {other}\r\nSubject: {other}\r\n\r\nhello\r\n").accepted
+        world.run_until_empty()
+        assert [headers(message, "Subject") for message in mx.messages] == [["first"], ["j2"]]
+        assert [record.dsn_diag for record in world.of("b") if record.rcpt == YOU] == ["x-pmta;recipient is suppressed (complaint)"]
+
+
+@pytest.mark.directive("suppression-scope", "suppress-bounces")
+def test_a_bounce_of_one_users_mail_holds_for_that_user() -> None:
+    users = {"ann": UserSettings("ann", password="x"), "bob": UserSettings("bob", password="x")}
+    with World(replace(settings(suppression_scope="user", suppress_bounces=("bad-mailbox",), login=True), users=users)) as world:
+        mx = world.domain("example.com")
+        clients = {name: Client(world) for name in users}
+        for name, client in clients.items():
+            client.plain(name, "x")
+        say(clients["ann"], YOU)
+        world.run_until_empty()
+        path = mx.messages[0].sender
+        assert "ann" not in path
+        assert world.submit("", [path], bounce(YOU)).accepted
+        world.advance(2.5)
+        assert [say(clients[name], YOU)[:3] for name in ("ann", "bob")] == ["550", "250"]
+
+
+def say(client: Client, recipient: str) -> str:
+    """The first answer to a message that is none of the usual, or the last one."""
+    client.say(f"MAIL FROM:<{ME}>")
+    answer = client.say(f"RCPT TO:<{recipient}>")
+    if not answer.startswith("2"):
+        client.say("RSET")
+        return answer
+    client.say("DATA")
+    return client.say("Subject: x\r\n\r\nhello\r\n.")
 
 
 def test_a_complaint_that_cannot_be_obeyed_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from postwright.model.address import Address, parse_mailbox
 from postwright.model.message import IdMaker
-from postwright.policy.signed_path import FRESH, message_key, signed, verified
+from postwright.model.suppression import scopes_of, short_name
+from postwright.policy.signed_path import FRESH, Proof, message_key, scope_of, signed, verified
 
 SECRET, NOW = b"s" * 32, 1_700_000_000.0
 YOU = parse_mailbox("You.There@Example.com")
@@ -20,7 +21,7 @@ PATH = signed("back.example", MESSAGE, message_key(SECRET, MESSAGE), YOU).text
 
 def proof(path: str = PATH, *named: str, secret: bytes = SECRET, at: float = NOW) -> str:
     found = verified(secret, path, named or (YOU.text,), at)
-    return "" if found is None else found.text
+    return "" if found is None else found.address.text
 
 
 def test_the_path_is_an_address_that_every_host_takes() -> None:
@@ -79,6 +80,41 @@ def test_recipients_of_one_message_have_paths_of_their_own() -> None:
     key = message_key(SECRET, MESSAGE)
     paths = {signed("b.example", MESSAGE, key, Address(f"u{n}@x.example", "x.example")).text for n in range(100)}
     assert len(paths) == 100
+
+
+@pytest.mark.parametrize(
+    ("kind", "user", "job", "said"),
+    [
+        ("user", "ann", "j1", Proof(YOU, user="ann")),
+        ("job", "ann", "j1", Proof(YOU, job="j1")),
+        ("user", "jörg-ärgerlich-x", "", Proof(YOU, user=short_name("jörg-ärgerlich-x"))),
+        ("user", "somebody.with.a.long.name@example.com", "", Proof(YOU, user=short_name("somebody.with.a.long.name@example.com"))),
+        ("job", "ann", "~tilde", Proof(YOU, job=short_name("~tilde"))),
+        ("job", "ann", "", Proof(YOU)),
+        ("", "ann", "j1", Proof(YOU)),
+    ],
+)
+def test_whose_mail_it_was(kind: str, user: str, job: str, said: Proof) -> None:
+    key = message_key(SECRET, MESSAGE)
+    path = signed("back.example", MESSAGE, key, YOU, scope_of(kind, user, job)).text
+    local = path.partition("@")[0]
+    assert len(local) <= 64
+    assert verified(SECRET, path.upper(), (YOU.text,), NOW) == said
+    assert "ann" not in local.partition("-")[2]
+    for at in range(34, len(local)):
+        changed = local[:at] + ("a" if local[at] != "a" else "q") + local[at + 1 :]
+        # the last character may hold bits that are none
+        assert verified(SECRET, changed + "@b.example", (YOU.text,), NOW) in ((None, said) if at == len(local) - 1 else (None,)), at
+    if len(local) > 33:
+        assert verified(SECRET, local[:33] + "@b.example", (YOU.text,), NOW) is None, "not everybody's, if somebody cuts it off"
+
+
+def test_a_short_name_is_looked_up_beside_the_whole_one() -> None:
+    long = "somebody.with.a.long.name@example.com"
+    assert scopes_of("ann", "") == ["", "user:ann"]
+    assert scopes_of(long, "") == ["", f"user:{long}", f"user:{short_name(long)}"]
+    assert len(short_name("ü" * 9).encode()) == 17
+    assert short_name("~x") != "~x", "nobody can call himself somebody else's digest"
 
 
 @given(st.text(max_size=60), st.text(max_size=60))

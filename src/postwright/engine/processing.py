@@ -26,7 +26,7 @@ from postwright.engine.report_proofs import proven, suppressed
 from postwright.engine.report_records import Came, Wanted
 from postwright.engine.suppressing import Suppressing
 from postwright.engine.workers import Workers
-from postwright.model.address import Address, canonical_domain, parse_mailbox
+from postwright.model.address import canonical_domain, parse_mailbox
 from postwright.model.envelope import Envelope, Notify, Recipient, Returns
 from postwright.model.errors import LoginUnavailable
 from postwright.model.message import Arrival, format_id
@@ -36,7 +36,7 @@ from postwright.net.visit import Answer
 from postwright.policy.processors import ERROR, MATCHED, UNMATCHED, Processor, files_of
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import Settings
-from postwright.policy.signed_path import message_key
+from postwright.policy.signed_path import Proof, message_key
 from postwright.store.spool import DEFERRED, Mark, Spool
 
 RETURN_PATH_SECRET = "return-path.secret"  # a file in the state folder, made as that of `login_secret`
@@ -176,7 +176,9 @@ class Reports:
         """`signed-return-path`: the message's recipients get return paths of their own. The null reverse-path stays null."""
         if envelope.reverse_path.text:
             envelope.verp = True
-            envelope.returns = Returns(canonical_domain(domain), message_key(self._secret, message_id))
+            scope = self._suppressing.rules.scope
+            key = message_key(self._secret, message_id)
+            envelope.returns = Returns(canonical_domain(domain), key, "" if scope == "global" else scope)
 
     def take(
         self, claim: Claim, envelope: Envelope, came: Came, content: bytes, header_size: int, store: Callable[[], Answer]
@@ -212,10 +214,11 @@ class Reports:
         answer = store()
         return answer if isinstance(answer, Reply) else await answer
 
-    async def _obeyed(self, claim: Claim, result: Result, proofs: dict[int, Address]) -> bool:
+    async def _obeyed(self, claim: Claim, result: Result, proofs: dict[int, Proof]) -> bool:
         """Who must not be sent to any more is in the store, on disk. First of all, as it may be done twice."""
         found = suppressed(result.reading, proofs, self._suppressing.rules, claim.processing.category)
-        if not all([self._suppressing.join(address, "", "", reason, source) for address, reason, source in found]):  # noqa: C419  # each
+        join = self._suppressing.join
+        if not all([join(proof.address, proof.user, proof.job, reason, source) for proof, reason, source in found]):  # noqa: C419  # each
             return False
         if not found:
             return True
@@ -223,7 +226,7 @@ class Reports:
         await asyncio.wait({written}, timeout=PATIENCE)
         return written.done() and written.result()
 
-    async def _recorded(self, result: Result, proofs: dict[int, Address]) -> bool:
+    async def _recorded(self, result: Result, proofs: dict[int, Proof]) -> bool:
         """Its records are on disk. They will be, too, when the client has lost its patience before that, and then they are there twice."""
         for record in result.records:
             if record.remote is not None:

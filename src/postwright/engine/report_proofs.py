@@ -13,8 +13,7 @@ from itertools import islice
 from postwright.content.readings import Complaint, Reading, StatusReport
 from postwright.engine.report_records import meant
 from postwright.engine.suppressing import Rules
-from postwright.model.address import Address
-from postwright.policy.signed_path import verified
+from postwright.policy.signed_path import Proof, verified
 
 MOST_PATHS = 3
 """Addresses that one report came to of which each is tried as its return path. A mailer sends a bounce to one; a stranger who sends one
@@ -23,8 +22,8 @@ that names a thousand recipients to a thousand addresses wants a million signatu
 Category = Callable[[str, str, str], str]
 
 
-def proven(reading: Reading, came_to: Iterable[str], secret: bytes, now: float) -> dict[int, Address]:
-    """By the number of the recipient in the report: the address that the mail was sent to. The first `MOST_PATHS` of `came_to` count."""
+def proven(reading: Reading, came_to: Iterable[str], secret: bytes, now: float) -> dict[int, Proof]:
+    """By the number of the recipient in the report: to whom, and for whom, the mail was sent. The first `MOST_PATHS` of `came_to` count."""
     came_to = islice(came_to, MOST_PATHS)
     if isinstance(reading, StatusReport):
         paths = [*came_to, reading.returned.find("return-path")]
@@ -37,24 +36,24 @@ def proven(reading: Reading, came_to: Iterable[str], secret: bytes, now: float) 
     else:
         return {}
     found = {number: _first(secret, paths, names, now) for number, names in enumerate(named)}
-    return {number: address for number, address in found.items() if address is not None}
+    return {number: proof for number, proof in found.items() if proof is not None}
 
 
-def _first(secret: bytes, paths: Sequence[str], names: Iterable[str], now: float) -> Address | None:
+def _first(secret: bytes, paths: Sequence[str], names: Iterable[str], now: float) -> Proof | None:
     found = (verified(secret, path.strip().strip("<>"), names, now) for path in paths)
-    return next((address for address in found if address is not None), None)
+    return next((proof for proof in found if proof is not None), None)
 
 
-def suppressed(reading: Reading, addresses: dict[int, Address], rules: Rules, category: Category) -> list[tuple[Address, str, str]]:
-    """Whom the rules put into the store for it: address, reason, source. `addresses` as `proven` gives them."""
+def suppressed(reading: Reading, proofs: dict[int, Proof], rules: Rules, category: Category) -> list[tuple[Proof, str, str]]:
+    """Whom the rules put into the store for it: who, reason, source. `proofs` as `proven` gives them."""
     if isinstance(reading, Complaint):
-        return [(address, "complaint", "feedback-loop") for address in addresses.values()] if rules.complaints else []
+        return [(proof, "complaint", "feedback-loop") for proof in proofs.values()] if rules.complaints else []
     if not isinstance(reading, StatusReport) or not rules.bounces:
         return []
     found = []
-    for number, address in addresses.items():
+    for number, proof in proofs.items():
         one = reading.recipients[number]
         name = category(one.status, one.diagnostic, one.remote_mta)
         if one.permanent and rules.counts(name):
-            found.append((address, name, "remote-bounce"))
+            found.append((proof, name, "remote-bounce"))
     return found

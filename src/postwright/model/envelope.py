@@ -84,11 +84,13 @@ class DkimWish(Struct, frozen=True, omit_defaults=True):
         return masked(self, "key")
 
 
-class Returns(Struct, frozen=True, gc=False):
-    """`signed-return-path`: the domain of the message's return paths, canonical, and the key of this message alone that signs them."""
+class Returns(Struct, frozen=True, gc=False, omit_defaults=True):
+    """`signed-return-path`: the domain of the message's return paths, canonical, and the key of this message alone that signs them.
+    `scope`: they say whose mail it is, too, its "user" or its "job" (`suppression-scope`)."""
 
     domain: str
     key: bytes
+    scope: str = ""
 
     def __repr__(self) -> str:
         return masked(self, "key")

@@ -7,6 +7,7 @@ raises ValueError for a text that is none of these.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Collection
@@ -19,12 +20,15 @@ GLOBAL = ""
 DIGESTS = {"md5": 32, "sha1": 40, "sha256": 64}
 """Forms of digests, and how many hexadecimal digits each has."""
 
+SHORT = 17
+
 _digest = re.compile(r"(md5|sha1|sha256):([0-9a-f]+)").fullmatch
 _scope = re.compile(r"(?:user|job):.+", re.DOTALL).fullmatch
 
 
 class Suppressed(Struct, frozen=True):
-    """One entry. `scope` is "" for everybody, `user:NAME` or `job:NAME`; `reason` and `source` are for people (`hard bounce`, `command`).
+    """One entry. `scope` is "" for everybody, `user:NAME` or `job:NAME` (see `short_name`); `reason` and `source` are for people (`hard
+    bounce`, `command`).
 
     `added` Unix seconds; `expires` Unix seconds, None for never.
     """
@@ -89,4 +93,18 @@ def keys_of(address: Address, digests: Collection[str] = ()) -> list[str]:
 
 def scopes_of(user: str, job: str) -> list[str]:
     """The scopes that hold for a message of this user and job; either may be "" for none."""
-    return [GLOBAL, *([f"user:{user}"] if user else []), *([f"job:{job}"] if job else [])]
+    scopes = [GLOBAL]
+    for kind, name in (("user", user), ("job", job)):
+        if name:
+            scopes.append(f"{kind}:{name}")
+            if (short := short_name(name)) != name:
+                scopes.append(f"{kind}:{short}")
+    return scopes
+
+
+def short_name(name: str) -> str:
+    """A user or job in `SHORT` octets of UTF-8 at most, as there is room for in a return path: itself, or `~` and a digest of it."""
+    octets = name.encode("utf-8", "replace")
+    if len(octets) <= SHORT and not name.startswith("~"):
+        return octets.decode()
+    return "~" + base64.b32encode(hashlib.sha256(octets).digest()[:10]).decode("ascii").lower()
