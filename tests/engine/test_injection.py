@@ -111,13 +111,17 @@ def test_a_client_over_the_socket() -> None:
             return Injected(asked.number, 250, "2.6.0", "", id=asked.script.decode())
 
     async def talk(folder: Path) -> None:
-        client = InjectionClient(folder, 2)
+        client = InjectionClient(folder)
         with pytest.raises(Unreachable):
             await client.hand_in(Inject(0, b"early", API))
         doors = [Unjudged(None, None) for _ in range(2)]  # type: ignore[arg-type]
+        await doors[0].start(socket_path(folder, 0))
+        await doors[0].stop(1.0)  # as a shard that has died: its socket is there, and nobody at the other end
+        with pytest.raises(Unreachable):
+            await client.hand_in(Inject(0, b"early", API))
         await doors[1].start(socket_path(folder, 1))
         assert stat.S_IMODE(socket_path(folder, 1).stat().st_mode) == 0o600
-        client = InjectionClient(folder, 2)
+        client = InjectionClient(folder)
         told = await asyncio.gather(*[client.hand_in(Inject(0, b"%d" % number, API)) for number in range(50)])
         assert [one.id for one in told] == [str(number) for number in range(50)]
         client.close()

@@ -24,6 +24,7 @@ from postwright.engine.orders.asker import peer_of, with_asker
 from postwright.engine.orders.audit import MOST, Audit, audit_lines
 from postwright.engine.orders.commands import ORDER_COMMANDS
 from postwright.engine.orders.desk import Desk
+from postwright.engine.message_state import MESSAGE_COMMANDS
 from postwright.engine.queue_commands import QUEUE_COMMANDS
 from postwright.engine.status import RelayStatus, ShardStatus, status_lines
 from postwright.engine.views.settings import Describe
@@ -149,6 +150,7 @@ VERBS: dict[str, Verb] = {
 VERBS.update(QUEUE_COMMANDS)
 VERBS.update(ORDER_COMMANDS)
 VERBS.update(VIEW_COMMANDS)
+VERBS.update(MESSAGE_COMMANDS)
 
 
 class ControlServer:

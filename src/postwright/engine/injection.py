@@ -88,7 +88,7 @@ class Injection:
             if isinstance(found, Reply):
                 return _told(asked.number, Played(found, {}))
             user = found
-        origin = Origin("api", asked.source, asked.peer, asked.name, says=True)
+        origin = Origin("api", asked.source, asked.peer, asked.name, says=True, who=asked.who)
         keeper = _Keyed(self._intake.submissions, asked.key) if asked.key else None
         visitor = Injector(self._intake, origin, user, keeper)
         told = _told(asked.number, await Dialogue(visitor, asked.script, strict=asked.strict).play())

@@ -84,15 +84,24 @@ class _Shard:
 
 
 class InjectionClient:
-    """One per process. `shards` as `postwright run` was told."""
+    """One per process. How many shards there are is seen by their sockets: each makes its own before it is ready."""
 
-    def __init__(self, run_dir: Path, shards: int) -> None:
-        self._shards = [_Shard(socket_path(run_dir, number)) for number in range(shards)]
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._shards: list[_Shard] = []
         self._numbers = count(1)
         self._turn = 0
 
+    def _look(self) -> None:
+        """Shards that have come since; the relay removes the sockets of an earlier run when it starts."""
+        while (path := socket_path(self._run_dir, len(self._shards))).exists():
+            self._shards.append(_Shard(path))
+
     async def hand_in(self, message: Inject) -> Injected:
         """The fate of a message; `number` is ours to give. Raises Unreachable, Broken."""
+        self._look()
+        if not self._shards:
+            raise Unreachable("the relay does not answer")
         shard = await self._of_key(message.key) if message.key else await self._next()
         message.number = next(self._numbers)
         future: asyncio.Future[Injected] = asyncio.get_running_loop().create_future()

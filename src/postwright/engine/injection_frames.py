@@ -10,6 +10,7 @@ class Inject(Struct, tag="inject"):
     `user` whose rights and limits count ("": nobody's), `peer` the client's IP address, `name` what it is called in Received.
 
     `strict`: one refused recipient refuses the message. `key` what makes a second request the same as the first, "" for none.
+    `who`: whom the records are to name as the one who handed it in, where that is no user.
     """
 
     number: int
@@ -20,6 +21,7 @@ class Inject(Struct, tag="inject"):
     name: str = ""
     strict: bool = False
     key: str = ""
+    who: str = ""
 
 
 class Refusal(Struct, array_like=True):
@@ -32,7 +34,7 @@ class Refusal(Struct, array_like=True):
 
 
 class Injected(Struct, tag="injected"):
-    """The shard's answer. `code` 250: the message is on disk and ours, `id` its id; else nothing of it is kept, `status` and `text` say why.
+    """The shard's answer. `code` 250: the message is on disk, `id` its id; else nothing of it is kept, `status` and `text` say why.
 
     `again`: it is the answer to an earlier request with the same key.
     """

@@ -35,7 +35,8 @@ class Origin(Struct, frozen=True):
     """Where a message comes from. `kind` is srcType ("pickup", "api"); `source` the named source; `peer` the HTTP client's address or "".
 
     `name` is how we call it in Received and srcMta. `says`: x-virtual-mta, x-job, x-envid and x-schedule count whatever the source's
-    `process-*` are. `bounces`: recipients that must not be sent to are taken and bounced (`accept-invalid-recipients`).
+    `process-*` are. `bounces`: recipients that must not be sent to are taken and bounced (`accept-invalid-recipients`). `who`: whom records
+    name as the one who handed it in, where there is no user.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Origin(Struct, frozen=True):
     name: str = ""
     says: bool = False
     bounces: bool = False
+    who: str = ""
 
 
 class Injector(Visitor):
@@ -89,7 +91,7 @@ class Injector(Visitor):
 
     def _arrive(self) -> Arrival:
         origin = self._origin
-        arrival = self._arrival = Arrival(origin.kind, origin.peer, 0, origin.name, protocol="", user=self._user)
+        arrival = self._arrival = Arrival(origin.kind, origin.peer, 0, origin.name, protocol="", user=self._user or origin.who)
         return arrival
 
 

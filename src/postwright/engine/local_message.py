@@ -67,4 +67,3 @@ def addresses(texts: list[str]) -> list[str]:
 
 def _text(field: bytes) -> str:
     return _fold.sub(" ", field.partition(b":")[2].decode("utf-8", "replace")).strip()
-

@@ -327,4 +327,3 @@ class Syncing:
         for claim in claims:
             self._folder.remove(claim)
         self._folder.sync()
-

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from postwright.engine.deliver import Delivery
+from postwright.engine.message_state import held
 from postwright.engine.queue_orders import QUEUE_ORDERS, Ordered
 from postwright.engine.sharing import Sharing
 from postwright.engine.tracing import TraceLines, TraceOptions
@@ -131,5 +132,6 @@ QUEUE_VERBS: dict[str, Callable[[Keeper, dict[str, str]], bytes]] = {
     "why": why,
     "queues-of-message": queues_of_message,
     "near-names": near_names,
+    "message": held,
     **QUEUE_ORDERS,
 }

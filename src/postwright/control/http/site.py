@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from postwright.control.api.idempotency import ANSWERS, Answers
 from postwright.control.http.access import Gate, Guess, Identity, Refusal
 from postwright.control.http.asking import RelayClient
 from postwright.control.http.csrf import CsrfTokens
@@ -17,6 +18,7 @@ from postwright.control.http.keys import KeyFile, KeysError
 from postwright.control.http.pace import Paces
 from postwright.control.monitor.sampler import Sampler
 from postwright.engine.http_tls import HttpTls
+from postwright.engine.injection_client import InjectionClient
 from postwright.engine.state_folder import HTTP_KEYS
 from postwright.policy.settings import Settings
 
@@ -43,6 +45,8 @@ class Site:
         self.csrf = CsrfTokens(secret)
         self.keys = KeyFile(state_dir / HTTP_KEYS)
         self.paces = Paces()
+        self.injection = InjectionClient(state_dir / "run")
+        self.answers = Answers(state_dir / ANSWERS)
         self.sampler: Sampler | None = None  # the process has one
         self._guesses = Guess()
         self._complaint = ""

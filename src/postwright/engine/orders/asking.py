@@ -18,6 +18,7 @@ from postwright.engine.orders.selection import Selection, accepted_until
 from postwright.engine.orders.tally import Tally
 from postwright.engine.views.traffic import TrafficBook
 from postwright.model.durations import seconds_of
+from postwright.model.message import parse_id
 
 Arguments = dict[str, str]
 T = TypeVar("T")
@@ -71,12 +72,12 @@ def why(arguments: Arguments, now: float) -> Why:
 
 
 def selection(arguments: Arguments, now: float) -> Selection:
-    """`queue`, `job`, `orig`, `rcpt`, `envid`, `older-than`. Raises ValueError."""
+    """`queue`, `job`, `orig`, `rcpt`, `envid`, `older-than`, `message` (an id). Raises ValueError."""
     age = span(arguments, "older-than")
     newest = 0 if age is None else max(1, accepted_until(now - age))  # 1: nobody's
     names = ("queue", "job", "orig", "rcpt", "envid")
     queue, job, orig, rcpt, envid = [arguments.get(name, "").strip()[:_LONGEST_TEXT] for name in names]
-    return Selection(queue, job, orig, rcpt, envid, newest)
+    return Selection(queue, job, orig, rcpt, envid, newest, parse_id(arguments["message"]) if arguments.get("message") else 0)
 
 
 async def ask(relay: Steering, verb: str, kind: type[T], **values: object) -> tuple[list[T], list[str]]:

@@ -17,7 +17,7 @@ DEFAULT_VMTA = "{default}"
 
 class Selection(Struct, frozen=True, omit_defaults=True):
     """`queue` `DOMAIN[/VMTA]`; `orig`, `rcpt` whole addresses; case matters in `job` and `envid` only. "" is any. `newest` is the highest
-    message id that is meant, 0 for no limit."""
+    message id that is meant, 0 for no limit; `message` the only one, 0 for any."""
 
     queue: str = ""
     job: str = ""
@@ -25,6 +25,7 @@ class Selection(Struct, frozen=True, omit_defaults=True):
     rcpt: str = ""
     envid: str = ""
     newest: int = 0
+    message: int = 0
 
     @property
     def reads(self) -> bool:
@@ -34,7 +35,7 @@ class Selection(Struct, frozen=True, omit_defaults=True):
     @property
     def bounded(self) -> bool:
         """Does it say whose mail is meant (powermta.md section 3: `delete` needs a queue or a job)?"""
-        return bool(self.queue or self.job)
+        return bool(self.queue or self.job or self.message)
 
 
 def accepted_until(time: float) -> int:
@@ -51,7 +52,7 @@ def pattern_of(queue: str) -> QueuePattern:
 class Chosen:
     """A selection, compiled."""
 
-    __slots__ = ("_envid", "_job", "_newest", "_orig", "_queue", "_rcpt", "reads")
+    __slots__ = ("_envid", "_job", "_message", "_newest", "_orig", "_queue", "_rcpt", "reads")
 
     def __init__(self, selection: Selection) -> None:
         self._queue = pattern_of(selection.queue)
@@ -60,6 +61,7 @@ class Chosen:
         self._rcpt = Glob(selection.rcpt) if selection.rcpt else None
         self._envid = Glob(selection.envid, exactly=True) if selection.envid else None
         self._newest = selection.newest
+        self._message = selection.message
         self.reads = selection.reads
 
     def queue(self, key: QueueKey) -> bool:
@@ -69,6 +71,8 @@ class Chosen:
     def entry(self, entry: Entry) -> bool:
         """May this entry of such a queue be meant? It is, unless messages must be read (`reads`)."""
         if self._newest and entry.message_id > self._newest:
+            return False
+        if self._message and entry.message_id != self._message:
             return False
         return self._job is None or self._job.fits(entry.job)
 
