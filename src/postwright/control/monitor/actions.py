@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromPath
 from msgspec import Struct
 
 from postwright.control.http.asking import RelayAway
@@ -99,7 +100,7 @@ async def _told(page: Page, wanted: Wanted, *, dry_run: bool) -> Told:
 
 
 @get("/ui/act/{kind:str}", opt={"scope": "read"}, include_in_schema=False)
-async def ask(request: AnyRequest, kind: str) -> Response[str]:
+async def ask(request: AnyRequest, kind: FromPath[str]) -> Response[str]:
     """The dialogue: what it would concern."""
     page = Page(request, "queues")
     wanted = _wanted(page, kind, {name: str(value) for name, value in request.query_params.items()})
@@ -108,7 +109,7 @@ async def ask(request: AnyRequest, kind: str) -> Response[str]:
 
 
 @post("/ui/act/{kind:str}", opt={"scope": "read"}, include_in_schema=False, status_code=200)
-async def do(request: AnyRequest, kind: str) -> Response[str]:
+async def do(request: AnyRequest, kind: FromPath[str]) -> Response[str]:
     """It is ordered."""
     page = Page(request, "queues")
     form = await request.form()

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Struct
 
 from postwright.control.http.problems import Refused
@@ -128,7 +128,7 @@ async def inbox(request: AnyRequest) -> Response[str]:
 
 
 @get("/ui/letter", opt={"scope": "read"}, include_in_schema=False)
-async def one(request: AnyRequest, number: Annotated[str, Parameter(max_length=12)]) -> Response[str]:
+async def one(request: AnyRequest, number: Annotated[str, QueryParameter(max_length=12)]) -> Response[str]:
     """One message."""
     page = Page(request, "inbox")
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 from msgspec import Struct
 
 from postwright.control.config.problems import masked
@@ -29,7 +29,7 @@ LARGEST: Final = 2 * 1024 * 1024  # octets of one configuration file
 
 
 @get("/ui/logs", opt={"scope": "logs"}, include_in_schema=False)
-async def logs(request: AnyRequest, text: Annotated[str, Parameter(max_length=200)] = "") -> Response[str]:
+async def logs(request: AnyRequest, text: Annotated[str, QueryParameter(max_length=200)] = "") -> Response[str]:
     """The log's last lines; as a fragment, only these."""
     page = Page(request, "logs")
     path = page.site.settings.general.log_file
@@ -65,7 +65,7 @@ _turn = asyncio.Lock()
 
 
 @get("/ui/doctor", opt={"scope": "read"}, include_in_schema=False)
-async def doctor(request: AnyRequest, again: bool = False) -> Response[str]:
+async def doctor(request: AnyRequest, again: FromQuery[bool] = False) -> Response[str]:
     """Findings with their cures; what was found a moment ago is shown again, since it asks the world."""
     page = Page(request, "doctor")
     async with _turn:

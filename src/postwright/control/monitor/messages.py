@@ -7,7 +7,7 @@ import time
 from typing import Annotated, Any, Final
 
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from postwright.control.http.problems import Refused
 from postwright.control.monitor.frame import AnyRequest, Page
@@ -22,6 +22,7 @@ SPANS: Final = ("15m", "1h", "6h", "1d", "7d")
 KINDS: Final = ("d", "b", "t", "r", "f", "rb", "rs", "tq")
 SEARCHES: Final = 4  # at once; each reads files for some seconds
 WAITING: Final = 50
+_Text = Annotated[str, QueryParameter(max_length=500)]
 _turns = asyncio.Semaphore(SEARCHES)
 _NOTHING: Final = Found([], 0.0, True, True)
 
@@ -39,7 +40,7 @@ async def _aside(work: Any, *arguments: Any) -> Found:
 
 @get("/ui/messages", opt={"scope": "read"}, include_in_schema=False)
 async def messages(
-    request: AnyRequest, text: Annotated[str, Parameter(max_length=500)] = "", since: str = "1h", kind: str = ""
+    request: AnyRequest, text: _Text = "", since: _Text = "1h", kind: _Text = ""
 ) -> Response[str]:
     """The search."""
     page, now = Page(request, "messages"), time.time()
@@ -62,7 +63,7 @@ async def _waiting(page: Page, text: str) -> Waiting:
 
 
 @get("/ui/message", opt={"scope": "read"}, include_in_schema=False)
-async def message(request: AnyRequest, id: str) -> Response[str]:
+async def message(request: AnyRequest, id: _Text) -> Response[str]:
     """One message: its time line, and why what is left of it waits."""
     page = Page(request, "messages")
     try:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
-from litestar.params import FromPath, Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from msgspec import Struct
 
@@ -93,7 +93,7 @@ async def _of_queues(page: Page) -> list[Alert]:
 
 
 @get("/ui/history", opt={"scope": "read"}, include_in_schema=False)
-async def history(request: AnyRequest, seconds: Annotated[int, Parameter(ge=60, le=40_000_000)] = 600) -> Response[bytes]:
+async def history(request: AnyRequest, seconds: Annotated[int, QueryParameter(ge=60, le=40_000_000)] = 600) -> Response[bytes]:
     """Columns of `sampler.COLUMNS` over the last seconds, as JSON."""
     series = sampler_of(request).series(seconds)
     return Response(msgspec.json.encode(series), media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -6,14 +6,17 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from postwright.control.monitor.frame import AnyRequest, Page
+from postwright.engine.orders.listing import Page as Waiting
 from postwright.engine.queue_events import QueueEvents
 from postwright.engine.views.queues import QueueRow, QueuesView
 from postwright.engine.why import Why
 
 ROWS: Final = 50
+WAITING: Final = 20
+_Text = Annotated[str, QueryParameter(max_length=600)]
 _NOTHING: Final = QueuesView(0, 0, 0, [])
 
 
@@ -26,13 +29,13 @@ def _filters(pattern: str, sort: str, mode: str, paused: str, errors: str, conne
 @get("/ui/queues", opt={"scope": "read"}, include_in_schema=False)
 async def queues(
     request: AnyRequest,
-    pattern: str = "",
-    sort: str = "rcpt",
-    mode: str = "",
-    paused: str = "",
-    errors: str = "",
-    connected: str = "",
-    after: Annotated[str, Parameter(max_length=600)] = "",
+    pattern: _Text = "",
+    sort: _Text = "rcpt",
+    mode: _Text = "",
+    paused: _Text = "",
+    errors: _Text = "",
+    connected: _Text = "",
+    after: _Text = "",
 ) -> Response[str]:
     """The list; as a fragment only its rows, which come again every few seconds."""
     page = Page(request, "queues")
@@ -46,16 +49,21 @@ async def queues(
 
 
 @get("/ui/queue", opt={"scope": "read"}, include_in_schema=False)
-async def queue(request: AnyRequest, name: Annotated[str, Parameter(max_length=600)]) -> Response[str]:
+async def queue(request: AnyRequest, name: _Text) -> Response[str]:
     """One queue."""
     page = Page(request, "queues")
     view = await page.ask("view-queues", QueuesView, _NOTHING, **{"queue": name, "maxitems": "1", "mode-events": "yes"})
     row = next((one for one in view.rows if one.name.lower() == name.lower()), None)
-    whys: list[Why] = await page.ask("why", list[Why], [], queue=name) if row is not None and row.recipients else []
+    whys: list[Why] = []
+    waiting, events = Waiting(), QueueEvents([], [])
+    if row is not None:
+        events = await page.ask("events", QueueEvents, events, queue=name)
+    if row is not None and row.recipients:
+        whys = await page.ask("why", list[Why], [], queue=name)
+        waiting = await page.ask("order-list", Waiting, waiting, queue=name, maxitems=str(WAITING))
     why = next((one for one in whys if one.queue.lower() == name.lower()), None)
-    events = await page.ask("events", QueueEvents, QueueEvents([], []), queue=name) if row is not None else QueueEvents([], [])
     limits = sorted(why.limits, key=lambda one: -one.used / one.limit if one.limit else 0.0) if why is not None else []
-    return page.shown("queue.html", name=name, row=row, why=why, limits=limits, events=events, counts=_counts(row))
+    return page.shown("queue.html", name=name, row=row, why=why, limits=limits, events=events, counts=_counts(row), waiting=waiting)
 
 
 def _counts(row: QueueRow | None) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from postwright.control.monitor.frame import AnyRequest, Page
 from postwright.control.monitor.overview import sampler_of
@@ -17,7 +17,7 @@ from postwright.policy.settings import Settings
 
 ROWS: Final = 100
 _NOTHING: Final = SumsView(0, 0, [])
-_Cursor = Annotated[str, Parameter(max_length=600)]
+_Cursor = Annotated[str, QueryParameter(max_length=600)]
 
 
 @get("/ui/jobs", opt={"scope": "read"}, include_in_schema=False)
