@@ -89,13 +89,17 @@ class Holes:
 
     A piece is a variable of the relay's merge. A value in a text is quoted-printable, which is folded: it is cut into pieces of a line
     each, as many as the longest of all recipients needs. A header field with a hole in it is one piece as a whole, encoded for each. `to`
-    are the recipients as To is to name them, `escapes_html`: values are texts, also where they stand in HTML.
+    are the recipients as To is to name them, `escapes_html`: values are texts, also where they stand in HTML; `pattern` finds a hole, whose
+    variable its first group names.
     """
 
-    def __init__(self, variables: Sequence[Mapping[str, str]], *, to: Sequence[Mailbox] = (), escapes_html: bool) -> None:
+    def __init__(
+        self, variables: Sequence[Mapping[str, str]], *, to: Sequence[Mailbox] = (), escapes_html: bool, pattern: re.Pattern[str] = hole
+    ) -> None:
         self._variables = variables
         self._to = to
         self._escapes = escapes_html
+        self.pattern = pattern
         self.values: list[dict[str, str]] = [{} for _ in variables]
         self._made: dict[tuple[str, str], str] = {}
 
@@ -112,7 +116,7 @@ class Holes:
 
     def header(self, name: str, value: str) -> str:
         """A value of an unstructured field."""
-        whole = [hole.sub(lambda found, own=own: own.get(found[1], ""), value) for own in self._variables]  # type: ignore[misc]
+        whole = [self.pattern.sub(lambda found, own=own: own.get(found[1], ""), value) for own in self._variables]  # type: ignore[misc]
         return f"[{self._take('h', f'{name}:{value}', [_unfolded(name, one) for one in whole])}]"
 
     def to(self) -> str:
@@ -206,7 +210,7 @@ def _quoted(octets: bytes) -> bytes:
 
 def _with_holes(text: str, holes: Holes, *, html: bool) -> bytes:
     parts, at = [], 0
-    for found in hole.finditer(text):
+    for found in holes.pattern.finditer(text):
         parts += [_literal(text[at : found.start()]), holes.body(found[1], html=html)]
         at = found.end()
     return b"".join([*parts, _literal(text[at:])])
@@ -248,7 +252,7 @@ def _field(name: str, value: str, holes: Holes | None) -> str:
     if _field_name(name) is None:
         raise MimeError(f"headers: {name[:40]!a} is no name of a field")
     checked(name, value)
-    if holes is not None and hole.search(value):
+    if holes is not None and holes.pattern.search(value):
         return f"{name}: {holes.header(name, value)}"
     return f"{name}: {_encoded(name, value)}"
 
