@@ -52,6 +52,51 @@ def test_where(blocks: tuple[object, ...], where: set[str]) -> None:
         assert placement.where(there, number) == there
 
 
+LEVELS, MEMBERS = 9, 4
+
+
+def layers() -> Placement:
+    """Pools that lead on to pools: four to the ninth ways from the first to the last, by few virtual MTAs."""
+    blocks: list[object] = []
+    for level in range(LEVELS):
+        for member in range(MEMBERS):
+            leads = () if level == LEVELS - 1 else (domain("*", reroute_to_virtual_mta=f"p{level + 1}"),)
+            blocks.append(vmta(f"l{level}m{member}", "", *leads))
+        blocks.append(pool(f"p{level}", *[f"l{level}m{member}" for member in range(MEMBERS)]))
+    return placed(*blocks)
+
+
+@pytest.mark.directive("reroute-to-virtual-mta")
+def test_pools_that_lead_on_to_pools_are_gone_through_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    step, asked = Placement._step, 0
+
+    def counted(self: Placement, key: QueueKey) -> tuple[QueueKey, ...]:
+        nonlocal asked
+        asked += 1
+        assert asked <= 2 * LEVELS * MEMBERS
+        return step(self, key)
+
+    monkeypatch.setattr(Placement, "_step", counted)
+    placement = layers()
+    first = QueueKey("a.b", "l0m0")
+    last = placement.share(first)
+    assert [str(key) for key in last] == [f"a.b/l8m{member}" for member in range(MEMBERS)]
+    asked = 0
+    way = placement.way(first, last[-1])
+    assert [(str(key), why) for key, why in way[:2]] == [
+        ("a.b/l0m0", "reroute-to-virtual-mta"),
+        ("a.b/l1m0", "reroute-to-virtual-mta"),
+    ]
+    assert len(way) == LEVELS - 1
+
+
+def test_a_way_of_thousands_of_queues() -> None:
+    chain = [domain(f"d{number}.example", queue_to=f"d{number + 1}.example") for number in range(3000)]
+    placement = placed(*chain, V)
+    assert goes(placement, "d0.example") == {"d3000.example/v"}
+    assert len(placement.way(QueueKey("d0.example", "v"), QueueKey("d3000.example", "v"))) == 3000
+
+
 def test_a_virtual_mtas_own_domains_count() -> None:
     placement = placed(vmta("v", "", domain("a.b", queue_to="c.d")), W)
     assert goes(placement, "a.b", "v") == {"c.d/v"}
@@ -123,8 +168,6 @@ def test_circles_are_found_by_example() -> None:
         return circles(Resolved(settings))
 
     to_w = vmta("v", "", domain("*.a.b", reroute_to_virtual_mta="w"))
-    assert found(to_w, vmta("w", "", domain("*", reroute_to_virtual_mta="v"))) == [
-        ("reroute-to-virtual-mta", "x.a.b", ("v", "w", "v"))
-    ]
+    assert found(to_w, vmta("w", "", domain("*", reroute_to_virtual_mta="v"))) == [("reroute-to-virtual-mta", "x.a.b", ("v", "w", "v"))]
     assert found(to_w, vmta("w")) == []
     assert found(domain("*", backoff_reroute_to_virtual_mta="w"), V, W) == []

@@ -12,6 +12,7 @@ number. What is learnt while the relay runs (MX rollup) is not decided here; see
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -70,34 +71,52 @@ class Placement:
     def way(self, key: QueueKey, to: QueueKey) -> tuple[tuple[QueueKey, str], ...]:
         """How mail comes from one queue to another that it shares with: the queues on the way, each with the directive of its that leads
         on. Empty where it stays."""
-        ways: list[tuple[tuple[QueueKey, str], ...]] = [()]
-        while ways:
-            way = ways.pop(0)
-            at = way[-1][0] if way else key
+        came_from: dict[QueueKey, QueueKey] = {}
+        ahead = deque((key,))
+        while ahead and to not in came_from:
+            at = ahead.popleft()
             for step in self._step(at):
-                further = (*way[:-1], (at, _leading(at, step)))
-                if step == to:
-                    return further
-                if all(step != seen for seen, _ in further):
-                    ways.append((*further, (step, "")))
-        return ()
+                if step not in came_from:
+                    came_from[step] = at
+                    ahead.append(step)
+        way: list[tuple[QueueKey, str]] = []
+        while to in came_from and (not way or to != key):
+            way.append((came_from[to], _leading(came_from[to], to)))
+            to = came_from[to]
+        return tuple(reversed(way))
 
     def _steps(self, key: QueueKey) -> Iterator[QueueKey]:
         """The queues that share this mail."""
         if key.domain == BOUNCE or (key.domain.endswith(SUFFIX) and key.domain not in self._targets):
             return iter((key,))  # what is rolled up has taken these steps before
-        return iter(dict.fromkeys(self._led(key, frozenset((key,)))))
+        return iter(self._led(key))
 
-    def _led(self, key: QueueKey, seen: frozenset[QueueKey]) -> Iterator[QueueKey]:
-        """To the end of the way, so that who is there is led no further; in a circle nobody goes twice."""
-        steps = self._step(key)
-        if not steps:
-            yield key
-        for step in steps:
-            if step in seen:
-                yield step
+    def _led(self, key: QueueKey) -> dict[QueueKey, None]:
+        """The ends of all ways, in order, so that who is there is led no further; a circle ends where it comes back. Each queue is asked
+        once, as pools that lead on to pools have more ways than anybody could go."""
+        ends: dict[QueueKey, None] = {}
+        seen = {key}
+        way: dict[QueueKey, Iterator[QueueKey]] = {}  # the queues that we stand in, and where each still leads
+
+        def enter(at: QueueKey) -> None:
+            steps = self._step(at)
+            if steps:
+                way[at] = iter(steps)
             else:
-                yield from self._led(step, seen | {step})
+                ends[at] = None
+
+        enter(key)
+        while way:
+            here = next(reversed(way))
+            step = next(way[here], None)
+            if step is None:
+                del way[here]
+            elif step in way:
+                ends[step] = None
+            elif step not in seen:
+                seen.add(step)
+                enter(step)
+        return ends
 
     def _step(self, key: QueueKey) -> tuple[QueueKey, ...]:
         """Where the settings of this queue lead on to; nowhere, as a rule. Who is himself among those that he names sends by himself:
