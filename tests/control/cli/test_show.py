@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from postwright.control.cli.answers import human
 from postwright.control.cli.main import main
-from postwright.control.cli.words import forms_behind, meant
+from postwright.control.cli.words import form_before, forms_behind, meant
 from postwright.testing.relay_process import RelayProcess, plain_config
 from postwright.testing.sockets import free_port
 
@@ -90,6 +91,11 @@ async def test_a_running_relay_is_shown_in_all_forms(relay: RelayProcess) -> Non
 
     vmtas = (await run(relay, "show vmtas")).stdout.splitlines()
     assert [(line.split()[0], line.split()[2]) for line in vmtas[2:-2]] == [("vm1", "3"), ("{default}", "0")]
+    reloaded = ElementTree.fromstring((await run(relay, "--xml reload")).stdout)
+    assert reloaded.findtext("data/text") == "Configuration reloaded."
+    settings = (await run(relay, "--dom show settings wait.example/vm1")).stdout.splitlines()
+    assert 'name="wait.example/vm1"' in settings
+    assert any(re.fullmatch(r'section\[1\]\.setting\[\d+\]\.value="127.0.0.1:1"', line) for line in settings)
     domains = (await run(relay, "sh dom --errors w*")).stdout.splitlines()
     assert domains[-1] == "1 of 1 domains shown."
     assert domains[2].split()[:2] == ["wait.example", "3"]
@@ -139,10 +145,25 @@ def test_a_whole_name_is_never_ambiguous() -> None:
     assert meant("", ["show"]) == []
 
 
-def test_forms_go_behind_the_command() -> None:
-    assert forms_behind(["--xml", "show", "queues", "--", "-x"]) == ["show", "queues", "--xml", "--", "-x"]
-    assert forms_behind(["show", "--json"]) == ["show", "--json"]
-    assert forms_behind(["--json"]) == ["--json"]
+@pytest.mark.parametrize(
+    ("words", "placed", "kept"),
+    [
+        ("--xml show queues -- -x", "show queues --xml -- -x", None),
+        ("--json sh loc", "sh loc --json", None),
+        ("--xml show locks", "show locks", "xml"),  # it knows JSON only: its lines are told
+        ("--dom --xml reload", "reload", "xml"),
+        ("--xml check x", "check x --xml", None),  # which it will refuse
+        ("--xml frob", "frob --xml", None),
+        ("show --json", "show --json", None),
+        ("--json", "--json", None),
+    ],
+)
+def test_forms_go_behind_the_command(words: str, placed: str, kept: str | None) -> None:
+    assert isinstance(main, click.Group)
+    ctx = click.Context(main)
+    assert forms_behind(ctx, main, words.split()) == placed.split()
+    with ctx:
+        assert form_before() == kept
 
 
 def test_a_terminal_has_bold_heads_and_no_broken_lines() -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import click
 
+from postwright.control.cli.answers import give
 from postwright.control.cli.run import default_state_dir
+from postwright.control.cli.words import RelayOption, form_before
+from postwright.control.pmta.forms import Answer
 from postwright.engine.bus import BusError, ask
 from postwright.engine.frames import VERSION, Ask, Told
 
@@ -36,7 +39,10 @@ def question(state_dir: Path | None, verb: str, arguments: dict[str, str] | None
 
 
 def show(told: Told, as_json: bool = False) -> None:
-    """Print an answer and leave with 0 if it is a good one, else 1."""
+    """Print an answer and leave with 0 if it is a good one, else 1; in PowerMTA's form where one was named before the command."""
+    form = form_before()
+    if form is not None:
+        give(Answer({"text": "\n".join(told.lines)}, tuple(told.lines), ok=told.ok), form)
     if as_json and told.body:
         click.echo(told.body.decode())
     else:
@@ -46,5 +52,8 @@ def show(told: Told, as_json: bool = False) -> None:
 
 
 state_dir_option = click.option(
-    "--state-dir", type=click.Path(path_type=Path, file_okay=False), help="State folder of the relay to ask (as given to `run`)."
+    "--state-dir",
+    cls=RelayOption,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="State folder of the relay to ask (as given to `run`).",
 )

@@ -102,7 +102,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, forms_behind(args))
+        return super().parse_args(ctx, forms_behind(ctx, self, args))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         # click's own version imports every command to ask for its help, at each press of Tab.
