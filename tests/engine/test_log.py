@@ -8,10 +8,12 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from postwright.control.config import loads
 from postwright.engine import log as logs
-from postwright.policy.settings import UserSettings
+from postwright.policy.settings import GeneralSettings, UserSettings
 
 
 def written(tmp_path: Path, **fields: Any) -> tuple[dict[str, Any], str]:
@@ -125,3 +127,49 @@ def test_a_log_that_cannot_be_opened_or_written_stops_nothing(tmp_path: Path, ca
     os.close(broken._fd)
     logs.configure(broken).info("lost")
     broken._fd = 2
+
+
+# -- for people ------------------------------------------------------------------------------------------------------------------
+
+
+def in_words(tmp_path: Path, **fields: Any) -> str:
+    file = logs.LogFile(tmp_path / "log", form="text")
+    logs.configure(file, shard=3).warning("something happened", **fields)
+    return (tmp_path / "log").read_text("utf-8")
+
+
+@pytest.mark.directive("log-format")
+def test_a_line_of_words(tmp_path: Path) -> None:
+    line = in_words(tmp_path, queue="example.com/v", count=3, said="421 go away", none="", password="sesame")
+    time, rest = line.split(" ", 1)
+    assert time.endswith("+00:00")
+    assert rest == 'warning something happened shard=3 queue=example.com/v count=3 said="421 go away" none="" password=***\n'
+
+
+@pytest.mark.directive("log-format")
+def test_what_a_peer_wrote_is_neither_another_line_nor_another_field(tmp_path: Path) -> None:
+    line = in_words(tmp_path, said="a\nwarning forged=1\x1b[31m", other="x=y")
+    assert line.count("\n") == 1
+    assert "\x1b" not in line
+    assert 'other="x=y"' in line
+
+
+@pytest.mark.directive("log-format")
+def test_a_traceback_is_indented(tmp_path: Path) -> None:
+    try:
+        raise ValueError("no such thing")
+    except ValueError as error:
+        lines = in_words(tmp_path, exc_info=error).splitlines()
+    assert lines[1] == "    Traceback (most recent call last):"
+    assert lines[-1] == "    ValueError: no such thing"
+
+
+@pytest.mark.directive("log-format")
+def test_the_directive_chooses_and_json_is_usual(tmp_path: Path) -> None:
+    general = GeneralSettings(log_file=str(tmp_path / "log"))
+    usual = logs.open_log(general)
+    assert (usual.form, logs.same_log(usual, general)) == ("json", True)
+    assert not logs.same_log(usual, msgspec.structs.replace(general, log_format="text"))
+    result = loads(f"log-format text\nlog-file {tmp_path / 'here.log'}\n")
+    assert result.settings is not None
+    assert logs.open_log(result.settings.general).form == "text"

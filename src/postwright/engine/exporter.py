@@ -59,9 +59,8 @@ class Exporter:
         if not self._user_is_set:
             self._user_is_set = True
             privileges.drop(settings, frame.user)
-        path = Path(settings.general.log_file) if settings.general.log_file else None
-        if self._log_file is None or self._log_file.path != path:
-            self._log_file = logs.LogFile(path, settings.general.log_file_world_readable)
+        if self._log_file is None or not logs.same_log(self._log_file, settings.general):
+            self._log_file = logs.open_log(settings.general)
         self._log = logs.configure(self._log_file, frame.debug, process="exporter")
         wanted = consumer_settings(settings)
         for name in [name for name in self._feeds if self._made_of[name] != wanted.get(name)]:

@@ -1,4 +1,4 @@
-"""The relay's log: one JSON object a line, appended to `log-file`, or to standard error when there is none.
+"""The relay's log: a line for each event, a JSON object or (`log-format text`) words, appended to `log-file`, else to standard error.
 
 Every process of the relay appends to the same file, a whole line in one write, so lines never mix. Rotation renames the file
 (`log` becomes `log.1` and so on) and the processes open it anew. Fields whose names speak of secrets are masked here, as the
@@ -16,6 +16,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from postwright.policy.settings import GeneralSettings
+
 _encoder = msgspec.json.Encoder()
 _SECRET = ("password", "secret", "token", "credential", "auth_password", "initial_response", "api_key")
 
@@ -23,10 +25,11 @@ Event = structlog.types.EventDict
 
 
 class LogFile:
-    """An append-only file descriptor that can be opened anew after a rotation."""
+    """An append-only file descriptor that can be opened anew after a rotation. `form` "json" or "text": what its lines are."""
 
-    def __init__(self, path: Path | None, world_readable: bool = False) -> None:
+    def __init__(self, path: Path | None, world_readable: bool = False, form: str = "json") -> None:
         self.path = path
+        self.form = form
         self._mode = 0o644 if world_readable else 0o640
         self._fd = 2
         self.reopen()
@@ -76,6 +79,21 @@ def _render(logger: Any, method: str, event: Event) -> str:
     return _encoder.encode(_visible(event)).decode()
 
 
+def _render_text(logger: Any, method: str, event: Event) -> str:
+    """`2026-11-25T15:17:03.123+00:00 warning shard died shard=0 status=1`; more lines, as of a traceback, follow indented."""
+    shown = _visible(event)
+    head = f"{shown.pop('time', '')} {shown.pop('level', '')} {shown.pop('event', '')}"
+    trace = shown.pop("exception", "")
+    words = [f"{name}={_word(value)}" for name, value in shown.items()]
+    return "\n    ".join([" ".join([head, *words]), *trace.splitlines()])
+
+
+def _word(value: Any) -> str:
+    """What is no plain word is in JSON, so that a value cannot be taken for the next field, nor for another line."""
+    plain = isinstance(value, str) and value and value.isprintable() and not set(value) & set(' "=')
+    return value if plain else _encoder.encode(value).decode()
+
+
 def _visible(value: Any) -> Any:
     """What a peer has sent must not move a terminal's cursor, nor fail to encode: what cannot be printed becomes an escape."""
     if isinstance(value, str):
@@ -93,6 +111,17 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
+def open_log(general: GeneralSettings) -> LogFile:
+    """As the settings say: `log-file`, `log-file-world-readable`, `log-format`."""
+    path = Path(general.log_file) if general.log_file else None
+    return LogFile(path, general.log_file_world_readable, general.log_format)
+
+
+def same_log(file: LogFile | None, general: GeneralSettings) -> bool:
+    """Is that the file which these settings mean?"""
+    return file is not None and file.path == (Path(general.log_file) if general.log_file else None) and file.form == general.log_format
+
+
 class _Writer:
     def __init__(self, file: LogFile) -> None:
         self._file = file
@@ -108,7 +137,7 @@ def configure(file: LogFile, debug: bool = False, **context: object) -> structlo
     level = 10 if debug else 20
     logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
         _Writer(file),
-        processors=[_stamp, _mask, structlog.processors.format_exc_info, _render],
+        processors=[_stamp, _mask, structlog.processors.format_exc_info, _render_text if file.form == "text" else _render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     ).bind(**context)
     return logger

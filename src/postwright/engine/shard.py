@@ -84,8 +84,7 @@ class Shard:
         self._ending = False
         self._serving = False
         self._early: list[f.Question] = []  # what was asked before there was anything to tell
-        path = Path(self.settings.general.log_file) if self.settings.general.log_file else None
-        self._log_file = logs.LogFile(path, self.settings.general.log_file_world_readable)
+        self._log_file = logs.open_log(self.settings.general)
         self.log: structlog.stdlib.BoundLogger = logs.configure(self._log_file, start.debug, shard=start.shard)
         self.clock = SystemClock()
         self.book = SessionBook(time.monotonic, admission.limits(self.settings), *self._boards())

@@ -106,7 +106,7 @@ class Supervisor:
         self.settings = load()
         self._shards = [_Shard(number) for number in range(options.shards)]
         self._stopping = asyncio.Event()
-        self._log_file = logs.LogFile(_log_path(self.settings), self.settings.general.log_file_world_readable)
+        self._log_file = logs.open_log(self.settings.general)
         self.log: structlog.stdlib.BoundLogger = logs.configure(self._log_file, options.debug, process="supervisor")
         self._sockets = ListenerSockets()
         self._auth = AuthProcess(options.state_dir, options.user, self.log)
@@ -471,10 +471,6 @@ async def _ended(process: subprocess.Popen[bytes]) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         return await asyncio.to_thread(process.wait)
-
-
-def _log_path(settings: Settings) -> Path | None:
-    return Path(settings.general.log_file) if settings.general.log_file else None
 
 
 def default_shards() -> int:

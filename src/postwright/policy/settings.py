@@ -122,6 +122,7 @@ class GeneralSettings(Struct, frozen=True):
     log_auto_rotation: bool = True
     log_rotate: int = 8
     log_file_world_readable: bool = False
+    log_format: str = "json"
     run_as_root: bool = True
     total_max_smtp_out: int | None = 1200
     total_max_smtp_in: int | None = 100

@@ -74,9 +74,8 @@ class HttpServer:
         self._front.log_tls = settings.http.http_log_tls
 
     def _open_log(self, settings: Settings, frame: h.Serve) -> structlog.stdlib.BoundLogger:
-        path = Path(settings.general.log_file) if settings.general.log_file else None
-        if self._log_file is None or self._log_file.path != path:
-            self._log_file = logs.LogFile(path, settings.general.log_file_world_readable)
+        if self._log_file is None or not logs.same_log(self._log_file, settings.general):
+            self._log_file = logs.open_log(settings.general)
         return logs.configure(self._log_file, frame.debug, process="http")
 
     def _begin(self, settings: Settings, frame: h.Serve) -> None:

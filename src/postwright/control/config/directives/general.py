@@ -51,6 +51,7 @@ LOG: tuple[Directive, ...] = (
     works("log-auto-rotation", G, k.BOOL, "Begin a new log at midnight", "yes"),
     works("log-rotate", G, k.COUNT, "Log files kept, the current one counted; 0: never rotated", "8"),
     works("log-file-world-readable", G, k.BOOL, "Everybody on this machine may read the log", "no"),
+    works("log-format", G, k.CHOICE("json", "text"), "What a line of the log is: a JSON object, or words for people", "json", ours=True),
 )  # fmt: skip
 
 RELAYING: tuple[Directive, ...] = (
