@@ -21,12 +21,22 @@ from postwright.content.sender_rules import RULES, Finding
 from postwright.content.trace import date
 from postwright.control.config.directives.source import SENDER_RULES
 from postwright.engine.rule_counts import RuleCounts, rule_lines
+from postwright.engine.sender_rules import LOOKED_AT, MERGED, Given
+from postwright.model.address import parse_mailbox
+from postwright.model.envelope import Envelope, Recipient
+from postwright.model.message import Arrival, Message
+from postwright.model.work import QueueKey
 from postwright.policy.list_settings import AddressList, RewriteRule
 from postwright.policy.service_settings import ProcessorSettings
 from postwright.policy.settings import AcctFileSettings, DomainKey, Settings
+from postwright.store.event_files import Place
+from postwright.store.event_forms import EventForm
+from postwright.store.event_frames import pack
+from postwright.store.event_reader import Event
 from postwright.testing.world import START, World
 from postwright.testing.world_settings import domain, relay, vmta
 from postwright.testing.world_submit import Submission
+from postwright.wire.body import scan
 
 EDDSA: dict[str, Any] = {"dkim_sign": "yes", "dkim_algorithm": "ed25519-sha256"}
 ONE_CLICK = {"List-Unsubscribe": "<https://sender.example/u>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
@@ -300,6 +310,13 @@ def test_one_click_wants_a_signature_over_both_fields(tmp_path: Path) -> None:
         assert judged(signed(tmp_path, sender_rules="warn"), headers=headers)[1] == ""
 
 
+def test_a_signature_has_room_for_so_many_names(tmp_path: Path) -> None:
+    """What will be signed is asked of who signs: of more fields than go into one h= the last ones (`dkim_sign.NAMES_MOST`)."""
+    for count, expected in ((150, ""), (250, "unsubscribe-signed")):
+        content = "".join([f"Resent-To: {number}@example.com\r\n" for number in range(count)]) + "\r\nhello\r\n"
+        assert judged(signed(tmp_path, sender_rules="warn"), content, headers=ONE_CLICK)[1] == expected
+
+
 @pytest.mark.directive("sender-rules-except")
 def test_rules_that_do_not_count() -> None:
     settings = relay(free(sender_rules="refuse", sender_rules_except=("signature", "date", "message-id")))
@@ -400,6 +417,51 @@ def test_a_header_of_megabytes_holds_nobody_up() -> None:
             assert [one.rule for one in rules.last] == ["header-size"]
         answers = talk(world, merge({YOU: {"a": "b" * 9000}}, "X: " + "[a]\n [a]" * 60 + "\n\nhello\n"))
         assert answers[-1].startswith("550 5.6.0 header-size: the header section has")
+
+
+def test_of_many_recipients_some_are_looked_at(tmp_path: Path) -> None:
+    """A hundred recipients say which queues there are, ten of a merge what its template comes to."""
+    settings = signed(tmp_path, sender_rules="refuse", allow_mailmerge=True)
+    with World(settings) as world:
+        asked, where = [], world.node.where
+        key_of = where.key_of
+
+        def counted(message: Message, recipient: Recipient) -> QueueKey:
+            asked.append(recipient)
+            return key_of(message, recipient)
+
+        rules, message = world.node.intake.submissions.rules, live_message(world, 3000)
+        assert rules is not None
+        where.key_of = counted
+        assert rules.judge(world.node.resolved.source("192.0.2.77"), message, Given((), {}, (BARE,))) is not None
+        assert len(asked) == LOOKED_AT
+        where.key_of = key_of
+        good_one, bad_one = {"a": "me@sender.example"}, {"a": "nobody"}
+        template = "From: [a]\nDate: [*date]\nMessage-ID: <1@sender.example>\nSubject: x\n\nhello\n"
+        world.domain("example.com")
+        for bad_at, code in ((MERGED - 1, "550"), (MERGED, "250")):
+            to = {f"{number}@example.com": bad_one if number == bad_at else good_one for number in range(20)}
+            assert talk(world, merge(to, template))[-1].startswith(code)
+        world.run_until_empty()
+
+
+def live_message(world: World, recipients: int) -> Message:
+    to = [Recipient(parse_mailbox(f"{number}@d{number}.example")) for number in range(recipients)]
+    return Message(1, world.clock.now(), Envelope(parse_mailbox(ME), to), scan(BARE), Arrival())
+
+
+@pytest.mark.directive("sender-rules")
+def test_what_was_found_outlives_a_crash_and_stands_in_events(tmp_path: Path) -> None:
+    with World(signed(tmp_path, sender_rules="warn")) as world:
+        assert world.submit(ME, [YOU], headers=good(world, Date="")).accepted
+        world.crash()
+        world.begin()
+        world.domain("example.com")
+        world.run_until_empty()
+        [delivered] = [record for record in world.records if record.type == "d"]
+    assert delivered.sender_rules == "date"
+    event = Event(delivered, pack(delivered), Place(1, 0), 7)
+    assert EventForm(("d",)).values(event)["senderRules"] == "date"
 
 
 @pytest.mark.directive("sender-rules")
