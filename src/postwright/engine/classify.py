@@ -13,7 +13,7 @@ from postwright.policy.bounce_pack import shipped
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import Settings
 
-__all__ = ["MOST_LINE", "AnySorter", "Sorted", "SortedMail", "SortedRecipient", "rules_of", "sort_mail", "sort_reply"]
+__all__ = ["MOST_LINE", "AnySorter", "ShownRule", "Sorted", "SortedMail", "SortedRecipient", "rules_of", "shown_rules", "sort_mail", "sort_reply"]
 
 MOST_LINE = 4000
 SUCCESS = "success"  # PowerMTA's word for what arrived
@@ -45,11 +45,26 @@ class SortedMail(Struct, frozen=True):
     recipients: tuple[SortedRecipient, ...] = ()
 
 
+class ShownRule(Struct, frozen=True):
+    """A rule: its name, or its line in the configuration; one of its `patterns` must be found in a reply (none: that does not matter)."""
+
+    name: str
+    category: str
+    patterns: tuple[str, ...]
+
+
 def rules_of(settings: Settings | None, rules_file: str) -> AnySorter:
     """The rules of a file, of a configuration, or those that we ship. Raises ValueError or OSError, naming the file."""
     if rules_file:
         return read_pack(rules_file)
     return sorter_of(Resolved(settings)) if settings is not None else shipped()
+
+
+def shown_rules(settings: Settings) -> list[ShownRule]:
+    """The rules in force, in their order: those of the configuration, else those that we ship."""
+    if settings.bounce_categories is None:
+        return [ShownRule(rule.name, rule.category, rule.text) for rule in shipped().rules]
+    return [ShownRule(f"{rule.origin.file}:{rule.origin.line}", rule.category, (rule.pattern,)) for rule in settings.bounce_categories]
 
 
 def sort_reply(rules: AnySorter, text: str, host: str = "") -> Sorted:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -49,6 +50,21 @@ def open_store(state_dir: Path, *, create: bool) -> SuppressionStore:
     if create and not state_dir.is_dir():
         raise SuppressionError(f"{state_dir} is no folder; name the relay's with --state-dir")
     return SuppressionStore(path, create=create)
+
+
+@contextmanager
+def opened(state_dir: Path, *, create: bool) -> Iterator[SuppressionStore]:
+    """The store while it is needed. Raises as `open_store` does."""
+    store = open_store(state_dir, create=create)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def there(state_dir: Path) -> bool:
+    """Is there a store?"""
+    return (state_dir / FILE).exists()
 
 
 def holding(store: SuppressionStore, address: str, now: float) -> list[Suppressed]:

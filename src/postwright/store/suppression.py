@@ -136,8 +136,11 @@ class SuppressionStore:
         """Entries in force."""
         return int(self._db.execute("SELECT count(*) FROM suppressed WHERE expires IS NULL OR expires > ?", (now,)).fetchone()[0])
 
-    def entries(self, now: float, *, keys: Sequence[str] = (), scope: str | None = None) -> Iterator[Suppressed]:
-        """Entries in force by their keys' order, those of `keys` or all; read as they are asked for, however many there are."""
+    def entries(
+        self, now: float, *, keys: Sequence[str] = (), scope: str | None = None, after: tuple[str, str] | None = None
+    ) -> Iterator[Suppressed]:
+        """Entries in force by their keys' order (then their scopes'), those of `keys` or all, or what comes behind one (key, scope); read
+        as they are asked for, however many there are."""
         wanted: list[str] = ["(expires IS NULL OR expires > ?)"]
         values: list[str | float] = [now]
         if keys:
@@ -146,6 +149,9 @@ class SuppressionStore:
         if scope is not None:
             wanted.append("scope = ?")
             values.append(scope)
+        if after is not None:
+            wanted.append("(key, scope) > (?, ?)")
+            values += after
         rows = self._rows(f"SELECT {_COLUMNS} FROM suppressed WHERE {' AND '.join(wanted)} ORDER BY key, scope", values)
         with contextlib.closing(rows):
             while batch := self._fetch(rows):

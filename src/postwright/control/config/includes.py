@@ -7,10 +7,11 @@ read is reported at the line that wants it.
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -39,9 +40,11 @@ class Included:
 
 
 class Files:
-    """The files of one load. `folder` is where relative includes of a text without a file are looked for."""
+    """The files of one load. `folder` is where relative includes of a text without a file are looked for; `instead` has octets by real
+    paths, in the place of what is on disk."""
 
-    def __init__(self, report: Report, is_directive: Callable[[str], bool], folder: Path) -> None:
+    def __init__(self, report: Report, is_directive: Callable[[str], bool], folder: Path, instead: Mapping[str, bytes] | None = None) -> None:
+        self._instead = instead or {}
         self._report = report
         self._is_directive = is_directive
         self._folder = folder
@@ -53,6 +56,10 @@ class Files:
         """A file to start from. Raises OSError."""
         real = os.path.realpath(path)
         return Included(self, real, self._text(str(path), real))
+
+    def has(self, path: Path) -> bool:
+        """Is it there, or would be?"""
+        return os.path.realpath(path) in self._instead or path.is_file()
 
     def string(self, name: str, text: str) -> Included:
         """A text that is in no file."""
@@ -79,7 +86,11 @@ class Files:
         full = os.path.join(base, pattern)
         if not glob.has_magic(pattern):
             return [full]
-        return sorted(path for path in glob.glob(full) if os.path.isfile(path))
+        found = {path for path in glob.glob(full) if os.path.isfile(path)}
+        folder = os.path.realpath(os.path.dirname(full)) if not glob.has_magic(os.path.dirname(full)) else os.path.dirname(full)
+        pattern = os.path.join(folder, os.path.basename(full))
+        known = {os.path.realpath(path) for path in found}
+        return sorted(found | {path for path in self._instead if path not in known and fnmatch.fnmatch(path, pattern)})
 
     def _include(self, text: Text, line: Line, path: str) -> Included | None:
         real = os.path.realpath(path)
@@ -104,7 +115,8 @@ class Files:
         if found is None:
             # a file name need not be UTF-8, but it will be printed
             shown = shown.encode("utf-8", "replace").decode()
-            found = self._texts[real] = read(shown, decode(read_octets(real)), self._is_directive)
+            octets = self._instead[real] if real in self._instead else read_octets(real)
+            found = self._texts[real] = read(shown, decode(octets), self._is_directive)
         return found
 
 

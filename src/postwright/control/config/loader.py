@@ -7,6 +7,7 @@ A configuration with an error gives no settings: half a configuration is never r
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -38,16 +39,24 @@ class LoadResult(Struct, frozen=True):
         return tuple(problem for problem in self.problems if problem.level == "error")
 
 
-def load(path: Path, *, tolerant: bool = False, state_dir: Path | None = None, offline: bool = False) -> LoadResult:
+def load(
+    path: Path,
+    *,
+    tolerant: bool = False,
+    state_dir: Path | None = None,
+    offline: bool = False,
+    instead: Mapping[str, bytes] | None = None,
+) -> LoadResult:
     """The configuration in a file, after `config-defaults` beside it.
 
     `tolerant` makes warnings of what can safely be left out; `state_dir` is where relative paths of state go; `offline` does not look
-    for certificates, keys and folders on this machine.
+    for certificates, keys and folders on this machine. `instead` has octets by the real paths of files, in the place of what is on disk:
+    what would be if they were written.
     """
     report = Report(tolerant, offline)
-    files = Files(report, _is_directive, path.parent)
+    files = Files(report, _is_directive, path.parent, instead or {})
     defaults = path.with_name(DEFAULTS) if path.name not in ("", DEFAULTS) else path
-    paths = [defaults, path] if defaults != path and defaults.is_file() else [path]
+    paths = [defaults, path] if defaults != path and files.has(defaults) else [path]
     try:
         sources = [files.main(one) for one in paths]
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path

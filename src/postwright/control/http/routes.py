@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from postwright.control.api import about, mailgun, messages
+from postwright.control.api import (
+    about,
+    config,
+    events,
+    mailgun,
+    messages,
+    queues,
+    recipients,
+    rules,
+    sources,
+    standing,
+    sums,
+    suppression,
+)
 from postwright.control.http import metrics, pmta_pages
 from postwright.control.monitor import pages
 
+SUBJECTS = (about, messages, mailgun, queues, recipients, sums, sources, suppression, events, rules, standing, config)
 ROUTES: list[Any] = [
-    *about.ROUTES,
-    *messages.ROUTES,
-    *mailgun.ROUTES,
+    *(route for subject in SUBJECTS for route in subject.ROUTES),
     *metrics.ROUTES,
     *pmta_pages.ROUTES,
     *pages.ROUTES,
