@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.engine.test_processing_stories import BOUNCE
 
 from postwright.content.dkim_key import SigningKey
 from postwright.engine.explain import ExplainOrder, explain
@@ -18,7 +19,20 @@ from postwright.engine.explain_values import Fact, Journey
 from postwright.engine.workers import Inline
 from postwright.model.address import parse_mailbox
 from postwright.net.clock import SystemClock
-from postwright.policy.settings import Assignment, DomainBlock, DomainKey, Origin, ProxyClient, ProxySettings, Rate, RollupRule, Settings
+from postwright.policy.list_settings import AddressList
+from postwright.policy.service_settings import ProcessorSettings
+from postwright.policy.settings import (
+    AcctFileSettings,
+    Assignment,
+    DomainBlock,
+    DomainKey,
+    Origin,
+    ProxyClient,
+    ProxySettings,
+    Rate,
+    RollupRule,
+    Settings,
+)
 from postwright.testing.fake_resolver import FakeResolver
 from postwright.testing.world_settings import ANYBODY, domain, relay, source, vmta
 
@@ -42,9 +56,9 @@ def written(pattern: str, **values: object) -> DomainBlock:
     return DomainBlock(pattern, lines)
 
 
-def explained(settings: Settings, to: str = "you@example.com", **dns: set[str]) -> Journey:
+def explained(settings: Settings, to: str = "you@example.com", content: bytes = b"Subject: x\r\n\r\nhello\r\n", **dns: set[str]) -> Journey:
     """`dns`: `signed`, `bogus` and `failing` names."""
-    order = ExplainOrder(parse_mailbox("me@sender.example"), parse_mailbox(to), b"Subject: x\r\n\r\nhello\r\n")
+    order = ExplainOrder(parse_mailbox("me@sender.example"), parse_mailbox(to), content)
 
     async def run(folder: str) -> Journey:
         resolver = FakeResolver(ZONE)
@@ -186,3 +200,31 @@ def test_who_seals(tmp_path: Path) -> None:
     assert blind["seal"].value == "none: nobody looked at the chain of this message when it came (check-arc-inbound)"
     assert "domain-key" not in blind, "nothing is said of DKIM, which was not asked for"
     assert "seal" not in facts(explained(relay(looks, domain_keys=(key,))))
+
+
+def processors(**bounce: Any) -> Settings:
+    lists = {"addresses": AddressList(domains=("example.com",)), "origin": Origin("relay.conf", 9)}
+    files = (AcctFileSettings("acct.csv", records=("rb", "rs")),)
+    return relay(domain("*"), bounce_processor=ProcessorSettings(**lists, **bounce), acct_files=files)
+
+
+@pytest.mark.directive("bounce-processor", "deliver-matched-email")
+def test_a_report_that_a_processor_deals_with() -> None:
+    journey = explained(processors(), content=BOUNCE)
+    assert journey.paths == ()
+    found = {fact.name: fact for section in journey.sections for fact in section.facts}
+    assert (found["bounce-processor"].value, line(found["bounce-processor"])) == ("claims <you@example.com>", 9)
+    assert found["read as"].value == ("a report on delivery (rfc3464): failed 5.1.1 <inner@far.example>, delayed 4.4.1 <slow@far.example>")
+    assert found["records"].value == "1 rb, 1 rs"
+    assert found["goes on to"].value == "nobody: it has been dealt with"
+    found = facts(explained(processors(deliver_matched_email=True), content=BOUNCE))
+    assert (found["goes on to"].value, found["recipient"].value) == ("<you@example.com>", "<you@example.com>")
+
+
+@pytest.mark.directive("bounce-processor", "forward-unmatched-to")
+def test_mail_that_a_processor_claims_and_that_is_no_report() -> None:
+    found = facts(explained(processors()))
+    assert (found["read as"].value, found["records"].value, found["goes on to"].value) == ("no report", "none", "<you@example.com>")
+    found = facts(explained(processors(forward_unmatched_to=("us@one.example",))))
+    assert (found["goes on to"].value, found["recipient"].value) == ("<us@one.example>", "<us@one.example>")
+    assert "read as" not in facts(explained(relay(domain("*")), content=BOUNCE))

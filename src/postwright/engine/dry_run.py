@@ -17,9 +17,11 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
+from postwright.content.authres import Result
 from postwright.engine.addressing import SourceRules
 from postwright.engine.bound_user import BoundUser
 from postwright.engine.epoch import Epoch
+from postwright.engine.explain_reports import Read, judged
 from postwright.engine.hub import ContentReader
 from postwright.engine.node import Node
 from postwright.engine.streams import Stream, subjects
@@ -28,7 +30,7 @@ from postwright.engine.workers import Workers
 from postwright.model.address import Address
 from postwright.model.envelope import Envelope, Recipient
 from postwright.model.errors import LoginUnavailable, PostwrightError
-from postwright.model.message import Message
+from postwright.model.message import Arrival, ContentFacts, Message
 from postwright.model.reply import Reply
 from postwright.model.route import Plan
 from postwright.net.clock import Clock
@@ -46,6 +48,7 @@ from postwright.wire.body import scan
 from postwright.wire.events import MailFrom, RcptTo, XClient
 
 PORT = 50_000  # of a client that nobody sees
+_DEALT_WITH = Reply(250, "2.6.0", ("message received",))
 _ROUNDS = 20  # queues that one message may come to on its way
 
 
@@ -75,7 +78,7 @@ class Way(Struct):
 
 class Outcome(Struct):
     """What was answered: a `refusal` and the verb that it came after (`stage`), or the `message` with what it went by. `rows`: all that
-    holds for its source, with the lines."""
+    holds for its source, with the lines; `read`: what it is to a processor of reports, which may leave no message."""
 
     source: SourceSettings
     user: UserSettings | None
@@ -84,12 +87,34 @@ class Outcome(Struct):
     refusal: Reply | None = None
     message: Message | None = None
     chosen: Chosen | None = None
+    read: Read | None = None
 
 
 class _Noted(Submissions):
-    """Submissions that remember what the last one went by."""
+    """Submissions that remember what the last one went by, and record no reports."""
 
     chosen: Chosen | None = None
+    read: Read | None = None
+
+    def take(
+        self,
+        epoch: Epoch,
+        source: SourceSettings,
+        envelope: Envelope,
+        arrival: Arrival,
+        content: bytes,
+        facts: ContentFacts,
+        checks: Sequence[Result] = (),
+        bound: BoundUser | None = None,
+    ) -> Answer:
+        processing = epoch.processing
+        claim = processing.claim(envelope.recipients) if processing is not None and envelope.merge is None else None
+        if claim is None:
+            return super().take(epoch, source, envelope, arrival, content, facts, checks, bound)
+        self.read = judged(claim, envelope, arrival, content, facts.header_size, self.clock.now())
+        if not envelope.recipients:
+            return _DEALT_WITH
+        return self._take(epoch, source, envelope, arrival, content, facts, checks, bound, is_report=True)
 
     def _stream(
         self, bound: BoundUser | None, epoch: Epoch, rules: SourceRules, envelope: Envelope, field: str | None, local: str, content: Content
@@ -169,8 +194,9 @@ class DryRun:
                 outcome.stage, outcome.refusal = stage, answer
                 return outcome
         visitor.closed()
-        message_id, ref = next(self._spool.live())
-        outcome.message, outcome.chosen = self._spool.read_message(message_id, ref), self._noted.chosen
+        outcome.read = self._noted.read
+        for message_id, ref in self._spool.live():
+            outcome.message, outcome.chosen = self._spool.read_message(message_id, ref), self._noted.chosen
         return outcome
 
     async def _user(self, name: str, peer: str) -> UserSettings:

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 
+from postwright.engine import explain_reports
 from postwright.engine.dry_run import DryRun, NotAsked, listener_at
 from postwright.engine.explain_intake import addresses, client, virtual_mta
 from postwright.engine.explain_path import path_of
@@ -76,9 +77,11 @@ async def _explain(run: DryRun, listener: ListenerSettings, local: str, order: E
     sections = [client(resolved, order.client, listener, outcome)]
     if outcome.refusal is not None:
         return Journey(subject, tuple(sections), refusal=f"{outcome.refusal.text} (after {outcome.stage})")
+    if outcome.read is not None:
+        sections.append(explain_reports.section(resolved.settings, outcome.read))
     message, chosen = outcome.message, outcome.chosen
-    assert message is not None
-    assert chosen is not None
+    if message is None or chosen is None:
+        return Journey(subject, tuple(sections))  # a report, which goes to nobody
     sections += [addresses(resolved, outcome, chosen, message), virtual_mta(resolved, outcome, chosen, message)]
     return Journey(subject, tuple(sections), tuple([await path_of(run, message, way) for way in await run.ways()]))
 
