@@ -12,10 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from postwright.control.cli.main import COMMANDS, main
-from postwright.control.manual import exits, roff
+from postwright.control.manual import exits, reference, roff
 from postwright.control.manual.entries import Entry, _entry, entries, read_help, read_statuses
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "exit-codes.md"
+COMMANDS_PAGE = PAGE.with_name("commands.md")
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,13 @@ def test_a_lone_command_must_say_them() -> None:
 
 def test_the_table_in_docs_is_fresh(found: list[Entry]) -> None:
     assert PAGE.read_text("utf-8") == exits.page(found), f"run: postwright manual --exit-codes {PAGE.relative_to(PAGE.parents[2])}"
+
+
+def test_the_page_of_all_commands_is_fresh(found: list[Entry]) -> None:
+    made = reference.page(found)
+    assert COMMANDS_PAGE.read_text("utf-8") == made, f"run: postwright manual --reference {COMMANDS_PAGE.relative_to(PAGE.parents[2])}"
+    for entry in found[1:]:
+        assert f"# {entry.name}\n" in made
 
 
 def test_roff_takes_nothing_for_a_request() -> None:

@@ -1,4 +1,4 @@
-"""`postwright manual`: writes the manual pages of all commands (what packages ship), and the table of exit statuses. Asks no relay."""
+"""`postwright manual`: writes the manual pages of all commands (what packages ship), and the pages of reference. Asks no relay."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from postwright import __version__
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for the pages: one file a command.")
 @click.option("--gzip", "packed", is_flag=True, help="Packed, as Debian wants them.")
 @click.option("--exit-codes", "exits_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the table of exit statuses there.")
+@click.option("--reference", "reference_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the page of commands there.")
 @click.argument("name", nargs=-1, metavar="[COMMAND]...")
-def command(output: Path | None, packed: bool, exits_file: Path | None, name: tuple[str, ...]) -> None:
+def command(output: Path | None, packed: bool, exits_file: Path | None, reference_file: Path | None, name: tuple[str, ...]) -> None:
     """Write the manual pages of the commands, or print one.
 
     \b
@@ -24,7 +25,7 @@ def command(output: Path | None, packed: bool, exits_file: Path | None, name: tu
     Exit status: 0 written, 1 there is no such command or a file cannot be written, 2 wrong command line.
     """
     from postwright.control.cli.main import main  # it names us
-    from postwright.control.manual import exits, roff
+    from postwright.control.manual import exits, reference, roff
     from postwright.control.manual.entries import ROOT, entries
 
     found = entries(main)
@@ -33,10 +34,12 @@ def command(output: Path | None, packed: bool, exits_file: Path | None, name: tu
             click.echo(f"{len(roff.write(found, output, __version__, packed=packed))} pages in {output}", err=True)
         if exits_file is not None:
             exits_file.write_text(exits.page(found), "utf-8")
+        if reference_file is not None:
+            reference_file.write_text(reference.page(found), "utf-8")
     except OSError as error:
         click.echo(f"postwright: {error.filename}: {error.strerror}", err=True)
         sys.exit(1)
-    if output is None and exits_file is None:
+    if output is None and exits_file is None and reference_file is None:
         _print({entry.path: roff.page(entry, __version__) for entry in found}, (ROOT, *name))
 
 
