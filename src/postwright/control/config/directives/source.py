@@ -128,7 +128,7 @@ CHECKS: tuple[Directive, ...] = (
     works("reject-spf-check-permerror", S, k.BOOL, "5xx to MAIL when the SPF record is in error", "yes"),
     works("reject-spf-check-fail", S, k.BOOL, "5xx to MAIL when SPF fails", "yes"),
     works("sender-rules", S, k.CHOICE("off", "warn", "fix", "refuse"),
-          "Judge messages by the sender rules of large mailbox providers: tell it in the records, mend what can be, or refuse", "off",
+          "Judge mail by the sender rules of large providers: tell it in the records, mend it, or refuse it", "off",
           ours=True),
     works("sender-rules-bulk", S, k.CHOICE("never", "job", "always"),
           "Which mail is bulk mail to those rules, and wants List-Unsubscribe: job: what has a job", "job", ours=True),
