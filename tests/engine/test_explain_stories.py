@@ -14,11 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.engine.test_processing_stories import BOUNCE
 
 from postwright.content.dkim_key import SigningKey
+from postwright.engine import sts_cache
 from postwright.engine.explain import ExplainOrder, explain
 from postwright.engine.explain_values import Fact, Journey
 from postwright.engine.workers import Inline
 from postwright.model.address import parse_mailbox
 from postwright.net.clock import SystemClock
+from postwright.net.sts_fetch import Fetched
 from postwright.policy.list_settings import AddressList
 from postwright.policy.service_settings import ProcessorSettings
 from postwright.policy.settings import (
@@ -47,6 +49,10 @@ ZONE: Zone = {
     "one.example": {"MX": ["10 mx.one.example"]},
     "mx.one.example": {"A": ["198.51.100.4"]},
     "_25._tcp.mx.one.example": {"TLSA": ["3 1 1 " + "ab" * 32]},
+    "sts.example": {"MX": ["10 mx.sts.example"]},
+    "mx.sts.example": {"A": ["198.51.100.5"]},
+    "_mta-sts.sts.example": {"TXT": ["v=STSv1; id=1;"]},
+    "mta-sts.sts.example": {"A": ["198.51.100.6"]},
 }
 
 
@@ -149,6 +155,34 @@ def test_dane_where_dnssec_vouches_for_it(dns: dict[str, set[str]], tls: str, ho
     assert [hop.tls for hop in journey.paths[0].hops] == [tls]
     assert facts(journey)[hosts[0]].value == hosts[1]
     assert line(facts(journey)["use-dane"]) == 1
+
+
+@pytest.mark.directive("use-mta-sts")
+def test_mta_sts_where_a_policy_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The policy is fetched, as it would be; here from nobody's web server."""
+    asked: list[tuple[str, tuple[str, ...]]] = []
+    lines = "version: STSv1\r\nmode: {}\r\nmx: {}\r\nmax_age: 86400\r\n"
+    mode, mx = "enforce", "mx.sts.example"
+
+    async def fetch(host: str, addresses: Sequence[str], *more: Any) -> Fetched:
+        asked.append((host, tuple(addresses)))
+        return Fetched(lines.format(mode, mx))
+
+    monkeypatch.setattr(sts_cache, "fetch", fetch)
+    settings = relay(written("*", use_mta_sts=True))
+    journey = explained(settings, "you@sts.example")
+    assert asked == [("mta-sts.sts.example", ("198.51.100.6",))]
+    assert [hop.tls for hop in journey.paths[0].hops] == ["TLS, the certificate by MTA-STS"]
+    assert line(facts(journey)["use-mta-sts"]) == 1
+    mx = "other.example"
+    refused = explained(settings, "you@sts.example")
+    assert refused.paths[0].hops == ()
+    assert str(facts(refused)["a host is not used"].value).startswith("mx.sts.example: ")
+    mode = "testing"
+    assert [hop.tls for hop in explained(settings, "you@sts.example").paths[0].hops] == ["TLS if offered"]
+    asked.clear()
+    assert [hop.tls for hop in explained(relay(domain("*")), "you@sts.example").paths[0].hops] == ["TLS if offered"]
+    assert asked == [], "nobody wants it"
 
 
 def test_a_host_that_must_not_be_used() -> None:
