@@ -166,6 +166,15 @@ def test_forms_go_behind_the_command(words: str, placed: str, kept: str | None) 
         assert form_before() == kept
 
 
+def test_the_commands_of_the_guide_work() -> None:
+    guide = Path(__file__).resolve().parents[3] / "docs" / "guides" / "powermta-commands.md"
+    commands = re.findall(r"^\$ postwright (.+)$", guide.read_text("utf-8"), re.MULTILINE)
+    assert len(commands) == 3
+    for line in commands:
+        result = CliRunner().invoke(main, line.split())
+        assert result.exit_code == 0, line
+
+
 def test_a_terminal_has_bold_heads_and_no_broken_lines() -> None:
     lines = list(human(["queue  n", "----- --", "a" * 50, "  bounced | x", "", "1 of 2 matching queues."], 20))
     assert lines[0] == "\x1b[1mqueue  n\x1b[0m"
