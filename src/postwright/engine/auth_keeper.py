@@ -145,7 +145,7 @@ def _help(listening: socket.socket, link: socket.socket) -> None:
 
 def main() -> None:
     """`python -m postwright.engine.auth_keeper LISTENING_FD SUPERVISOR_FD`."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a library in C that falls over would leave passwords on the disk
     Keeper(socket.socket(fileno=int(sys.argv[1])), socket.socket(fileno=int(sys.argv[2]))).run()

@@ -128,7 +128,7 @@ async def serve(control: socket.socket) -> None:
 
 def main() -> None:
     """`python -m postwright.engine.exporter CONTROL_FD`."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, lambda signum, frame: None)  # not SIG_IGN: the programs that we start would inherit that
     os.nice(NICENESS)
     control = socket.socket(fileno=int(sys.argv[1]))

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from postwright.engine import admission, auth_process, heap, precache, privileges
+from postwright.engine import admission, auth_process, dump, heap, precache, privileges, state_dump
 from postwright.engine import frames as f
 from postwright.engine import log as logs
 from postwright.engine.auth_client import AuthClient
@@ -114,6 +114,7 @@ class Shard:
 
     async def run(self) -> None:
         """Recover, open, serve until told to leave."""
+        state_dump.write_stacks_on_signal(Path(self.start_frame.state_dir), self.number)
         self._receive_sockets()
         before = time.perf_counter()
         dirs = spool_dirs(self.settings, Path(self.start_frame.state_dir))
@@ -247,6 +248,8 @@ class Shard:
                 return
             elif question.verb in QUEUE_VERBS:
                 answer.body = QUEUE_VERBS[question.verb](self.node, msgspec.json.decode(question.argument, type=dict[str, str]))
+            elif question.verb == "dump":
+                answer.body = "\n".join(dump.lines(self.node, self.book)).encode()
             elif question.verb == "reopen-log":
                 self._log_file.reopen()
             elif question.verb == "rotate-acct":

@@ -103,7 +103,8 @@ def signature(key: SigningKey, digest: bytes) -> bytes:
 
 def main() -> None:
     """Of the process. An interrupt from the terminal is for the relay, which will tell us by hanging up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as sock:
         serve(sock, lanes_here())
 

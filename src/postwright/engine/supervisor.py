@@ -29,7 +29,7 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
-from postwright.engine import export_outlets, privileges, state_folder, systemd
+from postwright.engine import export_outlets, privileges, state_dump, state_folder, systemd
 from postwright.engine import frames as f
 from postwright.engine import log as logs
 from postwright.engine.auth_process import AuthProcess
@@ -147,6 +147,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn_task(self._reload_logged()))
+        loop.add_signal_handler(state_dump.SIGNAL, lambda: self._spawn_task(state_dump.write(self, self._options.state_dir)))
         helpers = [loop.create_task(work) for work in (self._tick(), self._await_ready(announce), self._auth.attend())]
         exporting, serving = loop.create_task(self.exporter.attend()), loop.create_task(self.http.attend())
         # what goes wrong in keeping a shard is a defect: better no relay, which is seen, than one with fewer shards

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import Enum
+from itertools import islice
 
 from msgspec import Struct
 
@@ -83,6 +84,10 @@ class SessionBook:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    def entries(self, most: int) -> list[tuple[str, str]]:
+        """Address and group of the first so many sessions, the oldest first."""
+        return list(islice(self._sessions.values(), most))
 
     # who comes and goes ----------------------------------------------------------------------------------------------
 

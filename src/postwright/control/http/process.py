@@ -14,7 +14,6 @@ import os
 import pickle
 import signal
 import socket
-import ssl
 import time
 from email.utils import formatdate
 from pathlib import Path
@@ -24,10 +23,8 @@ import structlog
 import uvloop
 from uvicorn.server import ServerState
 
-from postwright.control.http.app import make_app
-from postwright.control.http.front import Front
+from postwright.control.http.doors import Doors
 from postwright.control.http.site import Site
-from postwright.control.http.speaker import Speaker, make_config
 from postwright.control.monitor.sampler import Sampler
 from postwright.engine import http_frames as h
 from postwright.engine import log as logs
@@ -48,11 +45,10 @@ class HttpServer:
         self._config_file = config_file
         self._tolerant = tolerant
         self._site: Site | None = None
-        self._front: Front | None = None
+        self._doors: Doors | None = None
         self._log_file: logs.LogFile | None = None
         self._state = ServerState()
         self._tasks: list[asyncio.Task[None]] = []
-        self._troubled = ""
 
     def heard(self, link: Link, frame: Frame) -> None:
         """A word of the supervisor's."""
@@ -70,8 +66,8 @@ class HttpServer:
         else:
             self._site.log = self._open_log(settings, frame)
             self._site.apply(settings)
-        assert self._front is not None
-        self._front.log_tls = settings.http.http_log_tls
+            assert self._doors is not None
+            self._doors.apply(settings)
 
     def _open_log(self, settings: Settings, frame: h.Serve) -> structlog.stdlib.BoundLogger:
         if self._log_file is None or not logs.same_log(self._log_file, settings.general):
@@ -81,11 +77,10 @@ class HttpServer:
     def _begin(self, settings: Settings, frame: h.Serve) -> None:
         log = self._open_log(settings, frame)
         self._site = site = Site(settings, Path(frame.state_dir), log, frame.secret, self._config_file, self._tolerant)
-        config = make_config(make_app(site))
-        self._front = Front(lambda gone: Speaker(config, self._state, gone), self._context, log)
+        self._doors = doors = Doors(site, self._state)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self._unexpected(context))
-        self._tasks = [loop.create_task(self._front.serve(sock)) for sock in self._listening]
+        self._tasks = [loop.create_task(doors.front(sock).serve(sock)) for sock in self._listening]
         self._tasks.append(loop.create_task(self._date()))
         self._watch(site, log)
 
@@ -104,16 +99,6 @@ class HttpServer:
         if isinstance(error, OSError):  # a client that went away
             return
         self._site.log.error("unexpected", what=context.get("message", ""), exc_info=error if isinstance(error, BaseException) else False)
-
-    def _context(self) -> ssl.SSLContext | None:
-        assert self._site is not None
-        try:
-            return self._site.tls.context()
-        except (OSError, ValueError) as error:
-            if str(error) != self._troubled:
-                self._troubled = str(error)
-                self._site.log.error("the monitor cannot speak TLS", error=str(error))
-            return None
 
     async def _date(self) -> None:
         """For ever: the Date of every answer (RFC 9110 section 6.6.1)."""
@@ -152,7 +137,7 @@ def _socket(fd: int) -> socket.socket:
 @click.argument("fds", type=int, nargs=-1, required=True)
 def main(config: Path | None, tolerant: bool, fds: tuple[int, ...]) -> None:
     """The HTTP process of a relay; `postwright run` starts it."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
