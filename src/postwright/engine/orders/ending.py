@@ -18,7 +18,7 @@ from postwright.engine.orders.book import MailOrder
 from postwright.engine.reporting import Reporting
 from postwright.engine.settle import NO_SESSION, Settlement, settle
 from postwright.model.errors import SpoolError
-from postwright.model.message import Message, format_id
+from postwright.model.message import IdMaker, Message, format_id
 from postwright.model.outcome import Disposition, Judgement, Kind
 from postwright.model.work import Entry, Lease, QueueKey
 from postwright.schedule.queue import Queue
@@ -31,6 +31,7 @@ class Settling(Hub, Protocol):
     """The shard."""
 
     number: int
+    ids: IdMaker
     reporting: Reporting
 
     def finish(self, queue: Queue, lease: Lease, settlement: Settlement, now: float) -> None:

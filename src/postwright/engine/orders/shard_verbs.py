@@ -16,7 +16,6 @@ from postwright.engine.orders.book import Book, MailOrder
 from postwright.engine.orders.selection import Selection
 from postwright.engine.receiver_logins import ReceiverLogins
 from postwright.engine.vault_keys import VaultKeys
-from postwright.model.message import IdMaker
 from postwright.policy.resolve import Resolved
 
 Arguments = dict[str, str]
@@ -26,7 +25,6 @@ T = TypeVar("T")
 class Ordered(deleting.Deleter, Protocol):
     """The shard."""
 
-    ids: IdMaker
     vault: VaultKeys
     logins: ReceiverLogins
     resolved: Resolved

@@ -104,6 +104,7 @@ class Standing:
         self._jobs = frozenset(rule.job for rule in book.jobs)
         self._mail = [_Order(order) for order in book.mail]
         self._newest = max([order.selected.newest for order in book.mail], default=0)
+        self._node.ids.seen(self._newest)  # what comes from now on, reports of what is deleted too, is newer than anything that is meant
         where, scheduler = self._node.where, self._node.scheduler
         scheduler.suspends = (lambda key: self.suspended(key) is not None) if self._rules else None
         where.stays = scheduler.suspends
