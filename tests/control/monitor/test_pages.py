@@ -164,12 +164,12 @@ def token(answer: Answer) -> tuple[str, dict[str, str]]:
 
 async def test_an_action_is_counted_first_and_then_ordered_by_whom(page: Page) -> None:
     asked = await page.get("/ui/act/pause?queue=a.example/*")
-    assert page.relay.asked[-1] == ("order-pause", {"queue": "a.example/*", "by": "192.0.2.9", "dry-run": "yes"})
+    assert page.relay.asked[-1] == ("order-pause", {"queue": "a.example/*", "as": "192.0.2.9", "dry-run": "yes"})
     assert b"would " in asked.body
     csrf, headers = token(asked)
     done = await page.post("/ui/act/pause", f"CSRFToken={csrf}&queue=a.example/*&for=2h&reason=too+fast".encode(), headers=headers)
     assert done.status == 200, done.body
-    assert page.relay.asked[-1] == ("order-pause", {"queue": "a.example/*", "by": "192.0.2.9", "for": "2h", "reason": "too fast"})
+    assert page.relay.asked[-1] == ("order-pause", {"queue": "a.example/*", "as": "192.0.2.9", "for": "2h", "reason": "too fast"})
     assert b'href="/ui/act/resume?queue=a.example%2F%2A"' in done.body  # the way back
 
 

@@ -24,7 +24,7 @@ from postwright.control.api.message_models import NewMessage, made
 from postwright.control.api.mime_build import MimeError
 from postwright.control.http.access import Identity
 from postwright.control.http.asking import RelayAway
-from postwright.control.http.guard import identity_of, site_of
+from postwright.control.http.guard import identity_of, mark_of, site_of
 from postwright.control.http.problems import Problem, Refused
 from postwright.control.http.shield import peer
 from postwright.control.http.site import Site
@@ -45,6 +45,7 @@ _PROBLEM = {
         (400, "No JSON of this form"),
         (401, "The key is wrong"),
         (403, "The key may not"),
+        (404, "There is no such message, or it is not for this key to see"),
         (413, "Too large"),
         (422, "Refused, with the reason for each recipient"),
         (429, "Too fast; see Retry-After"),
@@ -150,7 +151,7 @@ async def _submitted(site: Site, who: Identity, where: str, data: NewMessage, ke
     return Accepted(told.id, told.recipients - len(told.refused), refused(told, order))
 
 
-@get("/api/v1/messages/{message_id:str}", opt={"scope": "submit"}, tags=["messages"])
+@get("/api/v1/messages/{message_id:str}", opt={"scope": ("submit", "logs")}, tags=["messages"], responses=_PROBLEM)
 async def state(request: Request[Any, Any, Any], message_id: FromPath[str]) -> MessageState:
     """What became of a message: who it waits for, and what has happened."""
     site = site_of(request)
@@ -171,7 +172,7 @@ async def state(request: Request[Any, Any, Any], message_id: FromPath[str]) -> M
 _NO_LOG = "no message of this id waits; what has become of those that do not is known with `event-log yes`"
 
 
-@delete("/api/v1/messages/{message_id:str}", opt={"scope": "submit"}, tags=["messages"], status_code=200)
+@delete("/api/v1/messages/{message_id:str}", opt={"scope": ("submit", "queues")}, tags=["messages"], status_code=200, responses=_PROBLEM)
 async def cancel(request: Request[Any, Any, Any], message_id: FromPath[str]) -> Cancelled:
     """Take back a message: recipients that still wait get nothing. What is being sent this very moment is not stopped."""
     site, who = site_of(request), identity_of(request)
@@ -179,7 +180,7 @@ async def cancel(request: Request[Any, Any, Any], message_id: FromPath[str]) -> 
     held, _ = await _known(site, who, message_id, number, history=False)
     if held is None:
         raise Refused(404, "no message of this id waits")
-    told = await site.relay.ask("order-delete", message=message_id, by=who.name, reason="cancelled over the API")
+    told = await site.relay.ask("order-delete", message=message_id, reason="cancelled over the API", **mark_of(who))
     if not told.ok:
         raise Refused(503, "; ".join(told.lines), retry_after=5)
     tally = msgspec.json.decode(told.body, type=_Outcome).tally

@@ -35,7 +35,7 @@ async def orders(request: AnyRequest) -> Book:
     return await site_of(request).relay.body("order-standing", Book)
 
 
-@get("/api/v1/audit", opt={"scope": "config"}, tags=["orders"], responses=PROBLEMS)
+@get("/api/v1/audit", opt={"scope": "read"}, tags=["orders"], responses=PROBLEMS)
 async def audit(request: AnyRequest, limit: Limit = 100) -> Orders:
     """Who ordered what, when, why, and what came of it; the newest first."""
     done = await site_of(request).relay.body("audit", list[Done], {"maxitems": str(limit)})

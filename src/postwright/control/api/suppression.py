@@ -88,7 +88,7 @@ async def _in_thread(work: Callable[[], T]) -> T:
         raise Refused(503, str(error), retry_after=5) from error
 
 
-@get("/api/v1/suppression", opt={"scope": "read"}, tags=["suppression"], responses=PROBLEMS)
+@get("/api/v1/suppression", opt={"scope": ("logs", "suppression")}, tags=["suppression"], responses=PROBLEMS)
 async def listed(request: AnyRequest, address: Text = "", scope_: _Scope = "", limit: Limit = 100, cursor: Cursor = "") -> Entries:
     """All entries in force; or those that hold one address, its domain's and its digests' included."""
     folder = site_of(request).state_dir

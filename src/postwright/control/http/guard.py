@@ -1,7 +1,7 @@
 """What each route asks of whoever calls it: a scope, a proof against forgery for what changes something, and not to come too fast.
 
-A route says `opt={"scope": "read"}`; one that says none is nobody's (a test reads the table of all routes). `opt={"pace": False}` is for
-routes that have limits of their own. Raises `Refused`.
+A route says `opt={"scope": "read"}`, or a tuple of which one is enough; one that says none is nobody's (a test reads the table of all
+routes). `opt={"pace": False}` is for routes that have limits of their own. Raises `Refused`.
 """
 
 from __future__ import annotations
@@ -37,12 +37,19 @@ def mark_of(who: Identity) -> dict[str, str]:
     return {"as": f"{who.name} at {who.address}" if who.by_key else f"{who.role} {who.address}"}
 
 
+def scopes_of(handler: BaseRouteHandler) -> tuple[str, ...]:
+    """Of which one is enough for this route; () for nobody."""
+    said = handler.opt.get("scope", ())
+    return (said,) if isinstance(said, str) else tuple(said)
+
+
 async def may(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """The guard of all routes."""
     who, site = identity_of(connection), site_of(connection)
-    scope = handler.opt.get("scope")
-    if not isinstance(scope, str) or not who.may(scope):
-        raise Refused(403, f"this needs the scope {scope}, which {who.name} has not" if scope else "this is for nobody")
+    scopes = scopes_of(handler)
+    if not any(who.may(scope) for scope in scopes):
+        needed = " or ".join(scopes)
+        raise Refused(403, f"this needs the scope {needed}, which {who.name} has not" if scopes else "this is for nobody")
     if handler.opt.get("pace", True) and (wait := site.paces.wait(who.name, time.monotonic())):
         raise Refused(429, "too many requests", retry_after=wait)
     await no_forgery(cast(Request[Any, Any, Any], connection))

@@ -24,8 +24,8 @@ from msgspec import Struct
 from postwright.model.errors import PostwrightError
 
 SCOPES = {
-    "read": "see status, queues, domains, jobs, virtual MTAs, suppression, events and rules",
-    "logs": "see the log and the list of queued recipients",
+    "read": "see status, queues, domains, jobs, virtual MTAs, sources, rules and orders",
+    "logs": "see whom mail is to and from: the log, queued recipients, events, messages, suppression",
     "queues": "pause, resume, set, schedule and delete queues, jobs and sources",
     "suppression": "add and remove whom must not be sent to",
     "submit": "hand in messages, and see and cancel one's own",

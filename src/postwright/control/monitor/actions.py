@@ -63,7 +63,7 @@ class Wanted(Struct):
 
     def arguments(self, page: Page, *, dry_run: bool) -> dict[str, str]:
         """For the relay."""
-        found = {**self.action.base, self.subject: self.what, "by": _by(page)}
+        found = {**self.action.base, self.subject: self.what, "as": _by(page)}
         found |= {name: value for name, value in self.given.items() if value}
         return found | ({"dry-run": "yes"} if dry_run else {})
 

@@ -121,13 +121,13 @@ async def _list(page: Page, **values: Any) -> Response[str]:
     return page.shown(template, count=count, letters=shown, smtp=f"{host}:{port}", given=given, **({"told": None} | values))
 
 
-@get("/ui/inbox", opt={"scope": "read"}, include_in_schema=False)
+@get("/ui/inbox", opt={"scope": "logs"}, include_in_schema=False)
 async def inbox(request: AnyRequest) -> Response[str]:
     """What came; as a fragment, only this."""
     return await _list(Page(request, "inbox"))
 
 
-@get("/ui/letter", opt={"scope": "read"}, include_in_schema=False)
+@get("/ui/letter", opt={"scope": "logs"}, include_in_schema=False)
 async def one(request: AnyRequest, number: Annotated[str, QueryParameter(max_length=12)]) -> Response[str]:
     """One message."""
     page = Page(request, "inbox")

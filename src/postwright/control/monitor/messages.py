@@ -38,7 +38,7 @@ async def _aside(work: Any, *arguments: Any) -> Found:
         return found
 
 
-@get("/ui/messages", opt={"scope": "read"}, include_in_schema=False)
+@get("/ui/messages", opt={"scope": "logs"}, include_in_schema=False)
 async def messages(
     request: AnyRequest, text: _Text = "", since: _Text = "1h", kind: _Text = ""
 ) -> Response[str]:
@@ -62,7 +62,7 @@ async def _waiting(page: Page, text: str) -> Waiting:
     return found if found.rows else await page.ask("order-list", Waiting, Waiting(), orig=text.strip(), maxitems=str(WAITING))
 
 
-@get("/ui/message", opt={"scope": "read"}, include_in_schema=False)
+@get("/ui/message", opt={"scope": "logs"}, include_in_schema=False)
 async def message(request: AnyRequest, id: _Text) -> Response[str]:
     """One message: its time line, and why what is left of it waits."""
     page = Page(request, "messages")
