@@ -171,4 +171,6 @@ class HttpProcess:
 def _places(settings: Settings) -> list[Place]:
     """Where these settings have the process listen; [] for nowhere."""
     port = settings.http.http_mgmt_port
-    return [(address, port) for address in settings.http.http_mgmt_address or EVERYWHERE] if port else []
+    monitor = [(address, port) for address in settings.http.http_mgmt_address or EVERYWHERE] if port else []
+    others = [(one.address, one.port) for one in settings.transmissions_api_listeners]
+    return list(dict.fromkeys([*monitor, *others]))

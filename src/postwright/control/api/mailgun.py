@@ -5,8 +5,8 @@
     POST /v3/DOMAIN/messages.mime   to, and message: a whole message
 
 Basic auth `api:KEY`, as there. Answers have its form: `{"id": "<Message-ID>", "message": "Queued. Thank you."}`, and `refused` beside it
-where some recipients were; errors are `{"message": ...}`. What we have not (templates, tracking) is refused where mail would be another without
-it (templates), and else let pass. Values of recipient-variables go into HTML as they are, as with Mailgun.
+where some recipients were; errors are `{"message": ...}`. What we have not is refused where mail would be another without it (templates),
+and else let pass (tracking). Values of recipient-variables go into HTML as they are, as with Mailgun.
 """
 
 from __future__ import annotations

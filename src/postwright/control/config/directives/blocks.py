@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import G, P, V, no_effect, steering, works
+from postwright.control.config.directives.rows import G, P, V, no_effect, works
 
 _PROCESSORS = (Scope.BOUNCE_PROCESSOR, Scope.FEEDBACK_LOOP)
 _VENDOR = "mail and its fate are not reported to the vendor's analytics service"
@@ -40,8 +40,8 @@ BLOCKS: tuple[Directive, ...] = (
     works("bounce-processor", G, k.TEXT, "Reads bounces that come as mail"),
     works("feedback-loop-processor", G, k.TEXT, "Reads complaints that come as mail"),
     works("email-patterns", _PROCESSORS, k.TEXT, "Patterns that read reports of no standard"),
-    steering("transmissions-api", G, k.TEXT, "Submission over HTTP"),
-    steering("transmissions-api-listener", G, k.TEXT, "An address and port for submission over HTTP"),
+    works("transmissions-api", G, k.TEXT, "Submission over HTTP"),
+    works("transmissions-api-listener", G, k.TEXT, "An address and port for submission over HTTP"),
     no_effect("signals", G, k.TEXT, "The vendor's analytics", reason=_VENDOR),
     no_effect("sparkpost-analytics", G, k.TEXT, "The vendor's analytics, by its old name", reason=_VENDOR, deprecated="<signals>"),
     no_effect("signals-filter", G, k.TEXT, "Who is reported to the vendor's analytics", reason=_VENDOR),

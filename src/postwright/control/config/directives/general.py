@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import D, G, P, S, V, no_effect, protection, steering, works
+from postwright.control.config.directives.rows import D, G, P, S, V, no_effect, protection, works
 
 NAMES: tuple[Directive, ...] = (
     works("host-name", (G, V), k.HOST_NAME, "Name of this relay; the first greets and says EHLO, each also takes mail for itself",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import G, no_effect, steering, works
+from postwright.control.config.directives.rows import G, no_effect, works
 
 API = Scope.TRANSMISSIONS_API
 
@@ -43,10 +43,10 @@ _TLS: tuple[Directive, ...] = (
 )  # fmt: skip
 
 _API: tuple[Directive, ...] = (
-    steering("api-key", API, k.API_KEY, "Key of a client", repeat=True),
-    steering("log-requests", API, k.BOOL, "Log requests", "no"),
-    steering("log-data", API, k.BOOL, "Log every octet", "no"),
-    steering("log-tls", API, k.BOOL, "Log TLS handshakes", "no"),
+    works("api-key", API, k.API_KEY, "Key of a client", repeat=True),
+    works("log-requests", API, k.BOOL, "Log requests", "no"),
+    works("log-data", API, k.BOOL, "Log every octet", "no"),
+    works("log-tls", API, k.BOOL, "Log TLS handshakes", "no"),
 )  # fmt: skip
 
 ROWS: tuple[Directive, ...] = _MONITOR + _TLS + _API

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postwright.control.config import kinds as k
 from postwright.control.config.directive import Directive, Scope
-from postwright.control.config.directives.rows import G, no_effect, steering, works
+from postwright.control.config.directives.rows import G, no_effect, works
 
 LISTENER = Scope.LISTENER
 API = Scope.TRANSMISSIONS_API_LISTENER
@@ -46,22 +46,22 @@ TLS: tuple[Directive, ...] = (
           "A further certificate of this listener, for clients that ask for one of its names; several lines add up",
           "(smtp-server-tls-sni-certificate, without an own tls-certificate)", repeat=True, ours=True),
     works("tls-certificate", USER, k.FILE_PASSWORD, "Certificate by which this user logs in; it is trusted as it stands"),
-    steering("tls-certificate", API, k.FILE_PASSWORD, "Certificate and key of this listener"),
+    works("tls-certificate", API, k.FILE_PASSWORD, "Certificate and key of this listener"),
     works("tls-allow-tlsv1", LISTENER, k.BOOL, "Allow TLS 1.0", "(smtp-server-tls-allow-tlsv1)"),
     works("tls-allow-tlsv1.1", LISTENER, k.BOOL, "Allow TLS 1.1", "(smtp-server-tls-allow-tlsv1.1)"),
     works("tls-allow-tlsv1.2", LISTENER, k.BOOL, "Allow TLS 1.2", "(smtp-server-tls-allow-tlsv1.2)"),
     works("tls-allow-tlsv1.3", LISTENER, k.BOOL, "Allow TLS 1.3", "(smtp-server-tls-allow-tlsv1.3)"),
-    steering("tls-allow-tlsv1", API, k.BOOL, "Allow TLS 1.0", "no"),
-    steering("tls-allow-tlsv1.1", API, k.BOOL, "Allow TLS 1.1", "no"),
-    steering("tls-allow-tlsv1.2", API, k.BOOL, "Allow TLS 1.2", "yes"),
-    steering("tls-allow-tlsv1.3", API, k.BOOL, "Allow TLS 1.3", "yes"),
+    works("tls-allow-tlsv1", API, k.BOOL, "Allow TLS 1.0", "no"),
+    works("tls-allow-tlsv1.1", API, k.BOOL, "Allow TLS 1.1", "no"),
+    works("tls-allow-tlsv1.2", API, k.BOOL, "Allow TLS 1.2", "yes"),
+    works("tls-allow-tlsv1.3", API, k.BOOL, "Allow TLS 1.3", "yes"),
     works("tls-ciphers", LISTENER, k.CIPHERS, "Ciphers up to TLS 1.2", "(smtp-server-tls-ciphers)"),
-    steering("tls-ciphers", API, k.CIPHERS, "Ciphers up to TLS 1.2", "(OpenSSL's)"),
+    works("tls-ciphers", API, k.CIPHERS, "Ciphers up to TLS 1.2", "(OpenSSL's)"),
     works("tls-tlsv1.3-ciphersuites", LISTENER, k.TLS13_SUITES, "Cipher suites of TLS 1.3", "(smtp-server-tls-v1.3-ciphersuites)"),
-    steering("tls-tlsv1.3-ciphersuites", API, k.TLS13_SUITES, "Cipher suites of TLS 1.3", "(OpenSSL's)"),
+    works("tls-tlsv1.3-ciphersuites", API, k.TLS13_SUITES, "Cipher suites of TLS 1.3", "(OpenSSL's)"),
     no_effect("tls-dh-key-length", (LISTENER, API), k.COUNT, "Length of Diffie-Hellman keys", "1024", reason=_DH),
     works("tls-ca-file", LISTENER, k.FILE, "Authorities for clients' certificates", "(smtp-server-tls-ca-file)"),
-    steering("tls-ca-file", API, k.FILE, "Certification authorities that clients' certificates are checked against"),
+    works("tls-ca-file", API, k.FILE, "Certification authorities that clients' certificates are checked against"),
 )  # fmt: skip
 
 USERS: tuple[Directive, ...] = (
