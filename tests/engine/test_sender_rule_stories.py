@@ -211,6 +211,7 @@ def test_whose_signature_it_will_be_decides(tmp_path: Path) -> None:
         "by the default virtual MTA": (relay(strict, m1), {}, "5.7.20"),
         "by the one that signs": (relay(strict, m1), {"X-Virtual-MTA": "m1"}, ""),
         "only there": (relay(strict, domain("far.example", **EDDSA), domain_keys=(mine,)), {}, "5.7.20"),
+        "what stays here": (relay(strict, domain("*", type="discard")), {}, ""),
         "a key that cannot be read": (relay(strict, domain("*", **EDDSA), domain_keys=(broken,)), {}, ""),
     }
     found = {}
@@ -230,6 +231,15 @@ def test_each_queue_of_a_message_is_looked_at(tmp_path: Path) -> None:
             assert taken.accepted == (to[1] == "b@example.com")
         world.domain("example.com")
         world.run_until_empty()
+    settings = relay(free(sender_rules="warn", sender_rules_bulk="always"), domain("example.com", **EDDSA), domain_keys=(key(tmp_path),))
+    with World(settings) as world:
+        for name in ("example.com", "far.example"):
+            world.domain(name)
+        assert world.submit(ME, ["a@example.com", "b@far.example"], headers=good(world)).accepted
+        world.run_until_empty()
+        assert {record.sender_rules for record in world.records} == {"signature unsubscribe"}, (
+            "in the order of the rules, not of the queues"
+        )
 
 
 @pytest.mark.directive("sender-rules", "rewrite-list")

@@ -23,7 +23,7 @@ from postwright.content.dkim_canon import Mail
 from postwright.content.dkim_sign import wanted_fields
 from postwright.content.from_field import rewritten
 from postwright.content.merge import Template
-from postwright.content.sender_rules import SIZE_MOST, Case, Cover, Finding, judge, mendable, outgrown
+from postwright.content.sender_rules import RULES, SIZE_MOST, Case, Cover, Finding, judge, mendable, outgrown
 from postwright.engine.dkim_keys import Broken
 from postwright.engine.dmarc_check import organization
 from postwright.engine.merging import NOTHING_OWN, template_text, told, values_of
@@ -51,7 +51,7 @@ class Host(Protocol):
         """What holds for mail of a queue, whether there is such a queue yet or not."""
 
 
-class Given(Struct):
+class Given(Struct, frozen=True):
     """What a message came with beside itself: results of the checks, the fields that are mended (by name, with why), and its content."""
 
     checks: Sequence[Result]
@@ -98,12 +98,12 @@ class SenderRules:
             for one in self._found(source, message, indexes, header, size, given.checks):
                 if one.rule not in found or one.must > found[one.rule].must:
                     found[one.rule] = one
-        self.last = tuple(found.values())
+        self.last = tuple([found[name] for name in RULES if name in found])
         refused = [one for one in self.last if one.must] if source.sender_rules == "refuse" else []
         self._counts.count(self.last, given.mended, refused=bool(refused))
         if refused:
             return refusal(refused)
-        message.sender_rules = " ".join([*[f"fixed:{one.rule}" for one in given.mended.values()], *found])
+        message.sender_rules = " ".join([*[f"fixed:{one.rule}" for one in given.mended.values()], *[one.rule for one in self.last]])
         return None
 
     def _found(
@@ -115,7 +115,8 @@ class SenderRules:
             sent = _sent(header, ways)
             excess = outgrown(sent, max(size, len(sent)))
             if excess is not None:
-                yield from () if excess.rule in case.except_for else (excess,)
+                if excess.rule not in case.except_for:
+                    yield excess
                 continue
             mail = stored if sent is header and stored is not None else Mail(sent, b"")
             stored = mail if sent is header else stored
@@ -212,7 +213,10 @@ def _sent(header: bytes, ways: Ways) -> bytes:
 
 
 def _covers(ways: Ways, mail: Mail, wish: DkimWish | None) -> list[Cover] | None:
-    """The signatures that will be put on; None when a key cannot be used now, and so the mail will wait until it can."""
+    """The signatures that will be put on; None when a key cannot be used now, and so the mail will wait until it can, and where no host
+    is sent to (`type` of `<domain>`): what stays here no provider judges."""
+    if ways.settings.type != "smtp":
+        return None
     orders = ways.signing.orders(mail, wish) if ways.signing is not None else []
     if isinstance(orders, Broken):
         return None
