@@ -16,6 +16,7 @@ from postwright.content.dkim_key import SigningKey
 from postwright.content.dkim_tags import tags
 from postwright.engine.dkim_keys import KeyFiles
 from postwright.engine.sharing import LOOK_AGAIN
+from postwright.engine.signatures import Signatures
 from postwright.engine.signer import Signer
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import DomainKey
@@ -296,3 +297,34 @@ def test_a_defect_in_signing_holds_up_one_message_and_for_a_while(keys: Keys, mo
         world.advance(LOOK_AGAIN)
         assert ["Subject: second" in message.content.decode() for message in mx.messages] == [True, False]
         assert all(len(keys.verified(message.content)) == 1 for message in mx.messages)
+
+
+@pytest.mark.directive("signing-failure")
+@pytest.mark.parametrize("signs", [{"dkim_sign": "yes"}, {"arc_seal": True, "arc_seal_identity": "@sender.example"}])
+def test_what_becomes_of_mail_whose_key_is_broken(keys: Keys, signs: dict[str, Any]) -> None:
+    line = keys.line("s", "sender.example")
+    Path(line.file).write_bytes(b"nothing")
+    found = {}
+    for failing in ("defer", "refuse", "send"):
+        settings = relay(domain("*", retry_after=(600.0,), signing_failure=failing, **signs), checked(), domain_keys=(line,))
+        with World(settings) as world:
+            world.domain("example.com")
+            world.domain("sender.example")
+            assert world.submit("me@sender.example", [YOU], TEXT).accepted
+            world.advance(30.0)
+            told = [entry.event for entry in world.log if "signing-failure" in entry.event]
+            bounced = [record.dsn_status for record in world.of("b") if record.rcpt == YOU]
+            arrived = [message.content.startswith(b"Authentication-Results") for message in world.messages() if YOU in message.recipients]
+            found[failing] = (arrived, bounced, len(told))
+    assert found == {"defer": ([], [], 0), "refuse": ([], ["5.7.5"], 0), "send": ([True], [], 1)}
+
+
+def checked() -> Any:
+    return source(ANYBODY, always_allow_relaying=True, check_arc_inbound=True)
+
+
+def test_a_key_that_refuses_lets_its_mail_go_where_that_is_wanted(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found out only when it signs: SHA-1 where OpenSSL forbids it, say."""
+    monkeypatch.setattr(Signatures, "_one", lambda signatures, work: b"")
+    settings = relay(domain("*", dkim_sign="yes", signing_failure="send"), domain_keys=(keys.line("s", "sender.example"),))
+    assert b"DKIM-Signature" not in sent(settings)

@@ -26,9 +26,10 @@ _known: WeakValueDictionary[bytes, SigningKey] = WeakValueDictionary()
 
 
 class Broken(Struct, frozen=True):
-    """Why a key cannot sign, in words for an operator, without the file's name."""
+    """Why a key cannot sign, in words for an operator, without the file's name. `final`: mail that it should sign does not wait for it."""
 
     reason: str
+    final: bool = False
 
 
 class Vault(Protocol):

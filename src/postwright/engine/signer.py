@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from postwright.content.dkim_canon import RELAXED, Mail
 from postwright.content.dkim_sign import unsigned
@@ -27,6 +28,14 @@ Done = Callable[[Broken | None], None]
 """Called with None when a transaction is signed, with Broken when it cannot be now."""
 Steps = Generator[Sequence[Work], list[bytes], None]
 """Yields what has to be signed, is sent the signatures, ends when the transaction is signed."""
+
+
+class _Job(Struct, gc=False):
+    """One transaction that is being signed."""
+
+    steps: Steps
+    signing: Signing
+    done: Done
 
 
 class Signer:
@@ -51,20 +60,24 @@ class Signer:
         mail = Mail(octets[:size], octets[size:])
         orders = signing.orders(mail, message.envelope.dkim)
         if isinstance(orders, Broken):
-            return orders
+            if (fate := signing.fate(orders)) is not None:
+                return fate
+            orders = []
         judged = message.envelope.judged
         seal = None if judged is None or signing.seals is None else signing.seals.order(judged)
         if isinstance(seal, Broken):
-            return seal
+            if (fate := signing.fate(seal)) is not None:
+                return fate
+            seal = None
         if not orders and seal is None:
             return True
-        steps = _steps(transaction, mail, orders, seal, now, message.received_at)
+        job = _Job(_steps(transaction, mail, orders, seal, now, message.received_at), signing, done)
         if mail.size > LARGE:
-            task = self._loop.create_task(self._apart(steps, mail, orders, seal, done))
+            task = self._loop.create_task(self._apart(job, mail, orders, seal))
             self._large.add(task)
             task.add_done_callback(self._large.discard)
             return False
-        return self._go_on(steps, None, done)
+        return self._go_on(job, None)
 
     async def signed(self, signing: Signing, message: Message, transaction: Transaction, now: float) -> Broken | None:
         """`sign` as an awaitable: None when that is done, Broken as before."""
@@ -79,41 +92,42 @@ class Signer:
             return await signed
         return found if isinstance(found, Broken) else None
 
-    def _go_on(self, steps: Steps, made: list[bytes] | None, done: Done) -> bool | Broken:
+    def _go_on(self, job: _Job, made: list[bytes] | None) -> bool | Broken:
         """As far as it goes without waiting; what is returned is as `sign` says."""
+        steps = job.steps
         try:
             works = next(steps) if made is None else steps.send(made)
             while True:
-                found = self.signatures.make(works, lambda later: self._came(steps, later, done))
+                found = self.signatures.make(works, lambda later: self._came(job, later))
                 if found is None:
                     return False
                 if isinstance(found, Broken):
-                    return found
+                    return job.signing.fate(found) or True
                 works = steps.send(found)
         except StopIteration:
             return True
 
-    def _came(self, steps: Steps, made: Made, done: Done) -> None:
+    def _came(self, job: _Job, made: Made) -> None:
         try:
-            found = made if isinstance(made, Broken) else self._go_on(steps, made, done)
+            found = (job.signing.fate(made) or True) if isinstance(made, Broken) else self._go_on(job, made)
         except Exception as error:
             found = self._defect(error)
         if found is not False:
-            done(found if isinstance(found, Broken) else None)
+            job.done(found if isinstance(found, Broken) else None)
 
     def _defect(self, error: Exception) -> Broken:
         """Of ours, or no memory is left: this message waits, and its connection does not."""
         self._log.error("a message could not be signed", exc_info=error)
         return Broken(f"signing failed: {type(error).__name__}")
 
-    async def _apart(self, steps: Steps, mail: Mail, orders: Sequence[Order], seal: Seal | None, done: Done) -> None:
+    async def _apart(self, job: _Job, mail: Mail, orders: Sequence[Order], seal: Seal | None) -> None:
         try:
             await asyncio.to_thread(_bring_into_form, mail, orders, seal)
-            found = self._go_on(steps, None, done)
+            found = self._go_on(job, None)
         except Exception as error:
             found = self._defect(error)
         if found is not False:
-            done(found if isinstance(found, Broken) else None)
+            job.done(found if isinstance(found, Broken) else None)
 
 
 def _steps(transaction: Transaction, mail: Mail, orders: Sequence[Order], seal: Seal | None, now: float, received_at: float) -> Steps:

@@ -2,7 +2,8 @@
 (`arc-seal`: `engine.sealing`).
 
 A message for which no key fits goes unsigned, which is told once for each domain; one whose key fits but cannot be used waits, as mail of a
-sender that signs is worth less than nothing without its signature (docs/decisions/dkim-signing-where.md). What a message itself asks for
+sender that signs is worth less than nothing without its signature (docs/decisions/dkim-signing-where.md), if `signing-failure` says nothing
+else. What a message itself asks for
 (x-dkim-options, x-dkim-key) is for the first signature.
 """
 
@@ -30,6 +31,7 @@ from postwright.policy.resolve import Resolved
 from postwright.policy.settings import DomainKey, DomainSettings, Origin, Settings
 
 IF_ASKED: Final = "if-x-dkim-options-present"
+DEFER, REFUSE, SEND = "defer", "refuse", "send"
 _KEPT_MOST = 4096  # choices, by the addresses in Sender and From
 _TOLD_MOST = 1000  # domains of which it is told that they have no key
 
@@ -46,7 +48,9 @@ class Order(Struct, frozen=True):
 
 
 def unsignable(broken: Broken) -> Disposition:
-    """The fate of mail whose key cannot be used now: it waits (RFC 3463: 7.5, cryptographic failure)."""
+    """The fate of mail whose key cannot be used now: it waits, or is bounced (RFC 3463: 7.5, cryptographic failure)."""
+    if broken.final:
+        return Disposition(Kind.PERMANENT, "5.7.5", f"x-pmta;{broken.reason}")
     return Disposition(Kind.TRANSIENT, "4.7.5", f"x-pmta;{broken.reason}")
 
 
@@ -71,8 +75,10 @@ class Signing:
         keys: KeyFiles,
         log: structlog.stdlib.BoundLogger,
         seals: Sealing | None = None,
+        failing: str = DEFER,
     ) -> None:
         self.seals = seals
+        self._failing = failing
         self._plans = plans
         self._rings = rings
         self._lists = lists
@@ -80,6 +86,15 @@ class Signing:
         self._log = log
         self._chosen: dict[tuple[int, str, str], Chosen | None] = {}
         self._told: set[str] = set()
+
+    def fate(self, broken: Broken) -> Broken | None:
+        """What `signing-failure` makes of a key that cannot be used: None, the mail goes without that signature, which is told once."""
+        if self._failing != SEND:
+            return replace(broken, final=self._failing == REFUSE)
+        if broken.reason not in self._told and len(self._told) < _TOLD_MOST:
+            self._told.add(broken.reason)
+            self._log.error("mail goes unsigned (signing-failure send)", reason=broken.reason)
+        return None
 
     @property
     def signs(self) -> bool:
@@ -183,7 +198,7 @@ class Keys:
             return None
         rings = self.rings.of(resolved, vmta)
         seals = Sealing(settings.arc_seal_identity, wanted_of(settings), rings, self.files, self._log) if settings.arc_seal else None
-        return Signing(plans, rings, self.rings, self.files, self._log, seals)
+        return Signing(plans, rings, self.rings, self.files, self._log, seals, settings.signing_failure)
 
 
 def plan_of(settings: DomainSettings) -> Plan | None:

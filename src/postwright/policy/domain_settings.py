@@ -160,6 +160,7 @@ class DomainSettings(Struct, frozen=True):
     second_dkim_disallow_adding_headers: tuple[str, ...] = ()
     arc_seal: bool = False
     arc_seal_identity: str = ""
+    signing_failure: str = "defer"
 
     def __repr__(self) -> str:
         return masked(self, "auth_password", "smtp_client_certificate_password")

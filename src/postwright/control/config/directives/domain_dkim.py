@@ -45,6 +45,8 @@ OLD: tuple[Directive, ...] = (
 
 ARC: tuple[Directive, ...] = (
     works("arc-seal", D, k.BOOL, "Seal with ARC what came through a source with check-arc-inbound", "no", ours=True),
+    works("signing-failure", D, k.CHOICE("defer", "refuse", "send"),
+          "Mail whose key (DKIM or ARC) cannot be used: it waits, it bounces, or it goes without that signature", "defer", ours=True),
     works("arc-seal-identity", D, k.TEXT, "Who seals: @domain; without it the host-name that judged the message", ours=True),
 )  # fmt: skip
 
