@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from postwright.control.cli.answers import give
-from postwright.control.cli.run import default_state_dir
+from postwright.control.cli.places import default_state_dir
 from postwright.control.cli.words import RelayOption, form_before
 from postwright.control.pmta.forms import Answer
 from postwright.engine.bus import BusError, ask

@@ -12,7 +12,7 @@ import click
 
 from postwright.control.cli import tool
 from postwright.control.cli.config import settings_of
-from postwright.control.cli.run import default_state_dir
+from postwright.control.cli.places import default_state_dir
 from postwright.control.cli.tool import BAD, GOOD, NOTE, PLAIN, Line, ToolCommand
 from postwright.engine.doctor.blocklists import USUAL
 from postwright.engine.doctor.examine import GROUPS, examine_here

@@ -20,7 +20,7 @@ import click
 
 from postwright.control.cli.check import coloured
 from postwright.control.cli.init_text import Answers, render
-from postwright.control.cli.run import default_state_dir
+from postwright.control.cli.places import default_state_dir
 from postwright.control.config import load, values
 from postwright.control.config.build_places import own_name
 from postwright.control.config.directive import ValueProblem

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from postwright.control.cli.places import default_state_dir
 from postwright.control.cli.sandbox import Sandbox
 from postwright.control.config import LoadResult, load
 from postwright.control.pmta.described import described
@@ -24,13 +25,6 @@ from postwright.policy.settings import Settings
 
 CONFIG_ERROR = 2
 START_ERROR = 1
-
-
-def default_state_dir() -> Path:
-    """`/var/lib/postwright` for root, else below the user's state folder (XDG)."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/postwright")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "postwright"
 
 
 class _Loader:

@@ -18,7 +18,7 @@ from typing import Any
 import click
 import msgspec
 
-from postwright.control.cli.run import default_state_dir
+from postwright.control.cli.places import default_state_dir
 from postwright.engine import spool_tools
 from postwright.engine.spool_tools import Listed, Outcome, Verdict
 from postwright.model.errors import SpoolError

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from postwright.control.cli.run import default_state_dir
+from postwright.control.cli.places import default_state_dir
 from postwright.control.cli.tool import ToolCommand, as_json, escaped
 from postwright.engine import suppression_tools as tools
 from postwright.engine.suppression_tools import Imported
