@@ -12,10 +12,9 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Final, Protocol
 
-from msgspec import Struct
-
 from postwright.engine.deliver import Delivery
 from postwright.engine.hub import Hub
+from postwright.engine.why_facts import Disabled, Limit, Why
 from postwright.engine.why_origin import Origins
 from postwright.model.message import parse_id
 from postwright.model.work import Entry, QueueKey, WaitReason
@@ -38,53 +37,6 @@ class Asked(Hub, Protocol):
     delivery: Delivery
     resolved: Resolved
     spool: Spool
-
-
-class Limit(Struct):
-    """How close one limit is. `until` None: it holds nothing up now; -1: until something ends it. `origin` FILE:LINE, or the default."""
-
-    reason: str
-    used: float
-    limit: float
-    until: float | None
-    origin: str
-    source: str = ""
-    place: str = ""
-
-
-class Disabled(Struct):
-    """A source address that the queue may not use; `until` -1: until somebody ends it. `because`: who did it, "" if that is past."""
-
-    address: str
-    until: float
-    because: str = ""
-
-
-class Why(Struct):
-    """One queue. `reason` is the binding one of the closed list (its name), `text` says it in words; `seconds` until it is drained, None
-    when nobody can tell, and `because`. `due` and `attempts` are a message's own where one was asked for."""
-
-    queue: str
-    reason: str
-    text: str
-    origin: str
-    recipients: int
-    ready: int
-    scheduled: int
-    in_flight: int
-    connections: int
-    until: float | None
-    limits: list[Limit]
-    seconds: float | None
-    because: str
-    mode: str = "normal"
-    mode_reason: str = ""
-    mode_until: float | None = None
-    step: int = 0
-    last_error: str = ""
-    disabled: list[Disabled] = []
-    due: float | None = None
-    attempts: int | None = None
 
 
 def of_queue(node: Asked, queue: Queue, sharing: Sharing, message_id: int | None = None) -> Why:

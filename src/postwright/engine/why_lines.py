@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from postwright.engine.lock_lines import shown
-from postwright.engine.why import Limit, Why
+from postwright.engine.why_facts import Limit, Why
 from postwright.model.work import WaitReason
 
 _IN_OCTETS = tuple(one.value for one in (WaitReason.DATA_VOLUME, WaitReason.VMTA_DATA_VOLUME, WaitReason.SOURCE_DATA_VOLUME))
