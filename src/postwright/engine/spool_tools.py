@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -138,11 +138,22 @@ def show_message(folders: tuple[Path, ...], message_id: int) -> tuple[Listed, Me
     raise KeyError(message_id)
 
 
-def verify(folders: tuple[Path, ...]) -> Iterator[Verdict]:
-    """Every octet of every segment, shard by shard."""
+def octets(folders: tuple[Path, ...]) -> int:
+    """Of all segments: what `verify` reads."""
+    files = [file for folder in folders for shard in shards((folder,)) for file in shard_folder(folder, shard).iterdir()]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def verify(folders: tuple[Path, ...], progress: Callable[[float], None] = lambda read: None) -> Iterator[Verdict]:
+    """Every octet of every segment, shard by shard. `progress` hears how many octets were read by now."""
+    read = 0
     for shard in shards(folders):
         scan = scanned(_dirs(folders), shard)
-        segments = list(check(scan))
+        segments = []
+        for segment in check(scan):
+            segments.append(segment)
+            read += segment.size
+            progress(read)
         yield Verdict(shard, segments, sum(1 for _ in scan.live()))
 
 
@@ -183,8 +194,11 @@ def _export(reader: SegmentReader, found: Recovered, target: Path) -> Outcome:
     return Outcome(name)
 
 
-async def import_messages(folders: tuple[Path, ...], source: Path, shard: int = 0) -> list[Outcome]:
-    """Commit what an export wrote, with its ids, to a shard's spool; what is alive in any shard already is passed over.
+async def import_messages(
+    folders: tuple[Path, ...], source: Path, shard: int = 0, progress: Callable[[float], None] = lambda done: None
+) -> list[Outcome]:
+    """Commit what an export wrote, with its ids, to a shard's spool; what is alive in any shard already is passed over. `progress` hears
+    how many messages were looked at by now.
 
     Only recipients that were left at the export are taken; the content may have been edited. Raises SpoolError: what the list would tell
     as done up to then is in the spool.
@@ -193,19 +207,28 @@ async def import_messages(folders: tuple[Path, ...], source: Path, shard: int = 
         spool = LogSpool(_dirs(folders), shard)
         try:
             present = {found.message.id for _, found in _live(folders)} | {found.message.id for found in spool.recover()}
-            return [await _import(spool, path, present) for path in sorted(source.glob("*.json"))]
+            outcomes: list[Outcome] = []
+            for path in exported(source):
+                outcomes.append(await _import(spool, path, present))
+                progress(len(outcomes))
+            return outcomes
         finally:
             await spool.close()
 
 
+def exported(source: Path) -> list[Path]:
+    """The messages of an export, by their envelopes."""
+    return sorted(source.glob("*.json"))
+
+
 async def _import(spool: LogSpool, path: Path, present: set[int]) -> Outcome:
     try:
-        exported = msgspec.json.decode(path.read_bytes(), type=Exported)
+        found = msgspec.json.decode(path.read_bytes(), type=Exported)
         content = path.with_suffix(".eml").read_bytes()
-        marks = _take(exported, content)
+        marks = _take(found, content)
     except (OSError, msgspec.MsgspecError, ValueError) as error:
         return Outcome(path.stem, False, str(error))
-    message = exported.message
+    message = found.message
     if message.id in present:
         return Outcome(path.stem, False)
     await spool.commit(message, (content,))

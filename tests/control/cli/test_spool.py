@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from postwright.control.cli.main import main
+from postwright.engine import spool_tools
 from postwright.model.address import Address
 from postwright.model.envelope import Envelope, Recipient
 from postwright.model.message import Arrival, ContentFacts, Message, format_id
@@ -175,6 +176,17 @@ def test_verify_a_sound_spool(folder: Path) -> None:
     told = [json.loads(row) for row in spool("verify", "--json", folder=folder).output.splitlines()]
     assert [(one["shard"], one["sound"], one["live"]) for one in told] == [(0, True, 2), (1, True, 1)]
     assert told[0]["segments"][0]["records"] == {"header": 1, "message": 3}
+
+
+def test_how_far_a_verification_and_an_import_are(folder: Path, tmp_path: Path) -> None:
+    read: list[float] = []
+    list(spool_tools.verify((folder,), read.append))
+    assert read[-1] == spool_tools.octets((folder,)) > 0
+    assert read == sorted(read)
+    list(spool_tools.export((folder,), tmp_path / "out"))
+    done: list[float] = []
+    asyncio.run(spool_tools.import_messages((tmp_path / "other",), tmp_path / "out", progress=done.append))
+    assert done == [1, 2, 3] == list(range(1, len(spool_tools.exported(tmp_path / "out")) + 1))
 
 
 def test_verify_finds_damage_and_changes_nothing(folder: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from postwright.control.cli import progress
 from postwright.control.cli.asking import find_socket, question, show, state_dir_option
 from postwright.control.cli.tool import ascii_json
 from postwright.engine.event_tools import EventView, kinds_of, since_time
@@ -65,7 +66,8 @@ def replay(since: str | None, types: str, as_json: bool, consumer: str | None, s
     begin = _time(since) or 0.0
     if consumer is None:
         view = _view(state_dir, types, begin)
-        _print(view.rest(as_json=as_json), as_json)
+        with progress.shown("events", beside=True) as tell:
+            _print(progress.counted(view.rest(as_json=as_json), tell), as_json)
         return
     if types:
         raise click.UsageError("--to gives a consumer all that it wants: --types does not go with it")

@@ -18,6 +18,7 @@ from typing import Any
 import click
 import msgspec
 
+from postwright.control.cli import progress
 from postwright.control.cli.places import default_state_dir
 from postwright.engine import spool_tools
 from postwright.engine.spool_tools import Listed, Outcome, Verdict
@@ -176,12 +177,13 @@ def verify(folders: tuple[Path, ...], as_json: bool) -> None:
     Example: postwright spool verify --spool /disk1/spool --spool /disk2/spool
     """
     sound = True
-    for verdict in spool_tools.verify(folders):
-        sound = sound and verdict.sound
-        if as_json:
-            click.echo(_json(_plain(verdict)))
-        else:
-            _tell_verdict(verdict)
+    with progress.shown("read", spool_tools.octets(folders), octets=True, beside=True) as tell:
+        for verdict in spool_tools.verify(folders, tell):
+            sound = sound and verdict.sound
+            if as_json:
+                click.echo(_json(_plain(verdict)))
+            else:
+                _tell_verdict(verdict)
     sys.exit(0 if sound else 1)
 
 
@@ -228,7 +230,9 @@ def export(folders: tuple[Path, ...], as_json: bool, target: Path, message_ids: 
     Example: postwright spool export --spool /var/spool/postwright /tmp/rescued
     """
     wanted = frozenset(_id(text) for text in message_ids)
-    _tell(list(spool_tools.export(folders, target, wanted)), "exported", as_json)
+    with progress.shown("exported") as tell:
+        outcomes = list(progress.counted(spool_tools.export(folders, target, wanted), tell))
+    _tell(outcomes, "exported", as_json)
 
 
 @spool_group.command("import")
@@ -241,7 +245,9 @@ def import_(folders: tuple[Path, ...], as_json: bool, shard: int, source: Path) 
     \b
     Example: postwright spool import --spool /var/spool/postwright /tmp/rescued
     """
-    _tell(asyncio.run(spool_tools.import_messages(folders, source, shard)), "imported", as_json)
+    with progress.shown("imported", len(spool_tools.exported(source))) as tell:
+        outcomes = asyncio.run(spool_tools.import_messages(folders, source, shard, tell))
+    _tell(outcomes, "imported", as_json)
 
 
 @spool_group.command("repair")

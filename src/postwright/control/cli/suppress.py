@@ -15,10 +15,10 @@ from typing import Any
 
 import click
 
+from postwright.control.cli import progress
 from postwright.control.cli.places import default_state_dir
 from postwright.control.cli.tool import ToolCommand, as_json, escaped
 from postwright.engine import suppression_tools as tools
-from postwright.engine.suppression_tools import Imported
 from postwright.model.errors import AddressError, SuppressionError
 from postwright.model.suppression import Suppressed, parse_key, parse_scope
 
@@ -161,7 +161,8 @@ def import_(folder: Path, file: Any, scope: str | None, reason: str, until: str)
     Lines that cannot be read are told, the others go in; status 1 when there were any.
     """
     like = _usual(scope, reason, until, "import")
-    done = tools.import_csv(tools.open_store(folder, create=True), file, like, time.time(), _progress)
+    with progress.shown("read") as tell:
+        done = tools.import_csv(tools.open_store(folder, create=True), file, like, time.time(), lambda so_far: tell(so_far.read))
     click.echo(f"{done.read} read, {done.changed} new or longer than before, {done.refused} not understood")
     for trouble in done.troubles:
         click.echo(escaped(f"  {trouble}"), err=True)
@@ -169,11 +170,6 @@ def import_(folder: Path, file: Any, scope: str | None, reason: str, until: str)
         click.echo(f"  and {done.refused - len(done.troubles)} more", err=True)
     if done.refused:
         sys.exit(1)
-
-
-def _progress(done: Imported) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r{done.read} read ", nl=False, err=True)
 
 
 @_verb("export")
