@@ -10,6 +10,7 @@ from postwright.model.message import format_id
 from postwright.model.outcome import Fault
 from postwright.policy.settings import Assignment, DomainBlock, Origin, Rate, ReplyAction, ReplyRule
 from postwright.testing.world import World
+from postwright.testing.world_orders import WorldOrders
 from postwright.testing.world_settings import ANYBODY, domain, relay, source, vmta
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -144,6 +145,27 @@ def test_paused_is_for_ever_and_says_so() -> None:
         w.node.scheduler.pause(queue, True)
         found = why(w)
         assert (found.reason, found.seconds, found.because) == ("SUSPENDED", None, "suspended: an operator has paused the queue")
+
+
+def test_who_has_paused_it_until_when_and_why_and_which_jobs() -> None:
+    with World(relay(domain("*", max_smtp_out=1), source(ANYBODY, always_allow_relaying=True, process_x_job=True))) as w:
+        w.domain("example.com")
+        orders = WorldOrders(w)
+        begun = w.clock.now()
+        orders.give("order-pause", queue="*", reason="a \x1b[31mtest", **{"for": "1h"})
+        orders.give("order-pause", job="spring")
+        for number in range(3):
+            w.submit(ME, [f"u{number}@example.com"], headers={"x-job": "spring" if number else "other"})
+        found = why(w)
+        assert (found.reason, found.until) == ("SUSPENDED", begun + 3600.0)
+        assert found.origin.startswith("queue */* paused since ")
+        assert found.origin.endswith(r" by tester: a \x1b[31mtest")
+        assert (found.held, [line.partition(" since")[0] for line in found.held_by]) == (2, ["job spring paused"])
+        lines = "\n".join(why_lines(found, w.clock.now()))
+        assert "of paused jobs 2" in lines
+        orders.give("order-resume", queue="*")
+        w.advance(60)
+        assert (why(w).reason, why(w).until) == ("JOB_SUSPENDED", None)
 
 
 @pytest.mark.parametrize("shards", [1, 2])

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from postwright.engine.orders.standing import Standing
+from postwright.engine.orders.standing import StandingOrders
 from postwright.engine.sharing import LOOK_AGAIN, Home, Sharing
 from postwright.model.errors import SpoolError
 from postwright.model.message import format_id
@@ -27,7 +27,7 @@ class Holder(Home, Protocol):
     """The shard; `engine.node` is the real one."""
 
     sharing: Sharing
-    orders: Standing
+    orders: StandingOrders
 
 
 class Leases:

@@ -32,7 +32,7 @@ from postwright.engine.leases import Leases
 from postwright.engine.login_guard import Keeper, OwnOffice
 from postwright.engine.moves import Moves
 from postwright.engine.notices import Notices
-from postwright.engine.orders.standing import Standing
+from postwright.engine.orders.standing import StandingOrders
 from postwright.engine.placing import Placing
 from postwright.engine.processing import Reports
 from postwright.engine.queue_events import Events
@@ -148,7 +148,7 @@ class Node:
         self.sharing = Sharing(self, run_dir)
         self.exchange = self.sharing.exchange
         self.moves = Moves(self)
-        self.orders = Standing(self)
+        self.orders = StandingOrders(self)
         self.orders.load(state)
         self.scheduler.mode_changed = self._mode_changed
         self.memory = QueueMemory(state / "queues", number, self._forgetful)

@@ -12,6 +12,7 @@ import msgspec
 
 from postwright.engine.deliver import Delivery
 from postwright.engine.message_state import held
+from postwright.engine.orders.standing import StandingOrders
 from postwright.engine.queue_orders import QUEUE_ORDERS, Ordered
 from postwright.engine.sharing import Sharing
 from postwright.engine.tracing import TraceLines, TraceOptions
@@ -31,6 +32,7 @@ class Keeper(Ordered, Protocol):
     """The shard."""
 
     delivery: Delivery
+    orders: StandingOrders
     sharing: Sharing
     resolved: Resolved
     spool: Spool

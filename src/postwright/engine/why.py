@@ -14,6 +14,8 @@ from typing import Final, Protocol
 
 from postwright.engine.deliver import Delivery
 from postwright.engine.hub import Hub
+from postwright.engine.orders.standing import StandingOrders
+from postwright.engine.orders.standing_lines import job_line, queue_line
 from postwright.engine.why_facts import Disabled, Limit, Why
 from postwright.engine.why_origin import Origins
 from postwright.model.message import parse_id
@@ -35,6 +37,7 @@ class Asked(Hub, Protocol):
     """The shard."""
 
     delivery: Delivery
+    orders: StandingOrders
     resolved: Resolved
     spool: Spool
 
@@ -69,6 +72,11 @@ def of_queue(node: Asked, queue: Queue, sharing: Sharing, message_id: int | None
         last_error=queue.last_error,
         disabled=_disabled(node, queue, now),
     )
+    rule = node.orders.suspended(queue.key)
+    if reason is WaitReason.SUSPENDED and rule is not None:
+        why.origin, why.until = queue_line(rule), rule.why.until
+    if queue.aside is not None:
+        _tell_of_jobs(node, why, queue.aside.held)
     if mode is not None:
         why.mode, why.mode_reason = "backoff", mode.reason
         why.mode_until = None if mode.until == NEVER else mode.until
@@ -76,6 +84,16 @@ def of_queue(node: Asked, queue: Queue, sharing: Sharing, message_id: int | None
     if own is not None:
         why.due, why.attempts = own.due, own.attempts
     return why
+
+
+def _tell_of_jobs(node: Asked, why: Why, held: list[Entry]) -> None:
+    """What of the queue an operator has paused by its job."""
+    jobs = {entry.job for entry in held}
+    rules = [rule for rule in node.orders.book.jobs if rule.job in jobs]
+    why.held, why.held_by = sum(len(entry.recipients) for entry in held), [job_line(rule) for rule in rules]
+    if why.reason == WaitReason.JOB_SUSPENDED.name:
+        ends = [rule.why.until for rule in rules if rule.why.until is not None]
+        why.until = min(ends, default=None)
 
 
 def wanted(node: Asked, what: str, among: Sequence[str] = ()) -> list[Why]:

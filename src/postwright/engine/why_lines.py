@@ -20,6 +20,9 @@ def why_lines(why: Why, now: float) -> Iterator[str]:
     if why.until is not None:
         yield f"  until          {_when(why.until, now).removeprefix('until ')}"
     yield f"  recipients     {why.recipients} ({why.ready} ready, {why.scheduled} wait for a time, {why.in_flight} in flight)"
+    if why.held:
+        yield f"  of paused jobs {why.held}"
+        yield from (f"    {line}" for line in why.held_by)
     if why.attempts is not None and why.due is not None:
         due = _when(why.due, now) if why.due > now else "now"
         yield f"  the message    tried {why.attempts} times, due {due}"

@@ -15,7 +15,7 @@ from postwright.engine.orders import ending
 from postwright.engine.orders.book import MailOrder
 from postwright.engine.orders.passing import ENTRY, READ, SETTLE, Parts, change, look_over
 from postwright.engine.orders.selection import Chosen, Selection
-from postwright.engine.orders.standing import Standing, meant, parted
+from postwright.engine.orders.standing import StandingOrders, meant, parted
 from postwright.engine.orders.tally import Count, Tally
 from postwright.model.work import Entry, Lease
 from postwright.schedule.queue import Queue
@@ -30,7 +30,7 @@ class Deleter(ending.Settling, Protocol):
 
     spool: Spool
     exchange: Exchange
-    orders: Standing
+    orders: StandingOrders
 
 
 async def count(node: Deleter, selection: Selection) -> Tally:

@@ -4,7 +4,8 @@
     change      each entry back into line, held, or out of its queue
 
 A million entries must not keep anybody waiting: a turn has `TURN` units of work, and what is dear costs more of them. Queues that come or
-go meanwhile do not matter: what is new was not meant, and what moves passes the gate (`standing`). One change at a time (`Standing.lock`).
+go meanwhile do not matter: what is new was not meant, and what moves passes the gate (`standing`). One change at a time, which takes
+`StandingOrders.lock`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Orders as a shard carries them out: a question with arguments (all text), an answer in JSON once it is done, however long that takes.
 
 Whoever asks has the arguments checked before (`commands`); what is wrong all the same is a ValueError, which is told. `OSError` is for the
-disk. Orders that change something take turns (`Standing.lock`).
+disk. Orders that change something take turns (`StandingOrders.lock`).
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class _Order:
         return self.chosen.entry(entry) and self.chosen.queue(key)
 
 
-class Standing:
+class StandingOrders:
     """Of one shard. `lock`: one order at a time passes over the queues."""
 
     def __init__(self, node: ending.Settling) -> None:

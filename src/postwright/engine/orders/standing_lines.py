@@ -5,15 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 
 from postwright.engine.lock_lines import shown
-from postwright.engine.orders.book import Book, MailOrder, Why
+from postwright.engine.orders.book import Book, JobRule, MailOrder, QueueRule, Why
 
 
 def standing_lines(book: Book) -> list[str]:
     """A line for each, in the order in which they were given."""
-    lines = [f"queue {shown(rule.queue)} {'paused' if rule.paused else 'goes on'}{_why(rule.why)}" for rule in book.queues]
-    lines += [f"job {shown(rule.job)} paused{_why(rule.why)}" for rule in book.jobs]
+    lines = [*map(queue_line, book.queues), *map(job_line, book.jobs)]
     lines += [f"mail {_order(order)}{_why(order.why)}" for order in book.mail]
     return lines or ["Nothing is paused, and no order stands."]
+
+
+def queue_line(rule: QueueRule) -> str:
+    """`queue example.com/* paused since ... by root: they block us`."""
+    return f"queue {shown(rule.queue)} {'paused' if rule.paused else 'goes on'}{_why(rule.why)}"
+
+
+def job_line(rule: JobRule) -> str:
+    """`job spring-sale paused since ...`."""
+    return f"job {shown(rule.job)} paused{_why(rule.why)}"
 
 
 def _order(order: MailOrder) -> str:
