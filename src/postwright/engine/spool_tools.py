@@ -21,7 +21,7 @@ from postwright.store.files import RealFiles
 from postwright.store.inspect import SegmentCheck, check, mend, scanned
 from postwright.store.log_spool import LogSpool, lock
 from postwright.store.reader import SegmentReader
-from postwright.store.segments import SpoolDir, shard_folder
+from postwright.store.segments import SpoolDir, find_segments, shard_folder
 from postwright.store.spool import DEFERRED, Mark, Recovered, State
 from postwright.wire.body import scan
 
@@ -140,8 +140,8 @@ def show_message(folders: tuple[Path, ...], message_id: int) -> tuple[Listed, Me
 
 def octets(folders: tuple[Path, ...]) -> int:
     """Of all segments: what `verify` reads."""
-    files = [file for folder in folders for shard in shards((folder,)) for file in shard_folder(folder, shard).iterdir()]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    of_shards = [tuple(shard_folder(folder, shard) for folder in folders) for shard in shards(folders)]
+    return sum(file.stat().st_size for places in of_shards for _, file in find_segments(places))
 
 
 def verify(folders: tuple[Path, ...], progress: Callable[[float], None] = lambda read: None) -> Iterator[Verdict]:
