@@ -77,6 +77,7 @@ FIELDS: dict[str, tuple[dict[str, str], tuple[str, ...], list[str]]] = {
     "two From": (GOOD, ("From: me@news.sender.example",), ["from"]),
     "an empty From": (GOOD | {"From": "undisclosed"}, (), ["from"]),
     "a From of nobody's": (GOOD | {"From": "root@localhost"}, (), ["from"]),
+    "a From that is no name": (GOOD | {"From": "me@sender..example"}, (), ["from"]),
     "a From in brackets": (GOOD | {"From": "me@[192.0.2.1]"}, (), ["from"]),
     "a From that never ends": (GOOD | {"From": '"me me@news.sender.example'}, (), ["from"]),
     "an @ in the name": (GOOD | {"From": '"me@other.example" <me@news.sender.example>'}, (), []),
