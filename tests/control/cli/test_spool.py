@@ -185,6 +185,7 @@ def test_how_far_a_verification_and_an_import_are(folder: Path, tmp_path: Path) 
     assert read == sorted(read)
     list(spool_tools.export((folder,), tmp_path / "out"))
     done: list[float] = []
+    (tmp_path / "other").mkdir()
     asyncio.run(spool_tools.import_messages((tmp_path / "other",), tmp_path / "out", progress=done.append))
     assert done == [1, 2, 3] == list(range(1, len(spool_tools.exported(tmp_path / "out")) + 1))
 
