@@ -10,7 +10,7 @@ from tests.engine.merge_talk import merge, talk
 
 from postwright.engine import merging
 from postwright.model.work import QueueKey
-from postwright.policy.settings import VmtaSettings
+from postwright.policy.settings import AcctFileSettings, VmtaSettings
 from postwright.testing.world import World
 from postwright.testing.world_settings import ANYBODY, domain, relay, source
 
@@ -18,9 +18,10 @@ TEMPLATE = "Subject: Hello [name]\nTo: [*to]\nDate: [*date]\n\nDear [Name] of [c
 HOUR = 3600.0
 
 
-def merging_relay(*blocks: Any, general: dict[str, Any] | None = None, **more: Any) -> World:
+def merging_relay(*blocks: Any, general: dict[str, Any] | None = None, files: Any = None, **more: Any) -> World:
     free = source(ANYBODY, always_allow_relaying=True, **({"allow_mailmerge": True} | more))
-    return World(relay(free, domain("*", retry_after=(600.0,), bounce_after=4 * HOUR), *blocks, general=general))
+    accounting = {} if files is None else {"acct_files": files}
+    return World(relay(free, domain("*", retry_after=(600.0,), bounce_after=4 * HOUR), *blocks, general=general, **accounting))
 
 
 def bodies(receiver: Any) -> dict[str, str]:
@@ -235,3 +236,17 @@ def test_too_much_in_one_submission(monkeypatch: pytest.MonkeyPatch) -> None:
     with merging_relay() as world:
         who = {f"{n}@example.com": {"x": "y" * 300} for n in range(4)}
         assert talk(world, merge(who, "x\n"))[7] == "552 5.3.4 too many variables in one submission, send fewer recipients at a time"
+
+
+@pytest.mark.directive("record-fields")
+def test_the_receipts_of_a_merge_have_what_each_recipient_gets() -> None:
+    fields = dict.fromkeys("rd", ("rcpt", "header_subject", "header_x-kind"))
+    files = (AcctFileSettings("acct.csv", records=("r", "d"), record_fields=fields),)
+    with merging_relay(files=files) as world:
+        world.domain("example.com")
+        people = {"a@example.com": {"name": "Anna"}, "b@example.com": {"name": "Bert"}}
+        talk(world, merge(people, "X-Kind: plain\n" + TEMPLATE))
+        world.run_until_empty()
+        wanted = {f"{one}@example.com": {"subject": f"Hello {name}", "x-kind": "plain"} for one, name in (("a", "Anna"), ("b", "Bert"))}
+        for kind in "rd":
+            assert {record.rcpt: record.headers for record in world.of(kind)} == wanted

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from postwright.content import trace
 from postwright.content.merge import Template
 from postwright.engine.merging import NOTHING_OWN, template_text, told, values_of
-from postwright.engine.noting import expanded
+from postwright.engine.noting import expander
 from postwright.model.message import Message, SpoolRef
 from postwright.net.clock import Clock
 from postwright.wire.body import scan
@@ -64,12 +64,18 @@ def _values(message: Message, index: int) -> dict[str, bytes]:
     return values_of(recipient.own or NOTHING_OWN) | told(message.envelope, recipient, job=message.job, vmta=message.vmta)
 
 
-def known_as(message: Message, index: int) -> Message:
-    """The message of one recipient, the header fields that are noted of it expanded; its facts are the template's."""
+def apart(message: Message) -> Callable[[int], Message]:
+    """What gives the message of one recipient, the header fields that are noted of it expanded; its facts are the template's."""
     merge = message.envelope.merge
-    if merge is None or not message.noted:
-        return message.for_recipient(index)
-    return replace(message.for_recipient(index), noted=expanded(message.noted, _values(message, index), keep=merge.keeps_undefined))
+    expand = expander(message.noted, keep=merge.keeps_undefined) if merge is not None and message.noted else None
+    if expand is None:
+        return message.for_recipient
+    return lambda index: replace(message.for_recipient(index), noted=expand(_values(message, index)))
+
+
+def known_as(message: Message, index: int) -> Message:
+    """That of one recipient."""
+    return apart(message)(index)
 
 
 def sent_as(message: Message, index: int, content: bytes) -> Message:

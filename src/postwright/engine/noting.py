@@ -6,7 +6,7 @@ comparison with None. Values stand as they came, unfolded and no longer than `LO
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from postwright.content.headers import Finder, finder, search
 from postwright.content.merge import Template
@@ -41,10 +41,11 @@ def _text(value: bytes) -> str:
     return value[: 4 * LONGEST].decode("utf-8", "replace")[:LONGEST]
 
 
-def expanded(headers: Mapping[str, str], values: Mapping[str, bytes], *, keep: bool) -> dict[str, str]:
-    """The same of a mail merge's recipient: `values` are its variables, `keep` says that undefined ones stay as they are written."""
-    made = {}
-    for name, text in headers.items():
-        octets = text.encode("utf-8", "surrogatepass")
-        made[name] = text if b"[" not in octets else _text(Template(octets, keep=keep).expand(values))
-    return made
+def expander(headers: Mapping[str, str], *, keep: bool) -> Callable[[Mapping[str, bytes]], dict[str, str]] | None:
+    """What makes the same of a mail merge's recipients, given the variables of one; compiled once for them all, None where there is
+    nothing to expand. `keep` says that undefined ones stay as they are written."""
+    octets = {name: text.encode("utf-8", "surrogatepass") for name, text in headers.items()}
+    templates = {name: Template(text, keep=keep) for name, text in octets.items() if b"[" in text}
+    if not templates:
+        return None
+    return lambda values: {**headers, **{name: _text(template.expand(values)) for name, template in templates.items()}}

@@ -30,6 +30,7 @@ from postwright.engine.dkim_keys import KeyFiles
 from postwright.engine.event_consumers import event_options
 from postwright.engine.lock_frames import LocksChanged, LoginDelay
 from postwright.engine.login_guard import DistantOffice
+from postwright.engine.merged import apart
 from postwright.engine.node import Node
 from postwright.engine.orders.shard_verbs import SHARD_ORDERS, carry_out
 from postwright.engine.outside import accounting, listener_tls, make_dialer, make_resolver, outside_facts, spool_dirs
@@ -118,7 +119,7 @@ class Shard:
         self._receive_sockets()
         before = time.perf_counter()
         dirs = spool_dirs(self.settings, Path(self.start_frame.state_dir))
-        self.spool = LogSpool(dirs, self.number, sink=RecordSinks(self.acct, self.events), report=self._report)
+        self.spool = LogSpool(dirs, self.number, sink=RecordSinks(self.acct, self.events), report=self._report, apart=apart)
         self.node = self._make_node(self.spool)
         state, intake = Path(self.start_frame.state_dir), self.node.intake
         intake.boards.days = DayBoard.open(state / "day.board")

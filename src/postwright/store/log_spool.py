@@ -27,7 +27,7 @@ from postwright.store.journal import Journal
 from postwright.store.reader import SegmentReader
 from postwright.store.recovery import Scan
 from postwright.store.segments import Folders, Segment, SpoolDir, shard_folder
-from postwright.store.spool import DEFERRED, Mark, RecordSink, Recovered, Report, SpoolStatus, State, receipt_records
+from postwright.store.spool import DEFERRED, Apart, Mark, RecordSink, Recovered, Report, SpoolStatus, State, plainly, receipt_records
 from postwright.store.writer import Group
 
 SEGMENT_SIZE = 64 * 1024 * 1024
@@ -60,7 +60,7 @@ class LogSpool:
     """Use up what `recover()` gives before anything else. `report(event, detail)` hears of odd things.
 
     `segment_size` octets; `slack` octets of waste that are not worth compacting; `every` seconds between rounds of
-    housekeeping; `pause` seconds of rest after the disk refused.
+    housekeeping; `pause` seconds of rest after the disk refused; `apart` tells what is a recipient's own in a mail merge.
     Raises SpoolBroken when another process has the folder.
     """
 
@@ -76,9 +76,11 @@ class LogSpool:
         slack: int = SLACK,
         every: float = EVERY,
         pause: float = PAUSE,
+        apart: Apart = plainly,
     ) -> None:
         self.shard = shard
         self._sink = sink
+        self._apart = apart
         self._report = report
         self._files = files or RealFiles()
         self._folders = Folders(dirs, shard, self._files)
@@ -102,7 +104,7 @@ class LogSpool:
 
     def recover(self) -> Iterator[Recovered]:
         """Read the journal, replay accounting records that the files may lack, give what is alive. Raises SpoolBroken."""
-        scan = Scan(self._folders.paths, self.shard, self._report)
+        scan = Scan(self._folders.paths, self.shard, self._report, apart=self._apart)
         scan.run()
         journal = self._journal
         journal.segments.update(scan.segments)
@@ -252,7 +254,7 @@ class LogSpool:
                 fresh = True
                 self._arrived(work.message, work.ref, segment)
                 if receipts and sink is not None:
-                    sink.write(receipt_records(work.message))
+                    sink.write(receipt_records(work.message, self._apart))
             elif type(work) is _Marked:
                 fresh = True
                 for number, size in work.released:

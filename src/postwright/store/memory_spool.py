@@ -11,14 +11,17 @@ from collections.abc import Iterator, Sequence
 from postwright.model.errors import SpoolBroken, SpoolError
 from postwright.model.message import Message, SpoolRef
 from postwright.store.index import Index
-from postwright.store.spool import DEFERRED, Mark, RecordSink, Recovered, SpoolStatus, State, receipt_records
+from postwright.store.spool import DEFERRED, Apart, Mark, RecordSink, Recovered, SpoolStatus, State, plainly, receipt_records
 
 
 class MemorySpool:
     """See `store.spool.Spool`. `survivors`: a closed one, whose messages are taken over as a restart would."""
 
-    def __init__(self, shard: int = 0, sink: RecordSink | None = None, survivors: MemorySpool | None = None) -> None:
+    def __init__(
+        self, shard: int = 0, sink: RecordSink | None = None, survivors: MemorySpool | None = None, apart: Apart = plainly
+    ) -> None:
         self.shard = shard
+        self._apart = apart
         self.fail_next: list[SpoolError] = []
         self._sink = sink
         self._messages: dict[int, tuple[Message, bytes]] = {}
@@ -51,7 +54,7 @@ class MemorySpool:
         self._highest = max(self._highest, message.id)
         self._index.add(message.id, ref, len(message.envelope.recipients))
         if self._sink is not None:
-            self._sink.write(receipt_records(message))
+            self._sink.write(receipt_records(message, self._apart))
         if not future.done():
             future.set_result(ref)
 

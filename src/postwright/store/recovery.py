@@ -24,7 +24,7 @@ from postwright.store.framing import Frame, Void
 from postwright.store.index import History, bits, group
 from postwright.store.segment_view import Damage, SegmentView
 from postwright.store.segments import Segment, find_segments, shared
-from postwright.store.spool import RecordSink, Recovered, Report, receipt_records
+from postwright.store.spool import Apart, RecordSink, Recovered, Report, plainly, receipt_records
 
 _decode_message = msgspec.msgpack.Decoder(Message).decode
 _decode_checkpoint = msgspec.msgpack.Decoder(tuple[bytes, int, int]).decode
@@ -49,7 +49,7 @@ class _Partial(Struct):
 class Scan:
     """What the journal of one shard says. Make it, `run` it, then `live` and `replay`."""
 
-    def __init__(self, folders: tuple[Path, ...], shard: int, report: Report, *, copies: bool = True) -> None:
+    def __init__(self, folders: tuple[Path, ...], shard: int, report: Report, *, copies: bool = True, apart: Apart = plainly) -> None:
         self.segments: dict[int, Segment] = {}
         self.position = b""
         self.replay_from = (0, 0)
@@ -60,6 +60,7 @@ class Scan:
         self._shard = shard
         self._report = report
         self._copies = copies
+        self._apart = apart
         self._spans: dict[int, list[tuple[int, int]]] = {}
         self._alive: dict[int, array[int]] = {}  # offsets of live messages, per segment
         self._finished: dict[int, int] = {}  # message -> the segment that says so
@@ -245,7 +246,7 @@ class Scan:
                     raise marks.MarksError("their checksum does not fit")
                 sink.write(marks.decode_records(view.content(frame)))
             elif frame.kind == framing.MESSAGE:
-                sink.write(receipt_records(_decode_message(view.meta(frame))))
+                sink.write(receipt_records(_decode_message(view.meta(frame)), self._apart))
         except (marks.MarksError, msgspec.MsgspecError) as error:
             self._set_aside(view, Damage(frame.offset, frame.end, False), f"hold accounting records that are lost ({error})")
 

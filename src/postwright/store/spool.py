@@ -168,12 +168,22 @@ class Spool(Protocol):
         """Write what is waiting, sync, release."""
 
 
-def receipt_records(message: Message) -> list[Record]:
+Apart = Callable[[Message], Callable[[int], Message]]
+"""What gives, of a mail merge, the message as the recipient of an index has it. The store knows no templates: who does, says it."""
+
+
+def plainly(message: Message) -> Callable[[int], Message]:
+    """As an `Apart`: what stands in the envelope, and nothing expanded."""
+    return message.for_recipient
+
+
+def receipt_records(message: Message, apart: Apart = plainly) -> list[Record]:
     """The `r` records of a message, one per recipient: derived, so that the journal need not hold them beside the message."""
     recipients = message.envelope.recipients
     if message.envelope.merge is None:
         return _receipts(message, enumerate(recipients))
-    own = [message.for_recipient(index) for index in range(len(recipients))]
+    one_of = apart(message)
+    own = [one_of(index) for index in range(len(recipients))]
     return [record for index, one in enumerate(own) for record in _receipts(one, ((index, one.envelope.recipients[index]),))]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
+from postwright.engine.merged import apart
 from postwright.model.errors import SpoolError
 from postwright.model.message import Message, SpoolRef
 from postwright.net.clock import Clock
@@ -30,7 +31,7 @@ class SimulatedSpool(MemorySpool):
     """See the module. `ended` after a crash: everything that still reaches it is lost."""
 
     def __init__(self, disk: SimulatedDisk, shard: int, sink: RecordSink, clock: Clock, latency: float) -> None:
-        super().__init__(shard, sink)
+        super().__init__(shard, sink, apart=apart)
         self.ended = False
         self.damaged: set[int] = set()  # message ids that cannot be read now
         self._disk = disk
@@ -70,7 +71,7 @@ class SimulatedSpool(MemorySpool):
         self._disk.written.append((message, body, ref))
         self._remember(message, body, ref)
         if self._sink is not None:
-            self._sink.write(receipt_records(message))
+            self._sink.write(receipt_records(message, self._apart))
         if not future.done():
             future.set_result(ref)
 
