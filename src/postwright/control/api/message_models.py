@@ -19,6 +19,7 @@ from postwright.engine.scripts import Asked, To
 
 _NOTIFY = ("never", "success", "failure", "delay")
 _name = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}").fullmatch
+_plain = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}").fullmatch  # nearly all that programs send to
 TAGS_MOST = 32
 VARIABLES_MOST = 128
 
@@ -220,6 +221,8 @@ def mailbox(place: str, who: Someone) -> Mailbox:
     """`a@b`, `Name <a@b>`, or both parts apart. Raises ValueError."""
     if isinstance(who, NamedAddress):
         return Mailbox(who.email.strip(), who.name)
+    if _plain(who) is not None:
+        return Mailbox(who)
     name, address = parseaddr(checked(place, who))
     if not address and who.strip():
         raise ValueError(f"{place}: {who[:100]!a} is no address")

@@ -36,7 +36,6 @@ _control = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029\ud800-\udfff]").sear
 _field_name = re.compile(r"[!-9;-~]{1,76}").fullmatch
 _media_type = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}").fullmatch
 _content_id = re.compile(r"[^\s<>\x00-\x20\x7f-\uffff]{1,200}").fullmatch
-_long_line = re.compile(rb"[^\r\n]{%d}" % (TEXT_LINE + 1)).search
 _line_end = re.compile(r"\r\n|\r|\n")
 hole = re.compile(r"\{\{[ \t]*([A-Za-z][A-Za-z0-9_]{0,63})[ \t]*\}\}")
 
@@ -193,7 +192,7 @@ def _text(kind: str, text: str, holes: Holes | None) -> bytes:
     head = f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: "
     if holes is not None:
         return f"{head}quoted-printable\r\n\r\n".encode() + _with_holes(octets.decode(), holes, html=kind != "plain")
-    if octets.isascii() and _long_line(octets) is None:
+    if octets.isascii() and max(map(len, octets.split(b"\r\n"))) <= TEXT_LINE:
         return f"{head}7bit\r\n\r\n".encode() + octets
     if sum(octets.translate(_IS_HIGH)) * 6 > len(octets):
         return f"{head}base64\r\n\r\n".encode() + _base64(octets)
