@@ -215,6 +215,7 @@ def test_whose_signature_it_will_be_decides(tmp_path: Path) -> None:
         "only there": (relay(strict, domain("far.example", **EDDSA), domain_keys=(mine,)), {}, "5.7.20"),
         "what stays here": (relay(strict, domain("*", type="discard")), {}, ""),
         "a key that cannot be read": (relay(strict, domain("*", **EDDSA), domain_keys=(broken,)), {}, ""),
+        "and is done without": (relay(strict, domain("*", **EDDSA, signing_failure="send"), domain_keys=(broken,)), {}, "5.7.20"),
     }
     found = {}
     for name, (settings, headers, _) in cases.items():

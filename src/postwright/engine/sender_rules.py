@@ -213,13 +213,14 @@ def _sent(header: bytes, ways: Ways) -> bytes:
 
 
 def _covers(ways: Ways, mail: Mail, wish: DkimWish | None) -> list[Cover] | None:
-    """The signatures that will be put on; None when a key cannot be used now, and so the mail will wait until it can, and where no host
-    is sent to (`type` of `<domain>`): what stays here no provider judges."""
+    """The signatures that will be put on; None when a key cannot be used now and the mail does not go without it (`signing-failure`), and
+    where no host is sent to (`type` of `<domain>`): what stays here no provider judges."""
+    signing = ways.signing
     if ways.settings.type != "smtp":
         return None
-    orders = ways.signing.orders(mail, wish) if ways.signing is not None else []
+    orders = signing.orders(mail, wish) if signing is not None else []
     if isinstance(orders, Broken):
-        return None
+        return None if signing is not None and signing.fate(orders) is not None else []
     found = []
     for order in orders:
         fields, more = wanted_fields(mail.fields, order.style)
