@@ -10,8 +10,7 @@ from msgspec.structs import replace
 from tests.engine.views_asked import Asking
 
 from postwright.control.pmta.described import described
-from postwright.engine.views.detail_verbs import DomainView, PrecacheView
-from postwright.engine.views.details import DisabledView, JobView, QueueView
+from postwright.engine.views.detail_facts import DisabledView, DomainView, JobView, PrecacheView, QueueView
 from postwright.engine.views.queues import QueuesView
 from postwright.engine.views.settings import SettingsView
 from postwright.engine.views.status import StatusView

@@ -16,7 +16,7 @@ from types import CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Final, Protocol
 
 from postwright.engine.lock_lines import shown
-from postwright.engine.views.asked import Seen
+from postwright.engine.views.seen import Seen
 from postwright.schedule.queue import Queue
 
 MOST: Final = 200  # rows of one kind

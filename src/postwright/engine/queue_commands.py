@@ -18,7 +18,7 @@ from postwright.engine.lock_lines import shown
 from postwright.engine.orders.asking import flag, quoted
 from postwright.engine.queue_events import QueueEvents
 from postwright.engine.tracing import TraceLines
-from postwright.engine.why import Why
+from postwright.engine.why_facts import Why
 from postwright.engine.why_lines import why_lines
 from postwright.model.message import parse_id
 

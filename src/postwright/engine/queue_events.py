@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from postwright.engine.settle import Session
-from postwright.model.message import Message
 from postwright.model.outcome import Disposition, Kind
-from postwright.model.work import Lease
+
+if TYPE_CHECKING:
+    from postwright.engine.settle import Session
+    from postwright.model.message import Message
+    from postwright.model.work import Lease
 
 MOST_QUEUES: Final = 5000
 OUTCOMES: Final = 50  # powermta.md, track-recipient-events

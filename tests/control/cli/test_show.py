@@ -6,6 +6,8 @@ import asyncio
 import json
 import re
 import smtplib
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,6 +21,8 @@ from postwright.control.cli.main import main
 from postwright.control.cli.words import form_before, forms_behind, meant
 from postwright.testing.relay_process import RelayProcess, plain_config
 from postwright.testing.sockets import free_port
+
+HEAVY = ("node", "supervisor", "intake", "deliver", "dialer")  # a second of imports that a loop in a shell should not pay
 
 RULES = """
 <source 127.0.0.1>
@@ -182,3 +186,10 @@ def test_a_terminal_has_bold_heads_and_no_broken_lines() -> None:
     assert lines[2] == "a" * 19 + "…"
     assert lines[3].startswith("\x1b[31m")
     assert lines[5].startswith("\x1b[2m")
+
+
+@pytest.mark.parametrize("name", ["show", "status", "top", "reload"])
+def test_who_asks_a_relay_imports_none(name: str) -> None:
+    code = f"import sys, postwright.control.cli.{name}; print([m for m in sys.modules if m.split('.')[-1] in {HEAVY!r}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

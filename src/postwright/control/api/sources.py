@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from postwright.control.api.common import PROBLEMS, AnyRequest, Done, Free, Limit, Name, Span, Text, ordered, wishes
 from postwright.control.http.guard import site_of
-from postwright.engine.views.details import DisabledView
+from postwright.engine.views.detail_facts import DisabledView
 from postwright.model.durations import seconds_of
 
 

@@ -14,7 +14,7 @@ from postwright.control.monitor.frame import AnyRequest, Page
 from postwright.engine.event_tools import since_time
 from postwright.engine.message_search import Found, Wish, search, timeline
 from postwright.engine.orders.listing import Page as Waiting
-from postwright.engine.why import Why
+from postwright.engine.why_facts import Why
 from postwright.model.message import format_id, parse_id
 from postwright.model.record import Record
 

@@ -12,7 +12,7 @@ from postwright.control.monitor.frame import AnyRequest, Page
 from postwright.engine.orders.listing import Page as Waiting
 from postwright.engine.queue_events import QueueEvents
 from postwright.engine.views.queues import QueueRow, QueuesView
-from postwright.engine.why import Why
+from postwright.engine.why_facts import Why
 
 ROWS: Final = 50
 WAITING: Final = 20

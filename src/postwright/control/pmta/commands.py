@@ -16,8 +16,7 @@ from msgspec import Struct
 from postwright.control.pmta import details, lists, plain, status
 from postwright.control.pmta.forms import Answer, failed
 from postwright.engine.frames import Told
-from postwright.engine.views.detail_verbs import PrecacheView
-from postwright.engine.views.details import DisabledView
+from postwright.engine.views.detail_facts import DisabledView, PrecacheView
 from postwright.engine.views.queues import QueuesView
 from postwright.engine.views.settings import SettingsView
 from postwright.engine.views.status import StatusView

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from postwright.control.pmta.forms import Answer, Node, Tree, one_line
 from postwright.control.pmta.lists import queue_lines, queue_tree, table
 from postwright.control.pmta.words import kilobytes, when
-from postwright.engine.views.detail_verbs import DomainView, PrecacheView
-from postwright.engine.views.details import DisabledView, JobView, Link, QueueView
+from postwright.engine.views.detail_facts import DisabledView, DomainView, JobView, Link, PrecacheView, QueueView
 from postwright.engine.views.settings import SettingsSection, SettingsView
 from postwright.engine.views.sums import Sum
-from postwright.engine.why import Limit, Why
+from postwright.engine.why_facts import Limit, Why
 from postwright.engine.why_lines import why_lines
 
 

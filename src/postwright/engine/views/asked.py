@@ -1,48 +1,19 @@
-"""What views are asked with: arguments of the control socket (all text) as values, and who can be asked.
+"""What views are asked with: arguments of the control socket (all text) as values.
 
 A flag is there or not ("no", "false" and "0" count as not there). Raises ValueError, which is told to whoever asked.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from msgspec import Struct
-
-from postwright.engine.bounce_book import BounceBook
-from postwright.engine.counters import Counters
-from postwright.engine.deliver import Delivery
-from postwright.engine.disabled_sources import DisabledSources
-from postwright.engine.flow_book import FlowBook
-from postwright.engine.hub import Hub
-from postwright.engine.intake import Intake
-from postwright.engine.orders.standing import Standing
-from postwright.engine.sharing import Sharing
-from postwright.policy.resolve import Resolved
-from postwright.store.spool import Spool
 
 MOST: Final = 10_000  # rows of one answer
 USUAL: Final = 20  # powermta.md section 3
 
 Sort = Literal["name", "rcpt", "size"]
 Mode = Literal["", "normal", "backoff"]
-
-
-class Seen(Hub, Protocol):
-    """A shard, as far as views look at it."""
-
-    number: int
-    shards: int
-    resolved: Resolved
-    counters: Counters
-    bounce_book: BounceBook
-    flows: FlowBook
-    delivery: Delivery
-    disabled: DisabledSources
-    orders: Standing
-    sharing: Sharing
-    intake: Intake
-    spool: Spool
 
 
 class Order(Struct, frozen=True):

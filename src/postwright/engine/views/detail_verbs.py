@@ -5,38 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from msgspec import Struct
-
 from postwright.engine import frames as f
 from postwright.engine.lock_lines import shown
 from postwright.engine.queue_commands import near_lines
 from postwright.engine.views import asked, details, queues, sums
-from postwright.engine.views.details import DisabledView, JobView, PrecachedDomain, QueueView
+from postwright.engine.views.detail_facts import DisabledView, DomainView, JobView, PrecachedDomain, PrecachedRow, PrecacheView, QueueView
 from postwright.engine.views.gathering import Arguments, Shards, gathered, refused, told
-from postwright.engine.views.queues import QueueRow
-from postwright.engine.views.sums import Sum
-
-
-class DomainView(Struct):
-    """One domain: what waits for it in all, and its queues, those with the most first."""
-
-    sum: Sum
-    rows: list[QueueRow]
-
-
-class PrecacheView(Struct):
-    """Domains of `precached-domains-file`; `shards` of `of` have what mail for each needs."""
-
-    rows: list[PrecachedRow]
-    of: int
-
-
-class PrecachedRow(Struct):
-    """One of them; `until` is when the first of those shards asks again (Unix seconds, 0 for none)."""
-
-    name: str
-    shards: int
-    until: float
 
 
 async def _queue(relay: Shards, arguments: Arguments) -> f.Told:

@@ -9,40 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from msgspec import Struct
-
 from postwright.engine.orders.passing import look_over
 from postwright.engine.precache import read_domains
 from postwright.engine.queue_verbs import found
 from postwright.engine.status import DisabledAddress
 from postwright.engine.views import asked, queues
-from postwright.engine.views.asked import Seen
+from postwright.engine.views.detail_facts import DisabledView, JobView, Link, PrecachedDomain, QueueView
 from postwright.engine.views.passing import batches
-from postwright.engine.views.queues import QueueRow
+from postwright.engine.views.seen import Seen
 from postwright.engine.views.sums import Sum
-from postwright.engine.why import Why, wanted
+from postwright.engine.why import wanted
 from postwright.model.queue_pattern import QueuePattern
 from postwright.model.work import job_of
 from postwright.schedule.rate import NEVER
-
-
-class Link(Struct):
-    """One connection to a receiver: `since` seconds ago, `served` messages so far, `busy` with one now."""
-
-    host: str
-    address: str
-    source: str
-    since: float
-    served: int
-    busy: bool
-
-
-class QueueView(Struct):
-    """One queue: its row, why it waits, its connections."""
-
-    row: QueueRow
-    why: Why
-    connections: list[Link]
 
 
 async def queue(node: Seen, arguments: dict[str, str]) -> QueueView | None:
@@ -58,16 +37,6 @@ async def queue(node: Seen, arguments: dict[str, str]) -> QueueView | None:
         if worker.queue is one
     ]
     return QueueView(queues.row(node, one, queues.filter_of(arguments)), whys[0], links)
-
-
-class JobView(Struct):
-    """One job: what waits of it, whether it is paused, and the queues with most of it."""
-
-    name: str
-    recipients: int = 0
-    octets: int = 0
-    paused: bool = False
-    queues: list[Sum] = []
 
 
 async def job(node: Seen, arguments: dict[str, str]) -> JobView | None:
@@ -102,13 +71,6 @@ def whole_job(parts: Sequence[JobView], most: int) -> JobView:
     return JobView(parts[0].name, recipients, octets, any(part.paused for part in parts), rows)
 
 
-class DisabledView(Struct):
-    """Source addresses that queues may not use, so many in all."""
-
-    matching: int
-    rows: list[DisabledAddress]
-
-
 async def disabled(node: Seen, arguments: dict[str, str]) -> DisabledView:
     """`queue` (a pattern), `maxitems`."""
     pattern, now = QueuePattern(arguments.get("queue", "")), node.clock.now()
@@ -125,13 +87,6 @@ async def disabled(node: Seen, arguments: dict[str, str]) -> DisabledView:
 
 def _time(until: float) -> float:
     return 0.0 if until == NEVER else until
-
-
-class PrecachedDomain(Struct):
-    """A domain of `precached-domains-file`: until when what is known of it serves (Unix seconds; 0: nothing is known, or no more)."""
-
-    name: str
-    until: float
 
 
 async def precached(node: Seen, arguments: dict[str, str]) -> list[PrecachedDomain]:

@@ -12,7 +12,7 @@ from postwright.engine import bounce_book, flow_book
 from postwright.engine.bounce_book import Category
 from postwright.engine.flow_book import FlowsView
 from postwright.engine.views import asked
-from postwright.engine.views.asked import Seen
+from postwright.engine.views.seen import Seen
 
 BUSIEST: Final = 40
 

@@ -2,7 +2,7 @@
 
 Shards say how much each domain and virtual MTA has moved since they began; here the growth of each is added to a series of its own while
 there is room for one, else to `OTHER`. A series only ever grows, whatever shards forget or begin anew; one that has not moved for long
-gives its place to who moves, and is gone. Pure: the time (seconds that only grow) comes in; nothing is raised. """
+gives its place to who moves, and is gone. Pure: the time (seconds that only grow) comes in; nothing is raised."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from postwright.engine.counters import Sessions
 from postwright.engine.dials import Dials
 from postwright.engine.flow_book import MOST, FlowsView
 from postwright.engine.status import Traffic
-from postwright.engine.views.asked import Seen
 from postwright.engine.views.passing import Kept, batches
+from postwright.engine.views.seen import Seen
 from postwright.net.resolver import ResolverCounts
 from postwright.schedule.queue import Queue
 from postwright.store import sync_times

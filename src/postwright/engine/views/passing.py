@@ -11,9 +11,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from itertools import islice
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from postwright.schedule.queue import Queue
+if TYPE_CHECKING:
+    from postwright.schedule.queue import Queue
+
 
 SLICE: Final = 0.004  # seconds
 BATCH: Final = 100  # queues between two looks at the clock

@@ -6,16 +6,20 @@ A queue lives in one shard, so what all shards find first is what there is first
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from postwright.engine.queue_events import Event, Outcome
 from postwright.engine.views import asked
-from postwright.engine.views.asked import Mode, Order, Seen
+from postwright.engine.views.asked import Mode, Order
 from postwright.engine.views.passing import batches
 from postwright.engine.views.rows import First, first, place
 from postwright.model.queue_pattern import QueuePattern
-from postwright.schedule.queue import Queue
+
+if TYPE_CHECKING:
+    from postwright.engine.views.seen import Seen
+    from postwright.schedule.queue import Queue
 
 _MODE = "mode"  # the kind of an event that tells of a change of mode
 

@@ -7,21 +7,23 @@ answers. What a shard that does not answer has is missing, and `answering` says 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
 from postwright import __version__
-from postwright.engine.queue_state import QueueState
-from postwright.engine.views.asked import Seen
 from postwright.engine.views.host import HostFacts, host_facts
 from postwright.engine.views.passing import Kept, batches
 from postwright.engine.views.traffic import TrafficView
 from postwright.model.work import BOUNCE
 from postwright.net.resolver import ResolverCounts
-from postwright.policy.resolve import Resolved
-from postwright.policy.settings import Settings
-from postwright.schedule.queue import Queue
+
+if TYPE_CHECKING:
+    from postwright.engine.views.seen import Seen
+    from postwright.policy.resolve import Resolved
+    from postwright.policy.settings import Settings
+    from postwright.schedule.queue import Queue
 
 SMTP = "smtp"
 BOUNCES = "bounce"
@@ -106,8 +108,7 @@ def kind_of(node: Seen, queue: Queue) -> str:
         return BOUNCES
     if _only_smtp(node.resolved):
         return SMTP
-    state = queue.state
-    return state.ways.settings.type if isinstance(state, QueueState) else node.resolved.queue(*queue.key).type
+    return node.resolved.queue(*queue.key).type
 
 
 _types: WeakKeyDictionary[Resolved, bool] = WeakKeyDictionary()

@@ -8,15 +8,19 @@ are the relay's. Sorted by name the first are the first; sorted by figures a dom
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from postwright.engine.views import asked
-from postwright.engine.views.asked import MOST, Order, Seen
+from postwright.engine.views.asked import MOST, Order
 from postwright.engine.views.passing import batches
 from postwright.engine.views.rows import First, first, place
 from postwright.model.queue_pattern import Glob
-from postwright.schedule.queue import Queue
+
+if TYPE_CHECKING:
+    from postwright.engine.views.seen import Seen
+    from postwright.schedule.queue import Queue
 
 
 class Sum(Struct):

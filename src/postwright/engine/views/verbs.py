@@ -16,13 +16,13 @@ import msgspec
 from postwright.engine import frames as f
 from postwright.engine.flow_book import FlowsView
 from postwright.engine.views import asked, details, flows, gauges, metrics, queues, status, sums
-from postwright.engine.views.asked import Seen
 from postwright.engine.views.detail_verbs import DETAIL_COMMANDS
 from postwright.engine.views.gathering import Arguments
 from postwright.engine.views.gathering import gathered as _parts
 from postwright.engine.views.gathering import refused as _refused
 from postwright.engine.views.gathering import told as _told
 from postwright.engine.views.metrics import Measured
+from postwright.engine.views.seen import Seen
 from postwright.engine.views.settings import Describe, described
 from postwright.engine.views.traffic import TrafficBook
 from postwright.policy.settings import Settings
