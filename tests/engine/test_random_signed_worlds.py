@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from tests.content.test_dkim_verify import mail_of
 from tests.engine.test_random_worlds import COUNT, FIRST, HOME, Life
 
+from postwright.content import arc
 from postwright.content.dkim_key import SigningKey
 from postwright.content.dkim_verify import Answer, candidates, judge
 from postwright.engine.signatures import Signatures
@@ -29,10 +30,11 @@ def key() -> SigningKey:
 
 
 class SignedLife(Life):
-    """`folder` is where the key file is."""
+    """`folder` is where the key file is. Every other life seals, too (ARC): three signatures for each message, one after the other."""
 
     def __init__(self, seed: int, folder: Path, **more: Any) -> None:
         self.folder = folder
+        self.seals = seed % 2 == 0
         super().__init__(seed, **more)
 
     def settings(self) -> Settings:
@@ -41,16 +43,25 @@ class SignedLife(Life):
         settings = super().settings()
         everywhere, *others = settings.domains
         signs = replace(everywhere, assignments={**everywhere.assignments, "dkim_sign": Assignment("yes", Origin()),
-                                                 "dkim_identity": Assignment(f"@{HOME}", Origin())})  # fmt: skip
-        return replace(settings, domains=(signs, *others), domain_keys=(DomainKey("s", HOME, str(file)),))
+                                                 "dkim_identity": Assignment(f"@{HOME}", Origin()),
+                                                 "arc_seal": Assignment(self.seals, Origin()),
+                                                 "arc_seal_identity": Assignment(f"@{HOME}", Origin())})  # fmt: skip
+        (source,) = settings.sources
+        looks = replace(source, assignments={**source.assignments, "check_arc_inbound": Assignment(self.seals, Origin())})
+        return replace(settings, domains=(signs, *others), domain_keys=(DomainKey("s", HOME, str(file)),), sources=(looks,))
 
     def check(self) -> None:
         super().check()
-        record = key().record().encode()
+        record, sealed = key().record().encode(), 0
         for receiver in self.receivers.values():
             for message in receiver.messages:
                 mail = mail_of(message.content)
                 assert [judge(mail, one, Answer((record,))).result for one in candidates(mail, 0.0)] == ["pass"]
+                state = arc.judge(mail, arc.read(mail), {f"s._domainkey.{HOME}": Answer((record,))}).state
+                assert state == ("pass" if mail.fields[0].name == arc.SEAL else "none")
+                assert (state == "pass") == (b"\r\nAuthentication-Results: relay.example" in message.content)
+                sealed += state == "pass"
+        assert bool(sealed) == self.seals
 
 
 @seeds
