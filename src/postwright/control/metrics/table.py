@@ -17,6 +17,7 @@ SHARDS: Final = "one a shard"
 BUSY_DOMAINS: Final = f"the {DOMAINS} busiest, and other"
 BUSY_VMTAS: Final = f"the {VMTAS} busiest, and other"
 OUTCOMES: Final = ("delivered", "deferred", "bounced")
+JUDGED: Final = ("judged", "noted", "fixed", "refused")
 
 
 def _rows(rows: Iterable[FlowRow]) -> list[Sample]:
@@ -37,6 +38,19 @@ def _refused(view: MetricsView) -> list[Sample]:
         for cause, count in one.refused_at_door.items():
             causes[cause] = causes.get(cause, 0) + count
     return _named(causes)
+
+
+def _judged(view: MetricsView) -> list[Sample]:
+    counts = [one.sender_rules for one in view.status if one.sender_rules is not None]
+    return [((outcome,), sum(getattr(one, outcome) for one in counts)) for outcome in JUDGED]
+
+
+def _broken(view: MetricsView) -> list[Sample]:
+    rules: dict[str, int] = {}
+    for one in view.status:
+        for name, count in one.sender_rules.rules.items() if one.sender_rules is not None else ():
+            rules[name] = rules.get(name, 0) + count
+    return _named(rules)
 
 
 TRAFFIC: Final = (
@@ -60,6 +74,15 @@ TRAFFIC: Final = (
     Metric(
         "postwright_suppressed", "counter", "Recipients not taken or not sent to because the suppression store holds them.",
         total(lambda s: s.suppressed),
+    ),
+    Metric(
+        "postwright_sender_rules_messages", "counter",
+        "Messages judged by sender-rules; of these taken with something to note, mended, refused.",
+        _judged, ("outcome",), "judged, noted, fixed, refused",
+    ),
+    Metric(
+        "postwright_sender_rules_broken", "counter", "Messages that broke a sender rule, by rule.", _broken, ("rule",),
+        "the rules of docs/guides/sender-rules.md",
     ),
 )  # fmt: skip
 
