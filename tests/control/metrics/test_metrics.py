@@ -27,6 +27,7 @@ from postwright.engine.counters import Sessions
 from postwright.engine.dials import Dials
 from postwright.engine.export_frames import ConsumerStatus
 from postwright.engine.flow_book import FlowRow, FlowsView
+from postwright.engine.rule_counts import RuleCounts
 from postwright.engine.status import ShardStatus, Traffic
 from postwright.engine.views.gauges import ShardGauges, Signed, Waits
 from postwright.engine.views.metrics import MetricsView
@@ -67,7 +68,7 @@ def view() -> MetricsView:
     status = ShardStatus(
         shard=0, pid=1, uptime=1.0, connections_in=1, connections_out=2, recipients=7, queues=3, messages_in_last_minute=1,
         delivered_last_minute=1, traffic=gauges.traffic, spool_bytes=3, spool_segments=2, memory=1000, top_queues=[], waiting_for_slot=1,
-        refused_at_door={"too_many": 2},
+        refused_at_door={"too_many": 2}, sender_rules=RuleCounts(9, 3, 2, 1, {"date": 2, "from": 1}),
     )  # fmt: skip
     consumer = ConsumerStatus("webhook", 1, 2.0, 3, "refused")
     return MetricsView("1.0", 1e9, 1e9, [1], [2], 3, [consumer], [status], [gauges], flows, waits)
