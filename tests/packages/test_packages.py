@@ -267,3 +267,37 @@ def accepts(line: list[str]) -> bool:
 def test_a_command_line_with_an_unknown_option_is_seen() -> None:
     assert not accepts(["postwright", "run", "--no-such-option"])
     assert not accepts(["postwright", "no-such-command"])
+
+
+# -- the guide ---------------------------------------------------------------------------------------------------------------
+
+OURS = re.findall(r"^(?:    |)(postwright .*?)(?: >.*)?$", GUIDE.read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", OURS)
+def test_the_guide_names_commands_and_options_that_there_are(line: str) -> None:
+    assert accepts(shlex.split(line))
+
+
+def test_the_guide_names_files_that_there_are() -> None:
+    named = set(re.findall(r"(?<![\w/.-])((?:packages|requirements|docs)/[\w./-]+\w)", GUIDE.read_text("utf-8")))
+    assert len(named) > 3
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.soak
+def test_the_wheel_as_the_guide_has_it(tmp_path: Path) -> None:
+    """But for the index: what the lock file names is taken from the environment that the tests run in."""
+    text = GUIDE.read_text("utf-8")
+    build, _, _, install = re.findall(r"^    (pip wheel .*|python3 -m venv .*|/opt/postwright/bin/pip install .*)$", text, re.MULTILINE)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    words = shlex.split(build)[1:]
+    subprocess.run([*pip, *words[:-3], "-w", tmp_path / "dist", ROOT, "--no-build-isolation", "--no-index"], check=True)
+    wheels = [str(one) for one in (tmp_path / "dist").glob("postwright-*.whl")]
+    options = [word for word in shlex.split(install)[2:] if word.startswith("--")]
+    subprocess.run([*pip, "install", *options, "--target", tmp_path / "env", *wheels], check=True)
+    told = subprocess.run(
+        [sys.executable, tmp_path / "env" / "bin" / "postwright", "--version"],
+        capture_output=True, text=True, check=True, env={"PYTHONPATH": str(tmp_path / "env")}, cwd=tmp_path,
+    )  # fmt: skip
+    assert told.stdout == f"postwright {__version__}\n"

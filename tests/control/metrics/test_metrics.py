@@ -42,6 +42,7 @@ from postwright.testing.source import SourceClient
 ROOT = Path(__file__).resolve().parents[3]
 DASHBOARD = ROOT / "packages" / "grafana" / "postwright.json"
 RULES = ROOT / "packages" / "prometheus" / "postwright.rules.yml"
+GUIDE = ROOT / "docs" / "guides" / "metrics.md"
 PAGE = ROOT / "docs" / "reference" / "metrics.md"
 
 
@@ -144,6 +145,10 @@ def alerts() -> list[dict[str, object]]:
     return [rule for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"] for rule in group["rules"]]
 
 
+def told_in_guide() -> list[str]:
+    return [query for query in re.findall(r"`([^`]*)`", GUIDE.read_text("utf-8")) if "postwright_" in query]
+
+
 def unknown(query: str) -> list[str]:
     """Metrics of ours that do not exist, labels that their metric has not, and brackets that do not close."""
     wrong = [name for name in re.findall(r"\bpostwright_\w+", query) if name not in KNOWN]
@@ -157,7 +162,7 @@ def unknown(query: str) -> list[str]:
     return wrong + [pair for pair in ("()", "{}", "[]") if query.count(pair[0]) != query.count(pair[1])]
 
 
-@pytest.mark.parametrize("query", [*dashboard(), *(str(rule["expr"]) for rule in alerts())])
+@pytest.mark.parametrize("query", [*dashboard(), *(str(rule["expr"]) for rule in alerts()), *told_in_guide()])
 def test_queries_name_what_there_is(query: str) -> None:
     assert unknown(query) == []
 
@@ -200,25 +205,36 @@ async def test_a_relay_tells_what_it_did(tmp_path: Path) -> None:
     port, http = free_port(), free_port()
     async with SinkServer(["rcpt:no@* 550 5.1.1 nobody"]) as sink:
         rules = f"<source 127.0.0.1>\nalways-allow-relaying yes\n</source>\n<domain *>\nsmtp-hosts [127.0.0.1]:{sink.port}\n</domain>\n"
-        monitor = f"http-mgmt-port {http}\nhttp-mgmt-address 127.0.0.1\nhttp-redirect-to-https no\nhttp-access 127.0.0.1 monitor\n"
+        monitor = re.findall(r"^```\n(http-.*?)^```$", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)[0]
+        monitor = monitor.replace("8080", str(http)).replace("192.0.2.0/24", "127.0.0.1") + "http-redirect-to-https no\n"
         async with RelayProcess(tmp_path, plain_config(port) + rules + monitor) as relay:
             async with await SourceClient.connect("127.0.0.1", port) as client:
                 await client.ehlo()
                 await client.send("me@a.example", ["you@b.example", "no@b.example"], b"Subject: s\r\n\r\ntext\r\n")
             await relay.wait_for_records("d", 1)
             await relay.wait_for_records("b", 1)
-            output = tmp_path / "postwright.prom"
-            done = await asyncio.to_thread(
-                CliRunner().invoke, main, ["metrics", "--state-dir", str(relay.state_dir), "--output", str(output)]
-            )
+            plain, written = [await asyncio.to_thread(of_guide, line, relay.state_dir, tmp_path) for line in commands()]
             scraped = await asyncio.to_thread(scrape, http)
-    assert done.exit_code == 0, done.output
-    for exposition in (output.read_text(), scraped):
+    output = tmp_path / "postwright.prom"
+    assert written == ""
+    for exposition in (plain, output.read_text(), scraped):
         assert "postwright_messages_received_total 1.0" in exposition
         assert "postwright_recipients_delivered_total" in exposition
         assert 'postwright_domain_recipients_total{domain="b.example",outcome="bounced"} 1.0' in exposition
         assert "postwright_shards_answering 1.0" in exposition
     assert [file.name for file in tmp_path.iterdir() if ".prom" in file.name] == ["postwright.prom"]
+
+
+def commands() -> list[str]:
+    """Of the guide: one prints, one writes a file."""
+    return re.findall(r"^    postwright (metrics.*)$", GUIDE.read_text("utf-8"), re.MULTILINE)
+
+
+def of_guide(line: str, state: Path, folder: Path) -> str:
+    words = line.replace("/var/lib/prometheus/node-exporter", str(folder)).split()
+    done = CliRunner().invoke(main, [*words, "--state-dir", str(state)])
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 def scrape(port: int) -> str:
