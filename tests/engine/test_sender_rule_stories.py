@@ -13,6 +13,7 @@ from tests.engine.login_talk import Client
 from tests.engine.merge_talk import merge, talk
 from tests.engine.test_accounting_stories import rows
 from tests.engine.test_address_stories import ME, YOU, free
+from tests.engine.test_pickup_stories import HEAD, MESSAGE, handed_in
 from tests.engine.test_processing_stories import COMPLAINT
 from tests.engine.test_signing_stories import PRIVATE
 
@@ -20,6 +21,7 @@ from postwright.content.date_field import seconds
 from postwright.content.sender_rules import RULES, Finding
 from postwright.content.trace import date
 from postwright.control.config.directives.source import SENDER_RULES
+from postwright.engine.injector import PICKUP
 from postwright.engine.rule_counts import RuleCounts, rule_lines
 from postwright.engine.sender_rules import LOOKED_AT, MERGED, Given
 from postwright.model.address import parse_mailbox
@@ -34,7 +36,7 @@ from postwright.store.event_forms import EventForm
 from postwright.store.event_frames import pack
 from postwright.store.event_reader import Event
 from postwright.testing.world import START, World
-from postwright.testing.world_settings import domain, relay, vmta
+from postwright.testing.world_settings import ANYBODY, domain, relay, source, vmta
 from postwright.testing.world_submit import Submission
 from postwright.wire.body import scan
 
@@ -363,6 +365,14 @@ def test_reports_are_no_senders_mail() -> None:
         assert world.node.counters.sender_rules.judged == 1
         world.domain("example.com")
         world.run_until_empty()
+
+
+@pytest.mark.directive("sender-rules", "pickup")
+def test_mail_without_a_session_is_judged_by_its_own_source() -> None:
+    with World(relay(source(ANYBODY), source(PICKUP, sender_rules="refuse"))) as world:
+        played = handed_in(world, HEAD + MESSAGE)
+        assert played.reply.text.startswith("550 5.6.0 from: there is no From field; ")
+        assert not list(world.node.spool.live())
 
 
 @pytest.mark.directive("sender-rules", "allow-mailmerge")
