@@ -70,6 +70,8 @@ def test_queues_are_told_with_what_waits_in_them(world: World) -> None:
         ({"sort": "rcpt", "maxitems": "1"}, ["d.example/two"]),
         ({"queue": "*/one"}, ["c.example/one"]),
         ({"queue": "a.*"}, ["a.example/{default}"]),
+        ({"queue": "C.example/one"}, ["c.example/one"]),
+        ({"queue": "c.example/ONE"}, ["c.example/one"]),
         ({"mode": "backoff"}, []),
         ({"paused": "yes"}, []),
         ({"paused": "no", "mode": "normal"}, ["a.example/{default}", "c.example/one", "d.example/two"]),
@@ -155,6 +157,8 @@ def test_over_shards_sums_are_of_all_and_queues_of_those_who_have_them() -> None
         domains = ask.view("view-domains", SumsView, sort="rcpt", maxitems="4")
         assert domains.matching == 12
         assert [(row.name, row.recipients) for row in domains.rows] == [(f"d{n}.example", n + 3) for n in (11, 10, 9, 8)]
+        backlog = ask.view("view-status", StatusView).queues["smtp"]
+        assert (backlog.domains, backlog.recipients) == (12, queues.recipients)
         (one,) = ask.view("view-vmtas", SumsView, vmta="one").rows
         assert (one.recipients, one.queues) == (1 + 3 + 5 + 7 + 9 + 11, 6)
 

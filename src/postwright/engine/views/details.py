@@ -18,9 +18,10 @@ from postwright.engine.views.detail_facts import DisabledView, JobView, Link, Pr
 from postwright.engine.views.passing import batches
 from postwright.engine.views.seen import Seen
 from postwright.engine.views.sums import Sum
-from postwright.engine.why import wanted
+from postwright.engine.why import of_queue
 from postwright.model.queue_pattern import QueuePattern
 from postwright.model.work import job_of
+from postwright.schedule.queue import Queue
 from postwright.schedule.rate import NEVER
 
 
@@ -29,14 +30,26 @@ async def queue(node: Seen, arguments: dict[str, str]) -> QueueView | None:
     one = found(node, arguments.get("queue", ""))
     if one is None:
         return None
-    whys = [why for why in wanted(node, str(one.key)) if why.queue == str(one.key)]
+    why = of_queue(node, one, {id(one.budget): await _sharing(node, one)})
     now = node.clock.monotonic()
     links = [
         Link(worker.channel.route.host, worker.channel.route.address, worker.source, now - worker.begun, worker.served, worker.busy)
         for worker in node.delivery.crew.workers
         if worker.queue is one
     ]
-    return QueueView(queues.row(node, one, queues.filter_of(arguments)), whys[0], links)
+    return QueueView(queues.row(node, one, queues.filter_of(arguments)), why, links)
+
+
+async def _sharing(node: Seen, one: Queue) -> list[Queue]:
+    """The queues that share the rates of its virtual MTA, if that has any."""
+    if one.budget.rates is None:
+        return []
+    return [
+        queue
+        async for batch in batches(node.scheduler.queues.values())
+        for queue in batch
+        if queue.budget is one.budget and queue.recipients
+    ]
 
 
 async def job(node: Seen, arguments: dict[str, str]) -> JobView | None:

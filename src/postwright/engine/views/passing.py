@@ -11,11 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from postwright.schedule.queue import Queue
-
+from typing import Final, Generic, TypeVar
 
 SLICE: Final = 0.004  # seconds
 BATCH: Final = 100  # queues between two looks at the clock
@@ -26,9 +22,9 @@ LONGEST: Final = 15.0  # seconds that it is kept at most
 T = TypeVar("T")
 
 
-async def batches(queues: Iterable[Queue]) -> AsyncIterator[list[Queue]]:
-    """All of them, some at a time; the loop turns between two when a slice is over."""
-    left = iter(list(queues))
+async def batches(items: Iterable[T]) -> AsyncIterator[list[T]]:
+    """All of them (queues, mostly), some at a time; the loop turns between two when a slice is over."""
+    left = iter(list(items))
     since = time.perf_counter()
     while batch := list(islice(left, BATCH)):
         yield batch

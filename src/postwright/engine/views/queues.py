@@ -5,7 +5,7 @@ A queue lives in one shard, so what all shards find first is what there is first
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -106,7 +106,7 @@ async def part(node: Seen, arguments: dict[str, str]) -> QueuesView:
     wanted = filter_of(arguments)
     pattern, view = QueuePattern(wanted.queue), QueuesView(0, 0, 0, [])
     best: First[Queue] = First(wanted.order)
-    async for batch in batches(node.scheduler.queues.values()):
+    async for batch in batches(_meant(node, pattern)):
         for queue in batch:
             if (pattern.everything or pattern.fits(queue.key)) and _wanted(queue, wanted):
                 view.matching += 1
@@ -115,6 +115,12 @@ async def part(node: Seen, arguments: dict[str, str]) -> QueuesView:
                 best.offer(place(wanted.order, str(queue.key), queue.recipients, queue.octets), queue)
     view.rows = [row(node, queue, wanted) for queue in best.taken()]
     return view
+
+
+def _meant(node: Seen, pattern: QueuePattern) -> Iterable[Queue]:
+    """Those that may fit: one, where it is named and its virtual MTA is written as it is."""
+    one = node.scheduler.queues.get(pattern.exact) if pattern.exact is not None else None
+    return node.scheduler.queues.values() if one is None else (one,)
 
 
 def row(node: Seen, queue: Queue, wanted: QueueFilter) -> QueueRow:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from postwright import __version__
 from postwright.engine.views.host import HostFacts, host_facts
+from postwright.engine.views.marks import marks_of, together
 from postwright.engine.views.passing import Kept, batches
 from postwright.engine.views.traffic import TrafficView
 from postwright.model.work import BOUNCE
@@ -31,7 +32,7 @@ BOUNCES = "bounce"
 
 
 class Backlog(Struct):
-    """What waits in queues of one kind: recipients, queues that have any, octets."""
+    """What waits in queues of one kind: recipients, domains that have any, octets."""
 
     recipients: int = 0
     domains: int = 0
@@ -42,6 +43,7 @@ class StatusPart(Struct):
     """One shard's."""
 
     backlog: dict[str, Backlog]
+    marks: dict[str, bytes]  # of the domains of each kind, for several shards may have one
     resolver: ResolverCounts
     segments: int
     octets: int
@@ -78,7 +80,8 @@ class StatusView(Struct):
     spool: SpoolView
 
 
-_kept: WeakKeyDictionary[Seen, Kept[dict[str, Backlog]]] = WeakKeyDictionary()
+_Waiting = tuple[dict[str, Backlog], dict[str, bytes]]
+_kept: WeakKeyDictionary[Seen, Kept[_Waiting]] = WeakKeyDictionary()
 
 
 async def part(node: Seen, arguments: dict[str, str]) -> StatusPart:
@@ -87,19 +90,25 @@ async def part(node: Seen, arguments: dict[str, str]) -> StatusPart:
     if kept is None:
         kept = _kept[node] = Kept(lambda: _backlog(node))
     spool = node.spool.status()
-    return StatusPart(await kept.get(), node.resolver.counts(), spool.segments, spool.bytes, node.intake.room.limit)
+    backlog, marks = await kept.get()
+    return StatusPart(backlog, marks, node.resolver.counts(), spool.segments, spool.bytes, node.intake.room.limit)
 
 
-async def _backlog(node: Seen) -> dict[str, Backlog]:
+async def _backlog(node: Seen) -> _Waiting:
     found: dict[str, Backlog] = {}
+    names: dict[str, set[str]] = {}
     async for batch in batches(node.scheduler.queues.values()):
         for queue in batch:
             if queue.recipients:
-                sum_ = found.setdefault(kind_of(node, queue), Backlog())
-                sum_.recipients += queue.recipients
-                sum_.domains += 1
-                sum_.octets += queue.octets
-    return found
+                kind = kind_of(node, queue)
+                total = found.setdefault(kind, Backlog())
+                total.recipients += queue.recipients
+                total.octets += queue.octets
+                names.setdefault(kind, set()).add(queue.key.domain)
+    for kind, total in found.items():
+        total.domains = len(names[kind])
+    marks = {kind: marks_of(domains) for kind, domains in names.items()} if node.shards > 1 else {}
+    return found, {kind: mark for kind, mark in marks.items() if mark is not None}
 
 
 def kind_of(node: Seen, queue: Queue) -> str:
@@ -138,6 +147,10 @@ def merged(
             total.recipients += backlog.recipients
             total.domains += backlog.domains
             total.octets += backlog.octets
+    for kind, total in queues.items():
+        having = [part for part in parts if kind in part.backlog]
+        if len(having) > 1 and all(kind in part.marks for part in having):
+            total.domains = together([part.marks[kind] for part in having])
     counts = [part.resolver for part in parts]
     spool = SpoolView(
         init_percent=100.0 * len(parts) / max(shards, 1),

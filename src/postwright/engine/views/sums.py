@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from postwright.engine.views import asked
-from postwright.engine.views.asked import MOST, Order
+from postwright.engine.views.asked import MOST
 from postwright.engine.views.passing import batches
 from postwright.engine.views.rows import First, first, place
 from postwright.model.queue_pattern import Glob
@@ -73,19 +73,28 @@ async def domains(node: Seen, arguments: dict[str, str]) -> Sums:
                 continue
             if vmta.fits(queue.key.vmta.lower()) and pattern.fits(domain):
                 _add(found.setdefault(domain, Sum(domain)), queue)
-    return _sums([one for one in found.values() if _wanted(one, arguments)], asked.order(arguments), named=node.shards > 1)
+    return await _sums(found, arguments, named=node.shards > 1)
 
 
 def _wanted(one: Sum, arguments: dict[str, str]) -> bool:
     return not (asked.flag(arguments, "connected") and not one.connections) and not (asked.flag(arguments, "errors") and not one.last_error)
 
 
-def _sums(found: Sequence[Sum], order: Order, *, named: bool = False) -> Sums:
+async def _sums(found: dict[str, Sum], arguments: dict[str, str], *, named: bool) -> Sums:
+    order = asked.order(arguments)
     best: First[Sum] = First(order)
-    for one in found:
-        best.offer(place(order, one.name, one.recipients, one.octets), one)
-    names = [one.name for one in found] if named and len(found) <= MOST else []
-    return Sums(len(found), sum(one.recipients for one in found), best.taken(), names)
+    sums = Sums(0, 0, [])
+    names: list[str] = []
+    async for batch in batches(found.values()):
+        for one in batch:
+            if _wanted(one, arguments):
+                sums.matching += 1
+                sums.recipients += one.recipients
+                best.offer(place(order, one.name, one.recipients, one.octets), one)
+                if named and len(names) <= MOST:
+                    names.append(one.name)
+    sums.rows, sums.names = best.taken(), names if len(names) <= MOST else []
+    return sums
 
 
 async def vmtas(node: Seen, arguments: dict[str, str]) -> Sums:
