@@ -6,6 +6,7 @@ Counters cost nothing to tell. What waits wants a look at every queue, which let
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from heapq import nlargest
@@ -26,6 +27,7 @@ from postwright.store import sync_times
 from postwright.store.spool import SpoolStatus
 
 SYNC_BOUNDS: Final = sync_times.BOUNDS
+OLDEST: Final = 120.0  # seconds: who has so many queues that a look at them is dear is told of them less often, not at a higher price
 TOLD: Final = 400  # names of one kind that a shard tells; the supervisor shows fewer
 
 
@@ -75,7 +77,7 @@ async def part(node: Seen, arguments: dict[str, str]) -> ShardGauges:
     """One shard's."""
     kept = _kept.get(node)
     if kept is None:
-        kept = _kept[node] = Kept(lambda: waits(node))
+        kept = _kept[node] = Kept(lambda: waits(node), OLDEST)
     signatures, late = node.delivery.crew.signer.signatures, node.counters.lateness
     return ShardGauges(
         shard=node.number,
@@ -101,7 +103,7 @@ async def waits(node: Seen) -> Waits:
         for queue in batch:
             if queue.recipients or queue.connections:
                 found.add(queue, node.scheduler.why(queue, now).name)
-    return found.told()
+    return await found.told()
 
 
 class _Found:
@@ -116,22 +118,27 @@ class _Found:
         self._connections: Counter[str] = Counter()
 
     def add(self, queue: Queue, reason: str) -> None:
-        waits, key = self.waits, queue.key
-        waits.total += queue.recipients
-        waits.in_flight += queue.in_flight
-        waits.connections += queue.connections
-        if queue.recipients:
+        waits, (domain, vmta), recipients = self.waits, queue.key, queue.recipients
+        if recipients:
+            waits.total += recipients
+            waits.in_flight += queue.in_flight
             self._modes["paused" if queue.paused else "backoff" if queue.backoff is not None else "normal"] += 1
-            self._reasons[reason.lower()] += queue.recipients - queue.in_flight
-            self._domains[key.domain] += queue.recipients
-        self._vmtas[key.vmta] += queue.recipients
-        self._connections[key.vmta] += queue.connections
+            self._reasons[reason] += recipients - queue.in_flight
+            self._domains[domain] += recipients
+            self._vmtas[vmta] += recipients
+        if queue.connections:
+            waits.connections += queue.connections
+            self._connections[vmta] += queue.connections
 
-    def told(self) -> Waits:
+    async def told(self) -> Waits:
+        """The loop turns between the sorts: each takes some milliseconds where there are 100,000 names."""
         waits = self.waits
         waits.queues = dict(self._modes)
-        waits.reasons = {reason: count for reason, count in self._reasons.items() if count}
-        waits.domains, waits.vmtas, waits.vmta_connections = (_most(one) for one in (self._domains, self._vmtas, self._connections))
+        waits.reasons = {reason.lower(): count for reason, count in self._reasons.items() if count}
+        waits.domains = _most(self._domains)
+        await asyncio.sleep(0)
+        waits.vmtas = _most(self._vmtas)
+        waits.vmta_connections = _most(self._connections)
         return waits
 
 

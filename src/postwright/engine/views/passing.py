@@ -34,10 +34,11 @@ async def batches(items: Iterable[T]) -> AsyncIterator[list[T]]:
 
 
 class Kept(Generic[T]):
-    """What a pass came to. One that several ask for at the same time is made once."""
+    """What a pass came to, for `longest` seconds at most. One that several ask for at the same time is made once."""
 
-    def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
+    def __init__(self, make: Callable[[], Awaitable[T]], longest: float = LONGEST) -> None:
         self._make = make
+        self._longest = longest
         self._until = float("-inf")
         self._value: T | None = None
         self._making: asyncio.Task[T] | None = None
@@ -59,5 +60,5 @@ class Kept(Generic[T]):
         value = self._value = await self._make()
         now = time.perf_counter()
         took = now - begun
-        self._until = now + min(KEEP * took, LONGEST) if took > SHORT else float("-inf")
+        self._until = now + min(KEEP * took, self._longest) if took > SHORT else float("-inf")
         return value
