@@ -143,10 +143,14 @@ class Page:
         """One request, all of its answer."""
         scope = self.scope(method, target, headers, body, client, scheme, key, server)
         parts = [{"type": "http.request", "body": body, "more_body": False}]
+        answered = asyncio.Event()
         got: dict[str, Any] = {"status": 0, "headers": {}, "body": b""}
 
         async def receive() -> Any:
-            return parts.pop() if parts else {"type": "http.disconnect"}
+            if parts:
+                return parts.pop()
+            await answered.wait()  # nobody goes away before
+            return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             if message["type"] == "http.response.start":
@@ -154,6 +158,8 @@ class Page:
                 got["headers"] = {name.decode().lower(): value.decode() for name, value in message["headers"]}
             else:
                 got["body"] += message.get("body", b"")
+                if not message.get("more_body", False):
+                    answered.set()
 
         await self.app(scope, receive, send)
         return Answer(**got)

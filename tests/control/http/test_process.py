@@ -11,6 +11,7 @@ import socket
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -114,23 +115,24 @@ async def test_a_port_that_somebody_else_has(tmp_path: Path, monkeypatch: pytest
         assert process.places == []
         assert log.events == [CANNOT]
         attending = asyncio.get_running_loop().create_task(process.attend())
-    async with asyncio.timeout(10):
-        while not process.pid:
-            await asyncio.sleep(0.01)
+    await until(lambda: process.pid)
     first, other = process.pid, free_port()
     process.tell(settings(other))  # a reload
     assert process.places == [f"127.0.0.1:{other}"]
-    async with asyncio.timeout(10):
-        while process.pid in (0, first):
-            await asyncio.sleep(0.01)
+    await until(lambda: process.pid not in (0, first))
     process.tell(settings(0))
-    async with asyncio.timeout(10):
-        while process.pid:
-            await asyncio.sleep(0.01)
+    await until(lambda: not process.pid)
     assert process.places == []
     await process.stop()
     await attending
     assert log.events == [CANNOT]  # none of that is a death
+
+
+async def until(condition: Callable[[], object]) -> None:
+    deadline = asyncio.get_running_loop().time() + 10
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.01)
 
 
 async def test_without_a_program_nothing_listens(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from litestar import Request
 from litestar.handlers import BaseRouteHandler
+from tests.control.http.asgi import Page, routes_of
 
 from postwright.control.http.access import ROLES
 from postwright.control.http.guard import may, scopes_of
 from postwright.control.http.keys import SCOPES, add
 from postwright.control.http.problems import Refused
-from tests.control.http.asgi import Page, routes_of
 
 TABLE = Path(__file__).with_name("rights.tsv")
 ROLE_LINES = "".join(f"http-access 192.0.2.{number} {role}\n" for number, role in enumerate(ROLES, 1))

@@ -18,7 +18,7 @@ from postwright.control.api import (
     sums,
     suppression,
 )
-from postwright.control.http import metrics, pmta_pages
+from postwright.control.http import metrics, pmta_files, pmta_pages
 from postwright.control.monitor import pages
 
 SUBJECTS = (about, messages, mailgun, queues, recipients, sums, sources, suppression, events, rules, standing, config)
@@ -26,5 +26,6 @@ ROUTES: list[Any] = [
     *(route for subject in SUBJECTS for route in subject.ROUTES),
     *metrics.ROUTES,
     *pmta_pages.ROUTES,
+    *pmta_files.ROUTES,
     *pages.ROUTES,
 ]
