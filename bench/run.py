@@ -19,7 +19,23 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from parts import domains, exporting, fairness, idle, latency, machine, memory, micro, postfix, scale, secure, siege, signing, throughput
+from parts import (
+    domains,
+    exporting,
+    fairness,
+    idle,
+    injecting,
+    latency,
+    machine,
+    memory,
+    micro,
+    postfix,
+    scale,
+    secure,
+    siege,
+    signing,
+    throughput,
+)
 from parts.bench import Bench, BenchError
 from parts.report import Report, Section, facts, table
 
@@ -36,6 +52,7 @@ PARTS: dict[str, Callable[[Bench], Awaitable[Section]]] = {
     "memory": memory.measure,
     "idle": idle.measure,
     "events": exporting.measure,
+    "inject": injecting.measure,
     "waiting": domains.waiting,
     "spread": domains.spread,
     "fairness": fairness.measure,
