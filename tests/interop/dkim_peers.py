@@ -1,20 +1,23 @@
-"""Implementations of DKIM that other people wrote, each made to look for keys in a file: dkimpy, OpenDKIM, Mail::DKIM.
+"""Implementations of DKIM that other people wrote, each made to look for keys in a file: dkimpy, OpenDKIM, Mail::DKIM, mailauth.
 
 A verifier says of each message whether all that it looked at verified; a signer gives the field to put before a message.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dkim
 
 Zone = Mapping[str, bytes]
 
 PERL = Path(__file__).parent / "clients" / "mail_dkim.pl"
+NODE = Path(__file__).parent / "clients" / "mailauth.cjs"
 _verified = re.compile(r"^opendkim: (\S+): verification \(.*\) succeeded", re.MULTILINE)
 
 
@@ -85,6 +88,34 @@ def mail_dkim_seals(program: str, contents: Sequence[bytes], selector: str, doma
     """Mail::DKIM: the next set of each message, its fields with CRLF; cv= is what the results of `host` say."""
     lines = _perl(program, "arc-seal", selector, domain, key, host, *_files(contents, folder))
     return [line.replace("\\n", "\r\n").encode("latin-1") for line in lines]
+
+
+def mailauth_sees(program: str, contents: Sequence[bytes], zone: Zone, folder: Path) -> list[tuple[list[str], str | None]]:
+    """mailauth: for each message the result of each signature, and the state of its ARC chain, None without one."""
+    keys = folder / "zone.node"
+    keys.write_text("".join(f"{name} {record.decode()}\n" for name, record in zone.items()))
+    return [(dkim, arc) for dkim, arc in _node(program, "verify", str(keys), *_files(contents, folder))]
+
+
+def mailauth_signs(
+    program: str, contents: Sequence[bytes], selector: str, domain: str, key: str, method: str, folder: Path
+) -> list[bytes]:
+    """mailauth: the fields, each with CRLF. `method` as c= has it."""
+    fields = _node(program, "sign", selector, domain, key, method, *_files(contents, folder))
+    return [field.strip().encode("latin-1") + b"\r\n" for field in fields]
+
+
+def mailauth_seals(
+    program: str, contents: Sequence[bytes], selector: str, domain: str, key: str, results: str, state: str, folder: Path
+) -> list[bytes]:
+    """mailauth: the next set of each message, its fields with CRLF; what they say is given."""
+    return [made.encode("latin-1") for made in _node(program, "arc-seal", selector, domain, key, results, state, *_files(contents, folder))]
+
+
+def _node(program: str, *arguments: str) -> list[Any]:
+    ran = subprocess.run([program, str(NODE), *arguments], capture_output=True, timeout=300, check=False)
+    assert ran.returncode == 0, ran.stderr.decode("utf-8", "replace")[-2000:]
+    return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
 def _perl(program: str, *arguments: str) -> list[str]:

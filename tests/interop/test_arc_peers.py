@@ -1,4 +1,4 @@
-"""Chains of ARC that we sealed before verifiers that other people wrote, and theirs before ours: dkimpy, Mail::DKIM.
+"""Chains of ARC that we sealed before verifiers that other people wrote, and theirs before ours: dkimpy, Mail::DKIM, mailauth.
 
 Each message is as hard on blanks, folds and ends as SMTP lets one be, and goes through three relays: of them all, or of theirs and ours in
 turn. Thirty messages in an ordinary run, a thousand in a soak.
@@ -85,3 +85,16 @@ def test_chains_of_theirs_and_ours_in_turn(count: int, tmp_path: Path, needs: Ca
     assert all(content.count(b"ARC-Seal:") == 3 for content in contents)
     found = dkim_peers.mail_dkim_chains(program, contents, ZONE, tmp_path)
     assert [(number, said) for number, said in enumerate(found) if not said.startswith("pass")] == []
+
+
+@pytest.mark.needs("mailauth")
+@pytest.mark.parametrize("count", COUNTS)
+def test_mailauth_follows_our_chains_and_we_its(count: int, tmp_path: Path, needs: Callable[[str], Path]) -> None:
+    program, key = str(needs("mailauth")), key_file(tmp_path)
+    contents = [hop(number) for number in range(count)]
+    found = dkim_peers.mailauth_sees(program, contents, ZONE, tmp_path)
+    assert [(number, state) for number, (_, state) in enumerate(found) if state != expected(number)] == []
+    whole = [content for number, content in enumerate(contents) if expected(number) == "pass"]
+    sets = dkim_peers.mailauth_seals(program, whole, "r", "a.example", key, f"{HOST}; arc=pass", "pass", tmp_path)
+    states = [judged(made + content) for made, content in zip(sets, whole, strict=True)]
+    assert [(number, verdict.reason) for number, verdict in enumerate(states) if verdict.state != "pass"] == []

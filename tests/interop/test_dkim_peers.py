@@ -1,4 +1,4 @@
-"""Signatures of ours before verifiers that other people wrote, and theirs before ours: dkimpy, OpenDKIM, Mail::DKIM.
+"""Signatures of ours before verifiers that other people wrote, and theirs before ours: dkimpy, OpenDKIM, Mail::DKIM, mailauth.
 
 Fifty messages in an ordinary run, a thousand in a soak, each as hard on blanks, folds and ends as SMTP lets a message be.
 """
@@ -132,3 +132,23 @@ def test_a_change_is_seen_by_all(tmp_path: Path, needs: Callable[[str], Path]) -
     assert not dkim_peers.dkimpy_verifies(content, ZONE)
     assert dkim_peers.opendkim_verifies(str(needs("opendkim")), [content], ZONE, tmp_path) == [False]
     assert dkim_peers.mail_dkim_verifies(str(needs("mail-dkim")), [content], ZONE, tmp_path) == [["rsa-sha256 fail"]]
+
+
+@pytest.mark.needs("mailauth")
+@pytest.mark.parametrize("selector", ["r", "e"])
+@pytest.mark.parametrize("count", COUNTS)
+def test_mailauth_verifies_ours(count: int, selector: str, tmp_path: Path, needs: Callable[[str], Path]) -> None:
+    contents = [signed(number, selector) for number in range(count)]
+    found = dkim_peers.mailauth_sees(str(needs("mailauth")), contents, ZONE, tmp_path)
+    assert [(number, results) for number, (results, _) in enumerate(found) if results != ["pass"]] == []
+
+
+@pytest.mark.needs("mailauth")
+@pytest.mark.parametrize("count", COUNTS)
+def test_ours_verifies_mailauths(count: int, tmp_path: Path, needs: Callable[[str], Path]) -> None:
+    contents = [arrived(message(number)) for number in range(count)]
+    key, program = key_file(tmp_path), str(needs("mailauth"))
+    for number, (header, body) in enumerate(FORMS):
+        part = contents[number::4]
+        fields = dkim_peers.mailauth_signs(program, part, "r", "a.example", key, f"{header}/{body}", tmp_path)
+        assert [ours(field + content) for field, content in zip(fields, part, strict=True)] == [["pass"]] * len(part)
