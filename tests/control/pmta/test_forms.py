@@ -105,6 +105,7 @@ def test_harmless_text_comes_back_out_of_xml_as_it_was(text: str) -> None:
 def test_json_is_ascii_and_comes_back_as_it_was(text: str) -> None:
     line = written(Answer({"name": text}, ()), "json")
     assert line.isascii()
+    assert line[:-1].isprintable()
     assert json.loads(line)["data"] == {"name": text}
 
 

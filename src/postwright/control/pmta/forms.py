@@ -142,8 +142,9 @@ def one_line(text: str) -> str:
 
 
 def as_json(tree: Tree, ok: bool, message: str) -> str:
-    """`{"data":..., "status":"success", "message":""}`, ASCII."""
-    return json.dumps({"data": _plain(tree), "status": "success" if ok else "error", "message": message}) + "\n"
+    """`{"data":..., "status":"success", "message":""}`, in ASCII without controls."""
+    line = json.dumps({"data": _plain(tree), "status": "success" if ok else "error", "message": message})
+    return line.replace("\x7f", "\\u007f") + "\n"
 
 
 def _plain(node: Node) -> object:

@@ -132,7 +132,7 @@ def _happened(row: QueueRow) -> Iterator[str]:
         if isinstance(one, Outcome):
             yield f"  {one.fate} | {when(one.time)} | {one_line(_said(one))}"
         else:
-            yield f"  {one.kind} | {when(one.time)} | {one_line(one.text)}"
+            yield f"  {one_line(one.kind)} | {when(one.time)} | {one_line(one.text)}"
 
 
 def _state(row: QueueRow) -> str:
