@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from tests.engine.test_processing_stories import BACK, BOUNCE, COMPLAINT, LETTER, LOOP, settings
 from tests.engine.views_asked import Asking
 
 from postwright.control.pmta.described import described
@@ -143,6 +144,14 @@ def test_what_goes_is_no_longer_in_the_views(world: World) -> None:
     assert len(mx.messages) == 1
     assert ask.view("view-jobs", SumsView).rows == []
     assert sum(row.octets for row in ask.view("view-queues", QueuesView).rows) == 0
+
+
+def test_reports_that_processors_took_are_counted() -> None:
+    with World(settings()) as world:
+        for to, content in ((BACK, BOUNCE), (LOOP, COMPLAINT), (BACK, LETTER)):
+            world.submit("", [to], content)
+        total = Asking(world).view("view-status", StatusView).traffic.total
+        assert (total.bounce_reports, total.complaints) == (1, 1)
 
 
 def test_over_shards_sums_are_of_all_and_queues_of_those_who_have_them() -> None:

@@ -10,7 +10,7 @@ from postwright.engine import frames as f
 from postwright.engine.node import Node
 from postwright.engine.queue_verbs import QUEUE_VERBS
 from postwright.engine.views import verbs
-from postwright.engine.views.figures import figures_of
+from postwright.engine.views.seen import moved
 from postwright.engine.views.settings import Describe
 from postwright.engine.views.traffic import TrafficBook
 from postwright.testing.world import START, World
@@ -48,7 +48,7 @@ class Asking:
                 answers.append(f.Answer(1, node.number, body=await self._body(node, verb, argument)))
             except ValueError as error:
                 answers.append(f.Answer(1, node.number, error=str(error)))
-            self.traffic.heard(node.number, figures_of(node.counters.traffic), (0, len(node.delivery.crew.workers)), (0, 0))
+            self.traffic.heard(node.number, moved(node), (0, len(node.delivery.crew.workers)), (0, 0))
         return answers
 
     @staticmethod

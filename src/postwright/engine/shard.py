@@ -39,7 +39,7 @@ from postwright.engine.shard_status import shard_status
 from postwright.engine.side_doors import SideDoors
 from postwright.engine.tls_watch import TlsWatch
 from postwright.engine.views import verbs as views
-from postwright.engine.views.figures import figures_of
+from postwright.engine.views.seen import moved as views_moved
 from postwright.model.errors import PostwrightError, SpoolError
 from postwright.net.address_board import AddressBoard
 from postwright.net.clock import SystemClock
@@ -283,11 +283,10 @@ class Shard:
         self.link.send(answer)
 
     def _beat(self) -> None:
-        node, reports, crew = self.node, self.node.intake.submissions.reports, self.node.delivery.crew
-        kinds = (reports.bounces, reports.complaints) if reports is not None else (0, 0)
+        crew = self.node.delivery.crew
         now, peaks = (len(self.book), len(crew.workers)), (self.book.peak, crew.peak)
         self.book.peak, crew.peak = now
-        self.link.send(f.Beat(self.number, figures_of(node.counters.traffic, *kinds), now, peaks))
+        self.link.send(f.Beat(self.number, views_moved(self.node), now, peaks))
 
     async def _reload_soon(self, question: f.Question) -> None:
         """A reload; the keys that sign mail are read before, off the loop, as a thousand of them take half a second."""

@@ -80,6 +80,7 @@ async def test_a_running_relay_is_shown_in_all_forms(relay: RelayProcess) -> Non
     assert root.findtext("data/status/traffic/lastMin/out/rcp") == "2"
     assert root.findtext(".//queue/smtp/rcp") == "3"
     assert root.findtext(".//conn/smtpOut/cur") == "0"
+    assert root.findtext(".//conn/smtpIn/top") == "1"
     assert root.find("succ") is not None
 
     lines = (await run(relay, "pmta --dom sh top")).stdout.splitlines()

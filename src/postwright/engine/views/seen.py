@@ -13,6 +13,7 @@ from postwright.engine.hub import Hub
 from postwright.engine.intake import Intake
 from postwright.engine.orders.standing import StandingOrders
 from postwright.engine.sharing import Sharing
+from postwright.engine.views.figures import Figures, figures_of
 from postwright.policy.resolve import Resolved
 from postwright.store.spool import Spool
 
@@ -32,3 +33,10 @@ class Seen(Hub, Protocol):
     sharing: Sharing
     intake: Intake
     spool: Spool
+
+
+def moved(node: Seen) -> Figures:
+    """What a shard has moved since it began."""
+    reports = node.intake.submissions.reports
+    kinds = (reports.bounces, reports.complaints) if reports is not None else (0, 0)
+    return figures_of(node.counters.traffic, *kinds)
