@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from postwright.engine.export_feed import Outlet
+from postwright.engine.export_otlp import Spans, is_otlp
 from postwright.engine.export_pipe import Pipe
 from postwright.engine.export_stream import Stream, missing
 from postwright.engine.export_webhook import Webhook
@@ -30,7 +31,7 @@ def consumer_settings(settings: Settings) -> dict[str, Consumer]:
 def check(settings: Settings) -> None:
     """Can all consumers be fed in this installation? Raises ValueError or OSError, naming what is missing."""
     for stream in settings.event_streams.values():
-        if wrong := missing(stream):
+        if not is_otlp(stream) and (wrong := missing(stream)):
             raise ValueError(wrong)
     for file in settings.acct_files:
         read_headers(file.http_webhook_extra_headers, "http-webhook-extra-headers")
@@ -38,6 +39,8 @@ def check(settings: Settings) -> None:
 
 def make_outlet(consumer: Consumer, log: structlog.stdlib.BoundLogger) -> Outlet:
     """Where its events go. Raises ValueError or OSError, naming what is missing."""
+    if isinstance(consumer, EventStream) and is_otlp(consumer):
+        return Spans(consumer, EventForm(consumer.records, privacy=consumer.privacy_policy), log)
     if isinstance(consumer, EventStream):
         return Stream(consumer, EventForm(consumer.records, privacy=consumer.privacy_policy))
     options = acct_options(consumer)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from postwright.model.privacy import Privacy
 from postwright.policy.list_settings import Origin
 
-STREAM_SCHEMES = ("kafka", "kafkas", "amqp", "amqps", "nats", "natss")
+STREAM_SCHEMES = ("kafka", "kafkas", "amqp", "amqps", "nats", "natss", "otlp", "otlps")
 
 
 class EventSettings(Struct, frozen=True):
@@ -23,7 +23,8 @@ class EventSettings(Struct, frozen=True):
 
 
 class EventStream(Struct, frozen=True):
-    """`<event-stream NAME>`. `topic`: of Kafka, the subject of NATS, the routing key of AMQP. `records` short names."""
+    """`<event-stream NAME>`. `topic`: of Kafka, the subject of NATS, the routing key of AMQP, the service's name for OTLP. `records` short
+    names."""
 
     name: str
     url: str = ""

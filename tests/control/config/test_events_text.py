@@ -83,10 +83,10 @@ def test_the_guide_can_be_copied(good: Any) -> None:
     page = (Path(__file__).parents[3] / "docs/guides/events.md").read_text("utf-8")
     blocks = [block for block in re.findall(r"(?:^    .*\n)+", page, re.MULTILINE) if "postwright events" not in block]
     blocks = [textwrap.dedent(block) for block in blocks if not block.strip().startswith("postwright")]
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     settings = good("\n".join(blocks))
     assert settings.events.event_log
-    assert len(consumers(settings)) == 3
+    assert len(consumers(settings)) == 4
 
 
 IDLE = [

@@ -25,7 +25,7 @@ def streams(blocks: dict[str, list[Block]], report: Report) -> dict[str, EventSt
 def _wrong(stream: EventStream) -> Iterator[tuple[str, str]]:
     if not stream.url:
         yield "it has no url", "such as url nats://127.0.0.1:4222"
-    if not stream.topic:
+    if not stream.topic and not stream.url.startswith("otlp"):
         yield "it has no topic", "the topic of Kafka, the subject of NATS, the queue of AMQP"
     if stream.exchange and not stream.url.startswith("amqp"):
         yield "only AMQP has exchanges", ""

@@ -26,8 +26,8 @@ def stream_url(text: str) -> str:
     url = f"{scheme.lower()}://{rest}"
     if _whole(url) is None:
         raise ValueProblem("this is no URL of a broker", len(scheme) + 3, "such as kafka://a.example:9092,b.example:9092")
-    if "," in rest and scheme.lower().startswith("amqp"):
-        raise ValueProblem("AMQP has one host", len(scheme) + 3)
-    if "/" in rest and not scheme.lower().startswith("amqp"):
+    if "," in rest and scheme.lower().startswith(("amqp", "otlp")):
+        raise ValueProblem(f"{scheme[:4].upper()} has one host", len(scheme) + 3)
+    if "/" in rest and not scheme.lower().startswith(("amqp", "otlp")):
         raise ValueProblem("only AMQP has a virtual host behind the slash", len(scheme) + 3 + rest.index("/"))
     return url
