@@ -1,4 +1,7 @@
-"""A real relay that takes files out of a pickup folder: whole ones, each once, whatever dies; and what is none goes to the bad folder."""
+"""A real relay that takes files out of a pickup folder, and is killed again and again: each file becomes one message.
+
+The short version of it is in `test_side_doors`.
+"""
 
 from __future__ import annotations
 
@@ -38,32 +41,6 @@ def _mail(to: str, more: str = "") -> str:
     return f"x-sender: me@sender.example\nx-receiver: {to}@test.example\nx-job: 17\nSubject: s\n\n{more}body\n"
 
 
-@pytest.mark.directive("pickup", "pickup-remove-dot")
-async def test_files_become_mail(tmp_path: Path) -> None:
-    folder, bad = tmp_path / "state/in", tmp_path / "state/bad"
-    folder.mkdir(parents=True)
-    _drop(folder, "first", _mail("first"))  # it was there before the relay
-    async with RelayProcess(tmp_path, _config("pickup-remove-dot yes\n")) as relay:
-        _drop(folder, "second", "EHLO x\nMAIL FROM:<me@sender.example>\nRCPT TO:<second@test.example>\nDATA\nSubject: s\n\nbody\n.\n")
-        _drop(folder, "broken", "nothing of the kind\n")
-        with (folder / "slow").open("w") as file:  # not moved into place: it is whole when it is closed
-            file.write(_mail("third"))
-            file.flush()
-            rows = await relay.wait_for_records("d", 2)
-            assert (folder / "slow").exists()
-            file.write("the end\n")
-        rows = await relay.wait_for_records("d", 3)
-        assert sorted(row["rcpt"] for row in rows) == [f"{name}@test.example" for name in ("first", "second", "third")]
-        assert {row["rcpt"]: row.get("jobId", "") for row in rows}["first@test.example"] == "17"
-        assert {row["srcType"] for row in relay.records("r")} == {"pickup"}
-        await relay.until((bad / "broken").exists, "the broken file in the bad folder")
-        assert (bad / "broken").read_text() == "nothing of the kind\n"
-        assert [path.name for path in folder.iterdir()] == [TAKEN]
-        assert not list((folder / TAKEN).iterdir())
-        refused = [event for event in relay.log() if event["event"] == "a pickup file is refused"]
-        assert [(event["file"], "x-sender" in event["reason"]) for event in refused] == [("broken", True)]
-
-
 async def _killed_again_and_again(tmp_path: Path, rounds: int, files: int) -> None:
     """After every round: the whole relay is killed while it takes files. At the end each recipient has one record r and one d."""
     chance = random.Random(0)
@@ -91,10 +68,6 @@ async def _killed_again_and_again(tmp_path: Path, rounds: int, files: int) -> No
         assert Counter(row["rcpt"] for row in relay.records(kind)) == dict.fromkeys(expected, 1)
     assert not list((folder / TAKEN).iterdir())
     relay.check()
-
-
-async def test_a_relay_that_is_killed_takes_each_file_once(tmp_path: Path) -> None:
-    await _killed_again_and_again(tmp_path, 2, 40)
 
 
 @pytest.mark.soak
