@@ -112,7 +112,22 @@ async def _bounces(relay: Viewed, arguments: Arguments) -> f.Told:
     return _told(flows.merged_bounces(parts), troubles) if parts else _refused(troubles)
 
 
-VIEW_COMMANDS: Final[Mapping[str, Callable[[Viewed, Arguments], Awaitable[f.Told]]]] = {
+View = Callable[[Viewed, Arguments], Awaitable[f.Told]]
+
+
+def _told_of_mistakes(view: View) -> View:
+    """A wrong argument (a cursor that is none) is told."""
+
+    async def careful(relay: Viewed, arguments: Arguments) -> f.Told:
+        try:
+            return await view(relay, arguments)
+        except ValueError as error:
+            return _refused([str(error)])
+
+    return careful
+
+
+_VIEWS: Final[Mapping[str, View]] = {
     "view-status": _status,
     "view-queues": _queues,
     "view-domains": _domains,
@@ -126,3 +141,4 @@ VIEW_COMMANDS: Final[Mapping[str, Callable[[Viewed, Arguments], Awaitable[f.Told
     "view-vmta-settings": partial(_settings, "vmta"),
     **DETAIL_COMMANDS,
 }
+VIEW_COMMANDS: Final[Mapping[str, View]] = {name: _told_of_mistakes(view) for name, view in _VIEWS.items()}
