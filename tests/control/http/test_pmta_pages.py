@@ -17,11 +17,14 @@ from postwright.engine.frames import Told
 from postwright.engine.orders.listing import Page as Listed
 from postwright.engine.orders.listing import Waiting
 from postwright.engine.queue_events import Event
+from postwright.engine.views.detail_facts import DomainView, JobView, QueueView
 from postwright.engine.views.queues import QueueRow, QueuesView
 from postwright.engine.views.sums import Sum, SumsView
+from postwright.engine.why_facts import Limit, Why
 
 EVIL = '<b>&"\r\nX: y'
 ROW = QueueRow("a.example/vm1", 3, 2048, 1, True, "backoff", 0.0, EVIL, "PAUSED", "paused", 1, 1, 1, "smtp", [Event(1e9, "error", EVIL)])
+WHY = Why("a.example/vm1", "PAUSED", "paused", "", 3, 1, 1, 1, 1, None, [Limit("max-smtp-out", 1, 20, None, EVIL)], None, "nobody can tell")
 WAITING = Waiting("m1", "a.example/vm1", "bob@a.example", "me@us.example", "job1", "e1", 1e9, 0.0, 2, 50, "", 1024, False)
 
 
@@ -37,6 +40,9 @@ def page(tmp_path: Path) -> Page:
         "view-domains": told(SumsView(1, 3, [Sum("a.example", 3, 2048, 1, 1)])),
         "view-vmtas": told(SumsView(1, 3, [Sum("vm1", 3, 2048, 1, 1)])),
         "view-jobs": told(SumsView(1, 3, [Sum("job1", 3, 2048)])),
+        "view-queue": told(QueueView(ROW, WHY, [])),
+        "view-domain": told(DomainView(Sum("a.example", 3, 2048, 1, 1), [ROW])),
+        "view-job": told(JobView("job1", 3, 2048, False, [Sum("a.example/vm1", 3, 2048)])),
         "order-list": told(Listed([WAITING]), "a line"),
         "order-pause": Told(ok=True, lines=["Queue(s) paused."], body=b"{}"),
         "disable-source": Told(ok=False, lines=["nothing was changed"]),
@@ -54,6 +60,7 @@ def page(tmp_path: Path) -> Page:
         ("/vmtas", "data/vmta/name", ["vm1"]),
         ("/jobs", "data/job/id", ["job1"]),
         ("/queueDetail?queue=A.example/vm1", "data/queue/event/type", ["error"]),
+        ("/queueDetail?queue=A.example/vm1", "data/queue/limit/max", ["20.0"]),
         ("/domainDetail?domain=a.example", "data/queue/rcp", ["3"]),
         ("/domainDetail?domain=a.example", "data/domain/kb", ["2.0"]),
         ("/jobDetail?jobid=job1", "data/queue/name", ["a.example/vm1"]),
@@ -108,6 +115,7 @@ async def test_what_a_view_is_asked(tmp_path: Path, page: Page) -> None:
     ],
 )
 async def test_one_that_is_not_there(page: Page, address: str, status: int) -> None:
+    page.relay.answers |= dict.fromkeys(("view-queue", "view-domain", "view-job"), Told(ok=False, lines=["there is none of that"]))
     got = await page.get(address + ("&" if "?" in address else "?") + "format=json", key=KEY)
     assert got.status == status
 

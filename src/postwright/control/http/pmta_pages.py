@@ -6,24 +6,24 @@ knows a key of a tree that `control.pmta` writes. What is asked wrongly is answe
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
-from postwright.control.http.asking import RelayClient
 from postwright.control.http.commanding import Commander, said
 from postwright.control.http.guard import identity_of, mark_of, site_of
 from postwright.control.http.problems import Refused
-from postwright.control.pmta import lists
+from postwright.control.pmta import details
 from postwright.control.pmta.commands import SHOW, Command, Unknown, answer_of, arguments_of
 from postwright.control.pmta.forms import CONTENT_TYPES, FORMS, Answer, Form, Tree, failed, written
 from postwright.control.pmta.words import kilobytes
 from postwright.engine.listeners import machine_addresses
 from postwright.engine.orders.listing import Page
-from postwright.engine.views.queues import QueuesView
-from postwright.engine.views.sums import SumsView
+from postwright.engine.views.detail_facts import DomainView, JobView, QueueView
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -127,60 +127,32 @@ def _wanted(request: AnyRequest, name: str) -> str:
     return value
 
 
+async def _detail(request: AnyRequest, verb: str, arguments: dict[str, str], make: Callable[[bytes], Answer]) -> Response[bytes]:
+    """What the view of one thing comes to; 404 with what the relay says where there is none."""
+    form = form_of(request) or "text"
+    told = await site_of(request).relay.ask_with(verb, {**arguments, "maxitems": str(MOST_ROWS)})
+    return answered(make(told.body), form) if told.ok else answered(failed(*told.lines), form, 404)
+
+
 @get("/queueDetail", opt={"scope": "read"}, include_in_schema=False)
 async def queue_detail(request: AnyRequest) -> Response[bytes]:
-    """`queue=DOMAIN/VMTA`: one queue, with what happened to it lately."""
-    form, name, relay = form_of(request) or "text", _wanted(request, "queue"), site_of(request).relay
-    view = await relay.body("view-queues", QueuesView, {"queue": name, "mode-events": "yes", "maxitems": "1"})
-    rows = [row for row in view.rows if row.name.lower() == name.lower()]
-    if not rows:
-        return answered(failed(f"there is no queue {name}"), form, 404)
-    tree: Tree = {"queue": lists.queue_tree(rows[0])}
-    return answered(Answer(tree, lists.queues(QueuesView(1, 1, rows[0].recipients, rows)).text), form)
+    """`queue=DOMAIN/VMTA`: one queue, why it waits, what happened to it lately."""
+    asked = {"queue": _wanted(request, "queue"), "mode-events": "yes"}
+    return await _detail(request, "view-queue", asked, lambda body: details.queue(msgspec.json.decode(body, type=QueueView), time.time()))
 
 
 @get("/domainDetail", opt={"scope": "read"}, include_in_schema=False)
 async def domain_detail(request: AnyRequest) -> Response[bytes]:
     """`domain=DOMAIN`: what waits for it, and in which queues."""
-    form, name, relay = form_of(request) or "text", _wanted(request, "domain").lower(), site_of(request).relay
-    view = await relay.body("view-domains", SumsView, {"domain": name, "maxitems": "1"})
-    found = [row for row in view.rows if row.name == name]
-    if not found:
-        return answered(failed(f"nothing is known of {name}"), form, 404)
-    within = await relay.body("view-queues", QueuesView, {"queue": f"{name}/*", "sort": "rcpt", "maxitems": str(MOST_ROWS)})
-    row = found[0]
-    tree: Tree = {
-        "domain": {"name": row.name, "rcp": row.recipients, "kb": kilobytes(row.octets), "conn": row.connections},
-        "queue": [lists.queue_tree(one) for one in within.rows],
-    }
-    return answered(Answer(tree, (*lists.domains(view).text, "", *lists.queues(within).text)), form)
+    asked = {"domain": _wanted(request, "domain")}
+    return await _detail(request, "view-domain", asked, lambda body: details.domain(msgspec.json.decode(body, type=DomainView)))
 
 
 @get("/jobDetail", opt={"scope": "read"}, include_in_schema=False)
 async def job_detail(request: AnyRequest) -> Response[bytes]:
     """`jobid=ID`: what waits of it, and in which queues."""
-    form, name, relay = form_of(request) or "text", _wanted(request, "jobid"), site_of(request).relay
-    view = await relay.body("view-jobs", SumsView, {"job": name, "maxitems": str(MOST_ROWS)})
-    found = [row for row in view.rows if row.name == name]
-    if not found:
-        return answered(failed(f"nothing waits of the job {name}"), form, 404)
-    row = found[0]
-    counts = await _queues_of(relay, name)
-    tree: Tree = {
-        "job": {"id": row.name, "rcp": row.recipients, "kb": kilobytes(row.octets)},
-        "queue": [{"name": queue, "rcp": number} for queue, number in counts],
-    }
-    text = lists.jobs(SumsView(1, row.recipients, [row])).text
-    return answered(Answer(tree, (*text, "", *(f"{queue} {number}" for queue, number in counts))), form)
-
-
-async def _queues_of(relay: RelayClient, job: str) -> list[tuple[str, int]]:
-    """Where its recipients wait, the fullest first; of the first ten thousand."""
-    page = await relay.body("order-list", Page, {"job": job, "maxitems": str(MOST_ROWS)})
-    counts: dict[str, int] = {}
-    for one in page.rows:
-        counts[one.queue] = counts.get(one.queue, 0) + 1
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    asked = {"job": _wanted(request, "jobid")}
+    return await _detail(request, "view-job", asked, lambda body: details.job(msgspec.json.decode(body, type=JobView)))
 
 
 @get("/listqueue", opt={"scope": "logs"}, include_in_schema=False)

@@ -19,8 +19,8 @@ from postwright.engine.why_lines import why_lines
 
 def queue(view: QueueView, now: float) -> Answer:
     """One queue: its row as lists have it, why it waits, its connections."""
-    tree: Tree = {"queue": [{**queue_tree(view.row), **_why(view.why), "connection": [_link(one) for one in view.connections]}]}
-    return Answer(tree, (*why_lines(view.why, now), *_links(view.connections)))
+    tree: Tree = {"queue": {**queue_tree(view.row), **_why(view.why), "connection": [_link(one) for one in view.connections]}}
+    return Answer(tree, (*why_lines(view.why, now), *_links(view.connections), "", *queue_lines([view.row], 1)))
 
 
 def _why(why: Why) -> Tree:
@@ -70,14 +70,17 @@ def _links(links: Sequence[Link]) -> Iterator[str]:
 def domain(view: DomainView) -> Answer:
     """One domain with its queues."""
     one = view.sum
-    tree: Tree = {"domain": [{"name": one.name, "rcp": one.recipients, "kb": kilobytes(one.octets), "conn": one.connections}]}
-    return Answer({**tree, "queue": [queue_tree(row) for row in view.rows]}, tuple(queue_lines(view.rows, one.queues)))
+    tree: Tree = {
+        "domain": {"name": one.name, "rcp": one.recipients, "kb": kilobytes(one.octets), "conn": one.connections},
+        "queue": [queue_tree(row) for row in view.rows],
+    }
+    return Answer(tree, tuple(queue_lines(view.rows, one.queues)))
 
 
 def job(view: JobView) -> Answer:
     """One job with its queues."""
     rows: list[Tree] = [{"name": one.name, "rcp": one.recipients, "kb": kilobytes(one.octets)} for one in view.queues]
-    tree: Tree = {"job": [{"id": view.name, "rcp": view.recipients, "kb": kilobytes(view.octets), "paused": view.paused, "queue": rows}]}
+    tree: Tree = {"job": {"id": view.name, "rcp": view.recipients, "kb": kilobytes(view.octets), "paused": view.paused}, "queue": rows}
     head = f"Job {one_line(view.name)}: {view.recipients} recipients, {kilobytes(view.octets)} kbytes{', paused' if view.paused else ''}"
     return Answer(tree, (head, "", *table(("queue", "#rcpt", "kbytes"), [_cells(one) for one in view.queues])))
 
