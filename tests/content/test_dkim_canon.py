@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postwright.content import dkim_canon
 from postwright.content.dkim_canon import (
     HeaderField,
     Mail,
@@ -77,6 +79,12 @@ def _slow_simple(body: bytes) -> bytes:
 def test_the_fast_way_is_the_text_of_the_rfc(body: bytes) -> None:
     assert relaxed_body(body) == _slow_relaxed(body)
     assert simple_body(body) == _slow_simple(body)
+
+
+@given(st.lists(st.sampled_from([b" ", b"\t", b"\r\n", b"\r", b"\n", b"a"])).map(b"".join), st.integers(0, 9))
+def test_in_pieces_it_is_the_same(body: bytes, piece: int) -> None:
+    with patch.object(dkim_canon, "PIECE", piece):
+        assert relaxed_body(body) == _slow_relaxed(body)
 
 
 HOSTILE = [b" " * 2_000_000, b"\r\n" * 1_000_000, b" \t" * 1_000_000 + b"a", b"\r\n\r" * 500_000, b" \r\n" * 600_000]

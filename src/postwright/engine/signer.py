@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -55,9 +56,8 @@ class Signer:
 
     def sign(self, signing: Signing, message: Message, transaction: Transaction, now: float, done: Done) -> bool | Broken:
         """True: `transaction` is signed, or nobody signs it. False: it will be, and then `done` is called. Broken: it cannot be now."""
-        content, size = transaction.content, transaction.facts.header_size
-        octets = content[0] if len(content) == 1 else b"".join(content)
-        mail = Mail(octets[:size], octets[size:])
+        large = transaction.facts.size > LARGE
+        mail = Mail(_beginning(transaction), b"") if large else _mail(transaction)
         orders = signing.orders(mail, message.envelope.dkim)
         if isinstance(orders, Broken):
             if (fate := signing.fate(orders)) is not None:
@@ -71,13 +71,13 @@ class Signer:
             seal = None
         if not orders and seal is None:
             return True
-        job = _Job(_steps(transaction, mail, orders, seal, now, message.received_at), signing, done)
-        if mail.size > LARGE:
-            task = self._loop.create_task(self._apart(job, mail, orders, seal))
+        begin = partial(_steps, transaction, orders, seal, now, message.received_at)
+        if large:
+            task = self._loop.create_task(self._apart(transaction, orders, seal, begin, signing, done))
             self._large.add(task)
             task.add_done_callback(self._large.discard)
             return False
-        return self._go_on(job, None)
+        return self._go_on(_Job(begin(mail), signing, done), None)
 
     async def signed(self, signing: Signing, message: Message, transaction: Transaction, now: float) -> Broken | None:
         """`sign` as an awaitable: None when that is done, Broken as before."""
@@ -120,17 +120,40 @@ class Signer:
         self._log.error("a message could not be signed", exc_info=error)
         return Broken(f"signing failed: {type(error).__name__}")
 
-    async def _apart(self, job: _Job, mail: Mail, orders: Sequence[Order], seal: Seal | None) -> None:
+    async def _apart(
+        self,
+        transaction: Transaction,
+        orders: Sequence[Order],
+        seal: Seal | None,
+        begin: Callable[[Mail], Steps],
+        signing: Signing,
+        done: Done,
+    ) -> None:
         try:
-            await asyncio.to_thread(_bring_into_form, mail, orders, seal)
-            found = self._go_on(job, None)
+            mail = await asyncio.to_thread(_brought_into_form, transaction, orders, seal)
+            found = self._go_on(_Job(begin(mail), signing, done), None)
         except Exception as error:
             found = self._defect(error)
         if found is not False:
-            job.done(found if isinstance(found, Broken) else None)
+            done(found if isinstance(found, Broken) else None)
 
 
-def _steps(transaction: Transaction, mail: Mail, orders: Sequence[Order], seal: Seal | None, now: float, received_at: float) -> Steps:
+def _mail(transaction: Transaction) -> Mail:
+    content, size = transaction.content, transaction.facts.header_size
+    octets = content[0] if len(content) == 1 else b"".join(content)
+    return Mail(octets[:size], octets[size:])
+
+
+def _beginning(transaction: Transaction) -> bytes:
+    """The header section alone: to copy all of a large message takes the loop long, too."""
+    found, lacks = [], transaction.facts.header_size
+    for part in transaction.content:
+        found.append(part[:lacks])
+        lacks -= len(found[-1])
+    return b"".join(found)
+
+
+def _steps(transaction: Transaction, orders: Sequence[Order], seal: Seal | None, now: float, received_at: float, mail: Mail) -> Steps:
     if orders:
         fields = [unsigned(mail, o.key.kind, o.selector, o.domain, o.identity, o.style, now) for o in orders]
         signatures = yield [
@@ -155,12 +178,14 @@ def _sealed(transaction: Transaction, mail: Mail, seal: Seal, received_at: float
     put_before(transaction, made.fields(signature, over_all))
 
 
-def _bring_into_form(mail: Mail, orders: Sequence[Order], seal: Seal | None) -> None:
-    """All that takes long with a large body; `mail` remembers it."""
+def _brought_into_form(transaction: Transaction, orders: Sequence[Order], seal: Seal | None) -> Mail:
+    """With all that takes long with a large body; the mail remembers it."""
+    mail = _mail(transaction)
     for order in orders:
         mail.body_hash(order.style.body_form, order.style.digest)
     if seal is not None:
         mail.body_hash(RELAXED, "sha256")
+    return mail
 
 
 def put_before(transaction: Transaction, added: bytes) -> None:
