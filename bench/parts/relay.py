@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,9 +20,9 @@ class BenchRelay(RelayProcess):
 
     start_timeout = 300.0  # over a million messages
 
-    def __init__(self, folder: Path, sink_port: int, shards: int, more: str) -> None:
+    def __init__(self, folder: Path, sink_port: int, shards: int, more: str, environment: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
-        super().__init__(folder, configuration(self.port, sink_port, more), shards=shards)
+        super().__init__(folder, configuration(self.port, sink_port, more), shards=shards, environment=environment)
 
     def memory(self, field: str = "VmRSS") -> int:
         """Octets of all its processes: resident now (VmRSS) or at their worst (VmHWM). Shared pages count for each of them."""
@@ -49,15 +49,20 @@ def configuration(port: int, sink_port: int, more: str = "") -> str:
 
 @asynccontextmanager
 async def running_relay(
-    bench: Bench, sink_port: int, shards: int = 0, more: str = "", folder: Path | None = None
+    bench: Bench,
+    sink_port: int,
+    shards: int = 0,
+    more: str = "",
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[BenchRelay]:
     """A relay that takes mail. `shards` 0 is the default number; `folder` is used as it is, with the spool that is there."""
     if folder is None:
         with bench.place("relay") as made:
-            async with running_relay(bench, sink_port, shards, more, made) as relay:
+            async with running_relay(bench, sink_port, shards, more, made, environment) as relay:
                 yield relay
         return
-    relay = BenchRelay(folder, sink_port, shards or default_shards(), more)
+    relay = BenchRelay(folder, sink_port, shards or default_shards(), more, environment)
     try:
         await relay.start()
         yield relay
