@@ -29,7 +29,7 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
-from postwright.engine import export_outlets, privileges, state_dump, state_folder, systemd
+from postwright.engine import export_outlets, open_files, privileges, state_dump, state_folder, systemd
 from postwright.engine import frames as f
 from postwright.engine import log as logs
 from postwright.engine.auth_process import AuthProcess
@@ -143,6 +143,7 @@ class Supervisor:
     async def _run(self, announce: Callable[[], None]) -> int:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self._unexpected(context))
+        open_files.raise_limit()
         control = await self._open()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)

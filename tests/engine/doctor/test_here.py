@@ -58,6 +58,12 @@ async def test_certificates(tmp_path: Path, days: int, level: str) -> None:
     assert "127.0.0.1:25" in found["certificate", str(file)].text
 
 
+async def test_the_monitors_certificate(tmp_path: Path) -> None:
+    file = certificate(tmp_path, 300)
+    found = await told(certificates.check, patient(tmp_path, f"http-tls-certificate {file}\n"))
+    assert "the monitor" in found["certificate", str(file)].text
+
+
 async def test_a_certificate_that_is_not_there_and_none_at_all(tmp_path: Path) -> None:
     missing = await certificates.check(patient(tmp_path, f"{LISTENER}smtp-server-tls-certificate {tmp_path / 'none.pem'}\n"))
     assert [one.level for one in missing] == ["error"]

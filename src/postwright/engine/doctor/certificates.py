@@ -32,8 +32,9 @@ def _shown(settings: Settings) -> Iterator[tuple[str, FilePassword]]:
             yield place, FilePassword(general.smtp_server_tls_certificate, general.smtp_server_tls_certificate_password)
         for sni in listener.tls_sni_certificate or general.smtp_server_tls_sni_certificate:
             yield place, sni
-    if settings.http.http_tls_certificate is not None:
-        yield "the monitor", settings.http.http_tls_certificate
+    http = settings.http
+    if http.http_tls_certificate:
+        yield "the monitor", FilePassword(http.http_tls_certificate, http.http_tls_certificate_password)
 
 
 def _judged(certificate: FilePassword, places: str, now: float) -> Finding:

@@ -45,8 +45,8 @@ def _secrets(settings: Settings) -> Iterator[str]:
             yield file
     for listener in settings.listeners:
         yield from filter(None, [listener.tls_certificate, *(sni.file for sni in listener.tls_sni_certificate)])
-    if settings.http.http_tls_certificate is not None:
-        yield settings.http.http_tls_certificate.file
+    if settings.http.http_tls_certificate:
+        yield settings.http.http_tls_certificate
     if settings.file and any(user.password for user in settings.users.values()):
         yield settings.file
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from postwright.engine import open_files
 from postwright.engine.doctor.finding import Finding, Level
 from postwright.engine.doctor.patient import Patient
 from postwright.engine.outside import spool_dirs
@@ -30,7 +30,8 @@ _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 async def check(patient: Patient) -> list[Finding]:
     """Clock, files, disks."""
     folders = [folder.path for folder in spool_dirs(patient.settings, patient.state)]
-    return [_clock(patient, folders), _open_files(patient.settings), *(one for folder in folders for one in disk(folder, patient.settings))]
+    disks = [finding for folder in folders for finding in disk(folder, patient.settings)]
+    return [_clock(patient, folders), _open_files(patient.settings, patient.state), *disks]
 
 
 # -- the clock -------------------------------------------------------------------------------------------------------------
@@ -71,17 +72,18 @@ def synchronised() -> bool | None:
 # -- files ------------------------------------------------------------------------------------------------------------------
 
 
-def _open_files(settings: Settings) -> Finding:
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+def _open_files(settings: Settings, state: Path) -> Finding:
+    running = open_files.of_relay(state / "control.sock")
+    most, who = (running, "the relay that runs") if running is not None else (open_files.may_have(), "a relay started from here")
     general = settings.general
     sessions = (general.total_max_smtp_in or 0) + (general.total_max_smtp_out or 0)
     wanted = sessions * PER_CONNECTION + SPARE
-    cure = f"LimitNOFILE={max(wanted, 65536)} in the unit of systemd, or ulimit -n before `postwright run`"
-    if hard < sessions + SPARE:
-        return Finding("open-files", "error", "open files", f"{hard} may be open, {sessions} connections are configured", cure)
-    if hard < wanted:
-        return Finding("open-files", "warning", "open files", f"{hard} may be open, {wanted} are better for {sessions} connections", cure)
-    return Finding("open-files", "ok", "open files", f"{hard} may be open in this shell, {sessions} connections are configured")
+    cure = f"LimitNOFILE={max(wanted, 65536)} in the unit of systemd, or ulimit -Hn before `postwright run`"
+    text = f"{who} may have {most} open, for {sessions} connections that are configured"
+    if most < wanted:
+        level: Level = "warning" if most >= sessions + SPARE else "error"
+        return Finding("open-files", level, "open files", f"{text}: {wanted} are wanted", cure)
+    return Finding("open-files", "ok", "open files", text)
 
 
 # -- disks ------------------------------------------------------------------------------------------------------------------
