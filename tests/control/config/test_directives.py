@@ -244,7 +244,7 @@ def test_what_is_not_effective_is_not_read() -> None:
     idle = [row for row in TABLE if row.state is not State.EFFECTIVE and row.name not in OTHER_THINGS and set(row.scopes) & set(STRUCTS)]
     fields_that_work = {row.field for row in TABLE if row.state is State.EFFECTIVE}
     unread = [row for row in idle if row.field not in fields_that_work]
-    assert len(unread) > 50
+    assert len(unread) > 30
     read = [key(row) for row in unread if row.field in attributes_read()]
     assert read == [], "something reads these: if they work now, make their rows `works` in control/config/directives"
 

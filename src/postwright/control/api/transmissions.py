@@ -31,8 +31,7 @@ from postwright.engine.http_tls import HttpTls
 from postwright.engine.injector import TRANSMISSIONS
 from postwright.engine.scripts import Asked, To
 from postwright.model.errors import PostwrightError
-from postwright.policy.service_settings import ApiListener, ApiSettings
-from postwright.policy.settings import Settings
+from postwright.policy.settings import ApiListener, ApiSettings, Settings
 
 PATH = "/api/v1/transmissions"
 LARGEST = 60 * 1024 * 1024  # octets of a request

@@ -17,8 +17,7 @@ from postwright.control.http.app import make_app
 from postwright.control.http.front import Front
 from postwright.control.http.site import Site
 from postwright.control.http.speaker import Speaker, make_config
-from postwright.policy.service_settings import ApiListener
-from postwright.policy.settings import Settings
+from postwright.policy.settings import ApiListener, Settings
 
 Context = Callable[[], ssl.SSLContext]
 
