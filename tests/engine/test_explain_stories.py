@@ -262,3 +262,18 @@ def test_mail_that_a_processor_claims_and_that_is_no_report() -> None:
     found = facts(explained(processors(forward_unmatched_to=("us@one.example",))))
     assert (found["goes on to"].value, found["recipient"].value) == ("<us@one.example>", "<us@one.example>")
     assert "read as" not in facts(explained(relay(domain("*")), content=BOUNCE))
+
+
+@pytest.mark.directive("signing-failure")
+@pytest.mark.parametrize(
+    ("failing", "then"), [("defer", "so the mail waits"), ("refuse", "so the mail is bounced"), ("send", "the mail goes without it")]
+)
+def test_a_key_that_cannot_be_used(failing: str, then: str, tmp_path: Path) -> None:
+    (tmp_path / "k.pem").write_bytes(b"nothing")
+    looks = source(ANYBODY, always_allow_relaying=True, check_arc_inbound=True)
+    blocks = domain("*", dkim_sign="yes", dkim_identity="@relay.example", arc_seal=True, signing_failure=failing)
+    found = facts(explained(relay(blocks, looks, domain_keys=(DomainKey("s", "relay.example", str(tmp_path / "k.pem")),))))
+    why = "key s of relay.example: holds no private key in PEM form"
+    assert found["signature"].value == f"cannot be made, and {then}: the DKIM {why}"
+    assert found["seal"].value == f"cannot be made, and {then}: the ARC {why}"
+    assert "domain-key" not in found

@@ -19,7 +19,7 @@ from postwright.model.work import Lease
 from postwright.policy.resolve import Explained
 
 _ROWS = ("dkim-sign", "dkim-identity", "dkim-algorithm", "second-dkim-sign", "second-dkim-identity", "second-dkim-algorithm", "arc-seal",
-         "arc-seal-identity")  # fmt: skip
+         "arc-seal-identity", "signing-failure")  # fmt: skip
 
 
 def signature(run: DryRun, message: Message, way: Way, rows: dict[str, Explained]) -> Iterator[Fact]:
@@ -30,24 +30,32 @@ def signature(run: DryRun, message: Message, way: Way, rows: dict[str, Explained
     if signing is None:
         return
     orders = _orders(run, signing, message, way)
+    broken = isinstance(orders, Broken)
     if isinstance(orders, Broken):
-        yield Fact("signature", f"cannot be made, and so the mail waits: {orders.reason}")
-        return
+        yield Fact("signature", _failing(signing, orders))
+        orders = []
     for order in orders:
         yield Fact("domain-key", f"{order.selector}._domainkey.{order.domain}, for {order.identity}", order.origin)
-    if not orders and signing.signs:
+    if not orders and signing.signs and not broken:
         yield Fact("domain-key", "none fits: the mail goes unsigned")
     if signing.seals is not None:
-        yield _seal(signing.seals, message)
+        yield _seal(signing, signing.seals, message)
 
 
-def _seal(seals: Sealing, message: Message) -> Fact:
+def _failing(signing: Signing, broken: Broken) -> str:
+    """What `signing-failure` makes of it."""
+    fate = signing.fate(broken)
+    then = "and the mail goes without it" if fate is None else "and so the mail is bounced" if fate.final else "and so the mail waits"
+    return f"cannot be made, {then}: {broken.reason}"
+
+
+def _seal(signing: Signing, seals: Sealing, message: Message) -> Fact:
     judged = message.envelope.judged
     if judged is None:
         return Fact("seal", "none: nobody looked at the chain of this message when it came (check-arc-inbound)")
     order = seals.order(judged)
     if isinstance(order, Broken):
-        return Fact("seal", f"cannot be made, and so the mail waits: {order.reason}")
+        return Fact("seal", _failing(signing, order))
     if order is None:
         return Fact("seal", "none: no domain-key fits")
     return Fact("seal", f"{order.selector}._domainkey.{order.domain}, for {judged.host}, cv={judged.state}", order.origin)
