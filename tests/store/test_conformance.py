@@ -154,11 +154,13 @@ async def test_live_recipients_are_counted(restarter: Restarter, message: Make) 
 
 
 async def test_a_spool_that_closes_takes_nothing(restarter: Restarter, message: Make) -> None:
+    assert restarter.spool.refusal() is None
     last = restarter.spool.commit(message(1), (CONTENT,))
     await restarter.spool.close()
     assert last.done()
     with pytest.raises(SpoolBroken):
         await restarter.spool.commit(message(2), (CONTENT,))
+    assert isinstance(restarter.spool.refusal(), SpoolBroken)
     await restarter.spool.close()
     assert [found.message.id for found in await restarter.restart()] == [1]
 

@@ -29,12 +29,14 @@ async def test_min_free_space_refuses_and_lets_in_again(tmp_path: Path, message:
     spool._guard_due = 0.0
     with pytest.raises(SpoolFull):
         await spool.commit(message(2), (CONTENT,))
+    assert isinstance(spool.refusal(), SpoolFull)
     # marks are written all the same, in new segments if need be: they make room
     for number in range(30):
         await spool.mark([Mark(1, (0,), DEFERRED, 1.0 + number, 1 + number, 1.0, (Record("t", 1.0, rcpt="x" * 100),))])
     assert len(segments(tmp_path)) > 1
     files.free_space = 1 << 30
     spool._guard_due = 0.0
+    assert spool.refusal() is None
     await spool.commit(message(3), (CONTENT,))
     assert told == ["spool full", "spool has room again"]
     await spool.close()
