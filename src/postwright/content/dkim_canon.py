@@ -12,7 +12,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final
+
+from msgspec import Struct
 
 SIMPLE: Final = "simple"
 RELAXED: Final = "relaxed"
@@ -20,12 +23,14 @@ RELAXED: Final = "relaxed"
 PIECE: Final = 1 << 18  # octets of a body that are replaced in at once
 
 _CRLF = b"\r\n"
+_SHORT = 64  # octets up to the colon
+_DIGESTS = {"sha256": hashlib.sha256, "sha1": hashlib.sha1}
 _line_end = re.compile(rb"\r\n(?![ \t])")
 # The b= tag wherever it stands, with the blanks around its value (RFC 6376 section 3.7).
 _signature_value = re.compile(rb"((?:^|;)[ \t\r\n]*+b[ \t\r\n]*+=)[^;]*+")
 
 
-class HeaderField(NamedTuple):
+class HeaderField(Struct, frozen=True, gc=False):
     """A field as it stands, without its last CRLF. `name` in lower case, b"" for a line that is no field."""
 
     name: bytes
@@ -37,10 +42,20 @@ def header_fields(header: bytes) -> list[HeaderField]:
     fields = []
     for raw in _line_end.split(header):
         if raw:
-            name, colon, _ = raw.partition(b":")
-            name = name.rstrip(b" \t").lower()
-            fields.append(HeaderField(b"" if not colon or b" " in name or b"\t" in name or b"\n" in name else name, raw))
+            colon = raw.find(b":", 0, _SHORT)  # -1, and the slow way, for a line that is no field
+            fields.append(HeaderField(_short_name(raw[:colon]) if colon >= 0 else _name(raw.partition(b":")), raw))
     return fields
+
+
+@lru_cache(1024)
+def _short_name(before: bytes) -> bytes:
+    """Remembered: all mail has the same few dozen names."""
+    return _name((before, b":", b""))
+
+
+def _name(parts: tuple[bytes, bytes, bytes]) -> bytes:
+    name = parts[0].rstrip(b" \t").lower()
+    return b"" if not parts[1] or b" " in name or b"\t" in name or b"\n" in name else name
 
 
 def relaxed_field(field: HeaderField) -> bytes:
@@ -161,7 +176,7 @@ class Mail:
         found = self._hashes.get(key)
         if found is None:
             octets = self.canonical_body(form)
-            hashed = hashlib.new(digest, octets if limit is None else octets[:limit], usedforsecurity=False)
+            hashed = _DIGESTS[digest](octets if limit is None else octets[:limit], usedforsecurity=False)
             found = self._hashes[key] = hashed.digest()
         return found
 
