@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
+from tests.engine.views_asked import Asking
 
 from postwright.engine.views import passing
 from postwright.engine.views.asked import Order
 from postwright.engine.views.passing import BATCH, Kept, batches
+from postwright.engine.views.queues import QueuesView
 from postwright.engine.views.rows import First, cursor, first, place
+from postwright.engine.views.status import StatusView
 from postwright.engine.views.sums import Sum
 from postwright.schedule.queue import Queue
+from postwright.testing.world import World
+from postwright.testing.world_settings import relay
 
 
 def queues(count: int) -> Iterator[Queue]:
@@ -68,6 +75,19 @@ async def test_a_pass_that_fails_is_made_anew() -> None:
     with pytest.raises(ValueError, match="once"):
         await kept.get()
     assert await kept.get() == 7
+
+
+def test_what_is_kept_does_not_keep_the_shard() -> None:
+    world = World(relay())
+    with world:
+        view = Asking(world).view("view-status", StatusView)
+        assert view.shards == 1
+        Asking(world).view("view-queues", QueuesView)
+        known = weakref.ref(world.node)
+    world.nodes.clear()
+    del world
+    gc.collect()
+    assert known() is None
 
 
 def test_the_first_of_a_hundred_thousand_are_held_few_at_a_time() -> None:

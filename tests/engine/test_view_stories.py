@@ -11,6 +11,7 @@ from tests.engine.test_processing_stories import BACK, BOUNCE, COMPLAINT, LETTER
 from tests.engine.views_asked import Asking
 
 from postwright.control.pmta.described import described
+from postwright.engine.views import passing, verbs
 from postwright.engine.views.detail_facts import DisabledView, DomainView, JobView, PrecacheView, QueueView
 from postwright.engine.views.queues import QueuesView
 from postwright.engine.views.settings import SettingsView
@@ -119,6 +120,12 @@ def test_what_makes_no_sense_is_told(world: World, wrong: dict[str, str]) -> Non
     assert next(iter(wrong)) in told.lines[0] or "cursor" in told.lines[0]
 
 
+def test_a_cursor_that_is_none_is_told_where_only_the_supervisor_sees_it(world: World) -> None:
+    told = Asking(world).told("view-vmtas", sort="rcpt", after="x")
+    assert not told.ok
+    assert "cursor" in told.lines[0]
+
+
 def test_domains_virtual_mtas_and_jobs_are_added_up(world: World) -> None:
     keep(world, "a.example", 3, job="spring")
     keep(world, "a.example", 4, via="one", job="autumn")
@@ -170,6 +177,20 @@ def test_over_shards_sums_are_of_all_and_queues_of_those_who_have_them() -> None
         assert (backlog.domains, backlog.recipients) == (12, queues.recipients)
         (one,) = ask.view("view-vmtas", SumsView, vmta="one").rows
         assert (one.recipients, one.queues) == (1 + 3 + 5 + 7 + 9 + 11, 6)
+
+
+def test_a_pass_over_many_queues_is_made_once_for_all_who_watch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(world, "a.example", 1)
+    ask = Asking(world)
+    monkeypatch.setattr(passing, "SHORT", -1.0)  # as if there were many
+    monkeypatch.setattr(verbs, "KEEP", 1e9)
+    before = ask.view("view-queues", QueuesView)
+    keep(world, "c.example", 1)
+    assert ask.view("view-queues", QueuesView) == before
+    assert ask.view("view-queues", QueuesView, sort="rcpt").matching == 2
+    for number in range(verbs.KEPT):
+        ask.view("view-queues", QueuesView, queue=f"d{number}.*")
+    assert ask.view("view-queues", QueuesView).matching == 2
 
 
 def test_a_shard_that_says_nothing_is_told_of() -> None:

@@ -19,7 +19,7 @@ from postwright.engine.counters import Sessions
 from postwright.engine.dials import Dials
 from postwright.engine.flow_book import MOST, FlowsView
 from postwright.engine.status import Traffic
-from postwright.engine.views.passing import Kept, batches
+from postwright.engine.views.passing import Kept, batches, of
 from postwright.engine.views.seen import Seen
 from postwright.net.resolver import ResolverCounts
 from postwright.schedule.queue import Queue
@@ -77,7 +77,7 @@ async def part(node: Seen, arguments: dict[str, str]) -> ShardGauges:
     """One shard's."""
     kept = _kept.get(node)
     if kept is None:
-        kept = _kept[node] = Kept(lambda: waits(node), OLDEST)
+        kept = _kept[node] = Kept(of(node, waits), OLDEST)
     signatures, late = node.delivery.crew.signer.signatures, node.counters.lateness
     return ShardGauges(
         shard=node.number,

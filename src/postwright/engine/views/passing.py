@@ -1,8 +1,8 @@
 """A look at all queues of a shard that lets the loop turn meanwhile: a hundred thousand of them must not hold up mail.
 
 A pass takes as long as it takes, in slices of some milliseconds. Whoever watches a page that is drawn anew every second asks for the same
-pass each time: what a long one came to is kept for a hundred times as long as it took, so that onlookers cost a shard a hundredth of its
-time, however many there are. What changes during a pass is seen as it was when the pass came by.
+pass each time: what a long one came to is kept for many times as long as it took, so that onlookers cost a shard a small part of its time,
+however many there are. What changes during a pass is seen as it was when the pass came by.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from itertools import islice
 from typing import Final, Generic, TypeVar
+from weakref import ref
 
 SLICE: Final = 0.004  # seconds
 BATCH: Final = 100  # queues between two looks at the clock
 KEEP: Final = 100.0  # times what a pass took
-SHORT: Final = 0.002  # seconds: what a pass may take that is not worth keeping
+SHORT: Final = 0.005  # seconds of processor time: what a pass may take that is not worth keeping
 LONGEST: Final = 15.0  # seconds that it is kept at most
 
 T = TypeVar("T")
+N = TypeVar("N")
 
 
 async def batches(items: Iterable[T]) -> AsyncIterator[list[T]]:
@@ -33,12 +35,27 @@ async def batches(items: Iterable[T]) -> AsyncIterator[list[T]]:
             since = time.perf_counter()
 
 
-class Kept(Generic[T]):
-    """What a pass came to, for `longest` seconds at most. One that several ask for at the same time is made once."""
+def of(node: N, make: Callable[[N], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
+    """A pass over this shard that does not hold on to it: what is kept must not keep the shard."""
+    known = ref(node)
 
-    def __init__(self, make: Callable[[], Awaitable[T]], longest: float = LONGEST) -> None:
+    def made() -> Awaitable[T]:
+        found = known()
+        assert found is not None, "whoever asks has it"
+        return make(found)
+
+    return made
+
+
+class Kept(Generic[T]):
+    """What a pass came to, for `keep` times what it took, `longest` seconds at most. One that several ask for at a time is made once.
+
+    What it took is time of the processor: a machine that is busy with something else makes no pass a long one."""
+
+    def __init__(self, make: Callable[[], Awaitable[T]], longest: float = LONGEST, keep: float = KEEP) -> None:
         self._make = make
         self._longest = longest
+        self._keep = keep
         self._until = float("-inf")
         self._value: T | None = None
         self._making: asyncio.Task[T] | None = None
@@ -56,9 +73,8 @@ class Kept(Generic[T]):
         self._making = None
 
     async def _made(self) -> T:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         value = self._value = await self._make()
-        now = time.perf_counter()
-        took = now - begun
-        self._until = now + min(KEEP * took, self._longest) if took > SHORT else float("-inf")
+        took = time.thread_time() - begun
+        self._until = time.perf_counter() + min(self._keep * took, self._longest) if took > SHORT else float("-inf")
         return value

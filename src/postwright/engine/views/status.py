@@ -15,7 +15,7 @@ from msgspec import Struct
 from postwright import __version__
 from postwright.engine.views.host import HostFacts, host_facts
 from postwright.engine.views.marks import marks_of, together
-from postwright.engine.views.passing import Kept, batches
+from postwright.engine.views.passing import Kept, batches, of
 from postwright.engine.views.traffic import TrafficView
 from postwright.model.work import BOUNCE
 from postwright.net.resolver import ResolverCounts
@@ -88,7 +88,7 @@ async def part(node: Seen, arguments: dict[str, str]) -> StatusPart:
     """One shard's."""
     kept = _kept.get(node)
     if kept is None:
-        kept = _kept[node] = Kept(lambda: _backlog(node))
+        kept = _kept[node] = Kept(of(node, _backlog))
     spool = node.spool.status()
     backlog, marks = await kept.get()
     return StatusPart(backlog, marks, node.resolver.counts(), spool.segments, spool.bytes, node.intake.room.limit)

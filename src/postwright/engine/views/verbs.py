@@ -7,9 +7,11 @@ A shard that does not answer in time is missing from the sums, and named in the 
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final, Protocol
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -22,6 +24,7 @@ from postwright.engine.views.gathering import gathered as _parts
 from postwright.engine.views.gathering import refused as _refused
 from postwright.engine.views.gathering import told as _told
 from postwright.engine.views.metrics import Measured
+from postwright.engine.views.passing import Kept, of
 from postwright.engine.views.seen import Seen
 from postwright.engine.views.settings import Describe, described
 from postwright.engine.views.traffic import TrafficBook
@@ -60,8 +63,26 @@ SHARD_VIEWS: Final[Mapping[str, Callable[[Seen, Arguments], Awaitable[Any]]]] = 
 """What a shard answers: a struct, sent as msgpack. They let the loop turn, and raise ValueError where an argument is wrong."""
 
 
+_PASSES: Final = frozenset(("view-queues", "view-domains", "view-vmtas", "view-job", "view-disabled-sources"))
+KEPT: Final = 8  # answers of a shard; one may have `asked.MOST` rows
+KEEP: Final = 40.0  # times what a pass took
+FRESH: Final = 5.0  # seconds that an answer may be old
+_answers: WeakKeyDictionary[Seen, OrderedDict[tuple[str, bytes], Kept[bytes]]] = WeakKeyDictionary()
+
+
 async def answer(node: Seen, verb: str, argument: bytes) -> bytes:
-    """A shard's answer to one of `SHARD_VIEWS`. Raises ValueError."""
+    """A shard's answer to one of `SHARD_VIEWS`; of a pass over many queues the one that somebody had a moment ago. Raises ValueError."""
+    if verb not in _PASSES:
+        return await _made(node, verb, argument)
+    known = _answers.setdefault(node, OrderedDict())
+    kept = known.pop((verb, argument), None) or Kept(of(node, partial(_made, verb=verb, argument=argument)), FRESH, KEEP)
+    known[verb, argument] = kept
+    if len(known) > KEPT:
+        known.popitem(last=False)
+    return await kept.get()
+
+
+async def _made(node: Seen, verb: str, argument: bytes) -> bytes:
     return msgspec.msgpack.encode(await SHARD_VIEWS[verb](node, msgspec.json.decode(argument or b"{}", type=Arguments)))
 
 
