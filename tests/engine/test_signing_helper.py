@@ -28,7 +28,7 @@ from postwright.engine.signer import LARGE, Signer
 from postwright.engine.signing import Keys, Signing
 from postwright.engine.signing_helper import Signed, SigningHelper
 from postwright.model.address import parse_mailbox
-from postwright.model.envelope import Envelope, Recipient
+from postwright.model.envelope import Envelope, Judged, Recipient
 from postwright.model.message import Arrival, Message
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import DomainKey
@@ -117,11 +117,11 @@ async def test_who_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     helper.close()
 
 
-def signing_with(folder: Path) -> Signing:
+def signing_with(folder: Path, **more: Any) -> Signing:
     """Everything is signed with `KEY`."""
     path = folder / "k.pem"
     path.write_bytes(KEY.pem())
-    settings = relay(domain("*", dkim_sign="yes"), domain_keys=(DomainKey("s", "*", str(path)),))
+    settings = relay(domain("*", dkim_sign="yes", **more), domain_keys=(DomainKey("s", "*", str(path)),))
     resolved = Resolved(settings)
     signing = Keys(settings, structlog.get_logger()).signing(resolved, "{default}", resolved.queue("b.example", "{default}"))
     assert signing is not None
@@ -207,6 +207,30 @@ async def test_who_wanted_what_the_process_refused_waits(tmp_path: Path, monkeyp
         assert transaction.content[0].startswith(b"From:")
     finally:
         signer.close()
+
+
+async def test_a_seal_is_made_by_the_process_too(tmp_path: Path) -> None:
+    """Three signatures, each over the one before."""
+    signer = Signer(asyncio.get_running_loop(), structlog.get_logger())
+    signer.signatures.apart = True
+    signing = signing_with(tmp_path, arc_seal=True)
+    message, transaction = mail(b"Authentication-Results: us.example; arc=none\r\nFrom: joe@a.example\r\n\r\n" + b"body \r\n" * 200_000)
+    message.envelope.judged = Judged("us.example", "none")
+    made: list[str] = []
+    one = signer.signatures._one
+    signer.signatures._one = lambda work: made.append(work.name) or one(work)  # type: ignore[method-assign, func-returns-value]
+    try:
+        async with asyncio.timeout(30):
+            assert await signer.signed(signing, message, transaction, 0.0) is None
+    finally:
+        signer.close()
+    content = b"".join(transaction.content)
+    assert content.startswith(b"ARC-Seal:")
+    assert dkim.arc_verify(content, dnsfunc=lambda name, timeout=5: KEY.record().encode())[0] == b"pass"
+    assert dkim.DKIM(content).verify(dnsfunc=lambda name, timeout=5: KEY.record().encode())
+    found = scan(content)
+    assert (transaction.facts.size, transaction.facts.header_size) == (found.size, found.header_size)
+    assert made == [], "none of them by the loop"
 
 
 async def test_a_large_message_is_brought_into_form_beside_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
