@@ -98,10 +98,10 @@ def mailauth_sees(program: str, contents: Sequence[bytes], zone: Zone, folder: P
 
 
 def mailauth_signs(
-    program: str, contents: Sequence[bytes], selector: str, domain: str, key: str, method: str, folder: Path
+    program: str, contents: Sequence[bytes], selector: str, domain: str, key: str, methods: Sequence[str], folder: Path
 ) -> list[bytes]:
-    """mailauth: the fields, each with CRLF. `method` as c= has it."""
-    fields = _node(program, "sign", selector, domain, key, method, *_files(contents, folder))
+    """mailauth: the fields, each with CRLF. `methods` as c= has them, in turn."""
+    fields = _node(program, "sign", selector, domain, key, ",".join(methods), *_files(contents, folder))
     return [field.strip().encode("latin-1") + b"\r\n" for field in fields]
 
 

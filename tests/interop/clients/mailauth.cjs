@@ -1,6 +1,6 @@
 // mailauth over files, with keys out of a file instead of the DNS; a line of JSON for each file.
 //     verify KEYS FILE...                               [DKIM results], ARC's state or null
-//     sign SELECTOR DOMAIN KEYFILE METHOD FILE...       the field
+//     sign SELECTOR DOMAIN KEYFILE METHODS FILE...      the field, by the methods (c=, with commas between) in turn
 //     arc-seal SELECTOR DOMAIN KEYFILE RESULTS CV FILE...   the set; RESULTS as they stand behind the instance
 const fs = require('node:fs');
 const { dkimVerify, dkimSign, arc, sealMessage } = require('mailauth');
@@ -21,10 +21,12 @@ async function verify(file, ...names) {
     }
 }
 
-async function sign(selector, signingDomain, keyFile, canonicalization, ...names) {
+async function sign(selector, signingDomain, keyFile, methods, ...names) {
     const privateKey = fs.readFileSync(keyFile);
-    for (const name of names) {
+    const forms = methods.split(',');
+    for (const [number, name] of names.entries()) {
         const signatureData = [{ signingDomain, selector, privateKey }];
+        const canonicalization = forms[number % forms.length];
         const made = await dkimSign(fs.readFileSync(name), { canonicalization, algorithm: 'rsa-sha256', signatureData });
         if (made.errors.length) throw made.errors[0].err;
         say(made.signatures);
