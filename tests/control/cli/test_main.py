@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from postwright import __version__
 from postwright.control.cli.main import COMMANDS, main
+from postwright.control.cli.words import ShortGroup
 
 
 def test_help_lists_every_command_and_imports_none() -> None:
@@ -49,3 +50,16 @@ def test_an_unknown_name_is_none() -> None:
 def test_as_a_module() -> None:
     done = subprocess.run([sys.executable, "-m", "postwright", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("postwright, " if "," in done.stdout else "postwright ")
+
+
+def test_every_group_takes_shortened_names() -> None:
+    ctx = click.Context(main)
+    waiting = [main.get_command(ctx, name) for name in COMMANDS]
+    groups = 0
+    while waiting:
+        group = waiting.pop()
+        if isinstance(group, click.Group):
+            groups += 1
+            assert isinstance(group, ShortGroup), group.name
+            waiting += [group.get_command(ctx, name) for name in group.list_commands(ctx)]
+    assert groups > 10

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from postwright.control.cli.tool import EX_USAGE, ToolCommand, escaped
+from postwright.control.cli.words import ShortGroup
 from postwright.engine.acct import conditions as c
 from postwright.engine.acct.conditions import Condition
 from postwright.engine.acct.fields import seconds
@@ -152,7 +153,7 @@ def usage(error: ValueError) -> NoReturn:
     raise click.UsageError(str(error)) from None
 
 
-class AcctGroup(click.Group):
+class AcctGroup(ShortGroup):
     """Its two commands are imported when they are used."""
 
     MODULES = {"find": "acct_find", "stats": "acct_stats"}

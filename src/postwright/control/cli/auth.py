@@ -11,6 +11,7 @@ import sys
 import click
 
 from postwright.control.cli.tool import ToolCommand, as_json, escaped, secret
+from postwright.control.cli.words import ShortGroup
 from postwright.engine import auth_words
 from postwright.engine.auth_words import ENCODABLE, NO_ENCRYPTION, Encoded, Explained, Row
 
@@ -18,7 +19,7 @@ HIDDEN = "********  (--show shows it)"
 _SECRETS = {"password": "POSTWRIGHT_SMTP_PASSWORD", "token": "POSTWRIGHT_SMTP_TOKEN"}
 
 
-@click.group("auth")
+@click.group("auth", cls=ShortGroup)
 def command() -> None:
     """Encode and decode the Base64 of SMTP logins."""
 

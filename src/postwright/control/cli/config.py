@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from postwright.control.cli.check import ERRORS, coloured
+from postwright.control.cli.words import ShortGroup
 from postwright.control.config import load
 from postwright.control.config.explain import Explanation, Section, Setting, Unknown, queue, source
 from postwright.policy.settings import Settings
@@ -22,7 +23,7 @@ NOT_THERE = 1
 _WIDEST = 40  # columns of a value; a longer one pushes its line's last column out
 
 
-@click.group("config")
+@click.group("config", cls=ShortGroup)
 def config_group() -> None:
     """Explain effective settings; write the reference of directives."""
 

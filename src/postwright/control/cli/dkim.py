@@ -18,6 +18,7 @@ import click
 
 from postwright.control.cli import tool
 from postwright.control.cli.tool import EX_USAGE, ToolCommand, escaped
+from postwright.control.cli.words import ShortGroup
 from postwright.control.config import load
 from postwright.engine import dkim_admin, dkim_keys
 from postwright.model.address import canonical_domain
@@ -29,7 +30,7 @@ DAY = 86400.0
 _TYPES = click.Choice(["rsa", "ed25519"])
 
 
-@click.group("dkim")
+@click.group("dkim", cls=ShortGroup)
 def command() -> None:
     """Keys that sign mail (DKIM): make, publish, check, change them.
 

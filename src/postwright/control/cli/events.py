@@ -15,6 +15,7 @@ import click
 from postwright.control.cli import progress
 from postwright.control.cli.asking import find_socket, question, show, state_dir_option
 from postwright.control.cli.tool import ascii_json
+from postwright.control.cli.words import ShortGroup
 from postwright.engine.event_tools import EventView, kinds_of, since_time
 
 _since = click.option("--since", "since", metavar="TIME", help="From then on: 15m or 2h ago, 2026-11-25T10:30 (UTC), or Unix seconds.")
@@ -22,7 +23,7 @@ _types = click.option("--types", default="", metavar="TYPE[,TYPE...]", help="Onl
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line (docs/reference/events.md).")
 
 
-@click.group("events")
+@click.group("events", cls=ShortGroup)
 def command() -> None:
     """What happened to mail, out of the event log (`event-log yes`, or any consumer of events)."""
 

@@ -15,13 +15,14 @@ import click
 import msgspec
 
 from postwright.control.cli.asking import find_socket, state_dir_option
+from postwright.control.cli.words import ShortGroup
 from postwright.control.http import keys
 from postwright.engine.state_folder import HTTP_KEYS
 
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 
 
-@click.group("key")
+@click.group("key", cls=ShortGroup)
 def command() -> None:
     """Keys for the HTTP interfaces: make, list, remove."""
 

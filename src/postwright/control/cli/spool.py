@@ -20,6 +20,7 @@ import msgspec
 
 from postwright.control.cli import progress
 from postwright.control.cli.places import default_state_dir
+from postwright.control.cli.words import ShortGroup
 from postwright.engine import spool_tools
 from postwright.engine.spool_tools import Listed, Outcome, Verdict
 from postwright.model.errors import SpoolError
@@ -88,7 +89,7 @@ def _unit(c: str) -> str:
 # -- the commands ---------------------------------------------------------------------------
 
 
-@click.group("spool")
+@click.group("spool", cls=ShortGroup)
 def spool_group() -> None:
     """List, show, verify, export, import and repair a spool, offline.
 

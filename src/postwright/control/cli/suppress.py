@@ -18,6 +18,7 @@ import click
 from postwright.control.cli import progress
 from postwright.control.cli.places import default_state_dir
 from postwright.control.cli.tool import ToolCommand, as_json, escaped
+from postwright.control.cli.words import ShortGroup
 from postwright.engine import suppression_tools as tools
 from postwright.model.errors import AddressError, SuppressionError
 from postwright.model.suppression import Suppressed, parse_key, parse_scope
@@ -25,7 +26,7 @@ from postwright.model.suppression import Suppressed, parse_key, parse_scope
 COMMAND = "command"
 
 
-@click.group("suppress")
+@click.group("suppress", cls=ShortGroup)
 def command() -> None:
     """Who must not be sent to: asked at RCPT and again before each message is sent.
 

@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from postwright.control.cli.tool import EX_USAGE, ToolCommand, escaped, secret
+from postwright.control.cli.words import ShortGroup
 from postwright.control.config import load
 from postwright.engine import privileges, user_admin, users_file
 from postwright.engine.privileges import PrivilegeError
@@ -48,7 +49,7 @@ class _Refused(Exception):
     """Not done; the text says why."""
 
 
-@click.group("user")
+@click.group("user", cls=ShortGroup)
 def command() -> None:
     """Users who may log in, kept in a users file with hashes of their passwords.
 
