@@ -7,7 +7,6 @@ its own, so that no mail leaves the machine. A configuration with errors is prin
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
