@@ -107,8 +107,8 @@ class Measuring(Asking):
     locks = _Locks()
     exporter = _Exporter()
 
-    def restarts(self) -> list[int]:
-        return [0 for _ in self.world.nodes]
+    def restarts(self) -> dict[str, int]:
+        return {"exporter": 2}
 
     async def ask_shards(self, verb: str, argument: bytes = b"", timeout: float = 10.0) -> list[f.Answer]:
         """A world has no shard processes, whose status it would be."""
@@ -141,4 +141,4 @@ def test_what_happened_is_counted_where_it_belongs(world: World) -> None:
     assert view.waits.vmtas["one"] == view.waits.domains["busy.example"] == view.waits.total == 3
     assert sum(one.dials.answered for one in view.gauges) >= 3
     assert sum(one.sessions.greeted for one in view.gauges) == 3
-    assert (view.locks, len(view.gauges), view.pids) == (1, 2, [1000, 1001])
+    assert (view.locks, len(view.gauges), view.pids, view.restarts) == (1, 2, [1000, 1001], {"exporter": 2})

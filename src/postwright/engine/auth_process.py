@@ -60,6 +60,7 @@ class AuthProcess:
 
     def __init__(self, state_dir: Path, user: str, log: structlog.stdlib.BoundLogger) -> None:
         self._path = socket_path(state_dir)
+        self.restarts = 0
         self._user = user
         self._log = log
         self._settings = Settings()
@@ -117,6 +118,7 @@ class AuthProcess:
                 self._log.error("the login helper's keeper has died, and its rights are given up: restart the relay (until then: 454)")
                 self._close_door()
                 return
+            self.restarts += 1
             self._log.error("the login helper's keeper has died and is started anew")
             await asyncio.sleep(PAUSE)
 

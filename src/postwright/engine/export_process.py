@@ -36,6 +36,7 @@ class ExportProcess:
 
     def __init__(self, state_dir: Path, user: str, debug: bool, log: structlog.stdlib.BoundLogger) -> None:
         self.consumers: list[x.ConsumerStatus] = []
+        self.restarts = 0
         self._talks = False  # has it said anything in this life?
         self._words = 0  # how often
         self._state_dir = state_dir
@@ -100,6 +101,7 @@ class ExportProcess:
             if self._stopping.is_set():
                 return
             deaths = deaths + 1 if time.monotonic() - began < SOUND else 1
+            self.restarts += 1
             self._log.error("the exporter has died and is started anew; mail goes on, events wait")
             await child.pause(self._stopping, PAUSES[min(deaths, len(PAUSES)) - 1])
 

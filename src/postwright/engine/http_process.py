@@ -40,6 +40,7 @@ class HttpProcess:
 
     def __init__(self, argv: Sequence[str], state_dir: Path, user: str, debug: bool, log: structlog.stdlib.BoundLogger) -> None:
         self.answers = asyncio.Event()  # it serves in this life
+        self.restarts = 0
         self._argv = list(argv)
         self._state_dir = state_dir
         self._user = user
@@ -122,6 +123,7 @@ class HttpProcess:
             if meant or self._stopping.is_set():
                 continue
             deaths = deaths + 1 if time.monotonic() - began < SOUND else 1
+            self.restarts += 1
             self._log.error("the HTTP process has died and is started anew; mail goes on")
             await child.pause(self._stopping, PAUSES[min(deaths, len(PAUSES)) - 1])
 

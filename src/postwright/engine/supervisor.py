@@ -452,9 +452,10 @@ class Supervisor:
         """Is the polite stop under way?"""
         return self._stopping.is_set()
 
-    def restarts(self) -> list[int]:
-        """How often each shard has died and begun again."""
-        return [shard.restarts for shard in self._shards]
+    def restarts(self) -> dict[str, int]:
+        """How often each process has died and begun again."""
+        helpers = {"exporter": self.exporter.restarts, "http": self.http.restarts, "login": self._auth.restarts}
+        return {f"shard {shard.number}": shard.restarts for shard in self._shards} | helpers
 
     def pids(self) -> list[int]:
         """Process ids of the shards, in order; 0 for one that is down."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -72,7 +74,7 @@ def view() -> MetricsView:
         refused_at_door={"too_many": 2}, sender_rules=RuleCounts(9, 3, 2, 1, {"date": 2, "from": 1}),
     )  # fmt: skip
     consumer = ConsumerStatus("webhook", 1, 2.0, 3, "refused")
-    return MetricsView("1.0", 1e9, 1e9, [1], [2], 3, [consumer], [status], [gauges], flows, waits)
+    return MetricsView("1.0", 1e9, 1e9, [1], {"shard 0": 2}, 3, [consumer], [status], [gauges], flows, waits)
 
 
 Samples = dict[str, list[tuple[dict[str, str], float]]]
@@ -215,6 +217,9 @@ async def test_a_relay_tells_what_it_did(tmp_path: Path) -> None:
             await relay.wait_for_records("b", 1)
             plain, written = [await asyncio.to_thread(of_guide, line, relay.state_dir, tmp_path) for line in commands()]
             scraped = await asyncio.to_thread(scrape, http)
+            os.kill(relay.status().shards[0].pid, signal.SIGKILL)
+            died = 'postwright_process_restarts_total{process="shard 0"} 1.0'
+            await relay.until(lambda: died in text(view_of(relay.ask("view-metrics").body))[0].decode(), "the death to be counted")
     output = tmp_path / "postwright.prom"
     assert written == ""
     for exposition in (plain, output.read_text(), scraped):

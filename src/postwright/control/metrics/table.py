@@ -170,8 +170,8 @@ PROCESSES: Final = (
     Metric("postwright_shards", "gauge", "Shards that there should be.", lambda view: [((), len(view.pids))]),
     Metric("postwright_shards_answering", "gauge", "Shards that gave these figures.", lambda view: [((), len(view.gauges))]),
     Metric(
-        "postwright_shard_restarts", "counter", "How often a shard has died and begun again.",
-        lambda view: [((str(number),), count) for number, count in enumerate(view.restarts)], ("shard",), SHARDS,
+        "postwright_process_restarts", "counter", "How often a process has died and begun again.", lambda view: _named(view.restarts),
+        ("process",), "shard 0 …, exporter, http, login",
     ),
     Metric("postwright_shard_memory_bytes", "gauge", "Resident memory of a shard.", _by_status("memory"), ("shard",), SHARDS),
     Metric("postwright_shard_cpu_seconds", "counter", "Processor time of a shard.", by_shard(lambda s: s.processor), ("shard",), SHARDS),

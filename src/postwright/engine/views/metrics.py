@@ -30,13 +30,14 @@ VMTAS: Final = 200
 
 
 class MetricsView(Struct):
-    """`status` and `gauges` of the shards that answered, in order; `restarts` of all; `flows` and `waits` of the relay, bounded."""
+    """`status` and `gauges` of the shards that answered, in order; `restarts` of all processes; `flows` and `waits` of the relay,
+    bounded."""
 
     version: str
     started: float
     now: float
     pids: list[int]
-    restarts: list[int]
+    restarts: dict[str, int]
     locks: int
     consumers: list[ConsumerStatus]
     status: list[ShardStatus]
@@ -54,7 +55,7 @@ class Measured(Protocol):
 
     async def ask_shards(self, verb: str, argument: bytes = b"", timeout: float = 10.0) -> list[f.Answer]: ...
     def pids(self) -> list[int]: ...
-    def restarts(self) -> list[int]: ...
+    def restarts(self) -> dict[str, int]: ...
 
 
 class _Folds:
