@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from postwright.policy.locks import Lock
+from postwright.policy.locks import Lock as Lock  # given on to those who may not import more of policy
 
 HEAD = ("WHO", "KIND", "SINCE", "UNTIL", "FAILURES", "WHY")
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 from litestar import Response, get
 
 from postwright.control.monitor.frame import AnyRequest, Page
+from postwright.engine.lock_lines import Lock
 from postwright.engine.orders.audit import Audit, Done
 from postwright.engine.status import RelayStatus
 from postwright.engine.views.flows import BouncesView
-from postwright.policy.locks import Lock
 
 AUDIT: Final = 200
 
