@@ -14,7 +14,7 @@ from postwright.engine.injection import Injection, socket_path
 from postwright.engine.injection_client import InjectionClient, Unreachable
 from postwright.engine.injection_frames import Inject, Injected
 from postwright.engine.injector import API
-from postwright.model.errors import SpoolFull
+from postwright.model.errors import LoginUnavailable, SpoolFull
 from postwright.policy.settings import UserSettings
 from postwright.testing.world import World
 from postwright.testing.world_settings import ANYBODY, relay, source, vmta
@@ -101,6 +101,26 @@ def test_a_users_rights_are_those_of_his_sessions() -> None:
         [gone] = take(world, ask(YOU, user="nobody"))
         assert gone.text == "there is no such user any more"
         assert world.of("r")[0].rcv_smtp_user == "anne"
+
+
+@pytest.mark.parametrize("key", ["", "k"])
+def test_the_sender_rules_of_its_source_hold_with_a_key_too(key: str) -> None:
+    with World(relay(source(ANYBODY), source(API, sender_rules="refuse"))) as world:
+        [told] = take(world, ask(YOU, key=key))
+        assert (told.code, told.status, told.text.partition(":")[0]) == (550, "5.6.0", "from")
+        assert not list(world.node.spool.live())
+
+
+def test_nobody_is_taken_and_a_user_cannot_be_asked_about(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    [nobody] = take(world, ask("no one", "nor she"))
+    assert f"{nobody.code} {nobody.status} {nobody.text}" == "554 5.5.1 no recipient was taken"
+
+    def silent(name: str) -> None:
+        raise LoginUnavailable(name)
+
+    monkeypatch.setattr(world.node.intake.credentials, "find", silent)
+    [later] = take(world, ask(YOU, user="anne"))
+    assert f"{later.code} {later.status} {later.text}" == "451 4.3.0 who this user is cannot be found out now, try again later"
 
 
 def test_a_client_over_the_socket() -> None:

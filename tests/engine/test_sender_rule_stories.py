@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -13,7 +13,7 @@ from tests.engine.login_talk import Client
 from tests.engine.merge_talk import merge, talk
 from tests.engine.test_accounting_stories import rows
 from tests.engine.test_address_stories import ME, YOU, free
-from tests.engine.test_pickup_stories import HEAD, MESSAGE, handed_in
+from tests.engine.test_pickup_stories import HEAD, MESSAGE
 from tests.engine.test_processing_stories import COMPLAINT
 from tests.engine.test_signing_stories import PRIVATE
 
@@ -21,7 +21,10 @@ from postwright.content.date_field import seconds
 from postwright.content.sender_rules import RULES, Finding
 from postwright.content.trace import date
 from postwright.control.config.directives.source import SENDER_RULES
-from postwright.engine.injector import PICKUP
+from postwright.engine.dialogue import Dialogue, Played
+from postwright.engine.injector import PICKUP, Injector, Origin
+from postwright.engine.pickup import Taking
+from postwright.engine.pickup_file import script_of
 from postwright.engine.rule_counts import RuleCounts, rule_lines
 from postwright.engine.sender_rules import LOOKED_AT, MERGED, Given
 from postwright.model.address import parse_mailbox
@@ -370,8 +373,16 @@ def test_reports_are_no_senders_mail() -> None:
 @pytest.mark.directive("sender-rules", "pickup")
 def test_mail_without_a_session_is_judged_by_its_own_source() -> None:
     with World(relay(source(ANYBODY), source(PICKUP, sender_rules="refuse"))) as world:
-        played = handed_in(world, HEAD + MESSAGE)
-        assert played.reply.text.startswith("550 5.6.0 from: there is no From field; ")
+
+        async def played(*, kept: bool) -> Played:
+            nothing = cast(Any, None)
+            keeper = Taking(world.node, nothing, nothing, nothing) if kept else None
+            visitor = Injector(world.node.intake, Origin("pickup", PICKUP), None, keeper)
+            return await Dialogue(visitor, script_of(HEAD + MESSAGE).octets, strict=True).play()
+
+        for kept in (False, True):
+            reply = world.run(played(kept=kept)).reply
+            assert reply.text.startswith("550 5.6.0 from: there is no From field; ")
         assert not list(world.node.spool.live())
 
 

@@ -109,7 +109,7 @@ class _Keyed(Submissions):
 
     def __init__(self, usual: Submissions, key: str) -> None:
         super().__init__(usual.spool, usual.target, usual.clock, usual.ids, usual.counters)
-        self.reports, self._turns = usual.reports, usual._turns
+        self.stand_in(usual)
         self._key = key
 
     def _commit(self, message: Message, parts: tuple[bytes, ...], text: str) -> Answer:

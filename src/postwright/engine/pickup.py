@@ -256,7 +256,7 @@ class Taking(Submissions):
     def __init__(self, home: Home, folder: Folder, syncing: Syncing, claim: Claim) -> None:
         usual = home.intake.submissions
         super().__init__(usual.spool, self, usual.clock, usual.ids, usual.counters)
-        self.reports, self._turns = usual.reports, usual._turns
+        self.stand_in(usual)
         self._home = home
         self._folder = folder
         self._syncing = syncing

@@ -196,6 +196,14 @@ ROWS: dict[str, tuple[str, str]] = {
         "line ends that are not CRLF (bare-line-ends refuse)",
         "mend the client, or set bare-line-ends repair",
     ),
+    "451 4.3.0 who this user is cannot be found out now, try again later": (
+        "mail by HTTP for a user whom a directory or file has, and that does not answer",
+        "try again later",
+    ),
+    "550 5.7.1 there is no such user any more": ("mail by HTTP for a user who is there no more", "ask the operator"),
+    "554 5.5.1 no recipient was taken": ("mail by HTTP or from the pickup folder; each recipient was refused", "see why each was"),
+    "554 5.6.0 there is no whole message in it": ("mail by HTTP or from the pickup folder that is cut short", MEND),
+    "554 5.6.0 there is more than one message in it": ("a file of the pickup folder with two of them", "write a file for each"),
     "550 5.6.0 … (engine/sender_rules.py)": (
         "sender-rules refuse: a line for each rule that the message breaks",
         "the text says what; see the guide of sender rules",

@@ -13,8 +13,8 @@ from pathlib import Path
 import postwright
 
 SIDES = ("wire", "net", "engine", "policy")
-# What a server of ours never says: replies read from peers, and what the probe and the sending command make of them.
-NOT_INTAKE = frozenset({"wire/replies.py", "wire/explained.py"})
+# What a server of ours never says: replies read from peers, what probe and the sending command make of them, and what is only explained.
+NOT_INTAKE = frozenset({"wire/replies.py", "wire/explained.py", "engine/dry_run.py"})
 _HELPERS = {"bad": "501 5.5.4 ", "unknown": "555 5.5.4 "}
 
 
