@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from base64 import b64encode
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.control.api.town import Town
+from tests.control.http.asgi import KEY
 
 from postwright.engine.injection_client import Broken, Unreachable
 from postwright.engine.injection_frames import Injected
@@ -199,3 +201,42 @@ def test_state_and_taking_back(town: Town) -> None:
     for wrong in ("0000000000000", "nonsense"):
         assert town.ask("GET", f"{PATH}/{wrong}").status == 404
         assert town.ask("DELETE", f"{PATH}/{wrong}").status == 404
+
+
+BEARER = {"authorization": f"Bearer {KEY}"}
+
+
+@pytest.mark.parametrize(
+    ("body", "head"),
+    [
+        (json.dumps(HELLO).encode(), BEARER),
+        (json.dumps(HELLO).encode(), {**BEARER, "idempotency-key": "one"}),
+        (json.dumps({**HELLO, "to": "gone@example.com"}).encode(), BEARER),
+        (b"{", BEARER),
+        (b"[]", BEARER),
+        (b"{}", BEARER),
+        (json.dumps(HELLO).encode(), {}),
+        (json.dumps(HELLO).encode(), {**BEARER, "idempotency-key": "x" * 256}),
+        (json.dumps(HELLO).encode(), {**BEARER, "content-type": "text/plain"}),
+    ],
+)
+def test_the_quick_lane_answers_as_the_routes_do(town: Town, body: bytes, head: dict[str, str]) -> None:
+    fields = {"content-type": "application/json", **head}
+    quick = town.ask("POST", PATH, body=body, headers=fields, key="")
+    town.page.app = town.routes
+    slow = town.ask("POST", PATH, body=body, headers=fields, key="")
+    assert (quick.status, quick.headers["content-type"]) == (slow.status, slow.headers["content-type"])
+    if quick.status == 202:
+        assert sorted(quick.json()) == sorted(slow.json())
+        assert (quick.json()["id"] == slow.json()["id"]) == ("idempotency-key" in head)
+    elif quick.status != 400:
+        assert quick.body == slow.body
+
+
+def test_a_key_makes_one_message(town: Town) -> None:
+    first, again = (town.post(PATH, HELLO, idempotency_key="one") for _ in range(2))
+    assert (first.status, again.status, first.body == again.body) == (202, 202, True)
+    assert ("idempotent-replayed" in first.headers, again.headers["idempotent-replayed"]) == (False, "true")
+    other = town.post(PATH, {**HELLO, "subject": "other"}, idempotency_key="one")
+    assert (other.status, "another request" in other.json()["detail"]) == (422, True)
+    assert len(list(town.world.node.spool.live())) == 1

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from tests.control.http.asgi import KEY, PLAIN, Answer, Page, Relay
 
+from postwright.control.api.idempotency import ANSWERS, Answers
+from postwright.control.api.quick_lane import QuickLane
 from postwright.control.http.asking import RelayAway
+from postwright.control.http.shield import Shield
 from postwright.engine.frames import Told
 from postwright.engine.injection import Injection
 from postwright.engine.injection_client import InjectionClient
@@ -19,6 +23,8 @@ from postwright.engine.orders import deleting
 from postwright.engine.orders.selection import Selection
 from postwright.model.message import parse_id
 from postwright.testing.world import World
+
+T = TypeVar("T")
 
 
 class Direct(InjectionClient):
@@ -37,6 +43,13 @@ class Direct(InjectionClient):
         if self.answer is not None:
             return self.answer
         return await (self._injection._once(message) if message.key else self._injection.take(message))
+
+
+class AtOnce(Answers):
+    """Without threads, which simulated time does not wait for."""
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return work(*arguments)
 
 
 class Steered(Relay):
@@ -63,6 +76,9 @@ class Town:
         self.world = world
         self.page = Page(folder, config, Steered(world))
         self.client = self.page.site.injection = Direct(world)
+        self.page.site.answers = AtOnce(folder / ANSWERS)
+        self.routes = self.page.app
+        self.page.app = Shield(QuickLane(self.page.app._app, self.page.site), self.page.site)
 
     def post(self, path: str, body: Any, key: str = KEY, **headers: str) -> Answer:
         """JSON, or octets as they are."""

@@ -33,6 +33,7 @@ from postwright.engine.message_state import HeldMessage, HeldRecipient
 from postwright.model.message import parse_id
 from postwright.model.record import Record
 
+PATH = "/api/v1/messages"
 LARGEST = 60 * 1024 * 1024  # octets of a request; a third of a file in base64 is not there
 LARGE = 256 * 1024  # octets above which a message is made in a thread
 
@@ -104,7 +105,7 @@ _KEY = HeaderParameter(name="Idempotency-Key", description="Makes it safe to ask
 
 
 @post(
-    "/api/v1/messages",
+    PATH,
     opt={"scope": "submit", "pace": False},
     tags=["messages"],
     status_code=202,
@@ -117,22 +118,26 @@ async def submit(
     idempotency_key: Annotated[str | None, _KEY] = None,
 ) -> Response[bytes]:
     """Hand in a message. It is on disk when 202 is said; what may not be sent is refused with the reason."""
-    site, who, where = site_of(request), identity_of(request), peer(request.scope)
+    site, who = site_of(request), identity_of(request)
+    return _response(await answered(site, who, peer(request.scope), data, await request.body(), idempotency_key or ""))
 
-    async def work(key: str = "") -> Answer:
-        return Answer(202, msgspec.json.encode(await _submitted(site, who, where, data, key)))
 
-    if not idempotency_key:
-        return _response(await work())
-    claim = site.answers.claim(who.name, idempotency_key)
+async def answered(site: Site, who: Identity, where: str, data: NewMessage, body: bytes, key: str) -> Answer:
+    """The answer to a request to hand in a message. Raises Refused."""
+
+    async def work(claim: str = "") -> Answer:
+        return Answer(202, msgspec.json.encode(await _submitted(site, who, where, data, claim)))
+
+    if not key:
+        return await work()
+    claim = site.answers.claim(who.name, key)
     try:
-        answer = await site.answers.once(who.name, idempotency_key, await request.body(), lambda: work(claim))
+        return await site.answers.once(who.name, key, body, lambda: work(claim))
     except Reused as error:
         raise Refused(422, str(error)) from None
     except OSError as error:
         site.log.error("answers for Idempotency-Key cannot be kept", error=str(error))
         raise Refused(503, "the answer cannot be kept for this Idempotency-Key; it is not certain that it counts", retry_after=30) from None
-    return _response(answer)
 
 
 def _response(answer: Answer) -> Response[bytes]:

@@ -16,6 +16,7 @@ from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.types import ASGIApp
 
 from postwright import __version__
+from postwright.control.api.quick_lane import QuickLane
 from postwright.control.http.guard import may
 from postwright.control.http.problems import HANDLERS
 from postwright.control.http.routes import ROUTES
@@ -33,6 +34,7 @@ What a relay says of itself, and what it is told to do. Show a key as `X-API-Key
 def make_app(site: Site) -> ASGIApp:
     """The whole, as uvicorn serves it."""
     return Shield(make_routes(site), site)
+    return Shield(QuickLane(make_routes(site), site), site)
 
 
 def make_routes(site: Site) -> Litestar:
