@@ -33,7 +33,6 @@ What a relay says of itself, and what it is told to do. Show a key as `X-API-Key
 
 def make_app(site: Site) -> ASGIApp:
     """The whole, as uvicorn serves it."""
-    return Shield(make_routes(site), site)
     return Shield(QuickLane(make_routes(site), site), site)
 
 
