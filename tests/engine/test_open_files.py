@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,8 @@ from pathlib import Path
 from tests.engine.doctor.patients import patient, told
 
 from postwright.engine import open_files
+from postwright.engine.bus import listen_unix
 from postwright.engine.doctor import machine
-from postwright.testing.relay_process import RelayProcess, plain_config
-from postwright.testing.sockets import free_port
 
 RAISE = """\
 import resource
@@ -31,9 +31,10 @@ def test_no_relay(tmp_path: Path) -> None:
 
 
 async def test_a_relay_that_runs_is_asked(tmp_path: Path) -> None:
-    async with RelayProcess(tmp_path, plain_config(free_port())) as relay:
-        found = open_files.of_relay(relay.state_dir / "control.sock")
-        who = patient(relay.state_dir, "total-max-smtp-out 10\n")
+    """Who listens is asked of the kernel: here it is this process."""
+    with listen_unix(tmp_path / "control.sock"):
+        found = open_files.of_relay(tmp_path / "control.sock")
+        who = patient(tmp_path, "total-max-smtp-out 10\n")
         finding = (await told(machine.check, who))["open-files", "open files"]
-    assert found == open_files.may_have()
+    assert found == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert f"the relay that runs may have {found} open" in finding.text
