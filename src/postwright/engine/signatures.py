@@ -16,7 +16,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from msgspec import Struct
@@ -29,13 +29,26 @@ REMEMBERED: Final = 512  # signatures
 TURN: Final = 4  # messages signed by RSA-2048 in one turn of the loop: a millisecond
 
 
+class Named(Protocol):
+    """Who wants a signature."""
+
+    @property
+    def name(self) -> str:
+        """The key's, for reasons."""
+
+
 class Work(Struct, frozen=True, gc=False):
-    """One signature that is wanted: of `octets`, by their hash (`digest`: sha256 or sha1). `name` is the key's, for reasons."""
+    """One signature that is wanted: of `octets`, by their hash (`digest`: sha256 or sha1)."""
 
     key: SigningKey
     octets: bytes
-    name: str
+    who: Named
     digest: str = "sha256"
+
+    @property
+    def name(self) -> str:
+        """Of the key."""
+        return self.who.name
 
 
 Made = list[bytes] | Broken

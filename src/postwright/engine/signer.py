@@ -71,13 +71,13 @@ class Signer:
             seal = None
         if not orders and seal is None:
             return True
-        begin = partial(_steps, transaction, orders, seal, now, message.received_at)
         if large:
+            begin = partial(_steps, transaction, orders, seal, now, message.received_at)
             task = self._loop.create_task(self._apart(transaction, orders, seal, begin, signing, done))
             self._large.add(task)
             task.add_done_callback(self._large.discard)
             return False
-        return self._go_on(_Job(begin(mail), signing, done), None)
+        return self._go_on(_Job(_steps(transaction, orders, seal, now, message.received_at, mail), signing, done), None)
 
     async def signed(self, signing: Signing, message: Message, transaction: Transaction, now: float) -> Broken | None:
         """`sign` as an awaitable: None when that is done, Broken as before."""
@@ -156,10 +156,7 @@ def _beginning(transaction: Transaction) -> bytes:
 def _steps(transaction: Transaction, orders: Sequence[Order], seal: Seal | None, now: float, received_at: float, mail: Mail) -> Steps:
     if orders:
         fields = [unsigned(mail, o.key.kind, o.selector, o.domain, o.identity, o.style, now) for o in orders]
-        signatures = yield [
-            Work(order.key, field.octets, f"{order.selector} of {order.domain}", order.style.digest)
-            for order, field in zip(orders, fields, strict=True)
-        ]
+        signatures = yield [Work(order.key, field.octets, order, order.style.digest) for order, field in zip(orders, fields, strict=True)]
         added = b"".join([field.signed(signature) for field, signature in zip(fields, signatures, strict=True)])
         put_before(transaction, added)
         mail = mail.behind(added) if seal is not None else mail
@@ -173,8 +170,8 @@ def _sealed(transaction: Transaction, mail: Mail, seal: Seal, received_at: float
     made = unsealed(mail, seal, received_at)
     if made is None:
         return
-    (signature,) = yield [Work(seal.key, made.octets, seal.name)]
-    (over_all,) = yield [Work(seal.key, made.sealed_octets(signature), seal.name)]
+    (signature,) = yield [Work(seal.key, made.octets, seal)]
+    (over_all,) = yield [Work(seal.key, made.sealed_octets(signature), seal)]
     put_before(transaction, made.fields(signature, over_all))
 
 

@@ -46,6 +46,11 @@ class Order(Struct, frozen=True):
     style: Style
     origin: Origin = Origin()
 
+    @property
+    def name(self) -> str:
+        """Of the key, for an operator."""
+        return f"{self.selector} of {self.domain}"
+
 
 def unsignable(broken: Broken) -> Disposition:
     """The fate of mail whose key cannot be used now: it waits, or is bounced (RFC 3463: 7.5, cryptographic failure)."""
