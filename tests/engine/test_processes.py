@@ -15,10 +15,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import postwright
 from postwright.engine.bus import BusError
+from postwright.engine.views.status import StatusView
 from postwright.testing import SourceClient
 from postwright.testing.relay_process import RelayProcess
 from postwright.testing.sink import SinkServer
@@ -86,6 +88,11 @@ async def test_two_shards_one_is_killed_and_reloads_are_survived(tmp_path: Path)
         assert {shard.epoch for shard in relay.status().shards} != {1}
         await relay.wait_for_records("d", 11)
         assert len(relay.records("d")) == 11
+        before = msgspec.json.decode(relay.ask("view-status").body, type=StatusView).traffic.total
+        assert (before.in_rcpts, before.out_rcpts) == (11, 11)
+        os.kill(relay.status().pids[1], signal.SIGKILL)
+        await relay.until(lambda: len(relay.status().shards) == 2, "the shard to be there again")
+        assert msgspec.json.decode(relay.ask("view-status").body, type=StatusView).traffic.total == before  # though one began at nothing
         assert await relay.stop() == 0
         with pytest.raises(BusError):
             relay.status()

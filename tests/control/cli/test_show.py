@@ -180,6 +180,14 @@ def test_the_commands_of_the_guide_work() -> None:
         assert result.exit_code == 0, line
 
 
+def test_a_link_of_that_name_is_pmta(tmp_path: Path) -> None:
+    link = tmp_path / "pmta"
+    link.symlink_to(Path(sys.executable).with_name("postwright"))
+    done = subprocess.run([link, "--dom", "sh", "ver"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith('product.name="Postwright"')
+    assert subprocess.run([link, "sh", "frob"], capture_output=True, text=True, check=False).stderr.startswith("Usage: pmta show")
+
+
 def test_a_terminal_has_bold_heads_and_no_broken_lines() -> None:
     lines = list(human(["queue  n", "----- --", "a" * 50, "  bounced | x", "", "1 of 2 matching queues."], 20))
     assert lines[0] == "\x1b[1mqueue  n\x1b[0m"
