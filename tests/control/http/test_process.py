@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import smtplib
 import socket
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -26,6 +28,7 @@ from postwright.testing.relay_process import RelayProcess, plain_config
 from postwright.testing.sockets import free_port
 
 CANNOT = "the HTTP monitor cannot listen; mail goes on, and it is tried again (see http-mgmt-port)"
+GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "http-api.md"
 ANSWERS = "the HTTP process answers"
 
 
@@ -55,11 +58,13 @@ def pids(relay: RelayProcess) -> list[int]:
     return [line["pid"] for line in relay.log() if line["event"] == ANSWERS]
 
 
+@pytest.mark.needs("curl")
 @pytest.mark.directive("http-mgmt-port", "http-mgmt-address")
 async def test_a_life_with_a_monitor(tmp_path: Path) -> None:
     smtp, http = free_port(), free_port()
     plain = plain_config(smtp) + "<source 127.0.0.1/32>\nalways-allow-relaying yes\n</source>\n<domain *>\ntype discard\n</domain>\n"
-    plain += f"http-api-key {'k' * 32}\n"
+    plain += f"http-api-key {'k' * 32}\nevent-log yes\ninclude conf.d/*.conf\n"
+    (tmp_path / "conf.d").mkdir()
     async with RelayProcess(tmp_path, plain + monitor(http)) as relay:
         await relay.until(lambda: pids(relay), "the first HTTP process")
         status = ElementTree.fromstring(await asyncio.to_thread(fetch, http, "/status?format=xml"))
@@ -68,6 +73,8 @@ async def test_a_life_with_a_monitor(tmp_path: Path) -> None:
         said = await asyncio.to_thread(fetch, http, "/command?command=pause+queue+a.example/*", b"x")
         assert said.startswith(b"Queue(s) paused.\n")
 
+        await asyncio.to_thread(commands_of_the_guide, http)
+        assert "max-smtp-out" not in (tmp_path / "conf.d" / "limits.conf").read_text()  # which was applied, and rolled back
         os.kill(pids(relay)[0], signal.SIGKILL)
         await asyncio.to_thread(send, smtp)
         await relay.wait_for_records("d", 1)
@@ -77,6 +84,16 @@ async def test_a_life_with_a_monitor(tmp_path: Path) -> None:
         relay.write_config(plain)
         assert relay.ask("reload").ok
         await relay.until(lambda: refused(http), "its end")
+
+
+def commands_of_the_guide(port: int) -> None:
+    """Every one of docs/guides/http-api.md works as it stands there (the configuration has another name here)."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 5
+    script = "\n".join(blocks).replace("name=config", "name=relay.conf")
+    environment = {**os.environ, "URL": f"http://127.0.0.1:{port}", "KEY": "k" * 32}
+    done = subprocess.run(["/bin/sh", "-ec", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def send(port: int) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
@@ -67,9 +66,3 @@ def _openapi() -> OpenAPIConfig:
         render_plugins=[JsonRenderPlugin()],  # the others load programs from elsewhere
         openapi_router=Router("/api/v1/schema", route_handlers=[], include_in_schema=False, opt={"scope": "read"}),
     )
-
-
-def openapi_document(app: Litestar) -> dict[str, Any]:
-    """The description of the API (OpenAPI 3.1) as plain values."""
-    found: dict[str, Any] = msgspec.to_builtins(app.openapi_schema.to_schema())
-    return found
