@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 import yaml
-from click.testing import CliRunner
 from hatchling.builders.wheel import WheelBuilder
 
 from postwright import __version__
@@ -259,14 +259,26 @@ def test_the_container_copies_what_there_is_and_what_it_lets_in() -> None:
 
 
 def accepts(line: list[str]) -> bool:
-    """Is that a command line of ours? Its options are all known (`--help` after them is answered only then)."""
-    assert line[0] == "postwright"
-    return CliRunner().invoke(main, [*line[1:], "--help"]).exit_code == 0
+    """Is that a command line of ours: a command that there is, its options known, not an argument too many? Nothing is run."""
+    name, *words = line
+    assert name == "postwright"
+    command: click.Command = main
+    try:
+        context = command.make_context(name, words)
+        while isinstance(command, click.Group):
+            name, found, words = command.resolve_command(context, [*context._protected_args, *context.args])
+            assert found is not None
+            command, context = found, found.make_context(name, words, parent=context)
+    except click.ClickException:
+        return False
+    return True
 
 
 def test_a_command_line_with_an_unknown_option_is_seen() -> None:
     assert not accepts(["postwright", "run", "--no-such-option"])
     assert not accepts(["postwright", "no-such-command"])
+    assert not accepts(["postwright", "init", "one-too-many"])
+    assert accepts(["postwright", "spool", "verify", "--json"])
 
 
 # -- the guide ---------------------------------------------------------------------------------------------------------------
