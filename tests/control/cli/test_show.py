@@ -46,7 +46,7 @@ RULES = """
 async def relay(tmp_path: Path) -> AsyncIterator[RelayProcess]:
     """One that has discarded two messages, and keeps three recipients of one whose host refuses connections."""
     port = free_port()
-    async with RelayProcess(tmp_path, plain_config(port, "d, tq") + RULES, shards=2) as running:
+    async with RelayProcess(tmp_path, plain_config(port, "d, tq") + RULES) as running:
         await asyncio.to_thread(_send, port)
         await running.wait_for_records("tq", 1)
         yield running
