@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
+import structlog
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from tests.engine.views_asked import Asking
 
+from postwright.content.dkim_key import SigningKey
 from postwright.engine import frames as f
 from postwright.engine.counters import Lateness
 from postwright.engine.dials import Dials
 from postwright.engine.flow_book import FlowRow
+from postwright.engine.signatures import Made, Signatures, Work
 from postwright.engine.views.folding import IDLE, OTHER, Fold
 from postwright.engine.views.gauges import TOLD, Waits
 from postwright.engine.views.metrics import DOMAINS, MetricsView, merged
 from postwright.model.outcome import Failure, Fault, Stage
+from postwright.model.suppression import Suppressed
+from postwright.store.suppression import FILE, SuppressionStore
 from postwright.store.sync_times import BOUNDS, SyncTimes
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay, vmta
@@ -87,6 +94,29 @@ def test_a_host_that_does_not_answer_and_one_whose_tls_fails() -> None:
     dials.count(Failure(Stage.CONNECT, None, Fault.TIMEOUT, ""))
     dials.count(Failure(Stage.STARTTLS, None, Fault.TLS, ""))
     assert (dials.called, dials.answered, dials.tls_failed) == (2, 0, 1)
+
+
+async def test_signatures_and_what_they_took() -> None:
+    signatures = Signatures(asyncio.get_running_loop(), structlog.get_logger())
+    key = SigningKey(ed25519.Ed25519PrivateKey.generate())
+    for _ in range(2):
+        assert signatures.make([Work(key, b"text", "s1"), Work(key, b"other", "s1")], lambda made: None) is not None
+    assert signatures.made == 4
+    assert 0 < signatures.seconds < 5
+    waited: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
+    assert signatures.make([Work(SigningKey(rsa.generate_private_key(65537, 2048)), b"text", "s2")], waited.set_result) is None
+    before = signatures.seconds
+    assert isinstance(await waited, list)
+    assert signatures.made == 5
+    assert signatures.seconds > before
+
+
+def test_who_must_not_be_sent_to_is_counted(world: World) -> None:
+    SuppressionStore(world.state / FILE, create=True).add([Suppressed("you@held.example", "", "unsubscribed", "test", world.now, None)])
+    world.advance(2)  # it is looked once a second whether there is a store
+    world.submit("me@sender.example", ["you@held.example"], "Subject: s\r\n\r\ntext\r\n")
+    view = Measuring(world).view("view-metrics", MetricsView)
+    assert sum(one.suppressed for one in view.gauges) == 1
 
 
 # -- the view ----------------------------------------------------------------------------------------------------------------

@@ -30,10 +30,12 @@ from postwright.engine.dials import Dials
 from postwright.engine.export_frames import ConsumerStatus
 from postwright.engine.flow_book import FlowRow, FlowsView
 from postwright.engine.rule_counts import RuleCounts
+from postwright.engine.self_signed import self_signed_pem
 from postwright.engine.status import ShardStatus, Traffic
 from postwright.engine.views.gauges import ShardGauges, Signed, Waits
 from postwright.engine.views.metrics import MetricsView
 from postwright.net.resolver import ResolverCounts
+from postwright.net.tls_look import client_context
 from postwright.store.spool import SpoolStatus
 from postwright.store.sync_times import BOUNDS
 from postwright.testing.relay_process import RelayProcess, plain_config
@@ -206,12 +208,19 @@ def test_prometheus_takes_the_alerts(needs: Callable[[str], Path]) -> None:
 async def test_a_relay_tells_what_it_did(tmp_path: Path) -> None:
     port, http = free_port(), free_port()
     async with SinkServer(["rcpt:no@* 550 5.1.1 nobody"]) as sink:
-        rules = f"<source 127.0.0.1>\nalways-allow-relaying yes\n</source>\n<domain *>\nsmtp-hosts [127.0.0.1]:{sink.port}\n</domain>\n"
+        certificate = tmp_path / "relay.pem"
+        certificate.write_bytes(b"".join(self_signed_pem(("localhost",))))
+        rules = f"<source 127.0.0.1>\nalways-allow-relaying yes\nallow-starttls yes\n</source>\nsmtp-server-tls-certificate {certificate}\n"
+        rules += f"<smtp-user joe>\npassword sesame\n</smtp-user>\n<domain *>\nsmtp-hosts [127.0.0.1]:{sink.port}\n</domain>\n"
         monitor = re.findall(r"^```\n(http-.*?)^```$", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)[0]
         monitor = monitor.replace("8080", str(http)).replace("192.0.2.0/24", "127.0.0.1") + "http-redirect-to-https no\n"
         async with RelayProcess(tmp_path, plain_config(port) + rules + monitor) as relay:
             async with await SourceClient.connect("127.0.0.1", port) as client:
                 await client.ehlo()
+                await client.starttls(client_context(verify=False))
+                await client.ehlo()
+                assert (await client.auth_plain("joe", "wrong")).code == 535
+                assert (await client.auth_plain("joe", "sesame")).code == 235
                 await client.send("me@a.example", ["you@b.example", "no@b.example"], b"Subject: s\r\n\r\ntext\r\n")
             await relay.wait_for_records("d", 1)
             await relay.wait_for_records("b", 1)
@@ -227,6 +236,10 @@ async def test_a_relay_tells_what_it_did(tmp_path: Path) -> None:
         assert "postwright_recipients_delivered_total" in exposition
         assert 'postwright_domain_recipients_total{domain="b.example",outcome="bounced"} 1.0' in exposition
         assert "postwright_shards_answering 1.0" in exposition
+        assert "postwright_inbound_starttls_total 1.0" in exposition
+        assert "postwright_logins_total 1.0" in exposition
+        assert "postwright_logins_failed_total 1.0" in exposition
+        assert re.search(r'postwright_spool_sync_seconds_count\{shard="0"\} [1-9]', exposition)
     assert [file.name for file in tmp_path.iterdir() if ".prom" in file.name] == ["postwright.prom"]
 
 
