@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from postwright.model.masked import masked
+
 
 class Serve(Struct, tag="serve"):
     """Supervisor to HTTP process: what holds from now on. `settings` is a pickle, as in `Start`; `reopen`: only open the log anew.
@@ -17,6 +19,9 @@ class Serve(Struct, tag="serve"):
     user: str = ""
     secret: bytes = b""
     reopen: bool = False
+
+    def __repr__(self) -> str:
+        return masked(self, "settings", "secret")
 
 
 class Serving(Struct, tag="serving"):

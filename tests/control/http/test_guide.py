@@ -42,7 +42,7 @@ def test_its_configuration(tmp_path: Path) -> None:
 def test_the_reference_is_of_today(tmp_path: Path) -> None:
     text = markdown(openapi_document(routes_of(Page(tmp_path))))
     page = DOCS / "reference" / "api.md"
-    assert page.read_text("utf-8") == text, "write it anew: python -m postwright.control.http.api_page docs/reference/api.md"
+    assert page.read_text("utf-8") == text, "write it anew: python -m postwright.control.http.api_reference docs/reference/api.md"
 
 
 async def test_the_page_of_a_relay(tmp_path: Path) -> None:

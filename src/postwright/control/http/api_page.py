@@ -1,16 +1,13 @@
 """The API's description for people: one page out of its OpenAPI document, as HTML for /api/v1/docs and as Markdown for the documentation.
 
-    python -m postwright.control.http.api_page docs/reference/api.md
-
-Pure, but for `main`. No script, no style of its own, nothing from elsewhere: it is read without the internet, and under our policy.
+Pure; `control.http.api_reference` writes the latter. No script, no style of its own, nothing from elsewhere: it is read without the internet,
+and under our policy.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
@@ -126,7 +123,7 @@ def markdown(document: Document) -> str:
 def _markdown(document: Document) -> Iterator[str]:
     yield "# Reference of the API"
     yield ""
-    yield "Made out of the API's own description (`python -m postwright.control.http.api_page docs/reference/api.md`); a relay has the"
+    yield "Made out of the API's own description (`python -m postwright.control.http.api_reference docs/reference/api.md`); a relay has the"
     yield "same page at `/api/v1/docs`, and the description (OpenAPI 3.1) at `/api/v1/openapi.json`."
     yield "[The guide](../guides/http-api.md) has examples."
     yield ""
@@ -222,20 +219,3 @@ def _code(text: str) -> str:
     """Escaped, with `code` as it is meant."""
     parts = escape(_plain(text)).split("`")
     return "".join(f"<code>{part}</code>" if at % 2 and at < len(parts) - 1 else part for at, part in enumerate(parts))
-
-
-def main(path: str) -> None:
-    """Write the page of the documentation."""
-    import structlog
-
-    from postwright.control.http.app import make_routes
-    from postwright.control.http.openapi import openapi_document
-    from postwright.control.http.site import Site
-    from postwright.policy.settings import Settings
-
-    routes = make_routes(Site(Settings(), Path("nowhere"), structlog.get_logger(), b""))
-    Path(path).write_text(markdown(openapi_document(routes)), "utf-8")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
