@@ -158,6 +158,7 @@ def test_a_whole_name_is_never_ambiguous() -> None:
         ("--xml show locks", "show locks", "xml"),  # it knows JSON only: its lines are told
         ("--dom --xml reload", "reload", "xml"),
         ("--xml check x", "check x --xml", None),  # which it will refuse
+        ("--xml trace q", "trace q --xml", None),
         ("--xml frob", "frob --xml", None),
         ("show --json", "show --json", None),
         ("--json", "--json", None),

@@ -51,9 +51,9 @@ def show(told: Told, as_json: bool = False) -> None:
     sys.exit(0 if told.ok else 1)
 
 
-state_dir_option = click.option(
-    "--state-dir",
-    cls=RelayOption,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="State folder of the relay to ask (as given to `run`).",
-)
+_WHICH = "State folder of the relay to ask (as given to `run`)."
+_FOLDER: click.Path = click.Path(path_type=Path, file_okay=False)
+
+state_dir_option = click.option("--state-dir", cls=RelayOption, type=_FOLDER, help=_WHICH)
+own_form_option = click.option("--state-dir", type=_FOLDER, help=_WHICH)
+"""The same for a command that prints its answer itself: `--xml` before it is an error, unless it has that option."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from postwright.control.cli.asking import find_socket, state_dir_option
+from postwright.control.cli.asking import find_socket, own_form_option
 from postwright.control.cli.words import ShortGroup
 from postwright.control.http import keys
 from postwright.engine.state_folder import HTTP_KEYS
@@ -41,7 +41,7 @@ def _fail(error: Exception) -> None:
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(list(keys.SCOPES)), help="What it may; several times.")
 @click.option("--expires", default="", metavar="TIME", help="After which it is no key any more: 12h, 90d, 52w; else it never ends.")
 @click.option("--from", "networks", multiple=True, metavar="CIDR", help="The only networks that it is good for; several times.")
-@state_dir_option
+@own_form_option
 def add(name: str, scopes: tuple[str, ...], expires: str, networks: tuple[str, ...], state_dir: Path | None) -> None:
     """Make a key, and print it: the only time that anybody sees it.
 
@@ -61,7 +61,7 @@ def add(name: str, scopes: tuple[str, ...], expires: str, networks: tuple[str, .
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@state_dir_option
+@own_form_option
 def list_(as_json: bool, state_dir: Path | None) -> None:
     """The keys by name: what each may, from where, until when. Never the keys themselves.
 
@@ -88,7 +88,7 @@ def list_(as_json: bool, state_dir: Path | None) -> None:
 
 @command.command("remove")
 @click.argument("name")
-@state_dir_option
+@own_form_option
 def remove(name: str, state_dir: Path | None) -> None:
     """Forget a key: whoever still uses it gets 401 from now on.
 

@@ -21,7 +21,7 @@ from typing import Final
 import click
 import msgspec
 
-from postwright.control.cli.asking import NOT_RUNNING, find_socket, state_dir_option
+from postwright.control.cli.asking import NOT_RUNNING, find_socket, own_form_option
 from postwright.control.cli.top_frame import SORTS, Shown, frame, pace, plain
 from postwright.engine.bus import BusError, ask
 from postwright.engine.frames import VERSION, Ask, Told
@@ -39,7 +39,7 @@ _HOME, _REST, _BELOW = "\x1b[H", "\x1b[K\r\n", "\x1b[J"
 @click.option("--sort", default="rcpt", show_default=True, type=click.Choice(["rcpt", "size", "name"]), help="Order of the queues.")
 @click.option("--errors", is_flag=True, help="Only queues with a last error.")
 @click.option("--once", is_flag=True, help="One frame of 80 x 24, then leave; so it is in a pipe, too.")
-@state_dir_option
+@own_form_option
 def command(interval: float, sort: str, errors: bool, once: bool, state_dir: Path | None) -> None:
     """Watch a running relay: how much moves, what waits and why. q leaves.
 

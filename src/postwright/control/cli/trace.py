@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from postwright.control.cli.asking import question, state_dir_option
+from postwright.control.cli.asking import own_form_option, question
 from postwright.engine.frames import Told
 from postwright.engine.tracing import TraceLines
 
@@ -27,7 +27,7 @@ PAUSE = 0.2  # seconds between two questions
 @click.option("--to-log", is_flag=True, help="Write the lines to the relay's log as well.")
 @click.option("--retry-recipients", is_flag=True, help="Try recipients now that wait for their next retry, not only the queue.")
 @click.option("--source-ip", default="", metavar="ADDRESS", help="Wait for a connection from this address.")
-@state_dir_option
+@own_form_option
 def command(
     queue: str, log_data: bool, log_resolution: bool, to_log: bool, retry_recipients: bool, source_ip: str, state_dir: Path | None
 ) -> None:
