@@ -67,9 +67,11 @@ class Dialogue:
 
     def _no_more(self) -> Reply:
         """The end, and no content has come whole: nobody was taken, or it is cut short."""
-        if self._asked and len(self._refused) == self._asked:
-            return next(iter(self._refused.values())) if self._asked == 1 else NOBODY
-        return NO_CONTENT
+        if not self._asked or len(self._refused) < self._asked:
+            return NO_CONTENT
+        said = list(self._refused.values())
+        # who would all be taken later makes a message that is to come again, not one that is refused
+        return said[0] if len(said) == 1 or all(reply.transient for reply in said) else NOBODY
 
     async def _next(self, event: events.Event) -> Reply | None:
         """Answer one event that is no content; a reply ends the play."""

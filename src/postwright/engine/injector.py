@@ -84,10 +84,11 @@ class Injector(Visitor):
             return STOPPING
         return self._begin(event)
 
-    def _take(self, envelope: Envelope, arrival: Arrival, content: bytes, facts: ContentFacts, checks: tuple[Result, ...]) -> Answer:
-        if self._stored_by is None:
-            return super()._take(envelope, arrival, content, facts, checks)
-        return self._stored_by.take(self._epoch, self._source, envelope, arrival, content, facts, checks)
+    def _take(
+        self, envelope: Envelope, arrival: Arrival, content: bytes, facts: ContentFacts, checks: tuple[Result, ...],
+        stored_by: Submissions | None = None,
+    ) -> Answer:  # fmt: skip
+        return super()._take(envelope, arrival, content, facts, checks, stored_by or self._stored_by)
 
     def _arrive(self) -> Arrival:
         origin = self._origin

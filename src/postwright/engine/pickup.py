@@ -21,6 +21,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from zlib import crc32
@@ -177,19 +178,21 @@ class Rounds:
 
     async def _begin(self, what: Seen | Claim) -> None:
         """Have one file taken, as soon as there is room for it."""
-        while len(self._tasks) >= AT_ONCE or self._octets > OCTETS:
+        while len(self._tasks) >= AT_ONCE or (self._tasks and self._octets + what.size > OCTETS):
             self._room.clear()
             await self._room.wait()
+        self._octets += what.size
         task = asyncio.get_running_loop().create_task(self._one(what))
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, what.size))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, octets: int, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._octets -= octets
         self._room.set()
 
     async def _one(self, what: Seen | Claim) -> None:
-        claim = what if isinstance(what, Claim) else await asyncio.to_thread(self._folder.claim, what.name)
+        claim = what if isinstance(what, Claim) else await asyncio.to_thread(self._folder.claim, what.name, what.size)
         if isinstance(what, Seen):
             self._watch.forget(what.name)
         if claim is None:
@@ -201,11 +204,7 @@ class Rounds:
         except (Unfit, PickupError) as error:
             await self._put_away(claim, str(error))
             return
-        self._octets += len(script.octets)
-        try:
-            await self._hand_in(claim, script)
-        finally:
-            self._octets -= len(script.octets)
+        await self._hand_in(claim, script)
 
     def _read(self, claim: Claim) -> Script:
         intake = self._home.intake

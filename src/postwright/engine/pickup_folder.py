@@ -32,18 +32,20 @@ class Unfit(PostwrightError):
 
 
 class Seen(Struct, frozen=True, gc=False):
-    """A name in the folder, when it was written last (Unix seconds), and whether it is a plain file with one name."""
+    """A name in the folder, when it was written last (Unix seconds), whether it is a plain file with one name, and its octets."""
 
     name: str
     written: float
     plain: bool
+    size: int
 
 
 class Claim(Struct, frozen=True, gc=False):
-    """A file that is ours: where it lies now, and what it was called."""
+    """A file that is ours: where it lies now, what it was called, and its octets."""
 
     path: Path
     name: str
+    size: int
 
 
 class Folder:
@@ -84,10 +86,11 @@ class Folder:
         for name in sorted(os.listdir(self.taken), key=lambda name: name.partition("-")[2]):
             owner, _, rest = name.partition("-")
             if owner.isdecimal() and (int(owner) == self._number or (self._number == 0 and int(owner) >= self._shards)):
-                found.append(Claim(self.taken / name, rest.partition("-")[2] or name))
+                size = os.lstat(self.taken / name).st_size
+                found.append(Claim(self.taken / name, rest.partition("-")[2] or name, size))
         return found
 
-    def claim(self, name: str) -> Claim | None:
+    def claim(self, name: str, size: int = 0) -> Claim | None:
         """Take a file; None when another shard was first, or the writer has thought better of it."""
         self._count += 1
         ours = f"{self._number}-{time.time_ns():x}.{self._count:x}-{_cut(name)}"
@@ -95,7 +98,7 @@ class Folder:
             os.rename(self.path / name, self.taken / ours)
         except FileNotFoundError:
             return None
-        return Claim(self.taken / ours, name)
+        return Claim(self.taken / ours, name, size)
 
     def read(self, claim: Claim, most: int) -> bytes:
         """Its octets. Raises Unfit, OSError."""
@@ -157,7 +160,7 @@ def _seen(name: str, found: os.stat_result) -> Seen | None:
         return None
     if found.st_nlink != 1 and stat.S_ISREG(found.st_mode) and time.time() - found.st_ctime < LINKING:
         return None
-    return Seen(name, found.st_mtime, stat.S_ISREG(found.st_mode))
+    return Seen(name, found.st_mtime, stat.S_ISREG(found.st_mode), found.st_size)
 
 
 def _cut(name: str) -> str:

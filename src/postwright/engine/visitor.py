@@ -388,9 +388,12 @@ class Visitor:
         answer.add_done_callback(over)
         return answer
 
-    def _take(self, envelope: Envelope, arrival: Arrival, content: bytes, facts: ContentFacts, checks: tuple[Result, ...]) -> Answer:
+    def _take(
+        self, envelope: Envelope, arrival: Arrival, content: bytes, facts: ContentFacts, checks: tuple[Result, ...],
+        stored_by: Submissions | None = None,
+    ) -> Answer:  # fmt: skip
         source, bound = self._source, self._bound
-        take = self._intake.submissions.take
+        take = (stored_by or self._intake.submissions).take
         if bound is None:
             return take(self._epoch, source, envelope, arrival, content, facts, checks)
         store = partial(take, self._epoch, source, envelope, arrival, content, facts, checks, bound)

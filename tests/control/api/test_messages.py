@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.control.api.town import Town
 from tests.control.http.asgi import KEY
 
+from postwright.control.http.keys import add
 from postwright.engine.injection_client import Broken, Unreachable
 from postwright.engine.injection_frames import Injected
-from postwright.policy.settings import AddressList, Rate
+from postwright.engine.state_folder import HTTP_KEYS
+from postwright.policy.settings import AddressList, Rate, UserSettings
 from postwright.testing.world import World
 from postwright.testing.world_settings import ANYBODY, relay, source, vmta
 
@@ -240,3 +244,30 @@ def test_a_key_makes_one_message(town: Town) -> None:
     other = town.post(PATH, {**HELLO, "subject": "other"}, idempotency_key="one")
     assert (other.status, "another request" in other.json()["detail"]) == (422, True)
     assert len(list(town.world.node.spool.live())) == 1
+
+
+async def at_once(work: Callable[..., Any], *arguments: object) -> Any:
+    """For `asyncio.to_thread`: while simulated time waits for a thread, days may pass."""
+    return work(*arguments)
+
+
+def test_a_key_sees_its_own_and_has_the_limits_of_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
+    anne = UserSettings("anne", sender=("[*.]sender.example",), daily_limit=2)
+    with World(relay(source("{api}"), users={"anne": anne})) as world:
+        town = Town(world, tmp_path)
+        own = add(tmp_path / HTTP_KEYS, "shop", ["submit"], 0.0, user="anne")
+        other = add(tmp_path / HTTP_KEYS, "other", ["submit"], 0.0)
+        assert town.post(PATH, {**HELLO, "from": "anne@else.example"}, key=own).status == 422
+        told = town.post(PATH, HELLO, key=own).json()
+        assert world.of("r")[0].rcv_smtp_user == "anne"
+        theirs = town.post(PATH, HELLO, key=other).json()
+        assert town.ask("GET", f"{PATH}/{told['id']}", key=own).status == 200
+        assert town.ask("GET", f"{PATH}/{told['id']}", key=other).status == 404
+        assert town.ask("DELETE", f"{PATH}/{theirs['id']}", key=own).status == 404
+        assert town.ask("DELETE", f"{PATH}/{theirs['id']}", key=other).status == 200
+        more = {**HELLO, "to": ["a@example.com", "b@example.com", "c@example.com"]}
+        full = town.post(PATH, more, key=own, idempotency_key="one")
+        assert (full.status, full.json()["recipients"]) == (202, 1)  # the second of the day
+        late = town.post(PATH, {**HELLO, "to": ["a@example.com", "b@example.com"]}, key=own)
+        assert (late.status, late.headers["retry-after"]) == (429, "10")

@@ -55,8 +55,8 @@ async def hand_in(site: Site, who: Identity | None, peer: str, order: Order) -> 
         octets = script(order.sender, _with_reserved(order), order.content, order.asked, time.time(), merge=order.merge)
     except ScriptError as error:
         raise Refused(422, str(error)) from None
-    label = who.name if who is not None and who.by_key else ""
-    asked = Inject(0, octets, order.source, peer=peer, name="api", key=order.key, who=label)
+    label, user = (who.name, who.user) if who is not None and who.by_key else ("", "")
+    asked = Inject(0, octets, order.source, user, peer, "api", key=order.key, who=label)
     try:
         told = await site.injection.hand_in(asked)
     except Unreachable as error:
@@ -83,7 +83,7 @@ def _refusal(told: Injected, order: Order) -> Refused:
     """The answer for a message of which nothing was kept."""
     reason = f"{told.code} {told.status} {told.text}".replace("  ", " ")
     each = [f"{one.address}: {one.code} {one.status} {one.reason}" for one in refused(told, order)]
-    if told.code == 421 and told.status == "4.7.0":
+    if 400 <= told.code < 500 and told.status.startswith("4.7."):
         return Refused(429, told.text, each, TOO_FAST)
     if 400 <= told.code < 500:
         return Refused(503, told.text, each, BUSY)

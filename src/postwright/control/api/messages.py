@@ -209,7 +209,7 @@ async def _known(site: Site, who: Identity, message_id: str, number: int, *, his
     found = await asyncio.to_thread(timeline, site.state_dir, number) if history else Found([], 0.0, False, False)
     if not who.may("logs" if history else "queues"):
         owner = held.user if held is not None else next((one.rcv_smtp_user for one in found.records if one.type == "r"), None)
-        if owner != who.name:
+        if owner != (who.user or who.name):
             raise Refused(404, "no message of this id is yours")
     return held, found
 

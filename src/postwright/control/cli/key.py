@@ -41,8 +41,9 @@ def _fail(error: Exception) -> None:
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(list(keys.SCOPES)), help="What it may; several times.")
 @click.option("--expires", default="", metavar="TIME", help="After which it is no key any more: 12h, 90d, 52w; else it never ends.")
 @click.option("--from", "networks", multiple=True, metavar="CIDR", help="The only networks that it is good for; several times.")
+@click.option("--user", default="", metavar="NAME", help="The <smtp-user> whose rights and limits count for mail that it hands in.")
 @own_form_option
-def add(name: str, scopes: tuple[str, ...], expires: str, networks: tuple[str, ...], state_dir: Path | None) -> None:
+def add(name: str, scopes: tuple[str, ...], expires: str, networks: tuple[str, ...], user: str, state_dir: Path | None) -> None:
     """Make a key, and print it: the only time that anybody sees it.
 
     \b
@@ -52,7 +53,8 @@ def add(name: str, scopes: tuple[str, ...], expires: str, networks: tuple[str, .
     """
     now = time.time()
     try:
-        secret = keys.add(_file(state_dir), name, list(scopes), now, now + _seconds(expires) if expires else 0.0, list(networks))
+        until = now + _seconds(expires) if expires else 0.0
+        secret = keys.add(_file(state_dir), name, list(scopes), now, until, list(networks), user)
     except (keys.KeysError, OSError) as error:
         _fail(error)
     else:
@@ -83,7 +85,8 @@ def list_(as_json: bool, state_dir: Path | None) -> None:
         if key.expires and key.expires <= time.time():
             ends = f"ended {_day(key.expires)}"
         where = f", from {', '.join(key.networks)}" if key.networks else ""
-        click.echo(f"{key.name:<24} {', '.join(key.scopes)}; made {_day(key.made)}, {ends}{where}")
+        bound = f", mail by the rules of {key.user}" if key.user else ""
+        click.echo(f"{key.name:<24} {', '.join(key.scopes)}; made {_day(key.made)}, {ends}{where}{bound}")
 
 
 @command.command("remove")

@@ -36,7 +36,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class Identity(Struct, frozen=True):
     """Who asks. `name` is what the audit says: `key NAME`, or the address for somebody known by his network alone.
 
-    `by_key`: shown in the request itself, so no browser sends it by itself and no forged request has it. `role` "" for a key.
+    `by_key`: shown in the request itself, so no browser sends it by itself and no forged request has it. `role` "" for a key. `user`: the
+    <smtp-user> whose rights and limits count for mail that this key hands in.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Identity(Struct, frozen=True):
     scopes: frozenset[str]
     by_key: bool = False
     role: str = ""
+    user: str = ""
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes
@@ -113,7 +115,7 @@ class Gate:
         ip = _plain(address)
         if key.networks and not any(ip in _network(network) for network in key.networks):
             return None
-        return Identity(f"key {key.name}", address, ALL if "admin" in key.scopes else frozenset(key.scopes), by_key=True)
+        return Identity(f"key {key.name}", address, ALL if "admin" in key.scopes else frozenset(key.scopes), by_key=True, user=key.user)
 
 
 def shown_key(headers: Mapping[str, str]) -> str | None:

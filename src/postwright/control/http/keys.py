@@ -43,7 +43,10 @@ class KeysError(PostwrightError, ValueError):
 
 
 class Key(Struct, frozen=True):
-    """One key; `digest` SHA-256 in hex of what its owner sends. `made` and `expires` Unix seconds (0: never ends)."""
+    """One key; `digest` SHA-256 in hex of what its owner sends. `made` and `expires` Unix seconds (0: never ends).
+
+    `user` is the <smtp-user> whose rights and limits count for mail that is handed in with it, "" for nobody's.
+    """
 
     name: str
     digest: str
@@ -51,6 +54,7 @@ class Key(Struct, frozen=True):
     made: float
     expires: float = 0.0
     networks: tuple[str, ...] = ()
+    user: str = ""
 
 
 class _File(Struct):
@@ -103,7 +107,9 @@ def read(path: Path) -> list[Key]:
     return found.keys
 
 
-def add(path: Path, name: str, scopes: list[str], now: float, expires: float = 0.0, networks: list[str] | None = None) -> str:
+def add(
+    path: Path, name: str, scopes: list[str], now: float, expires: float = 0.0, networks: list[str] | None = None, user: str = ""
+) -> str:
     """Make a key and keep its digest; returns the key, which nobody can show again. Raises KeysError or OSError."""
     _check(name, scopes, networks or [])
     secret = "pw_" + "".join(secrets.choice(_ALPHABET) for _ in range(40))
@@ -113,7 +119,7 @@ def add(path: Path, name: str, scopes: list[str], now: float, expires: float = 0
             raise KeysError(f"there is a key {name} already")
         if len(keys) >= MOST:
             raise KeysError(f"there are {MOST} keys, and no more are kept")
-        _write(path, [*keys, Key(name, digest(secret), tuple(dict.fromkeys(scopes)), now, expires, tuple(networks or ()))])
+        _write(path, [*keys, Key(name, digest(secret), tuple(dict.fromkeys(scopes)), now, expires, tuple(networks or ()), user)])
     return secret
 
 
