@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.engine.doctor.patients import patient, told
 
-from postwright.engine.doctor import certificates, files, machine, relaying
-from postwright.engine.doctor.examine import GROUPS, examine
+from postwright.engine.doctor import certificates, files, machine, naming, relaying
+from postwright.engine.doctor.examine import GROUPS, UNASKED, examine
 from postwright.engine.doctor.finding import Finding, Section, status, worst
 from postwright.engine.doctor.patient import Patient
 from postwright.engine.self_signed import self_signed_pem
@@ -115,6 +115,14 @@ async def test_the_whole_examination(tmp_path: Path) -> None:
     assert [section.title for section in sections] == [title for title, _ in GROUPS.values()]
     assert all(section.findings for section in sections)
     assert [section.title for section in await examine(patient(tmp_path, LISTENER), ["relaying"])] == ["Who may send"]
+
+
+async def test_where_no_name_server_answers_no_name_is_waited_for(tmp_path: Path) -> None:
+    who = patient(tmp_path, LISTENER, failing=naming.ASKED)
+    first, second, third = await examine(who, ["dns", "names", "relaying"])
+    assert (first.findings[0].level, third.findings[0].level) == ("error", "ok")
+    assert [(one.level, one.text) for one in second.findings] == [("unknown", UNASKED)]
+    assert who.resolver.counts().asked == 1
 
 
 async def test_a_check_that_fails_itself_costs_nobody_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

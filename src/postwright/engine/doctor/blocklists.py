@@ -6,6 +6,7 @@ An answer of 127.255.255.x is a list's word that it does not answer this name se
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_address
 
 from postwright.engine.doctor.finding import Finding
@@ -25,7 +26,8 @@ async def check(patient: Patient) -> list[Finding]:
     senders = patient.all_senders()
     if not senders:
         return [Finding("blocklists", "unknown", "blocklists", NO_PUBLIC, NAME_IT)]
-    found = [await _ask(patient, address, zone) for address in dict.fromkeys(sender.address for sender in senders) for zone in zones]
+    addresses = dict.fromkeys(sender.address for sender in senders)
+    found = await asyncio.gather(*[_ask(patient, address, zone) for address in addresses for zone in zones])
     told = [one for one in found if one is not None]
     return told or [Finding("blocklists", "ok", ", ".join(zones), "none of our addresses is listed")]
 

@@ -32,11 +32,22 @@ GROUPS: dict[str, tuple[str, Check]] = {
     "blocklists": ("Blocklists", blocklists.check),
 }
 
+BY_DNS = ("names", "senders", "blocklists")
+"""Groups that ask for many names: where no name server answers, each of them would be waited for."""
+UNASKED = "was not looked at, as no name server answers"
+
 
 async def examine(patient: Patient, groups: Sequence[str] = ()) -> list[Section]:
     """The groups named, or all."""
     wanted = groups or tuple(GROUPS)
-    return [Section(title, tuple(await _kept(name, check, patient))) for name, (title, check) in GROUPS.items() if name in wanted]
+    sections: list[Section] = []
+    silent = False
+    for name, (title, check) in GROUPS.items():
+        if name in wanted:
+            found = [Finding(name, "unknown", name, UNASKED)] if silent and name in BY_DNS else await _kept(name, check, patient)
+            silent = silent or any(one.check == "dns" and one.level == "error" for one in found)
+            sections.append(Section(title, tuple(found)))
+    return sections
 
 
 async def _kept(name: str, check: Check, patient: Patient) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_address
 
 from postwright.engine.doctor.finding import Finding, Level
@@ -18,9 +19,8 @@ async def check(patient: Patient) -> list[Finding]:
     senders = patient.all_senders()
     if not senders:
         return [*found, Finding("ptr", "unknown", "source addresses", NO_PUBLIC, NAME_IT)]
-    for sender in senders:
-        found += [await _pointer(patient, sender), await _greeting(patient, sender)]
-    return found
+    looks = [look(patient, sender) for sender in senders for look in (_pointer, _greeting)]
+    return [*found, *await asyncio.gather(*looks)]
 
 
 async def _host_name(patient: Patient) -> Finding:

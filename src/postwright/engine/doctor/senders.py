@@ -6,6 +6,7 @@ Judged as the relay judges others (`policy.spf`, `policy.dmarc`), so what passes
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from postwright.engine import dkim_admin, dmarc_check
@@ -25,7 +26,7 @@ async def check(patient: Patient) -> list[Finding]:
     found: list[Finding] = []
     domains = sender_domains(patient)
     for domain, senders in domains.items():
-        found += [await _spf(patient, domain, senders), await _dmarc(patient, domain)]
+        found += await asyncio.gather(_spf(patient, domain, senders), _dmarc(patient, domain))
     found += await _keys(patient)
     if not found:
         cure = "name them with --domain, and sign their mail: postwright dkim keygen --domain example.com"
@@ -56,7 +57,8 @@ def _narrower(patient: Patient) -> list[tuple[tuple[DomainKey, ...], list[Source
 
 
 async def _spf(patient: Patient, domain: str, senders: Sequence[SourceHost]) -> Finding:
-    results = {sender.address: await _result(patient, domain, sender) for sender in senders}
+    told = await asyncio.gather(*[_result(patient, domain, sender) for sender in senders])
+    results = {sender.address: result for sender, result in zip(senders, told, strict=True)}
     if not results:
         return Finding("spf", "unknown", domain, "no public address that mail leaves from is known", "name it with --address")
     failing = {address: result for address, result in results.items() if result != "pass"}
