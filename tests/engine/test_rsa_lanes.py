@@ -16,7 +16,7 @@ from postwright.engine import crypto_mb
 from postwright.engine import signing_frames as f
 from postwright.engine.crypto_mb import Unavailable, without
 from postwright.engine.rsa_lanes import FEWEST, LANES, LaneKey, Lanes, lane_key
-from postwright.engine.signing_process import Hand
+from postwright.engine.signing_process import Hand, together
 
 KEYS = [SigningKey(rsa.generate_private_key(65537, 2048)) for _ in range(2)]
 SMALL = SigningKey(rsa.generate_private_key(65537, 1024))
@@ -51,8 +51,11 @@ class Noted:
 def answers(hand: Hand, asked: Sequence[tuple[int, bytes]]) -> dict[int, bytes]:
     """The signature for each order (number of the key, digest), by its place."""
     frames = f.Frames()
-    wanted = [hand.wanted(place, f.order(place, key, digest)[9:]) for place, (key, digest) in enumerate(asked)]
-    told = b"".join([b"".join(batch) for batch in hand.signed(wanted)])
+    waiting = [hand.wanted(place, f.order(place, key, digest)[9:]) for place, (key, digest) in enumerate(asked)]
+    told = b""
+    while waiting:
+        some, waiting = together(waiting)
+        told += hand.answers(some)
     return {number: signature for _, number, signature in frames.take(told)}
 
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 import signal
 import socket
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from postwright.content.dkim_key import SigningKey, private_key
@@ -35,7 +34,7 @@ class Wanted(NamedTuple):
 
 
 class Hand:
-    """Signs what came together, in batches of what can be signed together."""
+    """Knows the keys, by the numbers that the shard gave them, and signs."""
 
     def __init__(self, lanes: Lanes | None) -> None:
         self._lanes = lanes
@@ -52,19 +51,24 @@ class Hand:
         known, lane = self._keys[key]
         return Wanted(number, known, lane if len(digest) == SHA256 else None, digest)
 
-    def signed(self, all_wanted: Iterable[Wanted]) -> Iterator[list[bytes]]:
-        """Batches of answers, in which a signature that OpenSSL refuses is empty."""
-        for bits, same in groupby(sorted(all_wanted, key=_size), _size):
-            some = list(same)
-            most = LANES if bits else BATCH
-            for at in range(0, len(some), most):
-                yield self._answers(bits, some[at : at + most])
-
-    def _answers(self, bits: int, some: Sequence[Wanted]) -> list[bytes]:
-        made = [b""] * len(some)
+    def answers(self, some: Sequence[Wanted]) -> bytes:
+        """To what can be signed together (`together`). A signature that OpenSSL refuses is empty."""
+        made, bits = [b""] * len(some), _size(some[0])
         if self._lanes is not None and bits and len(some) >= FEWEST[bits]:
             made = self._lanes.sign([one.lane for one in some if one.lane is not None], [one.digest for one in some])
-        return [f.frame(f.SIGN, one.number, found or signature(one.key, one.digest)) for one, found in zip(some, made, strict=True)]
+        frames = [f.frame(f.SIGN, one.number, found or signature(one.key, one.digest)) for one, found in zip(some, made, strict=True)]
+        return b"".join(frames)
+
+
+def together(waiting: Sequence[Wanted]) -> tuple[list[Wanted], list[Wanted]]:
+    """As many as can be signed with the first of those that wait; and the others."""
+    bits = _size(waiting[0])
+    most = LANES if bits else BATCH
+    some: list[Wanted] = []
+    others: list[Wanted] = []
+    for one in waiting:
+        (some if len(some) < most and _size(one) == bits else others).append(one)
+    return some, others
 
 
 def _size(one: Wanted) -> int:
@@ -72,17 +76,29 @@ def _size(one: Wanted) -> int:
 
 
 def serve(sock: socket.socket, lanes: Lanes | None = None) -> None:
-    """Until the other end is gone. Raises ValueError, OSError."""
-    frames, hand = f.Frames(), Hand(lanes)
-    while octets := sock.recv(READ):
-        wanted: list[Wanted] = []
-        for kind, number, body in frames.take(octets):
-            if kind == f.KEY:
-                hand.learn(number, body)
-            else:
-                wanted.append(hand.wanted(number, body))
-        for answers in hand.signed(wanted):
-            sock.sendall(b"".join(answers))
+    """Until the other end is gone. Raises ValueError, OSError. What has come while some were signed goes with those that were left."""
+    frames, hand, waiting = f.Frames(), Hand(lanes), list[Wanted]()
+    while True:
+        if len(waiting) < LANES:
+            octets = _come(sock, wait=not waiting)
+            if octets == b"":
+                return
+            for kind, number, body in frames.take(octets or b""):
+                if kind == f.KEY:
+                    hand.learn(number, body)
+                else:
+                    waiting.append(hand.wanted(number, body))
+        if waiting:
+            some, waiting = together(waiting)
+            sock.sendall(hand.answers(some))
+
+
+def _come(sock: socket.socket, *, wait: bool) -> bytes | None:
+    """b"" at the end; None when nothing has come and nobody waits for it."""
+    try:
+        return sock.recv(READ, 0 if wait else socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
 
 
 def lanes_here() -> Lanes | None:
