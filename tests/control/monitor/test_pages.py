@@ -36,7 +36,7 @@ from postwright.store.event_log import EventLog, EventOptions
 EVIL = "\"><script>alert(1)</script>'&{{7*7}}\u202e"
 QUEUE = f"example.org/{EVIL}"
 WHERE = "http-access 192.0.2.9/32 {role}\n"
-ID = IdMaker(0).next(time.time() - 60)
+ID = IdMaker(0).next(1_760_000_000.0)
 PATHS = [
     "/ui", "/ui/queues", "/ui/queue?name=" + "x", "/ui/messages", f"/ui/message?id={format_id(ID)}", "/ui/jobs", "/ui/vmtas", "/ui/bounces",
     "/ui/listeners", "/ui/events", "/ui/logs", "/ui/doctor", "/ui/configuration", "/ui/audit", "/ui/inbox", "/ui/letter?number=1",
