@@ -20,6 +20,7 @@ from postwright.engine.views.sums import Sum, SumsView
         ("show status", "show status", {}),
         ("sh st", "show status", {}),
         ("sh top", "show topqueues", {"sort": "rcpt"}),
+        ("show top --sort=size", "show topqueues", {"sort": "size"}),
         ("show topq --maxitems=5 *.com/vm1", "show topqueues", {"sort": "rcpt", "maxitems": "5", "queue": "*.com/vm1"}),
         ("show queue --sort size --errors", "show queues", {"sort": "size", "errors": "yes"}),
         ("show queues --max 3 --pau", "show queues", {"maxitems": "3", "paused": "yes"}),

@@ -77,12 +77,19 @@ _QUEUE_OPTIONS: Final = (
     Option("mode", "Only those in this mode.", "MODE", ("normal", "backoff")),
     _MOST,
     _ERRORS,
+    _SORT,
     Option("no-rcpt-events", "Without what happened to recipients."),
     Option("mode-events", "With changes of mode."),
     Option("after", "Go on behind this cursor (`next` of an earlier answer).", "CURSOR"),
 )
 _QUEUE_ARGUMENT: Final = ("DOMAIN[/VMTA]", "queue", False)
-_DOMAIN_OPTIONS: Final = (Option("vmta", "Only queues of this virtual MTA (* for any text).", "NAME"), _CONNECTED, _MOST, _ERRORS)
+_DOMAIN_OPTIONS: Final = (
+    Option("vmta", "Only queues of this virtual MTA (* for any text).", "NAME"),
+    _CONNECTED,
+    _MOST,
+    _ERRORS,
+    _SORT,
+)
 _BY_RCPT: Final = (("sort", "rcpt"),)
 _queues, _sums = partial(_of, QueuesView), partial(_of, SumsView)
 
@@ -102,7 +109,7 @@ SHOW: Final[tuple[Command, ...]] = (
         "view-queues",
         _QUEUE_OPTIONS,
         _QUEUE_ARGUMENT,
-        _BY_RCPT,
+        _BY_RCPT,  # --sort says otherwise
         "top",
     ),
     Command(
@@ -111,7 +118,7 @@ SHOW: Final[tuple[Command, ...]] = (
         "show queues --errors '*/vm1'",
         _queues(lists.queues),
         "view-queues",
-        (*_QUEUE_OPTIONS, _SORT),
+        _QUEUE_OPTIONS,
         _QUEUE_ARGUMENT,
     ),
     Command(
@@ -130,7 +137,7 @@ SHOW: Final[tuple[Command, ...]] = (
         "show domains --connected 'g*'",
         _sums(lists.domains),
         "view-domains",
-        (*_DOMAIN_OPTIONS, _SORT),
+        _DOMAIN_OPTIONS,
         ("DOMAIN", "domain", False),
     ),
     Command(
