@@ -17,6 +17,7 @@ from postwright.engine.frames import Told
 from postwright.engine.orders.listing import Page as Listed
 from postwright.engine.orders.listing import Waiting
 from postwright.engine.queue_events import Event
+from postwright.engine.tracing import TraceLines
 from postwright.engine.views.detail_facts import DomainView, JobView, QueueView
 from postwright.engine.views.queues import QueueRow, QueuesView
 from postwright.engine.views.sums import Sum, SumsView
@@ -215,3 +216,29 @@ async def test_a_tool_is_run(page: Page) -> None:
     got = await run(page, "digest --siphash --key=secret bob.smith")
     assert got.status == 200
     assert got.body.startswith(b"Result: ")
+
+
+async def test_a_trace_to_its_end(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    page.relay.answers["trace"] = told(TraceLines(["starting a.example/vm1", "<<< 220 hello"], done=True))
+    assert (await run(page, "trace a.example/vm1 --log-res")).body == b"starting a.example/vm1\n<<< 220 hello\n"
+    mark = {"as": "key http-api-key 1 at 192.0.2.9"}
+    assert page.relay.asked == [
+        ("trace", {"op": "begin", "queue": "a.example/vm1", "log-resolution": "yes", **mark}),
+        ("trace", {"op": "read", "queue": "a.example/vm1"}),
+        ("trace", {"op": "end", "queue": "a.example/vm1"}),
+    ]
+    monkeypatch.setattr("postwright.control.http.commanding.TRACE_SECONDS", 0.05)
+    page.relay.answers["trace"] = told(TraceLines([], done=False))
+    assert b"not at its end" in (await run(page, "trace a.example/vm1")).body
+    assert page.relay.asked[-1][1]["op"] == "end"
+
+
+async def test_test_config(page: Page, tmp_path: Path) -> None:
+    assert (await run(page, "test config")).status == 400  # the sandbox
+    page.site.config_file = tmp_path / "config"
+    page.site.config_file.write_text("host-name a.example\nlog-file log\n")
+    good = await run(page, "test config")
+    assert (good.status, good.body) == (200, b"")
+    page.site.config_file.write_text("host-nam a.example\n")
+    bad = await run(page, "test config")
+    assert (bad.status, bad.body.startswith(f"Error in line 1 of {tmp_path}/config: ".encode())) == (400, True)

@@ -30,9 +30,6 @@ _FileName = Annotated[str, Meta(min_length=1, max_length=1000, description="Rela
 _FileText = Annotated[str, Meta(max_length=LARGEST)]
 _FileQuery = Annotated[str, QueryParameter(min_length=1, max_length=1000, description="Relative to the folder of the configuration")]
 
-# One change at a time: two that were both found sound need not be so together.
-_turn = asyncio.Lock()
-
 
 class ConfigFiles(Struct):
     """The configuration itself first. `version` changes with any of them."""
@@ -85,7 +82,6 @@ class Applied(Struct):
     """The change, by its number; the relay has read it."""
 
     number: int
-    problems: list[str]
 
 
 class RollBack(Struct, forbid_unknown_fields=True):
@@ -175,7 +171,7 @@ async def diff(request: AnyRequest, data: JSONBody[Texts]) -> Difference:
 async def apply(request: AnyRequest, data: JSONBody[Change]) -> Applied:
     """Write these texts and have the relay read them; if it will not, what was there is put back."""
     folder = folder_of(request)
-    async with _turn:
+    async with site_of(request).config_turn:
         if data.expected and data.expected != await in_thread(lambda: version_of(folder)):
             raise Refused(409, "the configuration has changed since: read it again")
         return await put_in_force(request, folder, data.files, data.reason)
@@ -188,7 +184,7 @@ async def put_in_force(request: AnyRequest, folder: ConfigFolder, texts: dict[st
     told = await site.relay.ask_with("reload", {"reason": reason or f"change {version.number} of the configuration", **mark_of(who)})
     if told.ok:
         site.log.info("configuration changed", number=version.number, by=version.by, files=version.files)
-        return Applied(version.number, [])
+        return Applied(version.number)
     await in_thread(lambda: folder.restore(version))
     await site.relay.ask_with("reload", {"reason": "a change could not be put in force, and was taken back", **mark_of(who)})
     raise Refused(422, "the relay does not take it; what was there is in force", told.lines)
@@ -205,7 +201,7 @@ async def versions(request: AnyRequest) -> Versions:
 async def rollback(request: AnyRequest, data: JSONBody[RollBack]) -> Applied:
     """Make all files what they were before a change; this is a change, too, and can be taken back."""
     folder = folder_of(request)
-    async with _turn:
+    async with site_of(request).config_turn:
         texts = await in_thread(lambda: folder.as_before(data.number))
         return await put_in_force(request, folder, texts, data.reason or f"as before change {data.number}", data.number)
 

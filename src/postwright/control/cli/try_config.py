@@ -31,10 +31,11 @@ def config(file: Path, state_dir: Path | None) -> None:
     result = load(file, state_dir=state_dir)
     errors = [problem for problem in result.problems if problem.level == "error"]
     for problem in errors:
-        click.echo(_told(problem), err=True)
+        click.echo(told(problem), err=True)
     sys.exit(2 if errors or result.settings is None else 0)
 
 
-def _told(problem: Problem) -> str:
+def told(problem: Problem) -> str:
+    """PowerMTA's words (powermta.md section 3)."""
     place = f"line {problem.line} of {problem.file}" if problem.line else problem.file
     return f"Error in {place}: {problem.message}"

@@ -1,7 +1,7 @@
 """The API's description for people: one page out of its OpenAPI document, as HTML for /api/v1/docs and as Markdown for the documentation.
 
-Pure; `control.http.api_reference` writes the latter. No script, no style of its own, nothing from elsewhere: it is read without the internet,
-and under our policy.
+Pure; `control.http.api_reference` writes the latter. No script, no style of its own, nothing from elsewhere: it is read without the
+internet, and under our policy.
 """
 
 from __future__ import annotations

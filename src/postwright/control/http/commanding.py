@@ -15,15 +15,19 @@ from typing import Final
 
 from msgspec import Struct
 
+from postwright.control.cli.try_config import told as told_problem
+from postwright.control.config import load
 from postwright.control.http.access import Identity
-from postwright.control.http.asking import RelayClient
 from postwright.control.http.problems import Refused
+from postwright.control.http.site import Site
 from postwright.control.pmta.commands import SHOW, Command, Option, Unknown, answer_of, understood
 from postwright.control.pmta.forms import Answer, failed
-from postwright.engine.frames import Told
+from postwright.control.pmta.orders import said, waiting
+from postwright.engine.tracing import TraceLines
 
 LONGEST: Final = 4096  # characters of a line
 TOOL_SECONDS: Final = 30.0
+TRACE_SECONDS: Final = 25.0
 TOOLS_AT_ONCE: Final = 2
 MOST_OUTPUT: Final = 1 << 20
 
@@ -76,6 +80,11 @@ ORDERS: Final[tuple[Order, ...]] = (
     _order("set queue", "queues", "set-mode", Option("mode", "", "MODE", ("normal", "backoff")), argument=_QUEUE),
     _order("set priority", "queues", "order-priority", *_WHOSE, *_DRY, argument=("N", "priority", True)),
     _order("schedule", "queues", "order-schedule", Option("retry-recipients", ""), *_DRY, argument=_QUEUE),
+    _order(
+        "trace", "queues", "trace", Option("log-data", ""), Option("log-resolution", ""), Option("to-log", ""),
+        Option("retry-recipients", ""), Option("source-ip", "", "IP"), argument=_QUEUE,
+    ),
+    _order("test config", "config", ""),
     _order("reload", "config", "reload"),
     _order("rotate acct", "admin", "rotate", argument=("FILE", "file", False), fixed=(("what", "acct"),)),
     _order("rotate log", "admin", "rotate", fixed=(("what", "log"),)),
@@ -107,12 +116,16 @@ TOOLS: Final = (
 _SOURCES: Final = {"disable": "disable-source", "enable": "enable-source"}
 
 
+# one process, one count: whoever asks
+_tools = asyncio.Semaphore(TOOLS_AT_ONCE)
+
+
 class Commander:
     """Runs lines for whoever may."""
 
-    def __init__(self, relay: RelayClient) -> None:
-        self._relay = relay
-        self._tools = asyncio.Semaphore(TOOLS_AT_ONCE)
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._relay = site.relay
 
     async def run(self, line: str, who: Identity, mark: dict[str, str]) -> Answer:
         """The answer. `mark` says who asks, and is told to what changes something. Raises Unknown, Refused, RelayAway."""
@@ -135,7 +148,12 @@ class Commander:
         command, arguments = ordered
         order = next(one for one in ORDERS if one.command is command)
         _may(who, order.scope)
-        return said(await self._relay.ask_with(command.verb, {**arguments, **mark}))
+        if command.verb == "trace":
+            return await self._trace({**arguments, **mark})
+        if command.words == ("test", "config"):
+            return await asyncio.to_thread(self._test)
+        told = await self._relay.ask_with(command.verb, {**arguments, **mark})
+        return waiting(told) if command.verb == "order-list" else said(told)
 
     def _source(self, words: Sequence[str], who: Identity) -> tuple[str, dict[str, str]] | None:
         """`disable source IP QUEUE [--reenable-after TIME]`, `enable source IP QUEUE`; None for another command."""
@@ -149,10 +167,37 @@ class Commander:
             raise Unknown("disable source IP QUEUE [--reenable-after=TIME], enable source IP QUEUE")
         return verb, {"source": behind[0], "queue": behind[1], **({"after": after[0]} if after else {})}
 
+    async def _trace(self, arguments: dict[str, str]) -> Answer:
+        """The dialogue of the queue's next connection, up to its end or for so long; what is delivered, is."""
+        begun = await self._relay.ask_with("trace", {"op": "begin", **arguments})
+        if not begun.ok:
+            return failed(*begun.lines)
+        lines: list[str] = []
+        try:
+            async with asyncio.timeout(TRACE_SECONDS):
+                while True:
+                    told = await self._relay.body("trace", TraceLines, {"op": "read", "queue": arguments["queue"]})
+                    lines += told.lines
+                    if told.done:
+                        break
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            lines.append(f"... not at its end after {TRACE_SECONDS:g} s; `postwright trace` goes on")
+        finally:
+            await self._relay.ask_with("trace", {"op": "end", "queue": arguments["queue"]})
+        return Answer({"text": "\n".join(lines)}, tuple(lines))
+
+    def _test(self) -> Answer:
+        """Nothing when it is good, as PowerMTA has it."""
+        if self._site.config_file is None:
+            return failed("this relay's configuration is no file (the sandbox)")
+        errors = load(self._site.config_file, tolerant=self._site.tolerant, state_dir=self._site.state_dir).errors
+        return failed(*map(told_problem, errors)) if errors else Answer({}, ())
+
     async def _run_tool(self, tool: Tool, words: Sequence[str]) -> Answer:
         """`postwright` with these words, as a process of its own: nothing of what it does holds up the loop."""
         argv = [*tool.words, *arguments_of(tool, words)]
-        async with self._tools:
+        async with _tools:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "postwright", *argv,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -187,11 +232,6 @@ def arguments_of(tool: Tool, words: Sequence[str]) -> list[str]:
     if not tool.least <= len(behind) <= tool.most:
         raise Unknown(f"{' '.join(tool.words)} wants {tool.least} to {tool.most} words")
     return [*options, "--", *behind]
-
-
-def said(told: Told) -> Answer:
-    """An order's answer: its lines, as text and in the trees."""
-    return Answer({"text": "\n".join(told.lines)}, tuple(told.lines), ok=told.ok)
 
 
 def _words(line: str) -> list[str]:

@@ -14,15 +14,14 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
-from postwright.control.http.commanding import Commander, said
+from postwright.control.http.commanding import Commander
 from postwright.control.http.guard import identity_of, mark_of, site_of
 from postwright.control.http.problems import Refused
 from postwright.control.pmta import details
 from postwright.control.pmta.commands import SHOW, Command, Unknown, answer_of, arguments_of
 from postwright.control.pmta.forms import CONTENT_TYPES, FORMS, Answer, Form, Tree, failed, written
-from postwright.control.pmta.words import kilobytes
+from postwright.control.pmta.orders import waiting
 from postwright.engine.listeners import machine_addresses
-from postwright.engine.orders.listing import Page
 from postwright.engine.views.detail_facts import DomainView, JobView, QueueView
 
 AnyRequest = Request[Any, Any, Any]
@@ -161,26 +160,7 @@ async def list_queue(request: AnyRequest) -> Response[bytes]:
     form, query = form_of(request) or "text", request.query_params
     names = {"queue": "queue", "jobid": "job", "envid": "envid", "rcpt": "rcpt", "orig": "orig", "maxitems": "maxitems"}
     arguments = {ours: query[theirs] for theirs, ours in names.items() if theirs in query}
-    told = await site_of(request).relay.ask_with("order-list", arguments)
-    if not told.body:
-        return answered(said(told), form)
-    page = msgspec.json.decode(told.body, type=Page)
-    rows: list[Tree] = [
-        {
-            "rcpt": row.rcpt,
-            "orig": row.orig,
-            "queue": row.queue,
-            "jobId": row.job,
-            "envId": row.envid,
-            "id": row.message,
-            "kb": kilobytes(row.octets),
-            "attempts": row.attempts,
-            "priority": row.priority,
-            "paused": row.paused,
-        }
-        for row in page.rows
-    ]
-    return answered(Answer({"recipient": rows, "more": page.more}, tuple(told.lines)), form)
+    return answered(waiting(await site_of(request).relay.ask_with("order-list", arguments)), form)
 
 
 @get("/getlocalips", opt={"scope": "read"}, include_in_schema=False, sync_to_thread=True)
@@ -204,7 +184,7 @@ async def command(request: AnyRequest) -> Response[bytes]:
         return answered(failed("there is no command=…"), form)
     who = identity_of(request)
     try:
-        return answered(await Commander(site_of(request).relay).run(line, who, mark_of(who)), form)
+        return answered(await Commander(site_of(request)).run(line, who, mark_of(who)), form)
     except Unknown as error:
         return answered(failed(str(error)), form)
     except Refused as error:

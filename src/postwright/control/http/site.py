@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class Site:
         self.csrf = CsrfTokens(secret)
         self.keys = KeyFile(state_dir / HTTP_KEYS)
         self.paces = Paces()
+        self.config_turn = asyncio.Lock()  # one change at a time: two that were both found sound need not be so together
         self.injection = InjectionClient(state_dir / "run")
         self.answers = Answers(state_dir / ANSWERS)
         self.sampler: Sampler | None = None  # the process has one
