@@ -172,3 +172,10 @@ def test_what_happened_is_counted_where_it_belongs(world: World) -> None:
     assert sum(one.dials.answered for one in view.gauges) >= 3
     assert sum(one.sessions.greeted for one in view.gauges) == 3
     assert (view.locks, len(view.gauges), view.pids, view.restarts) == (1, 2, [1000, 1001], {"exporter": 2})
+
+
+def test_a_shard_that_does_not_answer_is_missing_and_that_is_told(world: World) -> None:
+    asking = Measuring(world)
+    asking.silent = {1}
+    view = asking.view("view-metrics", MetricsView)
+    assert ([one.shard for one in view.gauges], len(view.pids)) == ([0], 2)

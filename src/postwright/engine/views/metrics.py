@@ -7,6 +7,7 @@ is bounded here (`folding`), where its history is, so that it does not depend on
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
@@ -27,6 +28,7 @@ from postwright.engine.views.gauges import ShardGauges, Waits
 
 DOMAINS: Final = 50
 VMTAS: Final = 200
+PATIENCE: Final = 4.0  # seconds: Prometheus waits ten, and is to be told of the other shards when one hangs
 
 
 class MetricsView(Struct):
@@ -77,8 +79,9 @@ _folds: WeakKeyDictionary[Measured, _Folds] = WeakKeyDictionary()
 
 async def view(relay: Measured, arguments: dict[str, str]) -> f.Told:
     """The answer to `view-metrics`: a `MetricsView` as JSON."""
-    status = [msgspec.msgpack.decode(one.body, type=ShardStatus) for one in await relay.ask_shards("status") if one.body]
-    answers = await relay.ask_shards("view-metrics")
+    questions = [relay.ask_shards(verb, timeout=PATIENCE) for verb in ("status", "view-metrics")]
+    told, answers = await asyncio.gather(*questions)
+    status = [msgspec.msgpack.decode(one.body, type=ShardStatus) for one in told if one.body]
     gauges = [msgspec.msgpack.decode(one.body, type=ShardGauges) for one in answers if one.body]
     pids = relay.pids()
     flows = _folds.setdefault(relay, _Folds()).take(pids, gauges, time.monotonic())
