@@ -97,6 +97,8 @@ def test_a_paused_queue_and_one_in_backoff_mode_are_found_by_it(world: World) ->
     (backoff,) = ask.view("view-queues", QueuesView, mode="backoff").rows
     assert (paused.name, paused.paused, paused.mode) == ("a.example/{default}", True, "normal")
     assert (backoff.name, backoff.paused, backoff.mode) == ("c.example/{default}", False, "backoff")
+    kind = ask.view("view-status", StatusView).queues["smtp"]
+    assert (kind.paused, kind.backoff) == (1, 1)
 
 
 @pytest.mark.parametrize("sort", ["name", "rcpt", "size"])

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.control.http.asgi import PLAIN, Answer, Page, Relay
+from tests.control.monitor.test_sampler import status_view
 
 from postwright.control.monitor.frame import ENTRIES
 from postwright.control.monitor.sampler import Sampler
@@ -25,6 +26,7 @@ from postwright.engine.queue_events import Event, Outcome, QueueEvents
 from postwright.engine.status import DisabledAddress, RelayStatus
 from postwright.engine.views.flows import BouncesView
 from postwright.engine.views.queues import QueueRow, QueuesView
+from postwright.engine.views.status import Backlog
 from postwright.engine.views.sums import Sum, SumsView
 from postwright.engine.why import Disabled, Limit, Why
 from postwright.model.message import IdMaker, format_id
@@ -130,11 +132,14 @@ async def test_a_relay_that_is_away_leaves_pages_that_say_so(tmp_path: Path, pat
 
 
 async def test_a_page_names_what_there_is_to_see(page: Page) -> None:
+    assert page.site.sampler is not None
+    page.site.sampler.status = status_view({"smtp": Backlog(5, 2, 100, paused=0, backoff=4), "pipe": Backlog(1, 1, 1, backoff=3)})
     got = (await page.get("/ui")).body.decode()
     assert [f"/ui/{entry.path}".rstrip("/") in got for entry in ENTRIES] == [True] * len(ENTRIES)
     assert "0 of 2 shards answer" in got
     assert "2 logins or networks are locked" in got
-    assert "1 queues are in backoff mode" in got
+    assert "7 queues are in backoff mode" in got
+    assert "queues are paused" not in got
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,13 @@ class Told:
         return self.flows if verb == "view-flows" else self._status()
 
     def _status(self) -> StatusView:
-        traffic, spool = TrafficView(), SpoolView(100.0, 1, 2, 4096, self.waiting, None)
-        queues = {"smtp": Backlog(self.waiting, 1, 10)}
-        return StatusView("1", "h", host_facts(), self.now, START, False, 1, 1, traffic, None, None, ResolverCounts(), queues, spool)
+        return status_view({"smtp": Backlog(self.waiting, 1, 10)})
+
+
+def status_view(queues: dict[str, Backlog]) -> StatusView:
+    """As of START, with these queues."""
+    spool = SpoolView(100.0, 1, 2, 4096, sum(one.recipients for one in queues.values()), None)
+    return StatusView("1", "h", host_facts(), START, START, False, 1, 1, TrafficView(), None, None, ResolverCounts(), queues, spool)
 
 
 @pytest.fixture

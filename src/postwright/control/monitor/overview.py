@@ -20,7 +20,7 @@ from postwright.control.monitor.frame import AnyRequest, Page
 from postwright.control.monitor.sampler import Sampler
 from postwright.control.monitor.texts import text
 from postwright.engine.status import RelayStatus
-from postwright.engine.views.queues import QueuesView
+from postwright.engine.views.status import StatusView
 
 TILES: Final = (
     ("in", True), ("out", True), ("deferred", True), ("bounced", True), ("waiting", False), ("inbound", False), ("outbound", False),
@@ -52,9 +52,9 @@ async def overview(request: AnyRequest) -> Response[str]:
     """The page."""
     page, sampler = Page(request, ""), sampler_of(request)
     status = await page.ask("status", RelayStatus, RelayStatus("", 0.0, 0.0, [], []))
-    alerts = _of_relay(status) + await _of_queues(page)
-    domains, vmtas = sampler.domains.flows[:BUSIEST], sampler.vmtas.flows[:BUSIEST]
     known = sampler.status
+    alerts = _of_relay(status) + _of_queues(known)
+    domains, vmtas = sampler.domains.flows[:BUSIEST], sampler.vmtas.flows[:BUSIEST]
     return page.shown(
         "overview.html",
         tiles=TILES,
@@ -83,13 +83,12 @@ def _of_relay(status: RelayStatus) -> list[Alert]:
     return found + [Alert(text("overview.alert_consumer", name=one.name, trouble=one.trouble), "/ui/events") for one in troubled]
 
 
-async def _of_queues(page: Page) -> list[Alert]:
-    """Queues that somebody, or a receiver, has slowed down: only their number is asked for."""
-    nothing = QueuesView(0, 0, 0, [])
-    backoff = await page.ask("view-queues", QueuesView, nothing, mode="backoff", maxitems="1")
-    paused = await page.ask("view-queues", QueuesView, nothing, paused="yes", maxitems="1")
-    found = [Alert(text("overview.alert_backoff", count=backoff.matching), "/ui/queues?mode=backoff")] if backoff.matching else []
-    return found + ([Alert(text("overview.alert_paused", count=paused.matching), "/ui/queues?paused=yes")] if paused.matching else [])
+def _of_queues(known: StatusView | None) -> list[Alert]:
+    """Queues that somebody, or a receiver, has slowed down, as of the last look at all of them."""
+    kinds = known.queues.values() if known is not None else ()
+    backoff, paused = sum(kind.backoff for kind in kinds), sum(kind.paused for kind in kinds)
+    found = [Alert(text("overview.alert_backoff", count=backoff), "/ui/queues?mode=backoff")] if backoff else []
+    return found + ([Alert(text("overview.alert_paused", count=paused), "/ui/queues?paused=yes")] if paused else [])
 
 
 @get("/ui/history", opt={"scope": "read"}, include_in_schema=False)

@@ -32,11 +32,13 @@ BOUNCES = "bounce"
 
 
 class Backlog(Struct):
-    """What waits in queues of one kind: recipients, domains that have any, octets."""
+    """What waits in queues of one kind: recipients, domains that have any, octets; queues of it that are paused, or in backoff mode."""
 
     recipients: int = 0
     domains: int = 0
     octets: int = 0
+    paused: int = 0
+    backoff: int = 0
 
 
 class StatusPart(Struct):
@@ -104,6 +106,8 @@ async def _backlog(node: Seen) -> _Waiting:
                 total = found.setdefault(kind, Backlog())
                 total.recipients += queue.recipients
                 total.octets += queue.octets
+                total.paused += queue.paused
+                total.backoff += queue.backoff is not None
                 names.setdefault(kind, set()).add(queue.key.domain)
     for kind, total in found.items():
         total.domains = len(names[kind])
@@ -147,6 +151,8 @@ def merged(
             total.recipients += backlog.recipients
             total.domains += backlog.domains
             total.octets += backlog.octets
+            total.paused += backlog.paused
+            total.backoff += backlog.backoff
     for kind, total in queues.items():
         having = [part for part in parts if kind in part.backlog]
         if len(having) > 1 and all(kind in part.marks for part in having):
