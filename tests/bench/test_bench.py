@@ -77,6 +77,13 @@ def test_throughput_without_postfix_says_so_and_with_it_is_a_ratio(folder: Path,
     assert report["machine"]["cores"] == f"{len(os.sched_getaffinity(0))} of {os.cpu_count()}"
 
 
+@pytest.mark.soak
+def test_http_is_compared_with_smtp(folder: Path) -> None:
+    found = rows(bench(folder, "--only", "inject"))
+    assert list(found) == ["SMTP", "HTTP", "HTTP, 50 recipients a request"]
+    assert found["HTTP"]["ratio"] == pytest.approx(found["HTTP"]["value"] / found["SMTP"]["value"])
+
+
 def test_a_siege_is_told_with_what_the_besiegers_got(folder: Path) -> None:
     report = bench(folder, "--only", "siege")
     found = rows(report)

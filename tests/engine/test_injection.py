@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from postwright.engine.holding import PATIENCE
 from postwright.engine.injection import Injection, socket_path
 from postwright.engine.injection_client import InjectionClient, Unreachable
 from postwright.engine.injection_frames import Inject, Injected
@@ -44,7 +45,7 @@ def take(world: World, *asked: Inject) -> list[Injected]:
     injection = Injection(world.node.intake, world.node.placing.claims)
 
     async def all_of_them() -> list[Injected]:
-        return list(await asyncio.gather(*[injection._once(one) if one.key else injection.take(one) for one in asked]))
+        return list(await asyncio.gather(*[injection.once(one, None) if one.key else injection.take(one) for one in asked]))
 
     return world.run(all_of_them())  # type: ignore[no-any-return]
 
@@ -91,6 +92,24 @@ def test_a_key_makes_one_message_whoever_dies(world: World) -> None:
     assert len(world.of("r")) == 1
 
 
+def test_the_message_of_a_key_is_delivered_when_its_answer_is_kept(world: World) -> None:
+    mx = world.domain("example.com")
+    injection = Injection(world.node.intake, world.node.placing.claims)
+    endings: dict[str, Callable[[], None]] = {
+        "a": lambda: injection._held.release("a"),
+        "b": lambda: injection._held.gone("link b"),
+        "c": lambda: world.advance(PATIENCE),
+    }
+    for key, ending in endings.items():
+        before = len(mx.messages)
+        world.run(injection.once(ask(YOU, key=key), f"link {key}"))
+        injection._held.gone("another link")
+        world.advance(PATIENCE / 2)
+        assert len(mx.messages) == before
+        ending()
+        world.run_until(lambda before=before: len(mx.messages) == before + 1, within=1.0)  # type: ignore[misc]
+
+
 def test_a_users_rights_are_those_of_his_sessions() -> None:
     anne = UserSettings("anne", sender=("[*.]anne.example",), daily_limit=2)
     with World(relay(source(ANYBODY), source("{auth}", process_x_job=True), users={"anne": anne})) as world:
@@ -127,7 +146,7 @@ def test_a_client_over_the_socket() -> None:
     """On a loop of its own: what a node stores is simulated, the socket is real."""
 
     class Unjudged(Injection):
-        async def take(self, asked: Inject) -> Injected:
+        async def take(self, asked: Inject, link: object = None) -> Injected:
             return Injected(asked.number, 250, "2.6.0", "", id=asked.script.decode())
 
     async def talk(folder: Path) -> None:

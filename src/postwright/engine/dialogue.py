@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from itertools import count
 
 from msgspec import Struct
 
@@ -22,6 +23,8 @@ from postwright.wire.server import SmtpServer
 NO_CONTENT = Reply(554, "5.6.0", ("there is no whole message in it",))
 ONE_ONLY = Reply(554, "5.6.0", ("there is more than one message in it",))
 NOBODY = Reply(554, "5.5.1", ("no recipient was taken",))
+
+AT_A_TIME = 200  # events in one turn of the loop
 
 _another = re.compile(rb"^[ \t]*(?:MAIL|XMRG)[ \t]", re.IGNORECASE | re.MULTILINE).search
 
@@ -55,7 +58,9 @@ class Dialogue:
 
     async def _until_the_end(self) -> Reply:
         engine = self._engine
-        while True:
+        for number in count(1):
+            if number % AT_A_TIME == 0:
+                await asyncio.sleep(0)  # a hundred thousand recipients are others' business, too
             event = engine.next_event()
             if isinstance(event, Signal):
                 return self._no_more()
@@ -64,6 +69,7 @@ class Dialogue:
             final = await self._next(event)
             if final is not None:
                 return final
+        raise AssertionError("a dialogue has an end")
 
     def _no_more(self) -> Reply:
         """The end, and no content has come whole: nobody was taken, or it is cut short."""

@@ -2,6 +2,7 @@
 
     client -- Inject (number, a dialogue, source) --> shard      run/inject-N.sock, for the owner of the state folder only
     client <-- Injected (number, 250 and the id, or why not) --   in any order
+    client -- Settled (key) --> shard                             the answer is on disk, too: see `holding`
 
 What is said of a message is judged by `Injector`, as over SMTP; commits of many share one sync as those of sessions do. It keeps nothing
 but keys (`claims`). A client that goes away has handed in what was under way. Raises OSError when the socket cannot be made.
@@ -10,20 +11,19 @@ but keys (`claims`). A client that goes away has handed in what was under way. R
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 from pathlib import Path
 
 from postwright.engine.bus import Link, listen_unix
 from postwright.engine.claims import Claims, Shared
 from postwright.engine.dialogue import Dialogue, Played
 from postwright.engine.frames import Frame
-from postwright.engine.injection_frames import Inject, Injected, Refusal
+from postwright.engine.holding import Holding, Keyed
+from postwright.engine.injection_frames import Inject, Injected, Refusal, Settled
 from postwright.engine.injector import Injector, Origin
 from postwright.engine.intake import Intake
-from postwright.engine.submission import Submissions
 from postwright.model.errors import LoginUnavailable
-from postwright.model.message import Message
 from postwright.model.reply import Reply
-from postwright.net.visit import Answer
 from postwright.policy.settings import UserSettings
 
 NO_USER = Reply(550, "5.7.1", ("there is no such user any more",))
@@ -43,6 +43,7 @@ class Injection:
         self._intake = intake
         self._claims = claims
         self._shared: Shared[Injected] = Shared()
+        self._holding: Holding | None = None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -50,7 +51,7 @@ class Injection:
         """Listen. Raises OSError."""
         loop = asyncio.get_running_loop()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._server = await loop.create_unix_server(lambda: Link(self._heard, _gone, "injection"), sock=listen_unix(path))
+        self._server = await loop.create_unix_server(lambda: Link(self._heard, self._gone, "injection"), sock=listen_unix(path))
 
     async def stop(self, within: float) -> None:
         """Take nothing new; what is under way is answered within so many seconds."""
@@ -59,7 +60,22 @@ class Injection:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=within)
 
+    @property
+    def _held(self) -> Holding:
+        """Made late: who queues is known when the shard is whole."""
+        if self._holding is None:
+            self._holding = Holding(self._intake.submissions.target)
+        return self._holding
+
+    def _gone(self, link: Link, reason: str) -> None:
+        """Its messages are ours all the same."""
+        if self._holding is not None:
+            self._holding.gone(link)
+
     def _heard(self, link: Link, frame: Frame) -> None:
+        if isinstance(frame, Settled):
+            self._held.release(frame.key)
+            return
         if not isinstance(frame, Inject):
             link.close()
             return
@@ -68,20 +84,22 @@ class Injection:
         task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, link: Link, asked: Inject) -> None:
-        told = await (self._once(asked) if asked.key else self.take(asked))
+        told = await (self.once(asked, link) if asked.key else self.take(asked))
         told.number = asked.number
         link.send(told)
+        if not link.is_open:
+            self._gone(link, "")
 
-    async def _once(self, asked: Inject) -> Injected:
+    async def once(self, asked: Inject, link: Hashable) -> Injected:
         """The answer to a request that may come again."""
         known = self._claims.find(asked.key)
         if known:
             return Injected(asked.number, 250, "2.6.0", _RECEIVED + known, known, again=True)
-        told = await self._shared.run(asked.key, lambda: self.take(asked))
+        told = await self._shared.run(asked.key, lambda: self.take(asked, link))
         return Injected(told.number, told.code, told.status, told.text, told.id, told.recipients, told.refused)
 
-    async def take(self, asked: Inject) -> Injected:
-        """The message's fate; raises nothing that a session would not have."""
+    async def take(self, asked: Inject, link: Hashable = None) -> Injected:
+        """The message's fate; raises nothing that a session would not have. With a key it is held for `link`."""
         user: UserSettings | None = None
         if asked.user:
             found = await self._user(asked.user)
@@ -89,7 +107,7 @@ class Injection:
                 return _told(asked.number, Played(found, {}))
             user = found
         origin = Origin("api", asked.source, asked.peer, asked.name, says=True, who=asked.who)
-        keeper = _Keyed(self._intake.submissions, asked.key) if asked.key else None
+        keeper = Keyed(self._intake.submissions, asked.key, link, self._held) if asked.key else None
         visitor = Injector(self._intake, origin, user, keeper)
         told = _told(asked.number, await Dialogue(visitor, asked.script, strict=asked.strict).play())
         if told.id and asked.key:
@@ -104,26 +122,9 @@ class Injection:
             return UNKNOWN_USER
 
 
-class _Keyed(Submissions):
-    """The shard's submissions, for a message that says under which key it was handed in."""
-
-    def __init__(self, usual: Submissions, key: str) -> None:
-        super().__init__(usual.spool, usual.target, usual.clock, usual.ids, usual.counters)
-        self.stand_in(usual)
-        self._key = key
-
-    def _commit(self, message: Message, parts: tuple[bytes, ...], text: str) -> Answer:
-        message.envelope.claim = self._key
-        return super()._commit(message, parts, text)
-
-
 def _told(number: int, played: Played) -> Injected:
     reply = played.reply
     text = " ".join(reply.lines)
     found = text.removeprefix(_RECEIVED) if reply.code == 250 and text.startswith(_RECEIVED) else ""
     refused = [Refusal(index, one.code, one.status, " ".join(one.lines)) for index, one in sorted(played.refused.items())]
     return Injected(number, reply.code, reply.status, text, found, played.recipients, refused)
-
-
-def _gone(link: Link, reason: str) -> None:
-    """Its messages are ours all the same."""

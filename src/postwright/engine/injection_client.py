@@ -17,7 +17,7 @@ from zlib import crc32
 from postwright.engine.bus import Link, short_path
 from postwright.engine.frames import Frame
 from postwright.engine.injection import socket_path
-from postwright.engine.injection_frames import Inject, Injected
+from postwright.engine.injection_frames import Inject, Injected, Settled
 from postwright.model.errors import PostwrightError
 
 PATIENCE = 60.0  # seconds for an answer: a commit waits for the disk
@@ -116,8 +116,18 @@ class InjectionClient:
         finally:
             shard.waiting.pop(message.number, None)
 
+    def settled(self, key: str) -> None:
+        """The answer to what was handed in with this key is kept, or will not be: the message may be delivered."""
+        if self._shards:
+            link = self._shard_of(key).link
+            if link is not None:
+                link.send(Settled(key))
+
+    def _shard_of(self, key: str) -> _Shard:
+        return self._shards[crc32(key.encode()) % len(self._shards)]
+
     async def _of_key(self, key: str) -> _Shard:
-        shard = self._shards[crc32(key.encode()) % len(self._shards)]
+        shard = self._shard_of(key)
         if not await shard.connected():
             raise Unreachable("the shard that knows this key does not answer")
         return shard

@@ -49,4 +49,10 @@ class Injected(Struct, tag="injected"):
     again: bool = False
 
 
-InjectionTalk = Inject | Injected
+class Settled(Struct, tag="settled-key"):
+    """To a shard: the answer to the message with this key is where it cannot be forgotten, and the message may go."""
+
+    key: str
+
+
+InjectionTalk = Inject | Injected | Settled

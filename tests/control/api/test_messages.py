@@ -15,6 +15,7 @@ import pytest
 from tests.control.api.town import Town
 from tests.control.http.asgi import KEY
 
+from postwright.control.api import handing_in
 from postwright.control.http.keys import add
 from postwright.engine.injection_client import Broken, Unreachable
 from postwright.engine.injection_frames import Injected
@@ -235,6 +236,16 @@ def test_the_quick_lane_answers_as_the_routes_do(town: Town, body: bytes, head: 
         assert (quick.json()["id"] == slow.json()["id"]) == ("idempotency-key" in head)
     elif quick.status != 400:
         assert quick.body == slow.body
+
+
+def test_a_thousand_recipients_and_what_is_too_much(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
+    many = [{"email": f"u{number}@example.com", "variables": {"n": str(number)}} for number in range(1000)]
+    answer = town.post(PATH, {"from": "anne@sender.example", "recipients": many, "subject": "{{n}}", "text": "x"})
+    assert (answer.status, answer.json()["recipients"]) == (202, 1000)
+    monkeypatch.setattr(handing_in, "LARGEST", 1000)
+    answer = town.post(PATH, {**HELLO, "text": "line\n" * 500})
+    assert (answer.status, "in parts" in answer.json()["detail"]) == (422, True)
 
 
 def test_a_key_makes_one_message(town: Town) -> None:

@@ -42,7 +42,10 @@ class Direct(InjectionClient):
             raise self.answer
         if self.answer is not None:
             return self.answer
-        return await (self._injection._once(message) if message.key else self._injection.take(message))
+        return await (self._injection.once(message, self) if message.key else self._injection.take(message))
+
+    def settled(self, key: str) -> None:
+        self._injection._held.release(key)
 
 
 class AtOnce(Answers):

@@ -7,6 +7,7 @@ It decides nothing about mail: every judgement is the shard's, by the rules of `
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from msgspec import Struct
 from postwright.control.http.access import Identity
 from postwright.control.http.problems import Refused
 from postwright.control.http.site import Site
+from postwright.engine.bus import MAX_FRAME
 from postwright.engine.injection_client import Broken, Unreachable
 from postwright.engine.injection_frames import Inject, Injected
 from postwright.engine.scripts import Asked, ScriptError, To, merged, script
@@ -21,6 +23,8 @@ from postwright.engine.scripts import Asked, ScriptError, To, merged, script
 TOO_FAST = 10  # seconds of Retry-After for a rate
 BUSY = 30  # seconds of Retry-After for a full disk, or memory
 AWAY = 5
+LARGEST = MAX_FRAME - 65536  # octets that the bus carries
+MANY, MUCH = 500, 256 * 1024  # recipients and octets above which a dialogue is written in a thread
 _RECIPIENTS_MOST = 100_000
 
 
@@ -51,10 +55,13 @@ async def hand_in(site: Site, who: Identity | None, peer: str, order: Order) -> 
         raise Refused(422, "there is no recipient")
     if len(order.recipients) > _RECIPIENTS_MOST:
         raise Refused(422, f"there are more than {_RECIPIENTS_MOST} recipients")
+    large = len(order.recipients) > MANY or len(order.content) > MUCH
     try:
-        octets = script(order.sender, _with_reserved(order), order.content, order.asked, time.time(), merge=order.merge)
+        octets = await asyncio.to_thread(_script, order) if large else _script(order)
     except ScriptError as error:
         raise Refused(422, str(error)) from None
+    if len(octets) > LARGEST:
+        raise Refused(422, f"the message with all its recipients has more than {LARGEST} octets: hand it in in parts")
     label, user = (who.name, who.user) if who is not None and who.by_key else ("", "")
     asked = Inject(0, octets, order.source, user, peer, "api", key=order.key, who=label)
     try:
@@ -67,6 +74,10 @@ async def hand_in(site: Site, who: Identity | None, peer: str, order: Order) -> 
     if told.code != 250:
         raise _refusal(told, order)
     return told
+
+
+def _script(order: Order) -> bytes:
+    return script(order.sender, _with_reserved(order), order.content, order.asked, time.time(), merge=order.merge)
 
 
 def _with_reserved(order: Order) -> list[To]:

@@ -138,6 +138,8 @@ async def answered(site: Site, who: Identity, where: str, data: NewMessage, body
     except OSError as error:
         site.log.error("answers for Idempotency-Key cannot be kept", error=str(error))
         raise Refused(503, "the answer cannot be kept for this Idempotency-Key; it is not certain that it counts", retry_after=30) from None
+    finally:
+        site.injection.settled(claim)
 
 
 def _response(answer: Answer) -> Response[bytes]:
@@ -153,7 +155,8 @@ async def _submitted(site: Site, who: Identity, where: str, data: NewMessage, ke
         raise Refused(422, str(error)) from None
     order = Order(ready.sender, ready.recipients, ready.content, ready.asked, ready.merge, key=key)
     told = await hand_in(site, who, where, order)
-    return Accepted(told.id, told.recipients - len(told.refused), refused(told, order))
+    asked = told.recipients or len(order.recipients)  # of an answer that got lost only the message is known
+    return Accepted(told.id, asked - len(told.refused), refused(told, order))
 
 
 @get("/api/v1/messages/{message_id:str}", opt={"scope": ("submit", "logs")}, tags=["messages"], responses=_PROBLEM)
