@@ -28,12 +28,11 @@ def body(size: int, batch: int) -> bytes:
     return json.dumps({**message, "subject": "bench {{n}}", "recipients": recipients}).encode()
 
 
-async def send(port: int, octets: bytes, left: list[int]) -> None:
-    """One connection's share."""
+async def send(port: int, left: list[bytes]) -> None:
+    """One connection's share of the requests."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while left[0] > 0:
-        left[0] -= 1
-        writer.write(octets)
+    while left:
+        writer.write(left.pop())
         head = await reader.readuntil(b"\r\n\r\n")
         found = _length.search(head)
         told = await reader.readexactly(int(found[1])) if found else b""
@@ -42,12 +41,18 @@ async def send(port: int, octets: bytes, left: list[int]) -> None:
     writer.close()
 
 
-async def main(port: int, key: str, count: int, size: int, connections: int, batch: int) -> None:
-    content = body(size, batch)
+def request(key: str, size: int, recipients: int) -> bytes:
+    """Head and body."""
+    content = body(size, recipients)
     fields = ("Host: localhost", f"X-API-Key: {key}", "Content-Type: application/json", f"Content-Length: {len(content)}")
-    head = "\r\n".join(["POST /api/v1/messages HTTP/1.1", *fields, "", ""])
-    left = [-(-count // batch)]
-    await asyncio.gather(*[send(port, head.encode() + content, left) for _ in range(connections)])
+    return "\r\n".join(["POST /api/v1/messages HTTP/1.1", *fields, "", ""]).encode() + content
+
+
+async def main(port: int, key: str, count: int, size: int, connections: int, batch: int) -> None:
+    left = [request(key, size, batch)] * (count // batch)
+    if count % batch:
+        left.append(request(key, size, count % batch))
+    await asyncio.gather(*[send(port, left) for _ in range(connections)])
 
 
 if __name__ == "__main__":
