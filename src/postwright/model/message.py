@@ -97,7 +97,7 @@ class ContentFacts(Struct, frozen=True, gc=False):
 class Arrival(Struct, frozen=True, gc=False):
     """How a message came in: facts for Received, accounting and policy. Addresses are plain IP texts.
 
-    `kind` is "smtp", "pickup", "http" or "dsn"; `peer_name` what the client called itself in HELO/EHLO;
+    `kind` is "smtp", "pickup", "api" or "dsn"; `peer_name` what the client called itself in HELO/EHLO;
     `protocol` the RFC 3848 keyword (SMTP, ESMTP, ESMTPS, ESMTPSA …); `tls` a version such as "TLSv1.3" or "";
     `tls_client` whom the client's verified certificate names.
     """

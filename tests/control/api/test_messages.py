@@ -46,7 +46,7 @@ def test_a_message_out_of_its_pieces(town: Town) -> None:
         PATH,
         {
             "from": {"email": "anne@sender.example", "name": "Änne, the first"},
-            "to": ["You <you@example.com>", "b@example.com"],
+            "to": ["You <you@example.com>, b@example.com"],
             "cc": "c@example.com",
             "bcc": ["d@example.com"],
             "reply_to": "reply@sender.example",
@@ -143,6 +143,9 @@ def test_times(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"to": "x@example.com\r\nBcc: y@example.com"}, "control character"),
         ({"subject": "a\r\nBcc: y@example.com"}, "control character"),
         ({"from": "nobody"}, "no address"),
+        ({"from": "a@b.example, c@d.example"}, "one address"),
+        ({"from": ""}, "one address"),
+        ({"to": "x@example.com, , <>"}, "no address"),
         ({"return_path": "a@b> SIZE=1"}, "no address"),
         ({"headers": {"To": "x@y.example"}}, "made of other"),
         ({"headers": {"X A": "1"}}, "no name of a field"),

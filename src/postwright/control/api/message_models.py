@@ -9,7 +9,7 @@ import re
 import time
 from base64 import b64decode
 from datetime import UTC, datetime
-from email.utils import parseaddr
+from email.utils import getaddresses
 
 import msgspec
 from msgspec import Struct, field
@@ -218,20 +218,27 @@ def _base64(place: str, text: str) -> bytes:
 
 
 def mailbox(place: str, who: Someone) -> Mailbox:
-    """`a@b`, `Name <a@b>`, or both parts apart. Raises ValueError."""
-    if isinstance(who, NamedAddress):
-        return Mailbox(who.email.strip(), who.name)
-    if _plain(who) is not None:
-        return Mailbox(who)
-    name, address = parseaddr(checked(place, who))
-    if not address and who.strip():
-        raise ValueError(f"{place}: {who[:100]!a} is no address")
-    return Mailbox(address, name)
+    """The only one. Raises ValueError."""
+    found = mailboxes(place, who)
+    if len(found) != 1:
+        raise ValueError(f"{place}: one address is expected")
+    return found[0]
 
 
 def mailboxes(place: str, who: Someone | list[Someone]) -> tuple[Mailbox, ...]:
-    """One or several. Raises ValueError."""
-    return tuple([mailbox(place, one) for one in (who if isinstance(who, list) else [who])])
+    """`a@b`, `Name <a@b>`, both parts apart; one or several, also in one text with commas. Raises ValueError."""
+    return tuple([one for some in (who if isinstance(who, list) else [who]) for one in _said(place, some)])
+
+
+def _said(place: str, who: Someone) -> list[Mailbox]:
+    if isinstance(who, NamedAddress):
+        return [Mailbox(who.email.strip(), who.name)]
+    if _plain(who) is not None:
+        return [Mailbox(who)]
+    found = getaddresses([checked(place, who)])
+    if who.strip() and not all(address for _, address in found):
+        raise ValueError(f"{place}: {who[:100]!a} is no address")
+    return [Mailbox(address, name) for name, address in found if address]
 
 
 def _asked(options: Options) -> Asked:
