@@ -7,7 +7,10 @@ import contextlib
 import ssl
 from pathlib import Path
 
+import h11
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.control.http.asgi import KEY, PLAIN, Page, said, serving
 
 from postwright.control.http import front, shield, speaker
@@ -39,7 +42,7 @@ async def test_munins_plug_in_is_understood(tmp_path: Path) -> None:
         (b"GET / HTTP/1.1\r\nhOsT : x\r\n\r\n", b""),
         (
             b"GET / HTTP/1.1\r\nA: b\r\n\r\nHost: in the body\r\n",
-            b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nA: b\r\n\r\nHost: in the body\r\n",
+            b"GET / HTTP/1.1\r\nA: b\r\nHost: h\r\nConnection: close\r\n\r\nHost: in the body\r\n",
         ),
         (b"GET / HTTP/1.0\r\n\r\n", b""),
         (b"nonsense\r\n\r\n", b""),
@@ -243,3 +246,43 @@ async def test_handshakes_are_logged(tmp_path: Path, on: bool) -> None:
     good = {"event": "TLS", "peer": "127.0.0.1", "version": version, "cipher": cipher}
     failed = [line for line in page.log.lines if line["event"] == "TLS or connection failed"]
     assert (good in page.log.lines, len(failed)) == (on, int(on))
+
+
+_PIECES = [
+    b"GET / HTTP/1.1",
+    b"GET / HTTP/1.0",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b" ",
+    b"Host: a",
+    b"hOsT:b",
+    b"A: b",
+    b" folded",
+    b"Connection: x",
+    b"\x00",
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(_PIECES), max_size=12).map(b"".join))
+def test_a_request_with_a_host_added_is_the_same_request(head: bytes) -> None:
+    """The same as fuzz/fuzz_http.py: what h11 takes is not touched, and what is touched ends the connection."""
+    made = with_host(head, b"host.example")
+    if made == head:
+        return
+    assert _taken(head) is None
+    event = _taken(made)
+    if event is not None:
+        assert [value for name, value in event.headers if name == b"host"] == [b"host.example"]
+        assert (b"connection", b"close") in list(event.headers)
+
+
+def _taken(octets: bytes) -> h11.Request | None:
+    connection = h11.Connection(h11.SERVER)
+    try:
+        connection.receive_data(octets)
+        event = connection.next_event()
+    except h11.RemoteProtocolError:
+        return None
+    return event if isinstance(event, h11.Request) else None

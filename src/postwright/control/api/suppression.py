@@ -94,7 +94,7 @@ async def listed(request: AnyRequest, address: Text = "", scope_: _Scope = "", l
     folder = site_of(request).state_dir
 
     def work() -> Entries:
-        place = _place(cursor)
+        place = place_of(cursor)
         if not tools.there(folder):
             return Entries([], "")
         with tools.opened(folder, create=False) as store:
@@ -192,7 +192,8 @@ def _cursor(one: Suppressed) -> str:
     return urlsafe_b64encode(msgspec.json.encode((one.key, one.scope))).decode()
 
 
-def _place(cursor: str) -> tuple[str, str] | None:
+def place_of(cursor: str) -> tuple[str, str] | None:
+    """Key and scope of a cursor; None for none. Raises Refused."""
     if not cursor:
         return None
     try:

@@ -129,7 +129,7 @@ class Commander:
 
     async def run(self, line: str, who: Identity, mark: dict[str, str]) -> Answer:
         """The answer. `mark` says who asks, and is told to what changes something. Raises Unknown, Refused, RelayAway."""
-        words = _words(line)
+        words = words_of(line)
         source = self._source(words, who)
         if source is not None:
             return said(await self._relay.ask_with(source[0], {**source[1], **mark}))
@@ -234,7 +234,8 @@ def arguments_of(tool: Tool, words: Sequence[str]) -> list[str]:
     return [*options, "--", *behind]
 
 
-def _words(line: str) -> list[str]:
+def words_of(line: str) -> list[str]:
+    """A line as a shell would take it apart. Raises Unknown."""
     if len(line) > LONGEST:
         raise Unknown(f"a command of more than {LONGEST} characters")
     try:

@@ -33,10 +33,11 @@ def with_host(head: bytes, host: bytes) -> bytes:
     """A request's first octets, with a Host and the word that it is the last if there is no Host in its head (RFC 9112 section 3.2 would
     refuse it)."""
     end = _head_ends(head)
-    line = _request_line(head)
-    if end is None or line is None or _has_host(head, 0, end.end()):
+    if end is None or _request_line(head) is None or _has_host(head, 0, end.end()):
         return head
-    return head[: line.end()] + b"Host: " + host + b"\r\nConnection: close\r\n" + head[line.end() :]
+    # at the end: behind the request line, a line that begins with a blank would become a part of ours
+    at = end.start() + 1
+    return head[:at] + b"Host: " + host + b"\r\nConnection: close\r\n" + head[at:]
 
 
 class Speaker(H11Protocol):
