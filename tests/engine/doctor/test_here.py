@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.engine.doctor.patients import patient, told
 
+from postwright.engine import crypto_mb
 from postwright.engine.doctor import certificates, files, machine, naming, relaying
 from postwright.engine.doctor.examine import GROUPS, UNASKED, examine
 from postwright.engine.doctor.finding import Finding, Section, status, worst
@@ -77,6 +78,16 @@ async def test_the_machine(tmp_path: Path) -> None:
     assert "GB are free" in found["disk-space", spool].text
     assert found["open-files", "open files"].level == "ok"
     assert list(tmp_path.iterdir()) == []  # what it wrote is gone
+
+
+async def test_how_rsa_signatures_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    who = patient(tmp_path, f"domain-key s, example.com, {tmp_path / 'k.pem'}\n")
+    monkeypatch.setattr(crypto_mb, "library", lambda: None)
+    assert "eight at a time" in (await told(machine.check, who))["rsa-signing", "RSA signatures"].text
+    monkeypatch.undo()
+    monkeypatch.setenv(crypto_mb.SWITCH, "no")
+    assert crypto_mb.SWITCH in (await told(machine.check, who))["rsa-signing", "RSA signatures"].text
+    assert ("rsa-signing", "RSA signatures") not in await told(machine.check, patient(tmp_path, ""))
 
 
 async def test_files_of_the_future_say_that_the_clock_was_set_back(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The machine below the relay: its clock, how many files it may open, and how fast and full the disks of the spool are.
+"""The machine below the relay: its clock, how many files it may open, how fast and full the disks of the spool are, and how it signs.
 
 The clock is held against the kernel's own word (is it disciplined by NTP?) and against what is on disk: a file that was written tomorrow
 says that the clock was set back. A disk is timed by what the spool does to it, a small write and fdatasync(2), in a file that is taken away
@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from postwright.engine import open_files
+from postwright.engine import crypto_mb, open_files
+from postwright.engine.dkim_keys import domain_keys
 from postwright.engine.doctor.finding import Finding, Level
 from postwright.engine.doctor.patient import Patient
 from postwright.engine.outside import spool_dirs
@@ -31,7 +32,7 @@ async def check(patient: Patient) -> list[Finding]:
     """Clock, files, disks."""
     folders = [folder.path for folder in spool_dirs(patient.settings, patient.state)]
     disks = [finding for folder in folders for finding in disk(folder, patient.settings)]
-    return [_clock(patient, folders), _open_files(patient.settings, patient.state), *disks]
+    return [_clock(patient, folders), _open_files(patient.settings, patient.state), *disks, *_signing(patient.settings)]
 
 
 # -- the clock -------------------------------------------------------------------------------------------------------------
@@ -84,6 +85,21 @@ def _open_files(settings: Settings, state: Path) -> Finding:
         level: Level = "warning" if most >= sessions + SPARE else "error"
         return Finding("open-files", level, "open files", f"{text}: {wanted} are wanted", cure)
     return Finding("open-files", "ok", "open files", text)
+
+
+# -- signatures -------------------------------------------------------------------------------------------------------------
+
+
+def _signing(settings: Settings) -> Iterator[Finding]:
+    """How RSA signatures are made, where there are keys (docs/decisions/dkim-signing-where.md)."""
+    if not any(True for _ in domain_keys(settings)):
+        return
+    try:
+        crypto_mb.library()
+    except crypto_mb.Unavailable as error:
+        yield Finding("rsa-signing", "ok", "RSA signatures", f"are made one by one: {error}")
+    else:
+        yield Finding("rsa-signing", "ok", "RSA signatures", "are made eight at a time where many messages leave at once")
 
 
 # -- disks ------------------------------------------------------------------------------------------------------------------
