@@ -70,7 +70,7 @@ def test_smtp_in_a_file_is_left_as_it_is() -> None:
 
 
 @given(st.one_of(st.binary(max_size=300), st.text("x-sendrcivu:@ab.<>\n\r", max_size=200).map(str.encode)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_any_file_is_a_dialogue_or_no_message(octets: bytes) -> None:
     """The same as fuzz/fuzz_pickup.py: no address of it ever becomes a command."""
     for remove_dot in (False, True):

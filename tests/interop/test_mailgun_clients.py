@@ -24,6 +24,7 @@ http-api-key {key}
 """
 
 
+@pytest.mark.soak  # what they say is in tests/control/api/test_mailgun.py, which always runs
 @pytest.mark.needs("nodemailer")
 async def test_clients_send_by_another_address(tmp_path: Path, needs: Needs) -> None:
     node, port = needs("nodemailer"), free_port()
