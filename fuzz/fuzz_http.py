@@ -1,7 +1,7 @@
 """Fuzzes what the HTTP port takes apart itself: heads without a Host, keys, names of files, lines of commands, cursors.
 
-A head that gets a Host is the same request for h11; a name leads into the configuration's folder or nowhere; a tool's words hold no option that
-is not in its list. Only the exceptions that are named here may come of it.
+A head that gets a Host is the same request for h11; a name leads into the configuration's folder or nowhere; a tool's words hold no option
+that is not in its list. Only the exceptions that are named here may come of it.
 """
 
 from __future__ import annotations
