@@ -43,7 +43,9 @@ class Files:
     """The files of one load. `folder` is where relative includes of a text without a file are looked for; `instead` has octets by real
     paths, in the place of what is on disk."""
 
-    def __init__(self, report: Report, is_directive: Callable[[str], bool], folder: Path, instead: Mapping[str, bytes] | None = None) -> None:
+    def __init__(
+        self, report: Report, is_directive: Callable[[str], bool], folder: Path, instead: Mapping[str, bytes] | None = None
+    ) -> None:
         self._instead = instead or {}
         self._report = report
         self._is_directive = is_directive

@@ -9,6 +9,7 @@ import copy
 import inspect
 import typing
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -18,8 +19,9 @@ from litestar.handlers import HTTPRouteHandler
 from postwright.control.http.guard import scopes_of
 
 
+@lru_cache(maxsize=1)
 def openapi_document(app: Litestar) -> dict[str, Any]:
-    """As plain values."""
+    """As plain values, made once; not to be changed."""
     document: dict[str, Any] = copy.deepcopy(app.openapi_schema.to_schema())
     schemas = document.get("components", {}).get("schemas", {})
     for path, handler in _handlers(app):
