@@ -229,6 +229,8 @@ class Rounds:
     def _put_off(self, claim: Claim, reply: Reply) -> None:
         """It stays taken, and all others wait, too: what was too much for this one is too much for the next."""
         self._again.append(claim)
+        if self._home.intake.stopping:
+            return  # the next start has it
         pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
         if time.monotonic() >= self._not_before:
             self._failures += 1
