@@ -56,7 +56,7 @@ async def _killed_again_and_again(tmp_path: Path, rounds: int, files: int) -> No
             for name in names:
                 _drop(folder, name, _mail(name))
             some = seen + chance.randrange(files // 2)
-            await relay.until(lambda some=some: len(relay.records("r")) > some, "some of the files taken")
+            await relay.until(lambda some=some: len(relay.records("r")) > some, "some of the files taken")  # type: ignore[misc]
             relay.kill()
         else:
             for name in names:

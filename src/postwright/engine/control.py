@@ -20,11 +20,11 @@ from postwright.engine.bus import Link
 from postwright.engine.export_process import ExportProcess
 from postwright.engine.lock_lines import lock_lines, shown
 from postwright.engine.lock_office import LockOffice
+from postwright.engine.message_state import MESSAGE_COMMANDS
 from postwright.engine.orders.asker import peer_of, with_asker
 from postwright.engine.orders.audit import MOST, Audit, audit_lines
 from postwright.engine.orders.commands import ORDER_COMMANDS
 from postwright.engine.orders.desk import Desk
-from postwright.engine.message_state import MESSAGE_COMMANDS
 from postwright.engine.queue_commands import QUEUE_COMMANDS
 from postwright.engine.status import RelayStatus, ShardStatus, status_lines
 from postwright.engine.views.settings import Describe
