@@ -9,9 +9,10 @@ import pytest
 
 from postwright.engine.processing import SMALL
 from postwright.model.errors import LoginUnavailable, SpoolBroken, SpoolError, SpoolFull
+from postwright.model.reply import Reply
 from postwright.policy.list_settings import AddressList
 from postwright.policy.service_settings import EmailPatterns, ProcessorSettings
-from postwright.policy.settings import AcctFileSettings, Settings
+from postwright.policy.settings import AcctFileSettings, Rate, Settings
 from postwright.store.memory_spool import MemorySpool
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay
@@ -132,6 +133,29 @@ def test_a_complaint_is_recorded_with_the_fields_asked_for() -> None:
         assert (remote.format, remote.feedback_type, remote.user_agent) == ("arf", "abuse", "Loop/1")
         assert (remote.rep_source_ip, remote.reported_domain, remote.arf) == ("192.0.2.99", "sender.example", {"incident-tag": "t7"})
         assert not world.messages()
+
+
+@pytest.mark.directive("max-report-rate")
+def test_a_storm_of_reports_is_told_to_come_again_and_holds_up_nothing_else() -> None:
+    with World(settings(max_report_rate=Rate(2, 60.0))) as world:
+        world.domain("bounce.example")
+        world.domain("example.com")
+        replies = [world.submit("", [BACK], BOUNCE).final for _ in range(4)]
+        assert [reply.code for reply in replies if reply is not None] == [250, 250, 452, 452]
+        assert replies[3] == Reply(452, "4.3.2", ("too many reports in a short time, try again later",))
+        assert len(world.of("rb")) == 2  # what was refused is not recorded either
+        assert world.submit("fbl@far.example", [LOOP], COMPLAINT).final.code == 250  # type: ignore[union-attr]  # of the other one
+        assert world.submit("me@sender.example", ["you@example.com"]).final.code == 250  # type: ignore[union-attr]
+        world.advance(61)
+        assert world.submit("", [BACK], BOUNCE).final.code == 250  # type: ignore[union-attr]
+
+
+@pytest.mark.directive("max-report-rate")
+def test_the_usual_rate_of_reports_is_bounded_and_may_be_unlimited() -> None:
+    assert ProcessorSettings().max_report_rate == Rate(500, 1.0)
+    with World(settings(max_report_rate=None)) as world:
+        world.domain("bounce.example")
+        assert {world.submit("", [BACK], BOUNCE).final.code for _ in range(600)} == {250}  # type: ignore[union-attr]
 
 
 def test_each_processor_reads_its_own_kind() -> None:

@@ -189,6 +189,7 @@ HERE: dict[str, tuple[str, str]] = {
 # provoked where there is what it takes: TLS, the DNS, a full disk, time
 # reply -> (the test, words of it that show that it does)
 ELSEWHERE: dict[str, tuple[str, str]] = {
+    "452 4.3.2 too many reports in a short time, try again later": ("tests/engine/test_processing_stories.py", "too many reports"),
     "552 5.3.4 too many variables in one submission, send fewer recipients at a time": (
         "tests/engine/test_merge_stories.py",
         "too many variables in one submission",

@@ -52,6 +52,10 @@ class Admission:
         rate = source.max_rcpt_rate_in
         return TOO_MANY_RECIPIENTS if rate is not None and self.too_fast("r", peer, rate) else None
 
+    def report(self, which: str, rate: Rate) -> bool:
+        """Count a mail for the processor `which` (`max-report-rate`), of the whole relay. False: that is one too many."""
+        return self.rates.take("p" + which, rate.count, rate.interval, self._now())
+
 
 class HasEpoch(Protocol):
     """What a door needs of the shard's intake."""

@@ -162,7 +162,7 @@ class Node:
         intake = self.intake = Intake(self.spool, self, clock, self.ids, self.counters)
         intake.log = log
         self.suppressing = intake.suppressing = Suppressing(state, clock, log, workers or Threads())
-        intake.submissions.reports = Reports(self.spool, workers or Threads(), log, state, self.suppressing)
+        intake.submissions.reports = Reports(self.spool, workers or Threads(), log, state, self.suppressing, intake.admission.report)
         intake.submissions.rules = SenderRules(self, self.counters.sender_rules)
         intake.names = self.resolver
         changed = intake.credentials_changed

@@ -5,6 +5,7 @@ durable before its sender is told 250, and so is who must not be sent to any mor
 never one that is not there. While the disk takes nothing, a report is told to come again as all mail is. Small mails are
 read where they are, larger ones in a thread, and how much of them waits is counted among the contents held in memory. A mail is never
 lost by what is read in it: what cannot be read is unmatched mail. Mail merges are no reports and are let through.
+How many are read in a time is bounded (`max-report-rate`): a storm of reports must not take the time that mail needs.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from postwright.model.reply import Reply
 from postwright.net.visit import Answer
 from postwright.policy.processors import ERROR, MATCHED, UNMATCHED, Processor, files_of
 from postwright.policy.resolve import Resolved
-from postwright.policy.settings import Settings
+from postwright.policy.settings import Rate, Settings
 from postwright.policy.signed_path import Proof, message_key
 from postwright.store.spool import DEFERRED, Mark, Spool
 
@@ -43,6 +44,7 @@ RETURN_PATH_SECRET = "return-path.secret"  # a file in the state folder, made as
 SMALL = 1 << 16  # octets of a mail that is read on the loop: some milliseconds, tens of them where it is made to take long
 PATIENCE = 30.0  # seconds until a client whose report cannot be recorded is told to come again
 BUSY = Reply(452, "4.3.2", ("Server resources temporarily exhausted",))
+TOO_MANY = Reply(452, "4.3.2", ("too many reports in a short time, try again later",))
 
 
 class Result(Struct):
@@ -129,6 +131,12 @@ class Processing:
                     return made(found[1]), found[0].where if processor.logs else ""
         return reading, ""
 
+    def rates(self, claim: Claim) -> list[tuple[str, Rate]]:
+        """The name and the limit of each processor that claims some of this mail."""
+        claiming = {id(one) for _, claims in claim.recipients for one in claims}
+        both = (("bounces", self.bounces), ("complaints", self.complaints))
+        return [(name, one.rate) for name, one in both if one is not None and one.rate is not None and id(one) in claiming]
+
     def records(self, reading: Reading, came: Came) -> list[Record]:
         """The records of a report; none of what is no report."""
         if isinstance(reading, StatusReport):
@@ -151,13 +159,22 @@ def processing_of(resolved: Resolved) -> Processing | None:
 class Reports:
     """What a shard reads reports with. `folder` has the secret that signs return paths, the same for all shards."""
 
-    def __init__(self, spool: Spool, workers: Workers, log: structlog.stdlib.BoundLogger, folder: Path, suppressing: Suppressing) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        workers: Workers,
+        log: structlog.stdlib.BoundLogger,
+        folder: Path,
+        suppressing: Suppressing,
+        room: Callable[[str, Rate], bool],
+    ) -> None:
         self._spool = spool
         self._folder = folder
         self._known = b""
         self._suppressing = suppressing
         self._workers = workers
         self._log = log
+        self._room = room
         self.bounces = self.complaints = 0  # reports of either kind that came, since the start
 
     @property
@@ -192,6 +209,8 @@ class Reports:
         refusal = self._spool.refusal()
         if refusal is not None:  # before anything is recorded: it will be when it comes again
             return not_kept(refusal)
+        if not all([self._room(name, rate) for name, rate in claim.processing.rates(claim)]):  # noqa: C419  # each counts it
+            return TOO_MANY
         null_sender = not envelope.reverse_path.text
 
         def work() -> Result:

@@ -57,10 +57,11 @@ def body_patterns(octets: bytes, file: str) -> list[BodyPattern]:
 class Processor:
     """One of the two blocks. `files` are the contents of all files that it names. Raises ValueError for a pattern that is none."""
 
-    __slots__ = ("_addresses", "_deliver", "_forward", "logs", "patterns")
+    __slots__ = ("_addresses", "_deliver", "_forward", "logs", "patterns", "rate")
 
     def __init__(self, settings: ProcessorSettings, files: Mapping[str, bytes]) -> None:
         entries = settings.addresses
+        self.rate = settings.max_report_rate
         self._addresses = Suppression("", entries, [files[name] for name in entries.files])
         matched, unmatched = settings.deliver_matched_email, settings.deliver_unmatched_email
         if unmatched is None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from postwright.model.masked import masked
 from postwright.model.privacy import Privacy
+from postwright.policy.domain_settings import Rate
 from postwright.policy.list_settings import AddressList, Origin
 
 
@@ -121,6 +122,7 @@ class ProcessorSettings(Struct, frozen=True):
     deliver_email: bool | None = None
     forward_unmatched_to: tuple[str, ...] = ()
     forward_errors_to: tuple[str, ...] = ()
+    max_report_rate: Rate | None = Rate(500, 1.0)
     addresses: AddressList = AddressList()
     patterns: EmailPatterns | None = None
     origin: Origin = Origin()

@@ -109,6 +109,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "452 4.3.1 too many recipients are waiting, try again later": ("spool-max-recipients is reached", WAIT),
     "452 4.3.1 too much mail is coming in, try again later": ("the contents that are coming in take too much memory together", WAIT),
     "452 4.3.2 Server resources temporarily exhausted": ("max-memory-usage-percent is reached, or the disk does not keep up", WAIT),
+    "452 4.3.2 too many reports in a short time, try again later": ("max-report-rate of a processor is reached", WAIT),
     "452 4.5.3 too many recipients": ("max-rcpt-per-message", "send the others with another message; RCPTMAX in EHLO has the number"),
     "452 4.5.3 too many domains among the recipients": ("max-rcpt-domains-per-message", "send the others with another message"),
     "454 4.7.0 TLS is not available": ("STARTTLS and no certificate that can be used", "the operator: see the log at start"),

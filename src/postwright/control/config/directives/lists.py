@@ -31,6 +31,7 @@ PROCESSING: tuple[Directive, ...] = (
     works("deliver-email", PROCESSORS, k.BOOL, "Pass on all mail", deprecated="deliver-matched-email and deliver-unmatched-email"),
     works("forward-unmatched-to", PROCESSORS, k.EMAIL, "Send mail that is no report there", repeat=True),
     works("forward-errors-to", PROCESSORS, k.EMAIL, "Send reports that cannot be read there", repeat=True),
+    works("max-report-rate", PROCESSORS, k.RATE, "Mails that the relay reads as reports; more are told to come again", "500/s", ours=True),
     works("body-pattern-file", Scope.EMAIL_PATTERNS, k.FILE, "File of patterns that read reports of no standard", repeat=True),
     works("log-match-info", Scope.EMAIL_PATTERNS, k.BOOL, "Log which pattern fitted", "no"),
 )  # fmt: skip
