@@ -29,7 +29,7 @@ TEXT_LINE = 998
 _QP_LINE = 72  # octets of a line of quoted-printable before its soft break
 _FILE_NAME_MOST = 255
 _CHARSET = "utf-8''"
-_PIECE = 60  # characters of a parameter's value
+_PIECE = 56  # characters of a parameter's value
 CHUNKS_MOST = 64  # pieces of one value; see `Holes`
 
 _control = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029\ud800-\udfff]").search
