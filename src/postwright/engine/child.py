@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 import subprocess
 from collections.abc import Sequence
 
+HELD = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1))  # what a terminal or a service manager sends to all of us
 
-def spawn(command: Sequence[str], fds: Sequence[int] = ()) -> tuple[subprocess.Popen[bytes], socket.socket]:
+
+def spawn(command: Sequence[str], fds: Sequence[int] = (), *, held: bool = False) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """`command` with the numbers of `fds`, then that of its control socket, as its last arguments; the process and our end of that socket.
 
-    Raises OSError.
+    `held`: it begins with `HELD` blocked, and unblocks them when it knows what to do with them: a program that takes a second to begin
+    would else end with a complaint when everybody is told to stop. Raises OSError.
     """
     ours, theirs = socket.socketpair()
     passed = (*fds, theirs.fileno())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD if held else ())
     try:
         process = subprocess.Popen([*command, *map(str, passed)], pass_fds=passed, stdin=subprocess.DEVNULL)
     except OSError:
         ours.close()
         raise
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
     ours.setblocking(False)
     return process, ours

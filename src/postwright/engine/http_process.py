@@ -139,7 +139,7 @@ class HttpProcess:
         def closed(link: Link, reason: str) -> None:
             gone.set()
 
-        self._process, sock = child.spawn(self._argv, [one.fileno() for one in self._sockets.values()])
+        self._process, sock = child.spawn(self._argv, [one.fileno() for one in self._sockets.values()], held=True)
         _, self._link = await asyncio.get_running_loop().create_connection(lambda: Link(self._heard, closed, "http"), sock=sock)
         self._tell()
         try:

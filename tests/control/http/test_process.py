@@ -21,7 +21,7 @@ import pytest
 import structlog
 
 from postwright.control.config import loads
-from postwright.engine import http_process
+from postwright.engine import child, http_process
 from postwright.engine.http_process import HttpProcess
 from postwright.policy.settings import Settings
 from postwright.testing.relay_process import RelayProcess, plain_config
@@ -167,3 +167,13 @@ async def test_without_an_address_it_is_all_of_them(tmp_path: Path) -> None:
     process.open(result.settings)
     assert f"0.0.0.0:{port}" in process.places
     await process.stop()
+
+
+async def test_a_stop_while_it_begins_is_no_complaint() -> None:
+    """A terminal's Ctrl-C goes to all processes; one that is still importing must not end by it, but by its socket."""
+    counting = [sys.executable, "-c", "import signal, sys; sys.exit(len(signal.pthread_sigmask(signal.SIG_BLOCK, ())))"]
+    for held in (True, False):
+        process, sock = child.spawn(counting, held=held)
+        sock.close()
+        assert await child.reap(process, 10) == (len(child.HELD) if held else 0)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()

@@ -26,9 +26,9 @@ from uvicorn.server import ServerState
 from postwright.control.http.doors import Doors
 from postwright.control.http.site import Site
 from postwright.control.monitor.sampler import Sampler
+from postwright.engine import child, privileges
 from postwright.engine import http_frames as h
 from postwright.engine import log as logs
-from postwright.engine import privileges
 from postwright.engine.bus import Link
 from postwright.engine.frames import Frame
 from postwright.policy.settings import Settings
@@ -137,8 +137,9 @@ def _socket(fd: int) -> socket.socket:
 @click.argument("fds", type=int, nargs=-1, required=True)
 def main(config: Path | None, tolerant: bool, fds: tuple[int, ...]) -> None:
     """The HTTP process of a relay; `postwright run` starts it."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+    for number in child.HELD:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, child.HELD)
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
     *listening, control = map(_socket, fds)
