@@ -15,6 +15,7 @@ from postwright.control.config import (
     dkim_checks,
     dns_checks,
     fed_checks,
+    hand_in_checks,
     lmtp,
     move_checks,
     open_relay,
@@ -39,6 +40,7 @@ def check(settings: Settings, builder: Builder, items: list[Entry | Block], repo
     _tell_of_slots(settings, items, report)
     lmtp.check(items, report)
     fed_checks.check(items, report)
+    hand_in_checks.check(settings, items, report)
     acct_checks.check(settings, items, report)
     bounce_checks.check(settings, items, report)
     proxy_checks.check(items, report)
