@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ class Page:
         result = loads(config, "test.conf", state_dir=folder)
         assert result.settings is not None, [problem.render() for problem in result.problems]
         self.log = Log()
+        self.connections: Counter[str] = Counter()  # by address, while it is served
         self.site = Site(result.settings, folder, structlog.get_logger(), b"secret")
         self.site.log = self.log  # type: ignore[assignment]
         self.relay = relay or Relay()
@@ -171,6 +173,7 @@ async def serving(page: Page, **bounds: int) -> AsyncIterator[int]:
     config, state = make_config(page.app), ServerState()
 
     front = Front(lambda gone: Speaker(config, state, gone), page.site.tls.context, page.log, **bounds)  # type: ignore[arg-type]
+    page.connections = front.open
     front.log_tls = page.site.settings.http.http_log_tls
     with socket.create_server(("127.0.0.1", 0)) as sock:
         sock.setblocking(False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import h11
@@ -106,6 +107,27 @@ async def test_slow_ones_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         )
     assert [status(answer) for answer in answers] == [0, 0, 200, 0]
     assert page.log.lines == []
+
+
+async def test_an_answer_that_is_not_taken_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaker, "LOOK", 0.05)
+    monkeypatch.setattr(speaker, "STUCK", 0.2)
+    (tmp_path / "big.log").write_bytes(b"x" * (16 << 20))  # more than the buffers of two sockets
+    page = Page(tmp_path, OPEN + "log-file big.log\n")
+    async with serving(page) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(b"GET /getFile?file=big.log HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await until(lambda: page.connections.total() == 1)
+        await until(lambda: page.connections.total() == 0)
+        writer.close()
+    assert page.log.lines == []
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = asyncio.get_running_loop().time() + 10
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.01)
 
 
 async def test_there_is_room_for_so_many(tmp_path: Path) -> None:

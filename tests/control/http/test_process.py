@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 import pytest
 import structlog
+from tests.control.http.asgi import said
 
 from postwright.control.config import loads
 from postwright.engine import child, http_process
@@ -67,11 +68,16 @@ async def test_a_life_with_a_monitor(tmp_path: Path) -> None:
     (tmp_path / "conf.d").mkdir()
     async with RelayProcess(tmp_path, plain + monitor(http)) as relay:
         await relay.until(lambda: pids(relay), "the first HTTP process")
-        status = ElementTree.fromstring(await asyncio.to_thread(fetch, http, "/status?format=xml"))
-        assert status.findtext("data/status/conn/smtpOut/cur") == "0"
+        # as Munin's plug-in asks it, then all that plug-ins written for PowerMTA read there (powermta.md section 4)
+        status = ElementTree.fromstring((await said(http, b"GET /status?format=xml HTTP/1.1\n\n")).partition(b"\r\n\r\n")[2])
+        for path in ("traffic/lastMin/in", "traffic/lastMin/out", "traffic/total/in", "traffic/lastHr/out", "traffic/topPerMin/in"):
+            for leaf in ("rcp", "msg", "kb"):
+                assert float(status.findtext(f"./data/status/{path}/{leaf}", "none")) == 0.0
+        assert [status.findtext(f".//conn/{way}/cur") for way in ("smtpIn", "smtpOut")] == ["0", "0"]
+        assert status.findtext(".//queue/smtp/rcp") == "0"
         assert status.find("succ") is not None
-        said = await asyncio.to_thread(fetch, http, "/command?command=pause+queue+a.example/*", b"x")
-        assert said.startswith(b"Queue(s) paused.\n")
+        paused = await asyncio.to_thread(fetch, http, "/command?command=pause+queue+a.example/*", b"x")
+        assert paused.startswith(b"Queue(s) paused.\n")
 
         await asyncio.to_thread(commands_of_the_guide, http)
         assert "max-smtp-out" not in (tmp_path / "conf.d" / "limits.conf").read_text()  # which was applied, and rolled back
