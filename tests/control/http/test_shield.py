@@ -36,6 +36,9 @@ async def test_nobody_gets_past_without_a_right(tmp_path: Path) -> None:
     assert wrong.headers["www-authenticate"].startswith("Bearer")  # Basic would have a browser keep and send it
     assert wrong.headers["content-type"] == "application/problem+json"
     assert wrong.json()["title"] == "The key is wrong"
+    refused = [line for line in page.log.lines if line["event"] == "an API key was refused"]
+    assert [line["peer"] for line in refused] == ["192.0.2.9"]
+    assert "x" * 32 not in repr(page.log.lines)
 
 
 @pytest.mark.directive("http-redirect-to-https")

@@ -31,7 +31,7 @@ class Answers(Struct, frozen=True):
 
 def render(answers: Answers) -> str:
     """The configuration."""
-    parts = (_head(answers), _listeners(answers), _mx(answers), _submission(answers), _user(answers), _DELIVERY)
+    parts = (_head(answers), _MONITOR, _listeners(answers), _mx(answers), _submission(answers), _user(answers), _DELIVERY)
     return "\n".join(part for part in parts if part)
 
 
@@ -61,6 +61,16 @@ log-file  postwright.log
 # Certificate, chain and key in one PEM file; a new one is taken by itself when the file changes. With Let's Encrypt let the
 # deploy hook do: cat fullchain.pem privkey.pem > FILE.new && mv FILE.new FILE
 smtp-server-tls-certificate  {quoted(answers.certificate)}
+"""
+
+
+_MONITOR = """\
+# The monitor, at http://127.0.0.1:8080/ for who is on this machine (from elsewhere: ssh -L 8080:127.0.0.1:8080 THIS-HOST). Who steers
+# has a key: postwright key add NAME --scope admin. To let a network look by HTTPS: http-access 192.0.2.0/24 monitor, without the address.
+http-mgmt-port         8080
+http-mgmt-address      127.0.0.1
+http-redirect-to-https no
+http-access            127.0.0.1/32 monitor
 """
 
 

@@ -16,6 +16,7 @@ from postwright.control.config import (
     dns_checks,
     fed_checks,
     hand_in_checks,
+    http_checks,
     lmtp,
     move_checks,
     open_relay,
@@ -41,6 +42,7 @@ def check(settings: Settings, builder: Builder, items: list[Entry | Block], repo
     lmtp.check(items, report)
     fed_checks.check(items, report)
     hand_in_checks.check(settings, items, report)
+    http_checks.check(settings, items, report)
     acct_checks.check(settings, items, report)
     bounce_checks.check(settings, items, report)
     proxy_checks.check(items, report)

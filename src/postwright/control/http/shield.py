@@ -66,6 +66,8 @@ class Shield:
     def _admit(self, scope: HTTPScope, headers: dict[str, str]) -> _Refuse | None:
         found = self._site.identify(peer(scope), headers)
         if isinstance(found, Refusal):
+            if found.status == 401:  # so many from one address, and it is told no more
+                self._site.log.warning("an API key was refused", peer=peer(scope), why=found.why)
             wait = [(b"retry-after", str(found.retry_after).encode())] if found.retry_after else []
             # no `Basic`: a browser that is asked for one keeps it, and sends it with requests that others forge
             realm = [(b"www-authenticate", b'Bearer realm="postwright"')] if found.status == 401 else []
