@@ -26,7 +26,8 @@ def test_the_world_should_not_steer(row: str, right: str) -> None:
 
 
 def test_a_line_that_is_wrong_is_told_alone() -> None:
-    assert [(level, line) for level, line, _ in problems("http-access nowhere admin\nhttp-access 0/0 admin\n")] == [("error", 4), ("warning", 5)]
+    told = problems("http-access nowhere admin\nhttp-access 0/0 admin\n")
+    assert [(level, line) for level, line, _ in told] == [("error", 4), ("warning", 5)]
 
 
 @pytest.mark.directive("http-tls-allow-tlsv1.2", "http-tls-allow-tlsv1.3")
