@@ -8,11 +8,11 @@ passes over the queue sees those that are here, too. Pure; nothing is raised.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 
 from postwright.model.work import Entry
 from postwright.schedule import later, line
-from postwright.schedule.later import Later
+from postwright.schedule.later import Classes, Later
 from postwright.schedule.line import FairLine, Line
 
 
@@ -35,6 +35,10 @@ class Aside:
         yield from self._later
         yield from self._before
         yield from self.held
+
+    def lines(self) -> list[Sequence[Entry]]:
+        """See `Sifting.lines`."""
+        return [*parts(self._ready, self._later), self._before, self.held]
 
     @property
     def unseen(self) -> bool:
@@ -85,3 +89,9 @@ class Aside:
             if entry.attempts:
                 entry.due -= by
         self._later = later.of(list(self._later))
+
+
+def parts(ready: Line, scheduled: Later) -> list[Sequence[Entry]]:
+    """The lists that these consist of."""
+    lines: list[Sequence[Entry]] = ready.lines() if isinstance(ready, FairLine) else [ready]
+    return lines + (list(scheduled.heaps) if isinstance(scheduled, Classes) else [scheduled])

@@ -21,7 +21,6 @@ from collections import OrderedDict, deque
 from collections.abc import Container, Iterator, Mapping, Sequence
 from fnmatch import translate
 from heapq import heappop, heappush
-from itertools import chain
 from typing import Final
 
 from postwright.model.rank import class_number
@@ -224,9 +223,9 @@ class FairLine:
                 for share in self._levels[rank].shares.values():
                     yield from share.entries
 
-    def unordered(self) -> Iterator[Entry]:
-        """All, without a step of Python's for each."""
-        return chain.from_iterable([share.entries for level in self._levels.values() for share in level.shares.values()])
+    def lines(self) -> list[Sequence[Entry]]:
+        """The lists of its shares."""
+        return [share.entries for level in self._levels.values() for share in level.shares.values()]
 
     def _level(self, rank: int) -> Turns:
         level = self._levels.get(rank)

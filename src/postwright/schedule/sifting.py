@@ -13,11 +13,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from enum import Enum
-from itertools import chain
 
 from postwright.model.work import Entry, Lease
-from postwright.schedule.later import Classes
-from postwright.schedule.line import FairLine
+from postwright.schedule.aside import parts
 from postwright.schedule.openings import Openings
 from postwright.schedule.queue import Queue
 
@@ -79,11 +77,8 @@ class Sifting(Openings):
         for entry in queue.aside.rest() if queue.aside is not None else ():
             self._back_in_line(queue, entry, now)
 
-    def snapshot(self, queue: Queue) -> list[Entry]:
-        """What waits, as a list that stays what it is; a million take some ten milliseconds."""
-        ready, scheduled = queue.ready, queue.scheduled
-        found = [*ready.unordered()] if isinstance(ready, FairLine) else [*ready]
-        found += chain.from_iterable(scheduled.heaps) if isinstance(scheduled, Classes) else scheduled
-        if queue.aside is not None:
-            found += queue.aside
-        return found
+    def lines(self, queue: Queue) -> list[Sequence[Entry]]:
+        """What waits, in the lists that the queue has it in, which change as soon as anything happens: take a copy of each when it is its
+        turn. An entry that changes its place between two of them may be in both, or in none."""
+        found = parts(queue.ready, queue.scheduled)
+        return found if queue.aside is None else found + queue.aside.lines()

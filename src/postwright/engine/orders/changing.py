@@ -6,16 +6,18 @@ ended, and what is paused stays paused. A priority goes to what waits now; what 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from postwright.engine.orders.book import MailOrder
 from postwright.engine.orders.deleting import Deleter
-from postwright.engine.orders.passing import ENTRY, READ, Parts, Turns, change, queues
+from postwright.engine.orders.passing import PLACED, READ, Parts, Turns, change, look_over, queues, sift
 from postwright.engine.orders.selection import Chosen, pattern_of
 from postwright.engine.orders.standing import meant, parted
 from postwright.engine.orders.tally import Count, Tally
 from postwright.model.rank import shared, with_priority
-from postwright.model.work import Entry
+from postwright.model.work import Entry, QueueKey
 from postwright.schedule.queue import Queue
 
 
@@ -35,36 +37,43 @@ class Scheduled(Struct):
 
 async def schedule(node: Deleter, queue: str, *, recipients: bool, dry_run: bool) -> Scheduled:
     """Try the queues of that name now."""
-    done, now = Scheduled(), node.clock.now()
-    for one in await queues(node, pattern_of(queue).fits, Turns()):
+    done, fits = Scheduled(), pattern_of(queue).fits
+    late, turns = await _in_retry(node, fits) if recipients else {}, Turns(node.pump_soon)
+    for one in await queues(node, fits, turns):
         if not one.recipients:
             continue
         done.matching += 1
-        waits = one.retry_at > now
-        late = _in_retry(node, one, now) if recipients else 0
-        if one.paused or not (waits or late):
+        if one.paused or not (one.retry_at > node.clock.now() or one.key in late):
             continue
         done.queues += 1
-        done.recipients += late
+        done.recipients += late.get(one.key, 0)
         if not dry_run:
-            await _try_now(node, one, late)
+            await _try_now(node, one, turns, recipients=one.key in late)
     if not dry_run:
         node.pump_soon()
     return done
 
 
-def _in_retry(node: Deleter, queue: Queue, now: float) -> int:
-    return sum([len(entry.recipients) for entry in node.scheduler.snapshot(queue) if entry.attempts and entry.due > now])
+async def _in_retry(node: Deleter, fits: Callable[[QueueKey], bool]) -> dict[QueueKey, int]:
+    """How many recipients of each queue wait for their next retry, where some do."""
+    late: dict[QueueKey, int] = {}
+    now = node.clock.now()
+    async for queue, entries in look_over(node, fits):
+        found = sum([len(entry.recipients) for entry in entries if entry.attempts and entry.due > now])
+        if found:
+            late[queue.key] = late.get(queue.key, 0) + found
+    return late
 
 
-async def _try_now(node: Deleter, queue: Queue, late: int) -> None:
+async def _try_now(node: Deleter, queue: Queue, turns: Turns, *, recipients: bool) -> None:
     now, scheduler = node.clock.now(), node.scheduler
     queue.retry_at = 0.0
     scheduler.noted(queue)
     scheduler.look_again(queue, now)
-    if late:
+    await turns.spend(PLACED)
+    if recipients:
         async with node.orders.lock:
-            await change(node, lambda key: key == queue.key, lambda _, entry: [(node.orders.place(entry), _now(entry, now))])
+            await sift(node, queue, lambda _, entry: [(node.orders.place(entry), _now(entry, now))], None, PLACED, turns)
 
 
 def _now(entry: Entry, now: float) -> Entry:
@@ -88,5 +97,5 @@ async def prioritise(node: Deleter, order: MailOrder) -> Tally:
         return [(place, part)] if rest is None else [(place, part), (place, rest)]
 
     async with node.orders.lock:
-        await change(node, chosen.queue, look, cost=READ if chosen.reads else ENTRY)
+        await change(node, chosen.queue, look, cost=READ if chosen.reads else PLACED)
     return counted.done()

@@ -72,7 +72,11 @@ class _Deleting:
         return [(Place.OUT, part)] if rest is None else [(Place.OUT, part), (self.node.orders.place(rest), rest)]
 
     async def settle(self, queue: Queue, leases: list[Lease]) -> None:
-        await asyncio.gather(*[self._end(queue, lease) for lease in leases])
+        if self.order.dsn:  # each waits for the disk, so they wait together
+            await asyncio.gather(*[self._end(queue, lease) for lease in leases])
+            return
+        for lease in leases:
+            await self._end(queue, lease)
 
     async def _end(self, queue: Queue, lease: Lease) -> None:
         node = self.node

@@ -20,11 +20,12 @@ from postwright.schedule.queue import Queue
 from postwright.schedule.scheduler import Scheduler
 from postwright.schedule.sifting import Place
 
-TURN = 4000  # units of some two microseconds
-ENTRY = 1
+TURN = 2500  # units of some two microseconds
+ENTRY = 1  # looked at
 QUEUE = 1
+PLACED = 3  # and put into a line again
 READ = 40  # a message is read for it
-SETTLE = 40  # it ends
+SETTLE = 50  # it ends
 
 Parts = Sequence[tuple[Place, Entry]]
 Look = Callable[[Queue, Entry], Parts]
@@ -41,16 +42,19 @@ class Passed(Protocol):
 
 
 class Turns:
-    """Gives way to everybody else when a turn's work is done."""
+    """Gives way to everybody else when a turn's work is done; `before` is called before that: what has come in line may be a lot, and
+    whoever looks at it all is to have some of it at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
         self._done = 0
+        self._before = before
 
     async def spend(self, units: int) -> None:
         """So much was done."""
         self._done += units
         if self._done >= TURN:
             self._done = 0
+            self._before()
             await asyncio.sleep(0)
 
 
@@ -67,33 +71,36 @@ async def queues(node: Passed, wanted: Callable[[QueueKey], bool], turns: Turns)
 async def look_over(
     node: Passed, wanted: Callable[[QueueKey], bool], *, cost: int = ENTRY
 ) -> AsyncIterator[tuple[Queue, list[Entry]]]:
-    """What waits in the queues that are meant, some of it at a time; a queue of which nothing waits comes without entries."""
+    """What waits in the queues that are meant, some of it at a time; each queue comes without entries first."""
     turns, most = Turns(), max(1, TURN // cost)
     for queue in await queues(node, wanted, turns):
-        entries = node.scheduler.snapshot(queue)
-        yield queue, entries[:most]
-        for at in range(most, len(entries), most):
-            await asyncio.sleep(0)
-            yield queue, entries[at : at + most]
-        await turns.spend(QUEUE + cost * (len(entries) % most))
+        yield queue, []
+        for line in node.scheduler.lines(queue):
+            entries = list(line)
+            for at in range(0, len(entries), most):
+                yield queue, entries[at : at + most]
+                await turns.spend(cost * min(most, len(entries) - at))
+        await turns.spend(QUEUE)
 
 
 async def change(
-    node: Passed, wanted: Callable[[QueueKey], bool], look: Look, settle: Settle | None = None, *, cost: int = ENTRY
+    node: Passed, wanted: Callable[[QueueKey], bool], look: Look, settle: Settle | None = None, *, cost: int = PLACED
 ) -> list[Queue]:
     """Look at each entry of the queues that are meant, and put it where it belongs; what comes out is for `settle`. Returns the queues."""
-    turns = Turns()
+    turns = Turns(node.pump_soon)
     chosen = await queues(node, wanted, turns)
     for queue in chosen:
         await turns.spend(QUEUE)
-        if queue.recipients > queue.in_flight and node.scheduler.queues.get(queue.key) is queue:
-            await _sift(node, queue, look, settle, cost, turns)
+        await sift(node, queue, look, settle, cost, turns)
     node.pump_soon()
     return chosen
 
 
-async def _sift(node: Passed, queue: Queue, look: Look, settle: Settle | None, cost: int, turns: Turns) -> None:
+async def sift(node: Passed, queue: Queue, look: Look, settle: Settle | None, cost: int, turns: Turns) -> None:
+    """As `change`, of one queue."""
     scheduler, looked, more = node.scheduler, 0, True
+    if queue.recipients <= queue.in_flight or scheduler.queues.get(queue.key) is not queue:
+        return
 
     def counted(entry: Entry) -> Parts:
         nonlocal looked
@@ -107,8 +114,6 @@ async def _sift(node: Passed, queue: Queue, look: Look, settle: Settle | None, c
             leases, more = scheduler.sift(queue, node.clock.now(), max(1, TURN // cost), counted)
             if settle is not None and leases:
                 await settle(queue, leases)
-            if more:
-                node.pump_soon()
             await turns.spend(looked * cost)
     finally:
         if more:

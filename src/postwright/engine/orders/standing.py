@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from postwright.engine.orders import ending
 from postwright.engine.orders.book import Book, MailOrder, QueueRule, current, next_end
 from postwright.engine.orders.desk import read_book
-from postwright.engine.orders.passing import Parts, Turns, change, queues
+from postwright.engine.orders.passing import PLACED, Parts, Turns, change, queues
 from postwright.engine.orders.selection import Chosen, pattern_of
 from postwright.model.errors import SpoolError
 from postwright.model.queue_pattern import QueuePattern
@@ -89,10 +89,12 @@ class StandingOrders:
             before = self._jobs
             self._take(book)
             scheduler = self._node.scheduler
-            for queue in await queues(self._node, self._any, Turns()):
+            turns = Turns(self._node.pump_soon)
+            for queue in await queues(self._node, self._any, turns):
                 paused = self.suspended(queue.key) is not None
-                if paused != queue.paused:
+                if paused != queue.paused and scheduler.queues.get(queue.key) is queue:
                     scheduler.pause(queue, paused)
+                await turns.spend(PLACED)
             self._node.pump_soon()
             if self._jobs != before:
                 await change(self._node, self._any, lambda queue, entry: [(self.place(entry), entry)])
