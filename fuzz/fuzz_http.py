@@ -17,7 +17,7 @@ import h11
 from postwright.control.api.suppression import place_of
 from postwright.control.config.folder import ConfigFolder, ConfigRefused
 from postwright.control.http.access import shown_key
-from postwright.control.http.commanding import TOOLS, Unknown, arguments_of, words_of
+from postwright.control.http.command_table import TOOLS, Unknown, arguments_of, words_of
 from postwright.control.http.problems import Refused
 from postwright.control.http.speaker import with_host
 from postwright.engine.event_pages import places_of

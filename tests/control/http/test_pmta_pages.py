@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from tests.control.http.asgi import KEY, PLAIN, Answer, Page, Relay
 
-from postwright.control.http.commanding import TOOLS, Unknown, arguments_of
+from postwright.control.http.command_table import TOOLS, Unknown, arguments_of
 from postwright.control.http.keys import add
 from postwright.engine.frames import Told
 from postwright.engine.orders.listing import Page as Listed

@@ -8,116 +8,24 @@ command has the scope that it needs. Raises `Unknown` for what is no command, `R
 from __future__ import annotations
 
 import asyncio
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Struct
-
 from postwright.control.cli.try_config import told as told_problem
 from postwright.control.config import load
 from postwright.control.http.access import Identity
+from postwright.control.http.command_table import ORDERS, SOURCES, TOOLS, Tool, arguments_of, words_of
 from postwright.control.http.problems import Refused
 from postwright.control.http.site import Site
-from postwright.control.pmta.commands import SHOW, Command, Option, Unknown, answer_of, understood
+from postwright.control.pmta.commands import SHOW, Command, Unknown, answer_of, understood
 from postwright.control.pmta.forms import Answer, failed
 from postwright.control.pmta.orders import said, waiting
 from postwright.engine.tracing import TraceLines
 
-LONGEST: Final = 4096  # characters of a line
 TOOL_SECONDS: Final = 30.0
 TRACE_SECONDS: Final = 25.0
-TOOLS_AT_ONCE: Final = 2
 MOST_OUTPUT: Final = 1 << 20
-
-
-class Order(Struct, frozen=True):
-    """A command that is not one of `show`: its words and options, and the scope that it needs."""
-
-    command: Command
-    scope: str
-
-
-def _said(body: bytes) -> Answer:
-    raise AssertionError("an order is answered by its lines")
-
-
-def _order(
-    words: str,
-    scope: str,
-    verb: str,
-    *options: Option,
-    argument: tuple[str, str, bool] | None = None,
-    fixed: tuple[tuple[str, str], ...] = (),
-) -> Order:
-    return Order(Command(tuple(words.split()), "", words, _said, verb, options, argument, fixed), scope)
-
-
-_WHOSE: Final = (
-    Option("queue", "", "QUEUE"),
-    Option("orig", "", "ADDRESS"),
-    Option("rcpt", "", "ADDRESS"),
-    Option("jobId", "", "ID", key="job"),
-    Option("envId", "", "ID", key="envid"),
-    Option("older-than", "", "TIME"),
-)
-_DRY: Final = (Option("dry-run", ""), Option("reason", "", "TEXT"))
-_FOR: Final = Option("for", "", "TIME")
-_QUEUE: Final = ("QUEUE", "queue", True)
-_JOB: Final = ("JOB", "job", True)
-
-ORDERS: Final[tuple[Order, ...]] = (
-    _order(
-        "list", "logs", "order-list", *_WHOSE, Option("maxitems", "", "N"), Option("pause", "", key="paused"),
-        Option("priority", ""), Option("schedule", ""),
-    ),
-    _order("delete", "queues", "order-delete", *_WHOSE, *_DRY, Option("dsn", ""), Option("no-accounting", "")),
-    _order("pause queue", "queues", "order-pause", *_DRY, _FOR, argument=_QUEUE),
-    _order("resume queue", "queues", "order-resume", *_DRY, argument=_QUEUE),
-    _order("pause job", "queues", "order-pause", *_DRY, _FOR, argument=_JOB),
-    _order("resume job", "queues", "order-resume", *_DRY, argument=_JOB),
-    _order("set queue", "queues", "set-mode", Option("mode", "", "MODE", ("normal", "backoff")), argument=_QUEUE),
-    _order("set priority", "queues", "order-priority", *_WHOSE, *_DRY, argument=("N", "priority", True)),
-    _order("schedule", "queues", "order-schedule", Option("retry-recipients", ""), *_DRY, argument=_QUEUE),
-    _order(
-        "trace", "queues", "trace", Option("log-data", ""), Option("log-resolution", ""), Option("to-log", ""),
-        Option("retry-recipients", ""), Option("source-ip", "", "IP"), argument=_QUEUE,
-    ),
-    _order("test config", "config", ""),
-    _order("reload", "config", "reload"),
-    _order("rotate acct", "admin", "rotate", argument=("FILE", "file", False), fixed=(("what", "acct"),)),
-    _order("rotate log", "admin", "rotate", fixed=(("what", "log"),)),
-    _order("reset counters", "admin", "order-reset"),
-    _order("reset status", "admin", "order-reset"),
-    _order("clear dnscache", "admin", "clear-dnscache", argument=("DOMAIN", "domain", True)),
-    _order("clear secretscache", "admin", "order-secrets"),
-)  # fmt: skip
-
-
-class Tool(Struct, frozen=True):
-    """A command that asks no relay: `postwright WORDS`, with these options and no others (those with `=` have a value), and `least` to
-    `most` words behind it."""
-
-    words: tuple[str, ...]
-    scope: str
-    options: tuple[str, ...]
-    least: int
-    most: int
-
-
-# Who may have the relay talk to a host of his choice is no mere onlooker.
-TOOLS: Final = (
-    Tool(("resolve",), "queues", ("tcp", "edns", "connect", "use-dane", "use-mta-sts", "dumppackets", "server=", "source="), 1, 1),
-    Tool(("check", "spf"), "queues", ("tcp", "dumppackets"), 2, 3),
-    Tool(("digest",), "read", ("hmac-sha256", "siphash", "key=", "hexkey="), 1, 1),
-)
-# With two words behind them, which the table cannot say: SOURCE QUEUE, IP HELO.
-_SOURCES: Final = {"disable": "disable-source", "enable": "enable-source"}
-
-
-# one process, one count: whoever asks
-_tools = asyncio.Semaphore(TOOLS_AT_ONCE)
 
 
 class Commander:
@@ -157,7 +65,7 @@ class Commander:
 
     def _source(self, words: Sequence[str], who: Identity) -> tuple[str, dict[str, str]] | None:
         """`disable source IP QUEUE [--reenable-after TIME]`, `enable source IP QUEUE`; None for another command."""
-        verb = next((verb for name, verb in _SOURCES.items() if words and _means(words[0], name)), None)
+        verb = next((verb for name, verb in SOURCES.items() if words and _means(words[0], name)), None)
         if verb is None or len(words) < 2 or not _means(words[1], "source"):
             return None
         _may(who, "queues")
@@ -197,7 +105,7 @@ class Commander:
     async def _run_tool(self, tool: Tool, words: Sequence[str]) -> Answer:
         """`postwright` with these words, as a process of its own: nothing of what it does holds up the loop."""
         argv = [*tool.words, *arguments_of(tool, words)]
-        async with _tools:
+        async with self._site.tools:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "postwright", *argv,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -212,37 +120,6 @@ class Commander:
                     await process.wait()
         lines = tuple(output[:MOST_OUTPUT].decode("utf-8", "backslashreplace").splitlines())
         return Answer({"text": "\n".join(lines)}, lines, ok=process.returncode == 0)
-
-
-def arguments_of(tool: Tool, words: Sequence[str]) -> list[str]:
-    """Its options in full, then `--`, then what stands behind it: nothing of this can be an option that is not in the table. Raises
-    Unknown."""
-    options: list[str] = []
-    behind: list[str] = []
-    for word in words:
-        if not word.startswith("--"):
-            behind.append(word)
-            continue
-        name, equals, value = word[2:].partition("=")
-        fits = [one for one in tool.options if one.startswith(name + equals if equals else name)]
-        exact = [one for one in fits if one == name + equals]
-        if len(exact or fits) != 1 or (exact or fits)[0].endswith("=") != bool(equals):
-            raise Unknown(f"{' '.join(tool.words)} knows no {word}")
-        options.append(f"--{(exact or fits)[0]}{value}")
-    if not tool.least <= len(behind) <= tool.most:
-        raise Unknown(f"{' '.join(tool.words)} wants {tool.least} to {tool.most} words")
-    return [*options, "--", *behind]
-
-
-def words_of(line: str) -> list[str]:
-    """A line as a shell would take it apart. Raises Unknown."""
-    if len(line) > LONGEST:
-        raise Unknown(f"a command of more than {LONGEST} characters")
-    try:
-        words = shlex.split(line)
-    except ValueError as error:
-        raise Unknown(f"the command cannot be read: {error}") from None
-    return words[1:] if words and words[0] in ("pmta", "postwright") else words
 
 
 def _understood(words: Sequence[str], commands: Sequence[Command]) -> tuple[Command, dict[str, str]] | Unknown:

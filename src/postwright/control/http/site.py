@@ -46,6 +46,7 @@ class Site:
         self.csrf = CsrfTokens(secret)
         self.keys = KeyFile(state_dir / HTTP_KEYS)
         self.paces = Paces()
+        self.tools = asyncio.Semaphore(2)  # programs that are run for somebody, at once
         self.config_turn = asyncio.Lock()  # one change at a time: two that were both found sound need not be so together
         self.injection = InjectionClient(state_dir / "run")
         self.answers = Answers(state_dir / ANSWERS)
