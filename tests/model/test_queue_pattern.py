@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -61,3 +62,36 @@ def test_a_star_is_any_text_and_nothing_else_is_special(pattern: str, name: str)
 
 def test_a_pattern_of_many_stars_takes_no_time() -> None:
     assert not Glob("*a" * 5000 + "b").fits("a" * 10000)
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "covers"),
+    [
+        ("*/*", "example.com/m", True),
+        ("*", "*.example.com/*", True),
+        ("*.example.com/*", "a.example.com/M", True),
+        ("*.example.com/*", "*/*", False),
+        ("example.com/*", "example.*/m", False),
+        ("ex*/m", "exam*e.com/m", True),
+        ("exam*e.com/m", "ex*/m", False),
+        ("example.com/m", "example.com/m", True),
+        ("example.com/m", "example.com/*", False),
+    ],
+)
+def test_which_pattern_means_all_that_another_means(wide: str, narrow: str, covers: bool) -> None:
+    assert QueuePattern(wide).covers(QueuePattern(narrow)) is covers
+
+
+def test_what_is_covered_fits_the_wider_one_too() -> None:
+    """Of all patterns and names of three letters."""
+    names = ["".join(letters) for letters in product("ab", repeat=3)]
+    texts = ["".join(letters) for letters in product("ab*", repeat=3)]
+    for wide, narrow in product(texts, texts):
+        if QueuePattern(wide, "m").covers(QueuePattern(narrow, "m")):
+            fits = Glob(wide).fits
+            assert all(fits(name) for name in names if Glob(narrow).fits(name)), (wide, narrow)
+
+
+def test_case_matters_where_that_is_wanted() -> None:
+    assert Glob("Spring*", exactly=True).fits("Spring-1")
+    assert not Glob("Spring*", exactly=True).fits("spring-1")
