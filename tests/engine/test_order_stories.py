@@ -5,13 +5,16 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from postwright.engine.dkim_keys import Broken
 from postwright.engine.frames import Told
 from postwright.engine.orders.asking import Outcome
 from postwright.engine.orders.listing import Page
+from postwright.engine.queue_verbs import QUEUE_VERBS
+from postwright.engine.views.figures import Figures
 from postwright.model.envelope import MailExtras
 from postwright.model.outcome import Fault
 from postwright.model.work import QueueKey, WaitReason
-from postwright.policy.settings import Settings
+from postwright.policy.settings import Settings, SourceHostRule, VmtaSettings
 from postwright.testing.world import World
 from postwright.testing.world_orders import WorldOrders
 from postwright.testing.world_settings import ANYBODY, domain, relay, source, vmta
@@ -448,3 +451,47 @@ def test_what_is_wrong_is_told_and_nothing_is_done(verb: str, arguments: dict[st
         assert not told.ok
         assert said in told.lines[0]
         assert orders.desk.book.queues == orders.desk.book.mail == ()
+
+
+# -- queues and secrets --------------------------------------------------------------------------------
+
+
+def asked(w: World, verb: str, **arguments: str) -> list[str]:
+    """An order about queues, at the first shard; names of queues."""
+    body = QUEUE_VERBS[verb](w.node, {name.replace("_", "-"): value for name, value in arguments.items()})
+    return msgspec.json.decode(body) if body else []
+
+
+def test_modes_and_addresses_have_a_dry_run_and_modes_an_end() -> None:
+    two = VmtaSettings("m", smtp_source_host=(SourceHostRule("192.0.2.10", "one.example"), SourceHostRule("192.0.2.11", "two.example")))
+    with World(relay(domain("*"), two, source(ANYBODY, always_allow_relaying=True, default_virtual_mta="m"))) as w:
+        w.domain("example.com").down = Fault.REFUSED
+        w.submit(ME, ["u@example.com"])
+        w.advance(MINUTE)
+        queue = w.node.scheduler.queues[QueueKey("example.com", "m")]
+        name = ["example.com/m"]
+        assert asked(w, "set-mode", queue="*", mode="backoff", dry_run="yes") == name
+        assert queue.backoff is None
+        assert asked(w, "set-mode", queue="example.com/*", mode="backoff", **{"for": "30m"}, reason="a test") == name
+        assert queue.backoff is not None
+        assert (queue.backoff.reason, queue.backoff.until) == ("by an operator: a test", w.clock.now() + 30 * MINUTE)
+        assert asked(w, "disable-source", queue="*", source="192.0.2.10", dry_run="yes") == name
+        assert asked(w, "disable-source", queue="*", source="192.0.2.99", dry_run="yes") == []
+        assert asked(w, "enable-source", queue="*", source="192.0.2.10", dry_run="yes") == []
+        assert asked(w, "disable-source", queue="*", source="192.0.2.10", after="2h") == name
+        assert asked(w, "enable-source", queue="*", source="192.0.2.10", dry_run="yes") == name
+        assert [one.address for one in w.node.disabled.listed()[0]] == ["192.0.2.10"]
+        with pytest.raises(ValueError, match="no time"):
+            asked(w, "set-mode", queue="*", mode="backoff", **{"for": "soon"})
+
+
+def test_secrets_are_fetched_anew_and_counters_begin_at_nought() -> None:
+    with World(settings()) as w:
+        orders = WorldOrders(w)
+        w.node.vault._keep("{vault}:/kv/data/dkim:pem", Broken("old"), w.clock.now() + HOUR)
+        told = orders.give("order-secrets")
+        assert (told.lines, msgspec.json.decode(told.body)) == (["Secrets cache cleared."], {"cleared": 1})
+        w.advance(HOUR)
+        orders.traffic.heard(0, Figures(in_msgs=7), (1, 2), (3, 4))
+        assert orders.give("order-reset").lines == ["Traffic counters reset."]
+        assert (orders.traffic.view().total, orders.traffic.view().since) == (Figures(), w.clock.now())
