@@ -440,6 +440,7 @@ def test_a_priority_is_for_what_waits_and_survives() -> None:
         ("order-priority", {"priority": "50"}, "say whose mail"),
         ("order-pause", {"job": "spring*"}, "one job"),
         ("order-pause", {"queue": "*", "for": "soon"}, "no time"),
+        ("order-pause", {"queue": "x" * 501}, "500 characters"),
         ("order-list", {"maxitems": "many"}, "no number"),
         ("order-delete", {"queue": "*", "older_than": "yesterday"}, "no time"),
     ],

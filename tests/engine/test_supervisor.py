@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
 import stat
 import sys
@@ -176,6 +177,17 @@ async def test_a_silent_shard_keeps_nobody_waiting(start: Start) -> None:
     running = start("mute")
     await running.until(running.announced.is_set)
     assert await running.supervisor.ask_shards("echo", timeout=0.05) == []
+    assert running.supervisor._answers == {}
+
+
+async def test_a_shard_that_dies_with_a_question_keeps_nobody_waiting(start: Start) -> None:
+    running = start("mute")
+    await running.until(running.announced.is_set)
+    asked = asyncio.ensure_future(running.supervisor.ask_shards("order-delete", timeout=3600.0))
+    await running.until(lambda: running.supervisor._answers)
+    os.kill(running.supervisor.pids()[0], signal.SIGKILL)
+    async with asyncio.timeout(PATIENCE):
+        assert await asked == []
     assert running.supervisor._answers == {}
 
 

@@ -117,7 +117,7 @@ class Supervisor:
         self.http = HttpProcess(options.http, options.state_dir, options.user, options.debug, self.log)
         self._tasks: set[asyncio.Task[None]] = set()
         self._drainer: asyncio.Task[None] | None = None
-        self._answers: dict[int, asyncio.Future[f.Answer]] = {}
+        self._answers: dict[int, tuple[int, asyncio.Future[f.Answer]]] = {}  # by question: who was asked, and the answer to come
         self._next_question = 0
         self._tickets = secrets.token_bytes(SECRET)
         self.started = time.time()
@@ -264,6 +264,7 @@ class Supervisor:
             await gone
         finally:
             shard.link = None
+            self._ask_no_more(shard.number)
             if shard.fds is not None:
                 shard.fds.close()
                 shard.fds = None
@@ -309,7 +310,7 @@ class Supervisor:
         elif isinstance(frame, LoginWorked):
             self.locks.worked(frame.user, frame.peer)
         elif isinstance(frame, f.Answer):
-            waiting = self._answers.pop(frame.number, None)
+            _, waiting = self._answers.pop(frame.number, (0, None))
             if waiting is not None and not waiting.done():
                 waiting.set_result(frame)
 
@@ -319,7 +320,7 @@ class Supervisor:
                 shard.link.send(changed)
 
     async def ask_shards(self, verb: str, argument: bytes = b"", timeout: float = 10.0) -> list[f.Answer]:
-        """Ask every shard that runs; answers in order of the shards' numbers, fewer if some do not answer in time."""
+        """Ask every shard that runs; answers in order of the shards' numbers, fewer if some do not answer in time, or die."""
         loop = asyncio.get_running_loop()
         waits: dict[asyncio.Future[f.Answer], int] = {}
         for shard in self._shards:
@@ -327,7 +328,7 @@ class Supervisor:
                 continue
             self._next_question += 1
             future: asyncio.Future[f.Answer] = loop.create_future()
-            self._answers[self._next_question] = future
+            self._answers[self._next_question] = shard.number, future
             shard.link.send(f.Question(number=self._next_question, verb=verb, argument=argument))
             waits[future] = self._next_question
         if not waits:
@@ -335,7 +336,12 @@ class Supervisor:
         done, pending = await asyncio.wait(waits, timeout=timeout)
         for late in pending:
             self._answers.pop(waits[late], None)
-        return sorted((wait.result() for wait in done), key=lambda answer: answer.shard)
+        return sorted((wait.result() for wait in done if not wait.cancelled()), key=lambda answer: answer.shard)
+
+    def _ask_no_more(self, shard: int) -> None:
+        """It is gone, and will answer nothing that it was asked."""
+        for number in [number for number, (asked, _) in self._answers.items() if asked == shard]:
+            self._answers.pop(number)[1].cancel()
 
     def _hand_sockets(self, shard: _Shard) -> None:
         """Give the shard duplicates of all listening sockets, a list of their labels first. One that is just dying needs none."""

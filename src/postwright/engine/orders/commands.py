@@ -28,6 +28,7 @@ from postwright.engine.orders.tally import Tally
 STANDS: Final = 86400.0  # seconds that a deletion stands: what is in flight may come back
 GRACE: Final = 60.0  # when nothing is: what is on its way from one shard to another has come by then
 PRIORITY_STANDS: Final = 7 * 86400.0
+LONGEST_NAME: Final = 500
 _ENDS: Final = "these attempts end"
 
 
@@ -43,7 +44,7 @@ async def _resume(relay: Steering, arguments: Arguments) -> f.Told:
 
 
 async def _pause_queue(relay: Steering, arguments: Arguments, *, paused: bool) -> f.Told:
-    queue = pattern_of(arguments.get("queue", "")).text
+    queue = pattern_of(_name(arguments, "queue")).text
     tally, errors = await asking.counted(relay, Selection(queue=queue))
     rule = QueueRule(queue, paused, asking.why(arguments, relay.desk.now()))
     verb, other = ("pause", "resume") if paused else ("resume", "pause")
@@ -59,7 +60,7 @@ async def _pause_queue(relay: Steering, arguments: Arguments, *, paused: bool) -
 
 
 async def _pause_job(relay: Steering, arguments: Arguments, *, paused: bool) -> f.Told:
-    job, now = arguments["job"].strip(), relay.desk.now()
+    job, now = _name(arguments, "job"), relay.desk.now()
     if not job or "*" in job:
         raise ValueError("a pause is of one job, by its whole name")
     known = any(rule.job == job for rule in current(relay.desk.book, now).jobs)
@@ -76,6 +77,14 @@ async def _pause_job(relay: Steering, arguments: Arguments, *, paused: bool) -> 
     lines = [f"{verb}d job.", f"{shown(job)}: {asking.counts(tally)}."]
     lines += _until(until) if paused else [] if known else ["It was not paused."]
     return asking.told([*lines, f"Undo: postwright {outcome.undo}"], errors, outcome)
+
+
+def _name(arguments: Arguments, of: str) -> str:
+    """What is written down must be short."""
+    name = arguments.get(of, "").strip()
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"the name of a {of} has {LONGEST_NAME} characters at most")
+    return name
 
 
 def _until(until: float | None) -> list[str]:
