@@ -78,7 +78,8 @@ async def test_an_operator_orders(tmp_path: Path, shards: int) -> None:
         await relay.load(["one.example"])
         await relay.until(lambda: waits(relay), "a queue that waits")
         code, printed = await relay.command("set", "queue", "--mode=backoff", "one.*")
-        assert (code, printed.strip()) == (0, "Changed: one.example/{default}")
+        assert (code, printed.splitlines()[0]) == (0, "Changed: one.example/{default}")
+        assert printed.splitlines()[1:] == ["Undo: postwright set queue --mode=normal 'one.*'"]
         code, printed = await relay.command("why", "one.example", "--json")
         assert json.loads(printed)[0]["mode"] == "backoff", printed
         code, printed = await relay.command("set", "queue", "--mode=normal", "one.example/{default}")
@@ -95,11 +96,12 @@ async def test_an_address_out_of_use_and_back(tmp_path: Path, shards: int) -> No
         await relay.load(["one.example"])
         await relay.until(lambda: waits(relay), "a queue that waits")
         code, printed = await relay.command("disable", "source", "127.0.0.1", "one.example/m1", "--reenable-after", "2h")
-        assert (code, printed.strip()) == (0, "Changed: one.example/m1")
+        assert (code, printed.splitlines()[0]) == (0, "Changed: one.example/m1")
+        assert printed.splitlines()[1:] == ["Undo: postwright enable source 127.0.0.1 'one.example/m1'"]
         code, printed = await relay.command("why", "one.example/m1")
         assert "127.0.0.1" in printed, printed
         code, printed = await relay.command("enable", "source", "127.0.0.1", "*/m1")
-        assert (code, printed.strip()) == (0, "Changed: one.example/m1")
+        assert (code, printed.splitlines()[0]) == (0, "Changed: one.example/m1")
         code, printed = await relay.command("enable", "source", "127.0.0.1", "one.example/m1")
         assert code == 1
         assert "nothing was changed" in printed
