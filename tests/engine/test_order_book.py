@@ -9,6 +9,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from postwright.engine.orders.book import (
+    MOST_MESSAGES,
     MOST_RULES,
     MOST_STANDING,
     Book,
@@ -73,6 +74,10 @@ def test_the_book_is_bounded() -> None:
     for number in range(MOST_STANDING + 5):
         book = with_mail(book, MailOrder(0, Selection(job=str(number))))
     assert (len(book.mail), book.number, book.mail[0].selected.job) == (MOST_STANDING, MOST_STANDING + 5, "5")
+    for number in range(1, 2000):
+        book = with_mail(book, MailOrder(0, Selection(message=number)))
+    assert len(book.mail) == MOST_STANDING + MOST_MESSAGES, "those of one message do not push the others out"
+    assert book.mail[-1].selected.message == 1999
 
 
 def test_an_order_about_mail_gets_another_end() -> None:

@@ -279,6 +279,29 @@ def test_by_recipient_sender_envelope_id_and_age() -> None:
         assert not w.node.spool.status().live
 
 
+@SHARDS
+def test_one_message_is_cancelled_and_however_many_are_the_last_is_not_forgotten(shards: int) -> None:
+    with World(settings(), shards=shards) as w:
+        mx = w.domain("example.com", rules=["eod:u3@* first=1 delay=30 451 4.3.0 later"])
+        mx.down = Fault.REFUSED
+        orders = WorldOrders(w)
+        for number in range(6):
+            send(w, f"u{number}@example.com", shard=number % shards)
+        w.advance(MINUTE)
+        ids = {row.rcpt[1]: row.message for row in rows(orders.give("order-list")).rows}
+        assert outcome(orders.give("order-delete", message=ids["2"])).tally.recipients == 1  # type: ignore[union-attr]
+        if shards == 1:
+            assert orders.desk.book.mail[0].why.until == w.clock.now() + MINUTE, "nothing of it is in flight"
+        mx.down = None
+        orders.give("order-schedule", queue="*", retry_recipients="yes")
+        w.advance(10)
+        for name in ("0", "3", "4"):
+            assert orders.give("order-delete", message=ids[name]).ok
+        w.run_until_empty(HOUR)
+        assert {rcpt for kind, rcpt in w.fates() if kind == "b"} == {"u2@example.com", "u3@example.com"}
+        assert sorted(mx.recipients) == [f"u{number}@example.com" for number in (0, 1, 4, 5)]
+
+
 def test_whose_mail_must_be_said() -> None:
     with World(settings()) as w:
         told = WorldOrders(w).give("order-delete", rcpt="u@example.com")

@@ -21,7 +21,8 @@ from postwright.engine.orders.selection import Selection, pattern_of
 T = TypeVar("T")
 
 MOST_RULES = 1000  # of queues, and of jobs
-MOST_STANDING = 200
+MOST_STANDING = 200  # orders about mail; each is asked of what comes back from an attempt
+MOST_MESSAGES = 1000  # and of one message each, which are found by its id
 
 
 class BookFull(ValueError):
@@ -91,9 +92,12 @@ def with_job(book: Book, job: str, rule: JobRule | None) -> Book:
 
 
 def with_mail(book: Book, order: MailOrder) -> Book:
-    """One more order about mail, with a number of its own. The oldest goes when there are too many: its mail is long gone."""
+    """One more order about mail, with a number of its own. The oldest of its kind goes when there are too many: its mail is long gone."""
     numbered = replace(order, number=book.number + 1)
-    return replace(book, number=numbered.number, mail=(*book.mail, numbered)[-MOST_STANDING:])
+    mail, most = (*book.mail, numbered), MOST_MESSAGES if order.selected.message else MOST_STANDING
+    alike = [one.number for one in mail if bool(one.selected.message) == bool(order.selected.message)]
+    gone = frozenset(alike[:-most])
+    return replace(book, number=numbered.number, mail=tuple([one for one in mail if one.number not in gone]))
 
 
 def rearmed(book: Book, until: float) -> Book:

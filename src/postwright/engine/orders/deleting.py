@@ -53,7 +53,10 @@ async def delete(node: Deleter, order: MailOrder) -> Tally:
         for queue in await change(node, deleting.chosen.queue, deleting.look, deleting.settle, cost=SETTLE):
             deleting.counted.tally.in_flight += queue.in_flight
     await durable(node)
-    return deleting.counted.done()
+    tally = deleting.counted.done()
+    if order.selected.message:  # of one message the shard that keeps it knows
+        tally.in_flight = len(node.spool.live_recipients(order.selected.message) or ())
+    return tally
 
 
 class _Deleting:

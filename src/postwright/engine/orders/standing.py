@@ -52,6 +52,7 @@ class StandingOrders:
         self._rules: list[tuple[QueuePattern, QueueRule]] = []
         self._jobs: frozenset[str] = frozenset()
         self._mail: list[_Order] = []
+        self._by_message: dict[int, list[_Order]] = {}  # those that are about one message
         self._newest = 0
         self._early = True  # the spool is being read
 
@@ -67,7 +68,7 @@ class StandingOrders:
     async def begin(self) -> None:
         """The spool has been read: what of it was ordered away goes, the rest gets its place."""
         self._early = False
-        if self._mail:
+        if self.book.mail:
             async with self.lock:
                 await change(self._node, self._any, self._look_again, self._through_the_gate)
 
@@ -104,13 +105,17 @@ class StandingOrders:
         self.book = book = current(book, now)
         self._rules = [(pattern_of(rule.queue), rule) for rule in book.queues]
         self._jobs = frozenset(rule.job for rule in book.jobs)
-        self._mail = [_Order(order) for order in book.mail]
+        self._mail = [_Order(order) for order in book.mail if not order.selected.message]
+        self._by_message = {}
+        for order in book.mail:
+            if order.selected.message:
+                self._by_message.setdefault(order.selected.message, []).append(_Order(order))
         self._newest = max([order.selected.newest for order in book.mail], default=0)
         self._node.ids.seen(self._newest)  # what comes from now on, reports of what is deleted too, is newer than anything that is meant
         where, scheduler = self._node.where, self._node.scheduler
         scheduler.suspends = (lambda key: self.suspended(key) is not None) if self._rules else None
         where.stays = scheduler.suspends
-        where.guard(self.put if self._rules or self._jobs or self._mail else None)
+        where.guard(self.put if self._rules or self._jobs or book.mail else None)
         self._watch(next_end(book, now), now)
 
     def _watch(self, end: float | None, now: float) -> None:
@@ -149,7 +154,12 @@ class StandingOrders:
         return any(self.holds(entry) or self._meant_by_some(key, entry) for entry in entries)
 
     def _meant_by_some(self, key: QueueKey, entry: Entry) -> bool:
-        return entry.message_id <= self._newest and any(order.may_mean(key, entry) for order in self._mail)
+        return entry.message_id <= self._newest and any(order.may_mean(key, entry) for order in self._about(entry))
+
+    def _about(self, entry: Entry) -> list[_Order]:
+        """Orders about mail that may be about this, as they were given."""
+        own = self._by_message.get(entry.message_id)
+        return self._mail if own is None else sorted([*self._mail, *own], key=lambda one: one.order.number)
 
     # -- the gate --------------------------------------------------------------------------------
 
@@ -170,7 +180,7 @@ class StandingOrders:
 
     def _ordered(self, key: QueueKey, entry: Entry, now: float) -> Entry | None:
         """The entry as orders about mail leave it; None when nothing is left."""
-        for one in self._mail:
+        for one in self._about(entry):
             named = self._meant(one, key, entry)
             if not named:
                 continue
