@@ -84,6 +84,14 @@ def test_http_is_compared_with_smtp(folder: Path) -> None:
     assert found["HTTP"]["ratio"] == pytest.approx(found["HTTP"]["value"] / found["SMTP"]["value"])
 
 
+@pytest.mark.soak
+def test_being_watched_is_compared_with_not_being(folder: Path) -> None:
+    found = rows(bench(folder, "--only", "monitor"))
+    assert list(found) == ["no HTTP port", "monitor, nobody looks", "monitor in two browsers", "cost of two browsers"]
+    watched = found["monitor in two browsers"]
+    assert watched["ratio"] == pytest.approx(watched["value"] / found["monitor, nobody looks"]["value"])
+
+
 def test_a_siege_is_told_with_what_the_besiegers_got(folder: Path) -> None:
     report = bench(folder, "--only", "siege")
     found = rows(report)
