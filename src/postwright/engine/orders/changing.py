@@ -97,5 +97,5 @@ async def prioritise(node: Deleter, order: MailOrder) -> Tally:
         return [(place, part)] if rest is None else [(place, part), (place, rest)]
 
     async with node.orders.lock:
-        await change(node, chosen.queue, look, cost=READ if chosen.reads else PLACED)
+        await change(node, chosen.queue, lambda queue, entry: chosen.entry(entry), look, cost=READ if chosen.reads else PLACED)
     return counted.done()

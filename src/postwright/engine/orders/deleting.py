@@ -50,7 +50,7 @@ async def delete(node: Deleter, order: MailOrder) -> Tally:
     """Delete what is meant. The tally is of what is gone."""
     deleting = _Deleting(node, order)
     async with node.orders.lock:
-        for queue in await change(node, deleting.chosen.queue, deleting.look, deleting.settle, cost=SETTLE):
+        for queue in await change(node, deleting.chosen.queue, deleting.concerns, deleting.look, deleting.settle, cost=SETTLE):
             deleting.counted.tally.in_flight += queue.in_flight
     await durable(node)
     tally = deleting.counted.done()
@@ -66,6 +66,9 @@ class _Deleting:
         self.node, self.order = node, order
         self.chosen = Chosen(order.selected)
         self.counted = Count()
+
+    def concerns(self, queue: Queue, entry: Entry) -> bool:
+        return self.chosen.entry(entry)
 
     def look(self, queue: Queue, entry: Entry) -> Parts:
         named = meant(self.node, self.chosen, entry) if self.chosen.entry(entry) else ()

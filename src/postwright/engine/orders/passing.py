@@ -84,16 +84,35 @@ async def look_over(
 
 
 async def change(
-    node: Passed, wanted: Callable[[QueueKey], bool], look: Look, settle: Settle | None = None, *, cost: int = PLACED
+    node: Passed,
+    wanted: Callable[[QueueKey], bool],
+    concerns: Callable[[Queue, Entry], bool],
+    look: Look,
+    settle: Settle | None = None,
+    *,
+    cost: int = PLACED,
 ) -> list[Queue]:
-    """Look at each entry of the queues that are meant, and put it where it belongs; what comes out is for `settle`. Returns the queues."""
+    """Look at each entry of the queues that are meant, and put it where it belongs; what comes out is for `settle`. A queue of which the
+    order `concerns` no entry is left as it is. Returns the queues that are meant."""
     turns = Turns(node.pump_soon)
     chosen = await queues(node, wanted, turns)
     for queue in chosen:
-        await turns.spend(QUEUE)
-        await sift(node, queue, look, settle, cost, turns)
+        if await _concerned(node, queue, concerns, turns):
+            await sift(node, queue, look, settle, cost, turns)
     node.pump_soon()
     return chosen
+
+
+async def _concerned(node: Passed, queue: Queue, concerns: Callable[[Queue, Entry], bool], turns: Turns) -> bool:
+    """A look costs a tenth of what it costs to put an entry back into line. What moves meanwhile passes the gate."""
+    for line in node.scheduler.lines(queue):
+        entries = list(line)
+        for at in range(0, len(entries), TURN):
+            if any(concerns(queue, entry) for entry in entries[at : at + TURN]):
+                return True
+            await turns.spend(ENTRY * min(TURN, len(entries) - at))
+    await turns.spend(QUEUE)
+    return False
 
 
 async def sift(node: Passed, queue: Queue, look: Look, settle: Settle | None, cost: int, turns: Turns) -> None:

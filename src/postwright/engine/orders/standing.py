@@ -70,10 +70,13 @@ class StandingOrders:
         self._early = False
         if self.book.mail:
             async with self.lock:
-                await change(self._node, self._any, self._look_again, self._through_the_gate)
+                await change(self._node, self._any, self._is_meant, self._look_again, self._through_the_gate)
+
+    def _is_meant(self, queue: Queue, entry: Entry) -> bool:
+        return self._meant_by_some(queue.key, entry)
 
     def _look_again(self, queue: Queue, entry: Entry) -> Parts:
-        return [(Place.OUT if self._meant_by_some(queue.key, entry) else self.place(entry), entry)]
+        return [(Place.OUT if self._is_meant(queue, entry) else self.place(entry), entry)]
 
     async def _through_the_gate(self, queue: Queue, leases: list[Lease]) -> None:
         now = self._node.clock.now()
@@ -87,18 +90,25 @@ class StandingOrders:
     async def apply(self, book: Book) -> None:
         """This stands from now on. Done when it holds for all that waits."""
         async with self.lock:
-            before = self._jobs
+            before, jobs = self.book, self._jobs
             self._take(book)
-            scheduler = self._node.scheduler
-            turns = Turns(self._node.pump_soon)
-            for queue in await queues(self._node, self._any, turns):
-                paused = self.suspended(queue.key) is not None
-                if paused != queue.paused and scheduler.queues.get(queue.key) is queue:
-                    scheduler.pause(queue, paused)
-                await turns.spend(PLACED)
-            self._node.pump_soon()
-            if self._jobs != before:
-                await change(self._node, self._any, lambda queue, entry: [(self.place(entry), entry)])
+            if self.book.queues != before.queues:
+                await self._pause_queues()
+            changed = self._jobs ^ jobs
+            if changed:
+                await change(
+                    self._node, self._any, lambda queue, entry: entry.job in changed, lambda queue, entry: [(self.place(entry), entry)]
+                )
+
+    async def _pause_queues(self) -> None:
+        """Those that are to be paused are, and the others go on."""
+        scheduler, turns = self._node.scheduler, Turns(self._node.pump_soon)
+        for queue in await queues(self._node, self._any, turns):
+            paused = self.suspended(queue.key) is not None
+            if paused != queue.paused and scheduler.queues.get(queue.key) is queue:
+                scheduler.pause(queue, paused)
+            await turns.spend(PLACED)
+        self._node.pump_soon()
 
     def _take(self, book: Book) -> None:
         now = self._node.clock.now()
