@@ -17,6 +17,7 @@ from postwright.control.http.app import make_app
 from postwright.control.http.front import Front
 from postwright.control.http.site import Site
 from postwright.control.http.speaker import Speaker, make_config
+from postwright.control.http.swift import SwiftSpeaker
 from postwright.policy.settings import ApiListener, Settings
 
 Context = Callable[[], ssl.SSLContext]
@@ -29,7 +30,7 @@ class Doors:
         self._site = site
         self._told = ""
         main, other = make_config(make_app(site)), make_config(Transmissions(site))
-        self._main = Front(lambda gone: Speaker(main, state, gone), lambda: self._try(lambda: site.tls.context()), site.log)
+        self._main = Front(lambda gone: SwiftSpeaker(main, state, gone), lambda: self._try(lambda: site.tls.context()), site.log)
         self._other = other
         self._state = state
         self._contexts: dict[tuple[str, int], Context] = {}

@@ -85,7 +85,7 @@ class Speaker(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         # a request that has come behind this one has begun already, or lies there in part
-        begun = len(self.conn.trailing_data[0]) > 0 or not _complete(self.cycle)
+        begun = len(self.conn.trailing_data[0]) > 0 or not complete(self.cycle)
         self._since, self._octets = self.loop.time() if begun else 0.0, 0
 
     def _look(self) -> None:
@@ -103,7 +103,7 @@ class Speaker(H11Protocol):
         if not self._since or self.flow.read_paused:
             return False
         took = now - self._since
-        if _complete(self.cycle):
+        if complete(self.cycle):
             return took > HEAD
         return bool(self.cycle.more_body) and took > BODY and self._octets < SLOWEST * took
 
@@ -115,7 +115,7 @@ class Speaker(H11Protocol):
         return now - self._moved > STUCK
 
 
-def _complete(cycle: RequestResponseCycle | None) -> bool:
+def complete(cycle: RequestResponseCycle | None) -> bool:
     """Is there no request that waits for its answer?"""
     return cycle is None or bool(cycle.response_complete)
 
