@@ -464,6 +464,10 @@ def test_a_priority_is_for_what_waits_and_survives() -> None:
         ("order-pause", {"job": "spring*"}, "one job"),
         ("order-pause", {"queue": "*", "for": "soon"}, "no time"),
         ("order-pause", {"queue": "x" * 501}, "500 characters"),
+        ("order-pause", {}, "say which queue"),
+        ("order-resume", {"queue": " "}, "say which queue"),
+        ("order-pause", {"job": ""}, "say which job"),
+        ("order-schedule", {}, "say which queue"),
         ("order-list", {"maxitems": "many"}, "no number"),
         ("order-delete", {"queue": "*", "older_than": "yesterday"}, "no time"),
     ],
@@ -495,6 +499,7 @@ def test_modes_and_addresses_have_a_dry_run_and_modes_an_end() -> None:
         queue = w.node.scheduler.queues[QueueKey("example.com", "m")]
         name = ["example.com/m"]
         assert asked(w, "set-mode", queue="*", mode="backoff", dry_run="yes") == name
+        assert asked(w, "set-mode", queue="", mode="backoff") == []
         assert queue.backoff is None
         assert asked(w, "set-mode", queue="example.com/*", mode="backoff", **{"for": "30m"}, reason="a test") == name
         assert queue.backoff is not None

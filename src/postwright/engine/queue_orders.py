@@ -29,6 +29,8 @@ class Ordered(Hub, Protocol):
 
 def chosen(node: Hub, name: str) -> list[Queue]:
     """The queues that a name means: `DOMAIN/VMTA`, `DOMAIN` under the default virtual MTA, with `*` for any text; case does not matter."""
+    if not name.strip():
+        return []  # nobody means all of them by saying nothing
     fits = pattern_of(name).fits
     return [queue for queue in list(node.scheduler.queues.values()) if fits(queue.key)]
 

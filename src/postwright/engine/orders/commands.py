@@ -55,13 +55,14 @@ async def _pause_queue(relay: Steering, arguments: Arguments, *, paused: bool) -
     errors += await asking.broadcast(relay)
     lines = [f"Queue(s) {verb}d.", f"{shown(queue)}: {asking.counts(tally)}."]
     if paused:
+        lines += [] if tally.queues else ["Nothing waits in such a queue now; what comes is held."]
         lines += [*asking.in_flight(tally, _ENDS), *_until(rule.why.until)]
     return asking.told([*lines, f"Undo: postwright {outcome.undo}"], errors, outcome)
 
 
 async def _pause_job(relay: Steering, arguments: Arguments, *, paused: bool) -> f.Told:
     job, now = _name(arguments, "job"), relay.desk.now()
-    if not job or "*" in job:
+    if "*" in job:
         raise ValueError("a pause is of one job, by its whole name")
     known = any(rule.job == job for rule in current(relay.desk.book, now).jobs)
     tally, errors = await asking.counted(relay, Selection(job=job))
@@ -80,8 +81,10 @@ async def _pause_job(relay: Steering, arguments: Arguments, *, paused: bool) -> 
 
 
 def _name(arguments: Arguments, of: str) -> str:
-    """What is written down must be short."""
+    """What is written down must be short, and nobody means all queues by saying nothing."""
     name = arguments.get(of, "").strip()
+    if not name:
+        raise ValueError(f"say which {of}")
     if len(name) > LONGEST_NAME:
         raise ValueError(f"the name of a {of} has {LONGEST_NAME} characters at most")
     return name
@@ -161,7 +164,7 @@ async def _list(relay: Steering, arguments: Arguments) -> f.Told:
 
 
 async def _schedule(relay: Steering, arguments: Arguments) -> f.Told:
-    queue, dry_run = pattern_of(arguments.get("queue", "")).text, asking.flag(arguments, "dry-run")
+    queue, dry_run = pattern_of(_name(arguments, "queue")).text, asking.flag(arguments, "dry-run")
     every = asking.flag(arguments, "retry-recipients")
     found, errors = await asking.ask(relay, "order-schedule", Scheduled, queue=queue, recipients=every, dry_run=dry_run)
     total = Scheduled()
