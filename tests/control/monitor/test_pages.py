@@ -18,6 +18,7 @@ from postwright.control.monitor.frame import ENTRIES
 from postwright.control.monitor.sampler import Sampler
 from postwright.engine.bounce_book import Category, Example
 from postwright.engine.export_frames import ConsumerStatus
+from postwright.engine.flow_book import FlowRow
 from postwright.engine.frames import Told
 from postwright.engine.orders.book import Book
 from postwright.engine.orders.listing import Page as Waiting
@@ -41,6 +42,7 @@ WHERE = "http-access 192.0.2.9/32 {role}\n"
 ID = IdMaker(0).next(1_760_000_000.0)
 PATHS = [
     "/ui", "/ui/queues", "/ui/queue?name=" + "x", "/ui/messages", f"/ui/message?id={format_id(ID)}", "/ui/jobs", "/ui/vmtas", "/ui/bounces",
+    "/ui/flow?kind=domain&name=" + "x",
     "/ui/listeners", "/ui/events", "/ui/logs", "/ui/doctor", "/ui/configuration", "/ui/audit", "/ui/inbox", "/ui/letter?number=1",
     "/ui/act/pause?queue=x", "/ui/act/delete?job=x",
 ]  # fmt: skip
@@ -59,6 +61,7 @@ def answers() -> dict[str, Any]:
     return {
         "status": disabled,
         "view-queues": QueuesView(1, 1, 5, [queue_row()], next="5:x"),
+        "view-domains": SumsView(1, 5, [Sum(f"example.org/{EVIL}", 5, 10, 1)]),
         "view-jobs": SumsView(1, 5, [Sum(EVIL, 5, 10)], next=EVIL),
         "view-vmtas": SumsView(1, 5, [Sum(EVIL, 5, 10, 1, 1, EVIL)]),
         "view-bounces": BouncesView([Category(EVIL, [0] * 23 + [2], [Example(now, QUEUE, EVIL, EVIL, EVIL)])]),
@@ -227,6 +230,23 @@ async def test_the_history_as_json(page: Page) -> None:
     told = (await page.get("/ui/history?seconds=60")).json()
     assert (told["step"], told["columns"][0][-2:].count(1.0)) == (1, 1)
     assert (await page.get("/ui/history?seconds=1")).status == 400
+
+
+async def test_a_domain_has_a_chart_of_its_own_past(page: Page) -> None:
+    sampler, now = page.site.sampler, time.time()
+    assert sampler is not None
+    sampler.domains.take([FlowRow("a.example")], now - 10)
+    sampler.domains.take([FlowRow("a.example", delivered=70, bounced=10)], now)
+    shown = (await page.get("/ui/flow?kind=domain&name=a.example")).body.decode()
+    assert 'data-history="/ui/flow-history?kind=domain&amp;name=a.example"' in shown
+    assert ">7.0<" in shown
+    told = (await page.get("/ui/flow-history?kind=domain&name=a.example&seconds=3600")).json()
+    assert [[value for value in column if value is not None] for column in told["columns"]] == [[7.0], [0.0], [1.0]]
+    files = len(list((page.site.state_dir / "monitor").iterdir()))
+    quiet = (await page.get("/ui/flow-history?kind=vmta&name=a.example")).json()
+    assert quiet["times"] == []
+    assert len(list((page.site.state_dir / "monitor").iterdir())) == files  # a question makes no file
+    assert (await page.get("/ui/flow-history?kind=user&name=a.example")).status == 400
 
 
 async def test_disabled_addresses_can_be_enabled(page: Page) -> None:

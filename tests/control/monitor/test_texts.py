@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from postwright.control.monitor import texts
+from postwright.control.monitor import flows, texts
 from postwright.control.monitor.actions import ACTIONS
 from postwright.control.monitor.frame import ENTRIES
 from postwright.control.monitor.messages import KINDS, SPANS
@@ -19,7 +19,8 @@ TEMPLATES = sorted((FOLDER / "templates").glob("*.html"))
 MADE = {  # by putting words together
     *(f"nav.{entry.name}" for entry in ENTRIES),
     *(f"overview.{name}" for name, _ in TILES),
-    *(f"overview.range_{seconds}" for seconds in RANGES),
+    *(f"overview.range_{seconds}" for seconds in (*RANGES, *flows.RANGES)),
+    *(f"flow.title_{kind}" for kind in ("domain", "vmta")),
     *(f"messages.kind_{kind}" for kind in KINDS),
     *(f"messages.last_{span}" for span in SPANS),
     *(f"act.{kind}" for kind in ACTIONS),

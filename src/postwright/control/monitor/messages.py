@@ -39,9 +39,7 @@ async def _aside(work: Any, *arguments: Any) -> Found:
 
 
 @get("/ui/messages", opt={"scope": "logs"}, include_in_schema=False)
-async def messages(
-    request: AnyRequest, text: _Text = "", since: _Text = "1h", kind: _Text = ""
-) -> Response[str]:
+async def messages(request: AnyRequest, text: _Text = "", since: _Text = "1h", kind: _Text = "") -> Response[str]:
     """The search."""
     page, now = Page(request, "messages"), time.time()
     since = since if since in SPANS else "1h"

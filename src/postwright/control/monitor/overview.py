@@ -132,6 +132,4 @@ def static(name: FromPath[str]) -> Response[bytes]:
     return Response(content, media_type=_MEDIA[name.rpartition(".")[2]], headers=headers)
 
 
-
-
 ROUTES = [overview, history, live, static]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from postwright.control.monitor import actions, inbox, lists, machine, messages, overview, queues, sums
+from postwright.control.monitor import actions, flows, inbox, lists, machine, messages, overview, queues, sums
 
 ROUTES: list[Any] = [
     *overview.ROUTES,
+    *flows.ROUTES,
     *queues.ROUTES,
     *messages.ROUTES,
     *sums.ROUTES,

@@ -9,6 +9,7 @@ from litestar import Response, get
 from litestar.params import QueryParameter
 
 from postwright.control.monitor.frame import AnyRequest, Page
+from postwright.control.monitor.paging import pages
 from postwright.engine.orders.listing import Page as Waiting
 from postwright.engine.queue_events import QueueEvents
 from postwright.engine.views.queues import QueueRow, QueuesView
@@ -17,6 +18,7 @@ from postwright.engine.why_facts import Why
 ROWS: Final = 50
 WAITING: Final = 20
 _Text = Annotated[str, QueryParameter(max_length=600)]
+_Back = Annotated[str, QueryParameter(max_length=10_000)]
 _NOTHING: Final = QueuesView(0, 0, 0, [])
 
 
@@ -36,16 +38,17 @@ async def queues(
     errors: _Text = "",
     connected: _Text = "",
     after: _Text = "",
+    back: _Back = "",
 ) -> Response[str]:
     """The list; as a fragment only its rows, which come again every few seconds."""
     page = Page(request, "queues")
     chosen = _filters(pattern, sort, mode, paused, errors, connected)
     asked = {("queue" if name == "pattern" else name): value for name, value in chosen.items()}
     view = await page.ask("view-queues", QueuesView, _NOTHING, **asked, after=after, maxitems=str(ROWS))
-    more = "/ui/queues?" + urlencode(chosen | {"after": view.next}) if view.next else ""
-    here = "/ui/queues?" + urlencode(chosen | {"after": after})
+    turn = pages("/ui/queues", chosen, after, back, view.next)
+    here = "/ui/queues?" + urlencode({name: value for name, value in (chosen | {"after": after, "back": back}).items() if value})
     template = "queue_rows.html" if page.is_fragment else "queues.html"
-    return page.shown(template, view=view, chosen=chosen, more=more, after=after, here=here)
+    return page.shown(template, view=view, chosen=chosen, pages=turn, here=here)
 
 
 @get("/ui/queue", opt={"scope": "read"}, include_in_schema=False)

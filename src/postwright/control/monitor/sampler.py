@@ -96,15 +96,25 @@ class _Kind:
             flows.append(Flow(row.name, Rates(*parts), history))
         self.flows = sorted(flows, key=lambda flow: (-(flow.rates.delivered + flow.rates.deferred + flow.rates.bounced), flow.name))
 
-    def _history(self, name: str) -> History | None:
-        """The file of one name: of a digest, since the name is a stranger's."""
+    def now(self, name: str) -> Rates:
+        """What it does now; nothing, when it is not among the busiest."""
+        return next((flow.rates for flow in self.flows if flow.name == name), Rates())
+
+    def past(self, name: str) -> History | None:
+        """What was measured of that name; None when nothing was."""
+        return self._history(name) if name in self._histories or self._path(name).exists() else None
+
+    def _history(self, name: str) -> History:
         found = self._histories.get(name)
         if found is None:
             if len(self._histories) >= KEPT_FILES:
                 self._histories.pop(next(iter(self._histories))).close()
-            path = self._folder / f"{self._kind}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
-            found = self._histories[name] = History(path, FLOW_COLUMNS, COARSE)
+            found = self._histories[name] = History(self._path(name), FLOW_COLUMNS, COARSE)
         return found
+
+    def _path(self, name: str) -> Path:
+        """The file of one name: of a digest, since the name is a stranger's."""
+        return self._folder / f"{self._kind}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
 
     def close(self) -> None:
         """Done."""
@@ -141,12 +151,13 @@ class Sampler:
     async def look(self, *, slow: bool) -> None:
         """One look at the relay."""
         try:
+            # what comes each second first: behind the others it would be late, and two seconds' mail fall into one
+            self._taken(await self._relay.body("view-traffic", TrafficView), self._now())
             if slow:
                 self.status = await self._relay.body("view-status", StatusView)
                 flows = await self._relay.body("view-flows", FlowsView, {"maxitems": str(MOST_FLOWS)})
                 self.domains.take(flows.domains, self._now())
                 self.vmtas.take(flows.vmtas, self._now())
-            self._taken(await self._relay.body("view-traffic", TrafficView), self._now())
             self._away = ""
         except (RelayAway, RelayError, msgspec.MsgspecError, OSError) as error:
             self._before = None
@@ -178,6 +189,11 @@ class Sampler:
         """The relay's history up to now."""
         now = self._now()
         return self.history.series(now - seconds, now, points)
+
+    def flow_series(self, kind: str, name: str, seconds: float, points: int = 600) -> Series | None:
+        """The history of one domain or virtual MTA ("domain", "vmta"); None when there is none."""
+        past, now = (self.domains if kind == "domain" else self.vmtas).past(name), self._now()
+        return past.series(now - seconds, now, points) if past is not None else None
 
     def spark(self, flow: Flow, column: str, seconds: float = 3600) -> list[float | None]:
         """A small picture of one column of a flow."""

@@ -9,6 +9,7 @@ from litestar.params import QueryParameter
 
 from postwright.control.monitor.frame import AnyRequest, Page
 from postwright.control.monitor.overview import sampler_of
+from postwright.control.monitor.paging import pages
 from postwright.control.monitor.sampler import Flow, Rates
 from postwright.engine.orders.book import Book
 from postwright.engine.status import RelayStatus
@@ -18,19 +19,21 @@ from postwright.policy.settings import Settings
 ROWS: Final = 100
 _NOTHING: Final = SumsView(0, 0, [])
 _Cursor = Annotated[str, QueryParameter(max_length=600)]
+_Back = Annotated[str, QueryParameter(max_length=10_000)]
 
 
 @get("/ui/jobs", opt={"scope": "read"}, include_in_schema=False)
-async def jobs(request: AnyRequest, pattern: _Cursor = "", after: _Cursor = "") -> Response[str]:
+async def jobs(request: AnyRequest, pattern: _Cursor = "", after: _Cursor = "", back: _Back = "") -> Response[str]:
     """Jobs of which something waits, and those that are paused."""
     page = Page(request, "jobs")
     view = await page.ask("view-jobs", SumsView, _NOTHING, job=pattern, sort="rcpt", after=after, maxitems=str(ROWS))
     book = await page.ask("order-standing", Book, Book())
-    return page.shown("jobs.html", view=view, pattern=pattern, paused={rule.job for rule in book.jobs})
+    turn = pages("/ui/jobs", {"pattern": pattern}, after, back, view.next)
+    return page.shown("jobs.html", view=view, pattern=pattern, pages=turn, paused={rule.job for rule in book.jobs})
 
 
 @get("/ui/vmtas", opt={"scope": "read"}, include_in_schema=False)
-async def vmtas(request: AnyRequest, pattern: _Cursor = "", after: _Cursor = "") -> Response[str]:
+async def vmtas(request: AnyRequest, pattern: _Cursor = "", after: _Cursor = "", back: _Back = "") -> Response[str]:
     """All virtual MTAs."""
     page, sampler = Page(request, "vmtas"), sampler_of(request)
     view = await page.ask("view-vmtas", SumsView, _NOTHING, vmta=pattern, sort="rcpt", after=after, maxitems=str(ROWS))
@@ -42,7 +45,8 @@ async def vmtas(request: AnyRequest, pattern: _Cursor = "", after: _Cursor = "")
     settings = page.site.settings
     hosts = [_hosts(settings, row.name) for row in view.rows]
     rows = list(zip(view.rows, flows, sparks, hosts, strict=True))
-    return page.shown("vmtas.html", view=view, rows=rows, pattern=pattern, disabled=disabled)
+    turn = pages("/ui/vmtas", {"pattern": pattern}, after, back, view.next)
+    return page.shown("vmtas.html", view=view, pages=turn, rows=rows, pattern=pattern, disabled=disabled)
 
 
 def _hosts(settings: Settings, name: str) -> list[str]:

@@ -84,7 +84,7 @@
         const told = await answer.json();
         step = told.step;
         data = [told.times, ...told.columns.slice(0, names.length)];
-        status.textContent = "";
+        status.textContent = told.columns[0].some((value) => value !== null) ? "" : element.dataset.nothing;
         element.draw();
       } catch { status.textContent = element.dataset.trouble; }
     }
@@ -126,6 +126,6 @@
     document.getElementById("theme").addEventListener("click", toggleTheme);
     dialogue();
     document.querySelectorAll(".chart").forEach(chart);
-    if (document.querySelector("[data-live], .chart")) listen();
+    if (document.querySelector("[data-live]")) listen();
   });
 })();
