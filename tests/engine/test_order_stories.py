@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from tests.engine.merge_talk import merge, talk
 
 from postwright.engine.dkim_keys import Broken
 from postwright.engine.frames import Told
@@ -207,6 +208,24 @@ def test_mail_stays_in_a_paused_queue_that_is_in_backoff_mode_with_a_refuge() ->
         orders.give("order-resume", queue="example.com/a")
         w.run_until_empty(HOUR)
         assert len(mx.recipients) == 2
+
+
+@pytest.mark.parametrize("order", ["order-pause", "order-delete"])
+def test_of_a_mail_merge_each_recipient_has_a_job_of_its_own(order: str) -> None:
+    free = source(ANYBODY, always_allow_relaying=True, allow_mailmerge=True)
+    with World(relay(free, domain("*", retry_after=(10 * MINUTE,)))) as w:
+        mx = w.domain("example.com")
+        mx.down = Fault.REFUSED
+        orders = WorldOrders(w)
+        talk(w, merge({"a@example.com": {"*jobid": "one"}, "b@example.com": {"*jobid": "two"}}, "Subject: n\n\nhello\n"))
+        w.advance(MINUTE)
+        assert outcome(orders.give(order, job="one")).tally.recipients == 1  # type: ignore[union-attr]
+        mx.down = None
+        w.advance(HOUR)
+        assert mx.recipients == ["b@example.com"]
+        orders.give("order-resume", job="one")
+        w.run_until_empty(HOUR)
+        assert len(mx.recipients) == (2 if order == "order-pause" else 1)
 
 
 # -- deleting -------------------------------------------------------------------------------------
