@@ -17,6 +17,7 @@ _reply = re.compile(rf"{_ANSWER}(?:SMTP;\s*)?((?:[45]\d\d)(?:[ -]|:\s)\S.*)$", r
 _status = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.])")
 _summing_up = re.compile(r".{0,300}\.\.\. (?:service unavailable|remote protocol error)\s*$", re.IGNORECASE).match
 _introducing = re.compile(r"(?:\bto|\bfor|recipients?|address(?:es)?|\bat)\W{0,6}$", re.IGNORECASE).search
+_footer = re.compile(r"\s{0,20}(?:_{10,}|--)\s*$").match  # what a gateway, or a person, puts below everything
 _blanks = re.compile(r"\s+")
 
 
@@ -64,6 +65,8 @@ def _sentences(lines: list[str], address: str, whole: bool) -> list[str]:
     told: list[str] = []
     introduction: list[str] = []
     for line in lines:
+        if _footer(line):
+            break
         text = _without_head(line.strip(), address)
         if not text and told and not whole:
             break  # what comes after is said to everybody

@@ -11,13 +11,24 @@ from typing import NamedTuple
 
 from postwright.content.mime import MOST_FIELDS, Fields, Part, find, groups
 from postwright.content.readings import MOST_RECIPIENTS, Action, RecipientStatus
-from postwright.content.report_fields import bare_address, diagnostic_of, host_of, original_recipient, reply_code_in, status_in, time_of
+from postwright.content.report_fields import (
+    bare_address,
+    diagnostic_of,
+    host_of,
+    original_recipient,
+    reply_code_in,
+    status_in,
+    time_of,
+    untyped,
+)
 
 _TYPES = frozenset({"message/delivery-status", "message/global-delivery-status", "text/delivery-status"})
 _LINES = re.MULTILINE | re.IGNORECASE
 _laid_out = re.compile(rb"^(?:> ?)*(?:Final|Original)-Recipient[ \t]*:.*(?:\n.*){0,40}?^(?:> ?)*(?:Action|Status)[ \t]*:", _LINES).search
 _start = re.compile(rb"^(?:Reporting-MTA|Original-Envelope-Id|Arrival-Date|(?:Final|Original)-Recipient)[ \t]*:", _LINES)
 _comment = re.compile(r"[^(]{0,20}\((.{3,300})\)\s*$").match
+_worded = re.compile(r"\s*(?:\d[\d.]{0,12}\b)?[\s:-]{0,5}([^\W\d_].{8,300})$").match
+_odd_address = re.compile(r"<?([^\s<>,;@]{1,100}@[^\s<>,;@]{1,150})>?$").match
 _quotes = re.compile(rb"^(?:> ?)+", re.MULTILINE)
 _ACTIONS: dict[str, Action] = {
     "failed": "failed", "failure": "failed", "fail": "failed", "error": "failed", "delayed": "delayed", "delay": "delayed",
@@ -93,12 +104,12 @@ def _recipient(fields: Fields) -> RecipientStatus:
     # RFC 3464 section 2.3.6: "dns; host" and the like; some hosts put their words into several fields of that name
     diagnostic = diagnostic_of(" ".join([value for name, value in fields if name.lower() == "diagnostic-code"]))
     said = find(fields, "status")
-    if not diagnostic and (comment := _comment(said)):
-        diagnostic = comment.group(1)  # RFC 3464 section 2.3.4 lets words stand there
+    if not diagnostic:
+        diagnostic = _words_of(said)
     action, status, stated = fate(find(fields, "action"), said, diagnostic)
     original = original_recipient(find(fields, "original-recipient"))
     names = ("final-recipient", "x-actual-recipient", "x-original-recipient", "original-recipient")
-    address = next((found for name in names if (found := bare_address(find(fields, name)))), "")
+    address = next((found for name in names if (found := _address(find(fields, name)))), "")
     return RecipientStatus(
         address,
         original,
@@ -110,6 +121,21 @@ def _recipient(fields: Fields) -> RecipientStatus:
         time_of(find(fields, "last-attempt-date")),
         time_of(find(fields, "will-retry-until")),
     )
+
+
+def _words_of(status: str) -> str:
+    """RFC 3464 section 2.3.4 lets words stand behind a status in brackets; some forget these, or write a reply in place of a status."""
+    if (comment := _comment(status)) is not None:
+        return comment.group(1)
+    return status.strip() if _worded(status) else ""
+
+
+def _address(value: str) -> str:
+    """As it stands when it is none by the book: that its domain cannot be one is what the report is about."""
+    found = bare_address(value)
+    if not found and (odd := _odd_address(untyped(value)[:300])):
+        return odd.group(1)
+    return found
 
 
 def fate(said_action: str, said_status: str, diagnostic: str) -> tuple[Action, str, bool]:

@@ -116,6 +116,8 @@ _BOILERPLATE = (
     r"the following address(?:es)?\b[^:]{0,60}:?\s*$|the following recipient|address(?:es)? failed|^\W*failed:?\s*$",
     r"^\W*(?:to|cc|subject|sent|date|from|message-id|return-path|original message|received):\s",
     r"^\W*(?:(?:final|original)-recipient|reporting-mta|(?:arrival|last-attempt)-date|(?:remote|received-from)-mta):\s|^(?:status|action):\s",
+    r"\b(?:scanned|checked) (?:for|by)\b|no virus (?:was )?found|\bvirus-free",
+    r"\bconfidential|legally privileged|intended (?:only|solely) for",
     r"please note that|the message is kept",
     r"this is only a temporary|reason:?\s*$|technical details:?\s*$|the mts-id of|;l=|for more information|\bgenerated (?:by|from)\b",
 )
