@@ -32,6 +32,7 @@ COMMANDS: dict[str, Lazy] = {
     "run": Lazy("postwright.control.cli.run", "Run the relay in the foreground until SIGTERM."),
     "init": Lazy("postwright.control.cli.init", "Write a first configuration: safe, commented, ready to run."),
     "check": Lazy("postwright.control.cli.check", "Read a configuration and tell every error in it."),
+    "migrate": Lazy("postwright.control.cli.migrate", "What a configuration of PowerMTA means here, and what is to be done."),
     "config": Lazy("postwright.control.cli.config", "Explain effective settings; write the reference of directives."),
     "status": Lazy("postwright.control.cli.status", "Queues, connections, rates and shards of a running relay."),
     "metrics": Lazy("postwright.control.cli.metrics", "Figures of a running relay, as Prometheus reads them."),

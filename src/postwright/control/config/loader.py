@@ -28,10 +28,11 @@ DEFAULTS = "config-defaults"
 
 
 class LoadResult(Struct, frozen=True):
-    """`settings` is None when there is an error among `problems`."""
+    """`settings` is None when there is an error among `problems`; `items` is all that could be read, as it is written."""
 
     settings: Settings | None
     problems: tuple[Problem, ...]
+    items: tuple[Entry | Block, ...] = ()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -99,7 +100,7 @@ def _load(report: Report, files: Files, sources: list[Included], places: Places,
     if not settings.general.log_file:
         report.add(Problem("warning", name, 0, 0, "no log-file: the log goes to standard error"))
     settings = structs.replace(places.finished(settings), file=name)
-    return LoadResult(None if report.failed else settings, report.finished())
+    return LoadResult(None if report.failed else settings, report.finished(), tuple(items))
 
 
 def _locate(items: list[Entry | Block], places: Places) -> None:
