@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from postwright.engine.views.flows import WarmUpView, merged_warm_up
 from postwright.policy.settings import Rate, ReplyAction, ReplyRule
 from postwright.testing.world import World
 from postwright.testing.world_settings import ANYBODY, domain, pool, relay, source, vmta
@@ -90,6 +91,32 @@ def test_a_new_address_is_warmed_up_day_by_day(shards: int) -> None:
             world.run_until_empty()
             assert by_vmta(world) == {vmta: count for vmta, count in expected.items() if count}
             world.advance(DAY)
+
+
+@pytest.mark.directive("cold-virtual-mta", "max-cold-virtual-mta-msg")
+@pytest.mark.parametrize("shards", [1, 2])
+def test_who_looks_sees_how_far_it_is(shards: int) -> None:
+    days = (Rate(5, DAY), Rate(20, DAY), None)
+    warm = vmta("v", "192.0.2.10", cold_virtual_mta=("w",))
+    with World(relay(domain("*", max_cold_virtual_mta_msg=days), warm, W, BY_V), shards=shards) as world:
+        for name in ("a.example", "b.example"):
+            world.domain(name)
+
+        def seen() -> list[tuple[str, str, tuple[str, ...], int, int | None, int]]:
+            rows = merged_warm_up([WarmUpView(node.where.warming(9)) for node in world.nodes], {}).rows
+            return [(row.domain, row.vmta, row.targets, row.day, row.limit, row.used) for row in rows]
+
+        assert seen() == []
+        send(world, 8)
+        send(world, 2, "b.example")
+        world.run_until_empty()
+        assert seen() == [("a.example", "v", ("w",), 1, 5, 5), ("b.example", "v", ("w",), 1, 5, 2)]
+        world.advance(DAY)
+        send(world, 8)
+        world.run_until_empty()
+        assert seen() == [("a.example", "v", ("w",), 2, 20, 8), ("b.example", "v", ("w",), 2, 20, 0)]
+        world.advance(DAY)
+        assert [row[3:] for row in seen()] == [(3, None, 0), (3, None, 0)]
 
 
 def test_what_was_counted_on_earlier_days_leaves_the_disk() -> None:

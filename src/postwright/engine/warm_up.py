@@ -76,6 +76,11 @@ class WarmUp:
             count.day, count.used = today, {}
         return count
 
+    def counts(self, now: float) -> list[tuple[QueueKey, int, int]]:
+        """Queues with their day (1 the first) and how many recipients have gone by a cold one today."""
+        today = int(now // DAY)
+        return [(key, today - one.begun + 1, len(one.used) if one.day == today else 0) for key, one in self._counts.items()]
+
     # -- disk -----------------------------------------------------------------------------
 
     def load(self, now: float) -> None:

@@ -11,7 +11,10 @@ waits.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable
+
+from msgspec import Struct
 
 from postwright.engine.frames import Rolled
 from postwright.engine.rollups import Rollups
@@ -24,6 +27,17 @@ from postwright.policy.placement import KEPT, SUFFIX, Cold, Placement
 from postwright.policy.resolve import Resolved
 from postwright.policy.rollup import Rollup, RollupRules, suffixes
 from postwright.schedule.scheduler import Scheduler
+
+
+class Warming(Struct):
+    """A queue whose mail goes by the cold virtual MTAs `targets`: `used` of `limit` recipients (None: all) on its `day`, 1 the first."""
+
+    domain: str
+    vmta: str
+    targets: tuple[str, ...]
+    day: int
+    limit: int | None
+    used: int
 
 
 class Whereabouts:
@@ -124,6 +138,17 @@ class Whereabouts:
         if settings.use_dane or settings.use_mta_sts:
             return False  # what the domain's owner says of its own hosts is for its own queue
         return not settings.disable_mx_rollup and not settings.smtp_hosts and settings.type == "smtp"
+
+    def warming(self, most: int) -> list[Warming]:
+        """What is being warmed up, what has used most of its day first."""
+        if not self.placement.has_cold:
+            return []
+        found = []
+        for key, day, used in heapq.nlargest(most, self._warm_up.counts(self._clock.now()), key=lambda one: one[2]):
+            cold = self.placement.cold(key)
+            if cold is not None:
+                found.append(Warming(key.domain, key.vmta, cold.targets, day, cold.days[min(day, len(cold.days)) - 1], used))
+        return found
 
     # -- what stands in for a queue -----------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from html import unescape
@@ -11,9 +12,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.control.http.asgi import PLAIN, Answer, Page, Relay
+from tests.control.http.asgi import KEY, PLAIN, Answer, Page, Relay
 from tests.control.monitor.test_sampler import status_view
 
+from postwright.control.config.folder import ConfigFolder
 from postwright.control.monitor.frame import ENTRIES
 from postwright.control.monitor.sampler import Sampler
 from postwright.engine.bounce_book import Category, Example
@@ -25,10 +27,11 @@ from postwright.engine.orders.listing import Page as Waiting
 from postwright.engine.orders.listing import Waiting as Row
 from postwright.engine.queue_events import Event, Outcome, QueueEvents
 from postwright.engine.status import DisabledAddress, RelayStatus
-from postwright.engine.views.flows import BouncesView
+from postwright.engine.views.flows import BouncesView, WarmUpView
 from postwright.engine.views.queues import QueueRow, QueuesView
 from postwright.engine.views.status import Backlog
 from postwright.engine.views.sums import Sum, SumsView
+from postwright.engine.whereabouts import Warming
 from postwright.engine.why import Disabled, Limit, Why
 from postwright.model.message import IdMaker, format_id
 from postwright.model.record import Record
@@ -63,6 +66,7 @@ def answers() -> dict[str, Any]:
         "view-queues": QueuesView(1, 1, 5, [queue_row()], next="5:x"),
         "view-domains": SumsView(1, 5, [Sum(f"example.org/{EVIL}", 5, 10, 1)]),
         "view-jobs": SumsView(1, 5, [Sum(EVIL, 5, 10)], next=EVIL),
+        "view-warm-up": WarmUpView([Warming(EVIL, EVIL, (EVIL,), 2, 50, 40), Warming("a.example", "v", ("w",), 9, None, 7)]),
         "view-vmtas": SumsView(1, 5, [Sum(EVIL, 5, 10, 1, 1, EVIL)]),
         "view-bounces": BouncesView([Category(EVIL, [0] * 23 + [2], [Example(now, QUEUE, EVIL, EVIL, EVIL)])]),
         "why": [why],
@@ -247,6 +251,64 @@ async def test_a_domain_has_a_chart_of_its_own_past(page: Page) -> None:
     assert quiet["times"] == []
     assert len(list((page.site.state_dir / "monitor").iterdir())) == files  # a question makes no file
     assert (await page.get("/ui/flow-history?kind=user&name=a.example")).status == 400
+
+
+async def test_warm_up_is_shown_with_its_day_and_what_is_used(page: Page) -> None:
+    text = unescape((await page.get("/ui/vmtas")).body.decode())
+    for said in ('data-label="Day">2<', 'data-label="Recipients">40<', 'data-label="Of">50<', 'width="80.0"', 'data-label="Of">unlimited<'):
+        assert said in text
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("a@b.example", ["rcpt", "orig"]),
+        ("@b.example", []),
+        ("spring-sale", ["job"]),
+        (format_id(ID), ["message", "job"]),
+        ("", []),
+    ],
+)
+async def test_what_waits_is_found_by_all_that_a_person_has(page: Page, text: str, asked: list[str]) -> None:
+    page.relay.answers["order-list"] = Told(ok=True, body=msgspec.json.encode(Waiting()))
+    assert (await page.get(f"/ui/messages?text={text}")).status == 200
+    found = [arguments for verb, arguments in page.relay.asked if verb == "order-list"]
+    assert [(name, given[name]) for given, name in zip(found, asked, strict=True)] == [(name, text) for name in asked]
+
+
+async def test_what_waits_of_a_message_is_withdrawn(page: Page) -> None:
+    assert f"/ui/act/withdraw?message={format_id(ID)}" in (await page.get(f"/ui/message?id={format_id(ID)}")).body.decode()
+    csrf, headers = token(await page.get(f"/ui/act/withdraw?message={format_id(ID)}"))
+    await page.post("/ui/act/withdraw", f"CSRFToken={csrf}&message={format_id(ID)}&reason=wrong+list".encode(), headers=headers)
+    assert page.relay.asked[-1] == ("order-delete", {"message": format_id(ID), "as": "192.0.2.9", "reason": "wrong list"})
+
+
+async def test_the_configuration_tells_who_changed_it(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "conf" / "relay.conf"
+    file.parent.mkdir()
+    lines = [
+        "postmaster postmaster@relay.example",
+        "smtp-listener 127.0.0.1:2525",
+        "<spool spool>",
+        "</spool>",
+        f"http-api-key old_secret_key{KEY}",
+    ]
+    file.write_text("\n".join(lines))
+    page.site.config_file = file
+    folder = ConfigFolder(file, page.site.state_dir)
+    folder.write(
+        {"relay.conf": f"# {EVIL}\n" + file.read_text().replace("relay", "mail").replace("old", "new")}, EVIL, time.time(), "a better name"
+    )
+    text = (await page.get("/ui/configuration")).body.decode()
+    assert f"by {EVIL}: a better name" in unescape(text)
+    assert "/ui/change?number=1" in text
+    changed = (await page.get("/ui/change?number=1")).body.decode()
+    assert '<span class="line removed">-postmaster postmaster@relay.example</span>' in changed
+    assert f"+# {EVIL}" in unescape(changed)
+    assert "secret_key" not in text + changed
+    assert (await page.get("/ui/change?number=2")).status == 404
+    os.utime(file, (time.time() + 60, time.time() + 60))  # somebody has edited it since: that was not him
+    assert f"by {EVIL}: a better name" not in unescape((await page.get("/ui/configuration")).body.decode())
 
 
 async def test_disabled_addresses_can_be_enabled(page: Page) -> None:

@@ -44,6 +44,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "resume": Action("order-resume", subjects=("queue", "job"), undo="pause"),
     "retry": Action("order-schedule", base={"retry-recipients": "yes"}),
     "delete": Action("order-delete", subjects=("queue", "job"), fields=("dsn", "reason"), dangerous=True),
+    "withdraw": Action("order-delete", subjects=("message",), fields=("dsn", "reason"), dangerous=True),
     "backoff": Action("set-mode", base={"mode": "backoff"}, counted=False, undo="normal"),
     "normal": Action("set-mode", base={"mode": "normal"}, counted=False, undo="backoff"),
     "disable": Action("disable-source", subjects=("queue",), fields=("source", "after", "reason"), counted=False, undo="enable"),

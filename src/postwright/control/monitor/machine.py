@@ -7,6 +7,7 @@ masked as they are in errors. Nothing here writes.
 from __future__ import annotations
 
 import asyncio
+import difflib
 import os
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -15,7 +16,9 @@ from litestar import Response, get
 from litestar.params import FromQuery, QueryParameter
 from msgspec import Struct
 
+from postwright.control.config.folder import ConfigFolder, ConfigRefused, Version
 from postwright.control.config.problems import masked
+from postwright.control.http.problems import Refused
 from postwright.control.http.site import Site
 from postwright.control.monitor.frame import AnyRequest, Page
 from postwright.engine.doctor.examine import examine_here
@@ -25,6 +28,8 @@ from postwright.engine.doctor.patient import Wishes
 TAIL: Final = 512 * 1024  # octets of the log that are looked through
 LINES: Final = 200
 FRESH: Final = 60.0  # seconds that the doctor's findings are shown again
+CHANGES: Final = 50
+_WRITING: Final = 5.0  # seconds that a change may take from its time to the file's
 LARGEST: Final = 2 * 1024 * 1024  # octets of one configuration file
 
 
@@ -85,24 +90,67 @@ async def _examine(site: Site) -> list[Section]:
 
 
 class ConfigFile(Struct):
-    """One file of the configuration, its secrets masked; `changed` Unix seconds."""
+    """One file of the configuration, its secrets masked; `changed` Unix seconds; `version` the change by the API that this was, if any."""
 
     name: str
     changed: float
     lines: list[str]
+    version: Version | None = None
 
 
 @get("/ui/configuration", opt={"scope": "config"}, include_in_schema=False)
 async def configuration(request: AnyRequest) -> Response[str]:
-    """The configuration's files, with line numbers that can be linked to."""
+    """The configuration's files, with line numbers that can be linked to, and who has changed them."""
     page = Page(request, "configuration")
     files: list[ConfigFile] = []
+    versions: list[Version] = []
     if page.site.config_file is not None:
         try:
             files = await asyncio.to_thread(read_files, page.site.config_file)
+            versions = await asyncio.to_thread(_folder(page.site).versions)
         except OSError as error:
             page.frame.away = str(error)
-    return page.shown("configuration.html", files=files)
+        _told_apart(files, versions, page.site.config_file.resolve().parent)
+    return page.shown("configuration.html", files=files, versions=versions[:CHANGES])
+
+
+def _folder(site: Site) -> ConfigFolder:
+    if site.config_file is None:
+        raise Refused(404, "the sandbox's configuration is no file")
+    return ConfigFolder(site.config_file, site.state_dir, site.tolerant)
+
+
+def _told_apart(files: list[ConfigFile], versions: list[Version], folder: Path) -> None:
+    """A file that was written after its last change by the API was changed by hand: nobody knows by whom."""
+    for file in files:
+        name = os.path.relpath(file.name, folder)
+        last = next((one for one in versions if name in one.files), None)
+        file.version = last if last is not None and file.changed <= last.at + _WRITING else None
+
+
+@get("/ui/change", opt={"scope": "config"}, include_in_schema=False)
+async def change(request: AnyRequest, number: Annotated[int, QueryParameter(ge=1, le=99_999_999)]) -> Response[str]:
+    """What the files were before a change, against what they are now."""
+    page = Page(request, "configuration")
+    folder = _folder(page.site)
+    version = next((one for one in await asyncio.to_thread(folder.versions) if one.number == number), None)
+    if version is None:
+        raise Refused(404, "there is no such change")
+    try:
+        lines = await asyncio.to_thread(_compared, folder, number)
+    except ConfigRefused as error:
+        raise Refused(403, error.why) from error
+    return page.shown("change.html", change=version, lines=lines)
+
+
+def _compared(folder: ConfigFolder, number: int) -> list[str]:
+    """As `diff -u` says it, secrets masked."""
+    found: list[str] = []
+    for name, before in sorted(folder.as_before(number).items()):
+        now = folder.read(name)
+        old, new = ([masked(line) for line in text.splitlines()] for text in (before, now))
+        found += difflib.unified_diff(old, new, f"{name} (before)", f"{name} (now)", lineterm="")
+    return found
 
 
 def read_files(path: Path) -> list[ConfigFile]:
@@ -130,4 +178,4 @@ def _included(lines: list[str]) -> list[str]:
     return [two[1].strip().strip('"') for two in words if len(two) == 2 and two[0].lower() == "include"]
 
 
-ROUTES: list[Any] = [logs, doctor, configuration]
+ROUTES: list[Any] = [logs, doctor, configuration, change]

@@ -53,11 +53,23 @@ async def messages(request: AnyRequest, text: _Text = "", since: _Text = "1h", k
 
 
 async def _waiting(page: Page, text: str) -> Waiting:
-    """Recipients that wait, of an address that is written out."""
-    if "@" not in text:
-        return Waiting()
-    found = await page.ask("order-list", Waiting, Waiting(), rcpt=text.strip(), maxitems=str(WAITING))
-    return found if found.rows else await page.ask("order-list", Waiting, Waiting(), orig=text.strip(), maxitems=str(WAITING))
+    """Recipients that wait: of an address that is written out, of a message's id, of a job."""
+    for name in _asked_by(text.strip()):
+        found = await page.ask("order-list", Waiting, Waiting(), maxitems=str(WAITING), **{name: text.strip()})
+        if found.rows:
+            return found
+    return Waiting()
+
+
+def _asked_by(text: str) -> tuple[str, ...]:
+    """What the text may be the whole of."""
+    if "@" in text:
+        return () if text.startswith("@") else ("rcpt", "orig")
+    try:
+        parse_id(text)
+    except ValueError:
+        return ("job",) if text else ()
+    return ("message", "job")
 
 
 @get("/ui/message", opt={"scope": "logs"}, include_in_schema=False)

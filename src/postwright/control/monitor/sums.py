@@ -13,10 +13,12 @@ from postwright.control.monitor.paging import pages
 from postwright.control.monitor.sampler import Flow, Rates
 from postwright.engine.orders.book import Book
 from postwright.engine.status import RelayStatus
+from postwright.engine.views.flows import WarmUpView
 from postwright.engine.views.sums import SumsView
 from postwright.policy.settings import Settings
 
 ROWS: Final = 100
+WARMING: Final = 40
 _NOTHING: Final = SumsView(0, 0, [])
 _Cursor = Annotated[str, QueryParameter(max_length=600)]
 _Back = Annotated[str, QueryParameter(max_length=10_000)]
@@ -37,6 +39,7 @@ async def vmtas(request: AnyRequest, pattern: _Cursor = "", after: _Cursor = "",
     """All virtual MTAs."""
     page, sampler = Page(request, "vmtas"), sampler_of(request)
     view = await page.ask("view-vmtas", SumsView, _NOTHING, vmta=pattern, sort="rcpt", after=after, maxitems=str(ROWS))
+    warming = (await page.ask("view-warm-up", WarmUpView, WarmUpView([]), maxitems=str(WARMING))).rows
     status = await page.ask("status", RelayStatus, RelayStatus("", 0.0, 0.0, [], []))
     disabled = sorted((one for shard in status.shards for one in shard.disabled), key=lambda one: (one.queue, one.address))
     known = {flow.name.lower(): flow for flow in sampler.vmtas.flows}
@@ -46,7 +49,7 @@ async def vmtas(request: AnyRequest, pattern: _Cursor = "", after: _Cursor = "",
     hosts = [_hosts(settings, row.name) for row in view.rows]
     rows = list(zip(view.rows, flows, sparks, hosts, strict=True))
     turn = pages("/ui/vmtas", {"pattern": pattern}, after, back, view.next)
-    return page.shown("vmtas.html", view=view, pages=turn, rows=rows, pattern=pattern, disabled=disabled)
+    return page.shown("vmtas.html", view=view, pages=turn, rows=rows, warming=warming, pattern=pattern, disabled=disabled)
 
 
 def _hosts(settings: Settings, name: str) -> list[str]:

@@ -13,6 +13,7 @@ from postwright.engine.bounce_book import Category
 from postwright.engine.flow_book import FlowsView
 from postwright.engine.views import asked
 from postwright.engine.views.seen import Seen
+from postwright.engine.whereabouts import Warming
 
 BUSIEST: Final = 40
 
@@ -31,6 +32,28 @@ async def flows(node: Seen, arguments: dict[str, str]) -> FlowsView:
 def merged_flows(parts: Sequence[FlowsView], arguments: dict[str, str]) -> FlowsView:
     """The relay's."""
     return flow_book.merged(parts, asked.number(arguments, "maxitems", BUSIEST))
+
+
+class WarmUpView(Struct):
+    """What is being warmed up (cold-virtual-mta), what has used most of its day first."""
+
+    rows: list[Warming]
+
+
+async def warm_up(node: Seen, arguments: dict[str, str]) -> WarmUpView:
+    """One shard's, `maxitems` at most."""
+    return WarmUpView(node.where.warming(asked.number(arguments, "maxitems", BUSIEST)))
+
+
+def merged_warm_up(parts: Sequence[WarmUpView], arguments: dict[str, str]) -> WarmUpView:
+    """The relay's: a queue lives in one shard, which alone counts; others may remember it from before."""
+    found: dict[tuple[str, str], Warming] = {}
+    for row in (row for part in parts for row in part.rows):
+        known = found.setdefault((row.domain, row.vmta), row)
+        if row.used > known.used:
+            found[row.domain, row.vmta] = row
+    rows = sorted(found.values(), key=lambda row: (-row.used, row.vmta, row.domain))
+    return WarmUpView(rows[: asked.number(arguments, "maxitems", BUSIEST)])
 
 
 async def bounces(node: Seen, arguments: dict[str, str]) -> BouncesView:

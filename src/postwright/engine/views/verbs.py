@@ -54,6 +54,7 @@ SHARD_VIEWS: Final[Mapping[str, Callable[[Seen, Arguments], Awaitable[Any]]]] = 
     "view-jobs": sums.jobs,
     "view-flows": flows.flows,
     "view-bounces": flows.bounces,
+    "view-warm-up": flows.warm_up,
     "view-metrics": gauges.part,
     "view-queue": details.queue,
     "view-job": details.job,
@@ -133,6 +134,11 @@ async def _bounces(relay: Viewed, arguments: Arguments) -> f.Told:
     return _told(flows.merged_bounces(parts), troubles) if parts else _refused(troubles)
 
 
+async def _warm_up(relay: Viewed, arguments: Arguments) -> f.Told:
+    parts, troubles = await _parts(relay, "view-warm-up", arguments, flows.WarmUpView)
+    return _told(flows.merged_warm_up(parts, arguments), troubles) if parts else _refused(troubles)
+
+
 View = Callable[[Viewed, Arguments], Awaitable[f.Told]]
 
 
@@ -157,6 +163,7 @@ _VIEWS: Final[Mapping[str, View]] = {
     "view-traffic": _traffic,
     "view-flows": _flows,
     "view-bounces": _bounces,
+    "view-warm-up": _warm_up,
     "view-metrics": metrics.view,
     "view-settings": partial(_settings, "queue"),
     "view-vmta-settings": partial(_settings, "vmta"),

@@ -59,7 +59,7 @@
       }));
       return {
         width: Math.max(240, element.clientWidth), height: 260, series: [{ label: element.dataset.time, value: (_, at) => (at ? new Date(at * 1000).toISOString().slice(0, 19).replace("T", " ") : "-") }, ...series],
-        axes: [{ ...axis, values: moments }, { ...axis, size: 60 }], tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
+        axes: [{ ...axis, space: 80, values: moments }, { ...axis, size: 60 }], tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
         scales: { y: { range: (_, low, high) => [0, Math.max(high || 0, 1)] } }, cursor: { drag: { x: false, y: false } },
       };
     }
