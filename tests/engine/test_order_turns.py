@@ -30,6 +30,7 @@ def filled(w: World, recipients: int, queues: int) -> None:
         late = {"due": now + 100.0 + number % 50, "attempts": 1} if number % 2 else {}
         entry = Entry(node.ids.next(now), SpoolRef(0, 1, number, 0, 10), (0,), now, owner=JOBS[number % 3], **late)  # type: ignore[arg-type]
         node.scheduler.submit(QueueKey(f"d{number % queues}.example", "m"), entry, now)
+    assert node.scheduler.next_queue(now) is None  # who has come is looked at now, and not in the first turn that we measure
 
 
 async def watched(orders: WorldOrders, verb: str, **arguments: str) -> tuple[Told, float]:
