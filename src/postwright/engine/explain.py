@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 
-from postwright.engine import explain_reports
+from postwright.engine import explain_reports, state_folder
 from postwright.engine.dry_run import DryRun, NotAsked, listener_at
 from postwright.engine.explain_intake import addresses, client, virtual_mta
 from postwright.engine.explain_path import path_of
@@ -24,7 +24,7 @@ from postwright.net.interfaces import local_addresses
 from postwright.net.resolver import Resolver
 from postwright.policy.settings import ListenerSettings, Settings
 
-_STATE = ("suppression.db",)  # what of a relay's state decides about new mail, and is only read
+_STATE = ("suppression.db", state_folder.ORDERS)  # what of a relay's state decides about new mail, and is only read
 __all__ = ["ExplainOrder", "NotAsked", "explain", "explain_here"]
 
 
@@ -60,8 +60,8 @@ async def explain(
 
 async def explain_here(settings: Settings, order: ExplainOrder, state: Path | None = None) -> Journey:
     """On this machine: its time, its addresses, the name servers of the settings. `state`: the folder of a relay, whose store of those who
-    must not be sent to counts. Raises NoValidator as a start of the relay would, and ValueError or OSError for what it would not start
-    with."""
+    must not be sent to counts, and what an operator has paused. Raises NoValidator as a start of the relay would, and ValueError or OSError
+    for what it would not start with."""
     with TemporaryDirectory(prefix="postwright-explain-") as folder:
         for name in _STATE:
             if state is not None and (state / name).exists():

@@ -10,6 +10,7 @@ from postwright.engine.dry_run import DryRun, Way
 from postwright.engine.explain_dkim import signature
 from postwright.engine.explain_hosts import hop, hosts_of
 from postwright.engine.explain_values import Fact, Path, Section
+from postwright.engine.orders.standing_lines import job_line, queue_line
 from postwright.model.message import Message
 from postwright.model.route import Plan
 from postwright.model.work import BOUNCE, QueueKey, queue_of
@@ -39,7 +40,7 @@ async def path_of(run: DryRun, message: Message, way: Way) -> Path:
     node, key, plan = run.node, way.queue.key, way.plan or Plan(())
     rows = {row.directive: row for row in node.resolved.explain_queue(*key)}
     start = queue_of(message, message.envelope.recipients[way.recipients[0]])
-    sections = [Section("queue", tuple(_queue(run, start, way, message.id)))]
+    sections = [Section("queue", tuple(_queue(run, start, way, message.id))), Section("paused", tuple(_paused(run, way)))]
     if key.domain != BOUNCE:
         sections += await hosts_of(run, way, rows)
         sections.append(Section("signature", tuple(signature(run, message, way, rows))))
@@ -97,6 +98,16 @@ def _queue(run: DryRun, start: QueueKey, way: Way, message_id: int) -> Iterator[
     refuge = where.placement.refuge(key)
     if refuge:
         yield from (_domain(row) for row in resolved.explain_queue(*key) if row.directive == "backoff-reroute-to-virtual-mta")
+
+
+def _paused(run: DryRun, way: Way) -> Iterator[Fact]:
+    """What an operator holds back."""
+    orders, queue = run.node.orders, way.queue
+    rule = orders.suspended(queue.key)
+    if rule is not None:
+        yield Fact("by an operator", queue_line(rule))
+    jobs = {entry.job for entry in run.node.scheduler.entries(queue)}
+    yield from (Fact("by an operator", job_line(rule)) for rule in orders.book.jobs if rule.job in jobs)
 
 
 def _rollup(resolved: Resolved, queue: str) -> Fact:

@@ -10,6 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from postwright.control.cli.main import main
+from postwright.engine.orders.book import Book, MailOrder, QueueRule, Why, with_mail, with_queues
+from postwright.engine.orders.desk import write_book
+from postwright.engine.orders.selection import Selection
 from postwright.model.suppression import Suppressed
 from postwright.store.suppression import FILE, SuppressionStore
 
@@ -75,3 +78,14 @@ def test_a_store_is_read_and_not_changed(state: Path) -> None:
     before = (state / FILE).read_bytes()
     explain(state, "gone@a.example", "--state-dir", str(state))
     assert (state / FILE).read_bytes() == before
+
+
+def test_what_an_operator_has_paused_is_told(state: Path) -> None:
+    book = with_queues(Book(), QueueRule("a.example/*", True, Why("root", 1_700_000_000.0, "they block us")))
+    write_book(state, with_mail(book, MailOrder(0, Selection(queue="*"))))
+    result = explain(state, "you@a.example", "--state-dir", str(state))
+    assert result.exit_code == 0, result.output
+    [line] = [line for line in result.output.splitlines() if "they block us" in line]
+    assert "queue a.example/* paused since " in line
+    assert "they block us" not in explain(state, "you@b.example", "--state-dir", str(state)).output
+    assert "they block us" not in explain(state, "you@a.example").output

@@ -64,7 +64,7 @@ def _content(headers: Iterable[str], sender: Address) -> bytes:
 )
 @click.option("--tolerant", is_flag=True, help="Read the file as `run --tolerant` does.")
 @click.option("--live", is_flag=True, help="Add what a running relay says of the queues now, as `why` does.")
-@click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), help="Of a relay: its suppression store counts.")
+@click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), help="Of a relay: who is suppressed and what is paused.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object; times are seconds.")
 def command(**options: Any) -> None:
     """What would become of a message, without sending it: client, virtual MTA, queue, hosts, TLS, key and limits, each with its line.
