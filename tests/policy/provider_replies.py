@@ -1,7 +1,7 @@
 """Replies of the large providers, filters and mail servers of today, in the shapes that they have, and the category that each belongs to.
 
 Names, numbers and links are made up; the wording is that of a reply of this kind. They were written down before the rules had seen them, in
-two lots: at first look the rules had 168 of the first 190 right. A line is category, host that answered ("" for any), reply, and after
+one go: at first look the rules had 168 of these 190 right. A line is category, host that answered ("" for any), reply, and after
 a further bar the categories that would be right, too.
 """
 
