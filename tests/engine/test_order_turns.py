@@ -74,9 +74,9 @@ def turns_are_short(recipients: int, queues: int, bound: float = LONGEST) -> Non
         assert w.node.scheduler.recipients == recipients
 
 
-@pytest.mark.parametrize("queues", [1, 4000])
+@pytest.mark.parametrize("queues", [1, 2000])
 def test_no_turn_is_long(uncollected: None, queues: int) -> None:
-    turns_are_short(12_000, queues)
+    turns_are_short(8_000, queues)
 
 
 @pytest.mark.soak

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 import msgspec
+import pytest
 from click.testing import CliRunner, Result
 from tests.scenarios.alone import Alone
 from tests.scenarios.clients import client, send
@@ -82,10 +83,11 @@ async def test_what_is_destructive_is_asked_on_a_terminal_only_and_needs_to_say_
         assert (result.exit_code, "is no time" in result.output) == (2, True), result.output
 
 
-async def test_what_was_deleted_and_what_was_paused_outlives_kill_9(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shards", [1, pytest.param(2, marks=pytest.mark.soak)])
+async def test_what_was_deleted_and_what_was_paused_outlives_kill_9(tmp_path: Path, shards: int) -> None:
     """Killed after the last answer. Of the deleted mail nothing comes, of the paused nothing before it is resumed; the rest comes."""
     domains, slow = [f"d{number}.example" for number in range(12)], "<domain *>\nretry-after 300s\n</domain>"
-    async with SinkServer(["rcpt 450 4.2.0 later"]) as receiver, Alone(tmp_path, receiver, slow, shards=2) as relay:
+    async with SinkServer(["rcpt 450 4.2.0 later"]) as receiver, Alone(tmp_path, receiver, slow, shards=shards) as relay:
         await relay.load(domains)
         await relay.wait_for_records("t", len(domains))
         gone, held, all_of_it = domains[:4], domains[4:8], {"queue": "*", "retry-recipients": "yes"}
