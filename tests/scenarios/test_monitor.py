@@ -43,9 +43,9 @@ PAGES = [
 class Watched(Alone):
     """A relay with a monitor at `http`."""
 
-    def __init__(self, folder: Path, receiver: SinkServer, *, shards: int = 1) -> None:
+    def __init__(self, folder: Path, receiver: SinkServer, *, shards: int = 1, more: str = "") -> None:
         self.http = free_port()
-        super().__init__(folder, receiver, HTTP.format(port=self.http), shards=shards)
+        super().__init__(folder, receiver, HTTP.format(port=self.http) + more, shards=shards)
 
     async def http_pid(self) -> int:
         """The HTTP process's, once it answers."""
@@ -124,11 +124,17 @@ async def test_with_the_keyboard_alone_a_queue_is_paused_and_resumed(tmp_path: P
             await expect(page.get_by_text("too many complaints")).to_be_visible()
             await here.go("/ui/queue?name=late.example/%7Bdefault%7D")
             await page.get_by_role("button", name="Resume").press("Enter")
+            await expect(page.get_by_role("dialog")).to_contain_text("Would resume")
             await page.keyboard.press("Escape")  # not that
             await expect(page.get_by_role("dialog")).to_have_count(0)
             await page.get_by_role("button", name="Resume").press("Enter")
             await page.get_by_role("button", name="Do it").press("Enter")
             await expect(page.get_by_role("dialog")).to_contain_text("Queue(s) resumed.")
+            await here.go("/ui/queues?pattern=late.*")
+            await page.get_by_role("button", name="Delete").press("Enter")  # of all that match
+            await expect(page.get_by_role("dialog")).to_contain_text("Would delete late.*/{default}: 1 recipient of 1 message in 1 queue")
+            await page.keyboard.press("Escape")
+            await expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 async def test_two_watch_the_same_relay_and_the_death_of_the_monitor_stops_no_mail(tmp_path: Path, needs: Needs) -> None:
@@ -189,4 +195,3 @@ async def test_a_newcomer_sends_a_test_and_sees_it(tmp_path: Path, needs: Needs)
     finally:
         process.terminate()
         await process.wait()
-
