@@ -8,8 +8,11 @@ from email.utils import mktime_tz, parsedate_tz
 from postwright.content.mime import clean
 
 MOST_DIAGNOSTIC = 1000
+# Brackets and stops of East Asia, where no blank stands between a word and an address.
+_WIDE = "\uff08\uff09\u3010\u3011\u300a\u300b\u300c\u300d\uff0c\u3002\uff1b\uff1a\u3001\u201c\u201d\u2018\u2019\uff1c\uff1e"
+_NOT_LOCAL = rf"\s<>()\[\]\\,;:\"'@|={_WIDE}"
 _ADDRESS = (
-    r"(?:\"[^\"\s@]{1,64}\"|[^\s<>()\[\]\\,;:\"'@|=]{1,100}(?:[='][^\s<>()\[\]\\,;:\"'@|=]{1,60}){0,3})"
+    rf"(?:\"[^\"\s@]{{1,64}}\"|[^{_NOT_LOCAL}]{{1,100}}(?:[='][^{_NOT_LOCAL}]{{1,60}}){{0,3}})"
     r"@(?:[\w-]{1,63}(?:\.[\w-]{1,63}){0,10}|\[[0-9A-Fa-f:.]{2,60}\])"
 )
 address_in = re.compile(_ADDRESS).search

@@ -72,7 +72,7 @@ _SUCCESS = (
 
 # The line above the message that is returned.
 _SEPARATOR = (
-    r"(?:this|here|below|included|enclosed|following|attached)\b[^\n]{0,20}\b(?:copy|message|header)",
+    r"(?:here|below|included|enclosed|following|attached|this is)\b[^\n]{0,20}\b(?:copy|message|header)|this\b[^\n]{0,20}\b(?:copy|header)",
     r"(?:the\s+)?(?:header of the\s+)?(?:your\s+)?(?:original|returned|unsent|undelivered|rejected|failed)\s+(?:mail|message|text)\b",
     r"a copy of (?:the|your)\b|message (?:headers?|text|contents?|body) (?:follows?|below)|copy of your message|rest of the message",
     r"(?:le |votre )?message (?:d'origine|original|initial)|mensaje original|mensagem original|messaggio originale",

@@ -22,7 +22,8 @@ _MOST = 1500  # octets of a diagnostic that are looked at
 _REMEMBERED = 4096
 _MEMORY = 64 << 20  # octets that an automaton may take at most
 _link = re.compile(r"(?:https?://|www\.)[^\s>)\]]*")
-_address = re.compile(r"[^\s<>()\[\]:;,'\"=]{1,100}@[^\s<>()\[\]:;,'\"]{1,100}")
+_EAST_ASIA = "\u2e80-\u9fff\uac00-\ud7af\uff00-\uffef"  # written without blanks: what stands beside an address is a sentence
+_address = re.compile(rf"[^\s<>()\[\]:;,'\"={_EAST_ASIA}]{{1,100}}@[^\s<>()\[\]:;,'\"{_EAST_ASIA}]{{1,100}}")
 
 
 class Rule(Struct, frozen=True):
