@@ -123,7 +123,8 @@ text
 
 
 def test_a_domain_that_cannot_be_one_and_a_reply_where_a_status_stands() -> None:
-    odd = _DSN.replace("rfc822; slow@example.com", "RFC822; slow@#example.com").replace("Status: 4.4.1", "Status: 553 the domain is malformed")
+    named = _DSN.replace("rfc822; slow@example.com", "RFC822; slow@#example.com")
+    odd = named.replace("Status: 4.4.1", "Status: 553 the domain is malformed")
     report = read(odd.encode())
     assert isinstance(report, StatusReport)
     assert [(one.address, one.diagnostic) for one in report.recipients][1] == ("slow@#example.com", "553 the domain is malformed")
