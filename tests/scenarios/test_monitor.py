@@ -132,7 +132,7 @@ async def test_with_the_keyboard_alone_a_queue_is_paused_and_resumed(tmp_path: P
             await expect(page.get_by_role("dialog")).to_contain_text("Queue(s) resumed.")
             await here.go("/ui/queues?pattern=late.*")
             await page.get_by_role("button", name="Delete").press("Enter")  # of all that match
-            await expect(page.get_by_role("dialog")).to_contain_text("Would delete late.*/{default}: 1 recipient of 1 message in 1 queue")
+            await expect(page.get_by_role("dialog")).to_contain_text("Would delete 1 recipient of 1 message in 1 queue")
             await page.keyboard.press("Escape")
             await expect(page.get_by_role("dialog")).to_have_count(0)
 

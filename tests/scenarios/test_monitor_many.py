@@ -1,4 +1,4 @@
-"""The monitor over a hundred thousand queues: every page is there soon and is small, in a real browser, and so is the count of an action."""
+"""The monitor over a hundred thousand queues: every page is there soon and is small, in a real browser; so is the count of an action."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@
   /* Actions: their form comes into one dialogue; what was focused before gets the focus back (the browser sees to that). */
   function dialogue() {
     const dialog = document.getElementById("dialog");
-    document.body.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target === dialog && !dialog.open && dialog.innerHTML) dialog.showModal(); });
+    document.body.addEventListener("htmx:afterSettle", (event) => { if (event.detail.target === dialog && !dialog.open && dialog.innerHTML) dialog.showModal(); });
     dialog.addEventListener("click", (event) => { if (event.target === dialog || event.target.closest("[data-close]")) { event.preventDefault(); dialog.close(); } });
     dialog.addEventListener("close", () => { const done = dialog.querySelector("[data-reload]"); dialog.replaceChildren(); if (done) location.reload(); });
     document.body.addEventListener("htmx:configRequest", (event) => {
