@@ -9,6 +9,7 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -172,6 +173,13 @@ def token(answer: Answer) -> tuple[str, dict[str, str]]:
     assert found is not None
     cookie = answer.headers["set-cookie"].partition(";")[0]
     return found[1].decode(), {"cookie": cookie, "content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(("pattern", "meant"), [("", "*/*"), ("late.*", "late.*/*"), ("late.*/news", "late.*/news")])
+async def test_an_action_on_a_list_means_what_the_list_shows(page: Page, pattern: str, meant: str) -> None:
+    text = unescape((await page.get(f"/ui/queues?pattern={pattern}&mode=backoff")).body.decode())
+    assert f"With all of {meant}, whatever their state:" in text
+    assert f'href="/ui/act/delete?queue={quote(meant, safe="")}"' in text
 
 
 async def test_an_action_is_counted_first_and_then_ordered_by_whom(page: Page) -> None:

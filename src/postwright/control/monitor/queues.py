@@ -28,6 +28,11 @@ def _filters(pattern: str, sort: str, mode: str, paused: str, errors: str, conne
     return {name: value for name, value in chosen.items() if value}
 
 
+def _meant(pattern: str) -> str:
+    """The pattern as orders have it: there, a name without a virtual MTA means the default one's queue; the list shows all of them."""
+    return pattern if "/" in pattern else f"{pattern or '*'}/*"
+
+
 @get("/ui/queues", opt={"scope": "read"}, include_in_schema=False)
 async def queues(
     request: AnyRequest,
@@ -48,7 +53,7 @@ async def queues(
     turn = pages("/ui/queues", chosen, after, back, view.next)
     here = "/ui/queues?" + urlencode({name: value for name, value in (chosen | {"after": after, "back": back}).items() if value})
     template = "queue_rows.html" if page.is_fragment else "queues.html"
-    return page.shown(template, view=view, chosen=chosen, pages=turn, here=here)
+    return page.shown(template, view=view, chosen=chosen, pages=turn, here=here, meant=_meant(pattern))
 
 
 @get("/ui/queue", opt={"scope": "read"}, include_in_schema=False)

@@ -150,7 +150,7 @@ ENGLISH: Final[dict[str, str]] = {
     "queues.errors": "with errors only",
     "queues.connected": "connected only",
     "queues.count": "{shown} of {matching} matching queues; {recipients} recipients in them",
-    "queues.all_matching": "With all that match:",
+    "queues.all_of": "With all of {pattern}, whatever their state:",
     # one queue
     "queue.title": "Queue {name}",
     "queue.gone": "There is no such queue now: nothing waits in it.",
