@@ -1,8 +1,8 @@
 """Replies of no provider in particular, in a dozen languages: what an administrator anywhere may have written, and its category.
 
 Written in four lots, each before the rules had seen it. At first look they had 111 of 132, 89 of 109, 64 of 79 and 41 of 60 right (the last
-was made to be hard); what was wrong led to rules about words and the order in which languages put them, never about one reply. A line is category, reply, and after a further
-bar the categories that would be right, too.
+was made to be hard); what was wrong led to rules about words and the order in which languages put them, never about one reply. A line is
+category, reply, and after a further bar the categories that would be right, too.
 """
 
 from __future__ import annotations
