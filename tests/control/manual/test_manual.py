@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from postwright.control.cli.main import COMMANDS, main
-from postwright.control.manual import exits, reference, roff
+from postwright.control.config.directives import TABLE
+from postwright.control.manual import exits, reference, roff, waits
 from postwright.control.manual.entries import Entry, _entry, entries, read_help, read_statuses
+from postwright.model.work import WaitReason
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "exit-codes.md"
 COMMANDS_PAGE = PAGE.with_name("commands.md")
@@ -102,3 +105,14 @@ def test_pages_are_written_and_printed(tmp_path: Path) -> None:
     assert page.startswith('.TH "POSTWRIGHT\\-SPOOL\\-VERIFY" "1"')
     assert run.invoke(main, ["manual", "nonsense"]).exit_code == 1
     assert run.invoke(main, ["manual", "--exit-codes", str(tmp_path / "no" / "page.md")]).exit_code == 1
+
+
+def test_the_page_of_wait_reasons_is_fresh_and_names_directives_that_there_are(tmp_path: Path) -> None:
+    page = PAGE.with_name("wait-reasons.md")
+    written = tmp_path / "page.md"
+    assert CliRunner().invoke(main, ["manual", "--wait-reasons", str(written)]).exit_code == 0
+    assert page.read_text("utf-8") == written.read_text("utf-8"), "run: postwright manual --wait-reasons docs/reference/wait-reasons.md"
+    assert waits.ADVICE.keys() == set(WaitReason)
+    known = {row.name for row in TABLE} | {"disable-source-ip", "x-schedule"}
+    told = {word for where, _ in waits.ADVICE.values() for word in re.findall(r"`([a-z-]+)`", where)}
+    assert told <= known
