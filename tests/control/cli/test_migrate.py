@@ -115,6 +115,22 @@ def test_what_the_machine_lacks(tmp_path: Path, port: int) -> None:
     assert told(tmp_path, OLD.format(port=port))["missing"] == 2  # the port is free again, too
 
 
+def test_a_listener_of_a_network_is_no_address_to_look_for(tmp_path: Path, port: int) -> None:
+    found = told(tmp_path, MOVABLE.format(port=port) + "smtp-listener 127.1.0.0/16:2525\n")
+    assert {(one["what"], one["state"]) for one in found["needs"]} == {
+        (f"127.0.0.1:{port}", "free"),
+        ("127.1.0.0/16:2525", "not looked for"),
+    }
+
+
+def test_files_of_a_vault_or_the_web_are_not_looked_for(tmp_path: Path, port: int) -> None:
+    keys = "domain-key one, sender.example, {{vault}}:/secret/one\ndomain-key two, sender.example, /nowhere/two.pem\n"
+    vault = "<vault kv>\n    server-url https://vault.example:8200\n    access-token hush-hush\n</vault>\n"
+    found = told(tmp_path, (MOVABLE + vault + keys).format(port=port))
+    assert [one["what"] for one in found["needs"] if one["kind"] == "file"] == ["/nowhere/two.pem"]
+    assert found["wrong"] == []
+
+
 def test_another_machine_will_run_it(tmp_path: Path, port: int) -> None:
     found = told(tmp_path, OLD.format(port=port), "--offline")
     assert {one["state"] for one in found["needs"]} == {"not looked for"}

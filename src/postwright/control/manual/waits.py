@@ -1,4 +1,4 @@
-"""docs/reference/wait-reasons.md: every reason for which mail waits, what sets it, and what to do. Pure; names and texts are `WaitReason`'s own.
+"""docs/reference/wait-reasons.md: every reason for which mail waits, what sets it, what to do. Pure; names and texts are `WaitReason`'s.
 
 A reason without a line in `ADVICE` is an error of whoever added it: `page` raises KeyError, and the page's test fails.
 """
@@ -12,8 +12,9 @@ from postwright.model.work import WaitReason
 _HEAD = """\
 # Why mail waits: the reasons
 
-The closed list of which `postwright why`, the API, `/metrics` (`postwright_queue_waiting_recipients`) and the monitor take their words. Programs go by the name
-(`reason` in JSON), people by the text. The page is made from the code (`postwright manual --wait-reasons docs/reference/wait-reasons.md`).
+The closed list of which `postwright why`, the API, the metric `postwright_queue_waiting_recipients` and the monitor take their words. Programs
+go by the name (`reason` in JSON), people by the text. The page is made from the code:
+`postwright manual --wait-reasons docs/reference/wait-reasons.md`.
 
 | name | text | set by | what to do |
 |---|---|---|---|

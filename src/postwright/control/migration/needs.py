@@ -129,7 +129,9 @@ def _look_folder(path: str) -> str:
 
 def _look_port(what: str) -> str:
     address, _, port = what.rpartition(":")
-    address, _, _ = address.strip("[]").partition("/")
+    address = address.strip("[]")
+    if "/" in address:  # all of the machine's in that network, whichever they will be
+        return "not looked for"
     state = _bound(address, int(port))
     return "free" if state == "there" else state
 
