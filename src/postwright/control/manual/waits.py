@@ -12,8 +12,8 @@ from postwright.model.work import WaitReason
 _HEAD = """\
 # Why mail waits: the reasons
 
-The closed list of which `postwright why`, the API, the metric `postwright_queue_waiting_recipients` and the monitor take their words. Programs
-go by the name (`reason` in JSON), people by the text. The page is made from the code:
+The closed list of which `postwright why`, the API, the metric `postwright_queue_waiting_recipients` and the monitor take their words.
+Programs go by the name (`reason` in JSON), people by the text. The page is made from the code:
 `postwright manual --wait-reasons docs/reference/wait-reasons.md`.
 
 | name | text | set by | what to do |
