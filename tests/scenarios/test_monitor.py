@@ -137,6 +137,34 @@ async def test_with_the_keyboard_alone_a_queue_is_paused_and_resumed(tmp_path: P
             await expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+async def test_two_act_at_once_and_what_fails_is_told_where_one_looks(tmp_path: Path, needs: Needs) -> None:
+    async with SinkServer(rules=RULES) as receiver, Watched(tmp_path, receiver) as relay, browsing(needs) as browser:
+        await loaded(relay)
+        async with visit(browser, relay.http, tmp_path) as one, visit(browser, relay.http, tmp_path) as other:
+            await other.go("/ui/queues?pattern=late.*")
+            await one.go("/ui/queue?name=late.example/%7Bdefault%7D")
+            for here in (one, other):  # both have the question before them
+                await here.page.get_by_role("button", name="Pause").click()
+                await expect(here.page.get_by_role("dialog")).to_contain_text("Would pause")
+            await one.page.get_by_role("button", name="Do it").dblclick()
+            await expect(one.page.get_by_role("dialog")).to_contain_text("Queue(s) paused.")
+            assert len(relay.events("order")) == 1
+            await other.page.route("**/ui/act/pause", lambda route: route.abort())
+            await other.page.get_by_role("button", name="Do it").click()
+            await expect(other.page.get_by_role("dialog").get_by_role("alert")).to_contain_text("The monitor does not answer")
+            await other.page.unroute("**/ui/act/pause")
+            await other.page.context.clear_cookies()  # its token is nobody's now
+            await other.page.get_by_role("button", name="Do it").click()
+            await expect(other.page.get_by_role("dialog").get_by_role("alert")).to_contain_text("token")
+            await other.page.get_by_role("button", name="Cancel").click()
+            await expect(other.page.locator("#rows .pill", has_text="paused")).to_be_visible()  # it comes by itself
+            other.complaints.clear()  # the browser says that requests have failed
+            await one.page.get_by_role("button", name="Undo").click()
+            await one.page.get_by_role("button", name="Do it").click()
+            await expect(one.page.get_by_role("dialog")).to_contain_text("Queue(s) resumed.")
+            await expect(other.page.locator("#rows .pill", has_text="paused")).to_have_count(0)
+
+
 async def test_two_watch_the_same_relay_and_the_death_of_the_monitor_stops_no_mail(tmp_path: Path, needs: Needs) -> None:
     async with SinkServer() as receiver, Watched(tmp_path, receiver, shards=2) as relay, browsing(needs) as browser:
         pid = await relay.http_pid()

@@ -21,7 +21,7 @@ from postwright.control.monitor.frame import ENTRIES
 from postwright.control.monitor.sampler import Sampler
 from postwright.engine.bounce_book import Category, Example
 from postwright.engine.export_frames import ConsumerStatus
-from postwright.engine.flow_book import FlowRow
+from postwright.engine.flow_book import FlowRow, FlowsView
 from postwright.engine.frames import Told
 from postwright.engine.orders.book import Book
 from postwright.engine.orders.listing import Page as Waiting
@@ -69,6 +69,7 @@ def answers() -> dict[str, Any]:
         "view-jobs": SumsView(1, 5, [Sum(EVIL, 5, 10)], next=EVIL),
         "view-warm-up": WarmUpView([Warming(EVIL, EVIL, (EVIL,), 2, 50, 40), Warming("a.example", "v", ("w",), 9, None, 7)]),
         "view-vmtas": SumsView(1, 5, [Sum(EVIL, 5, 10, 1, 1, EVIL)]),
+        "view-flows": FlowsView([FlowRow(EVIL, delivered=60, bounced=20), FlowRow("quiet.example", delivered=5)], []),
         "view-bounces": BouncesView([Category(EVIL, [0] * 23 + [2], [Example(now, QUEUE, EVIL, EVIL, EVIL)])]),
         "why": [why],
         "events": QueueEvents([Event(now, EVIL, EVIL)], [Outcome(now, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL)]),
@@ -259,6 +260,13 @@ async def test_a_domain_has_a_chart_of_its_own_past(page: Page) -> None:
     assert quiet["times"] == []
     assert len(list((page.site.state_dir / "monitor").iterdir())) == files  # a question makes no file
     assert (await page.get("/ui/flow-history?kind=user&name=a.example")).status == 400
+
+
+async def test_bounces_lead_to_who_refuses_and_to_the_messages(page: Page) -> None:
+    text = unescape((await page.get("/ui/bounces")).body.decode())
+    assert 'data-label="Share">25.0 %<' in text
+    assert "quiet.example" not in text
+    assert "/ui/messages?text=%40example.org&kind=b&since=1d" in text
 
 
 async def test_warm_up_is_shown_with_its_day_and_what_is_used(page: Page) -> None:

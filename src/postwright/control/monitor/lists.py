@@ -8,12 +8,15 @@ from typing import Any, Final
 from litestar import Response, get
 
 from postwright.control.monitor.frame import AnyRequest, Page
+from postwright.engine.flow_book import FlowsView
 from postwright.engine.lock_lines import Lock
 from postwright.engine.orders.audit import Audit, Done
 from postwright.engine.status import RelayStatus
 from postwright.engine.views.flows import BouncesView
 
 AUDIT: Final = 200
+BUSIEST: Final = 500  # domains that are looked at for those that refuse most
+DOMAINS: Final = 20
 
 
 @get("/ui/bounces", opt={"scope": "read"}, include_in_schema=False)
@@ -21,8 +24,12 @@ async def bounces(request: AnyRequest) -> Response[str]:
     """By category, with examples of what receivers said."""
     page = Page(request, "bounces")
     view = await page.ask("view-bounces", BouncesView, BouncesView([]))
+    flows = await page.ask("view-flows", FlowsView, FlowsView([], []), maxitems=str(BUSIEST))
+    domains = sorted((row for row in flows.domains if row.bounced), key=lambda row: (-row.bounced, row.name))[:DOMAINS]
     most = max((one.total for one in view.categories), default=1)
-    return page.shown("bounces.html", categories=view.categories, most=most, total=sum(one.total for one in view.categories))
+    return page.shown(
+        "bounces.html", categories=view.categories, domains=domains, most=most, total=sum(one.total for one in view.categories)
+    )
 
 
 @get("/ui/listeners", opt={"scope": "read"}, include_in_schema=False)

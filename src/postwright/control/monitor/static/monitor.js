@@ -112,14 +112,25 @@
     });
     document.body.addEventListener("htmx:beforeRequest", (event) => {
       const polls = (event.detail.elt.getAttribute("hx-trigger") || "").startsWith("every");
-      const reads = event.detail.elt.contains(document.activeElement) && document.activeElement !== event.detail.elt;
+      const reads = event.detail.elt.querySelector(":focus-visible") !== null; // who walks through it with the keyboard must not be thrown out
       if (polls && (document.hidden || reads || getSelection().toString())) event.preventDefault();
     });
-    document.body.addEventListener("htmx:responseError", (event) => {
-      const place = document.getElementById("trouble");
-      place.textContent = event.detail.xhr.responseText.startsWith("<") ? place.dataset.text : event.detail.xhr.responseText.slice(0, 500);
+    const trouble = document.getElementById("trouble");
+    function tell(text) { // where it is seen: in the dialogue, as long as that is in front of the page
+      let place = trouble;
+      if (dialog.open) {
+        place = dialog.querySelector("[role=alert]") || dialog.insertBefore(trouble.cloneNode(), dialog.firstChild);
+        place.removeAttribute("id");
+      }
+      place.textContent = text;
       place.hidden = false;
+    }
+    document.body.addEventListener("htmx:responseError", (event) => {
+      const { responseText: said, status } = event.detail.xhr; // a page is no sentence
+      tell((said && !said.startsWith("<") ? said.slice(0, 500) : trouble.dataset.text) + (status === 403 ? " " + trouble.dataset.again : ""));
     });
+    document.body.addEventListener("htmx:sendError", () => tell(trouble.dataset.lost));
+    document.body.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) trouble.hidden = true; });
   }
 
   document.addEventListener("DOMContentLoaded", () => {
