@@ -152,6 +152,12 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert "No such file" in result.output
 
 
+def test_warnings_of_a_load_are_told(tmp_path: Path, port: int) -> None:
+    result = run(tmp_path, MOVABLE.format(port=port) + "http-access 0/0 admin\n")
+    assert result.exit_code == 0
+    assert re.search(r"^Warnings\n.*:7:13: warning: http-access: the whole world may steer", result.output, re.MULTILINE)
+
+
 def test_no_password_is_told(tmp_path: Path, port: int) -> None:
     for options in ((), ("--json",)):
         assert "hush" not in run(tmp_path, OLD.format(port=port), *options).output

@@ -51,6 +51,7 @@ def _text(found: Survey) -> Iterator[str]:
     yield f"{shown(found.file)}: {_summary(found)}"
     yield from _problems("Errors, with --tolerant too", found.wrong)
     yield from _problems("Not understood: errors, left out with --tolerant", found.left_out)
+    yield from _problems("Warnings", found.warned)
     yield from _section("Differs from PowerMTA", [*_remarks(found, found.differs), *(f"  always: {text}" for text in found.always)])
     yield from _section("Without effect", _remarks(found, found.without_effect))
     yield from _section("Not yet effective", _remarks(found, found.not_yet))
@@ -67,6 +68,7 @@ def _summary(found: Survey) -> str:
         (len(found.not_yet), "not yet"),
         (len(found.left_out), "lines not understood"),
         (len(found.wrong), "errors"),
+        (len(found.warned), "warnings"),
         (len(found.missing), "missing on this machine"),
     )
     return ", ".join(f"{number} {text}" for number, text in counts if number)

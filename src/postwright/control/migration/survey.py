@@ -29,7 +29,10 @@ class Remark(Struct, frozen=True):
 
 
 class Survey(Struct, frozen=True):
-    """The report. `wrong` stops a load even when it is tolerant, `left_out` does so only when it is strict; `same` are names."""
+    """The report. `wrong` stops a load even when it is tolerant, `left_out` does so only when it is strict, `warned` never.
+
+    `same` are names.
+    """
 
     file: str
     same: tuple[str, ...]
@@ -39,6 +42,7 @@ class Survey(Struct, frozen=True):
     not_yet: tuple[Remark, ...]
     wrong: tuple[Problem, ...]
     left_out: tuple[Problem, ...]
+    warned: tuple[Problem, ...]
     needs: tuple[Need, ...]
     checklist: tuple[str, ...]
 
@@ -65,7 +69,8 @@ def survey(file: Path, *, state_dir: Path | None = None, offline: bool = False) 
     different = tuple(remark for one in used for remark in _differences(one))
     named = {remark.directive for remark in different}
     wrong = result.errors
-    left_out = tuple(one for one in result.problems if one.level == "warning" and one.line and (one.file, one.line) in refused)
+    warnings = [one for one in result.problems if one.level == "warning" and one.line]
+    left_out = tuple(one for one in warnings if (one.file, one.line) in refused)
     return Survey(
         file=str(file),
         same=tuple(sorted(one.row.name for one in used if one.row.state is State.EFFECTIVE and one.row.name not in named)),
@@ -75,6 +80,7 @@ def survey(file: Path, *, state_dir: Path | None = None, offline: bool = False) 
         not_yet=_of_state(used, State.NOT_YET),
         wrong=wrong,
         left_out=left_out,
+        warned=tuple(one for one in warnings if (one.file, one.line) not in refused),
         needs=wanted,
         checklist=tuple(_checklist({one.row.name for one in used}, wrong, left_out, wanted)),
     )
