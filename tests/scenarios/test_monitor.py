@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 from tests.scenarios.alone import Alone
-from tests.scenarios.browsing import browsing, visit
+from tests.scenarios.browsing import Visit, browsing, visit
 
 from postwright.testing.sink import SinkServer
 from postwright.testing.sockets import free_port
@@ -36,7 +36,7 @@ RULES = ["rcpt:*@gone.example 550 5.1.1 no <b>such</b> user", "rcpt:*@late.examp
 DOMAINS = ["gone.example", "late.example", "one.example", "two.example"]
 PAGES = [
     "", "/queues", "/queue?name=late.example/%7Bdefault%7D", "/messages", "/jobs", "/vmtas", "/bounces", "/listeners", "/events", "/logs",
-    "/doctor", "/configuration", "/audit", "/act/pause?queue=*/*",
+    "/flow?kind=domain&name=late.example", "/doctor", "/configuration", "/audit", "/act/pause?queue=*/*",
 ]  # fmt: skip
 
 
@@ -61,10 +61,22 @@ async def loaded(relay: Watched) -> None:
     await relay.http_pid()
 
 
+async def comes_at_once(here: Visit) -> None:
+    """Octets and requests of the first view; its time is for a person with a clock, not for a loaded machine."""
+    sizes: dict[str, int] = {}
+    here.page.on("response", lambda answer: sizes.update({answer.url: int(answer.headers.get("content-length", "0"))}))
+    await here.go("/ui")
+    await expect(here.page.locator(".u-wrap canvas")).to_be_visible()
+    assert all(url.startswith(f"http://127.0.0.1:{here.port}/") for url in sizes)
+    assert sum(sizes.values()) < 300_000
+    assert len(sizes) <= 8
+
+
 async def test_every_page_shows_what_there_is_and_keeps_nobody_out(tmp_path: Path, needs: Needs) -> None:
     async with SinkServer(rules=RULES) as receiver, Watched(tmp_path, receiver) as relay, browsing(needs) as browser:
         await loaded(relay)
         async with visit(browser, relay.http, tmp_path) as here:
+            await comes_at_once(here)
             for path in PAGES:
                 await here.go(f"/ui{path}")
                 assert await here.barriers() == []
@@ -183,20 +195,6 @@ async def test_two_watch_the_same_relay_and_the_death_of_the_monitor_stops_no_ma
                 await expect(here.page.locator("[data-live=total_out]")).to_have_text("8", timeout=20_000)
                 await expect(here.page.get_by_text("no live connection")).to_be_hidden()
                 here.complaints.clear()  # the browser says that the stream broke off
-
-
-async def test_the_first_view_comes_at_once(tmp_path: Path, needs: Needs) -> None:
-    """Octets and requests of the first view; its time is for a person with a clock, not for a loaded machine."""
-    async with SinkServer() as receiver, Watched(tmp_path, receiver) as relay, browsing(needs) as browser:
-        await relay.http_pid()
-        async with visit(browser, relay.http, tmp_path) as here:
-            sizes: dict[str, int] = {}
-            here.page.on("response", lambda answer: sizes.update({answer.url: int(answer.headers.get("content-length", "0"))}))
-            await here.go("/ui")
-            await expect(here.page.locator(".u-wrap canvas")).to_be_visible()
-            assert all(url.startswith(f"http://127.0.0.1:{relay.http}/") for url in sizes)
-            assert sum(sizes.values()) < 300_000
-            assert len(sizes) <= 8
 
 
 async def test_a_newcomer_sends_a_test_and_sees_it(tmp_path: Path, needs: Needs) -> None:

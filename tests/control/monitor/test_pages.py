@@ -146,9 +146,9 @@ async def test_a_page_names_what_there_is_to_see(page: Page) -> None:
     got = (await page.get("/ui")).body.decode()
     assert [f"/ui/{entry.path}".rstrip("/") in got for entry in ENTRIES] == [True] * len(ENTRIES)
     assert "0 of 2 shards answer" in got
-    assert "2 logins or networks are locked" in got
-    assert "7 queues are in backoff mode" in got
-    assert "queues are paused" not in got
+    assert "Locked logins and networks: 2" in got
+    assert "Queues in backoff mode: 7" in got
+    assert "Paused queues" not in got
 
 
 @pytest.mark.parametrize(
