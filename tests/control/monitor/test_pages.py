@@ -192,6 +192,8 @@ async def test_an_action_is_counted_first_and_then_ordered_by_whom(page: Page) -
     assert done.status == 200, done.body
     assert page.relay.asked[-1] == ("order-pause", {"queue": "a.example/*", "as": "192.0.2.9", "for": "2h", "reason": "too fast"})
     assert b'href="/ui/act/resume?queue=a.example%2F%2A"' in done.body  # the way back
+    assert b'href="/ui/queues" data-close' in done.body  # where there is no script, and no dialogue that would close
+    assert b'href="/ui/jobs" data-close' in (await page.get("/ui/act/pause?job=spring")).body
 
 
 async def test_a_forged_action_is_refused(page: Page) -> None:

@@ -68,6 +68,14 @@ class Wanted(Struct):
         found |= {name: value for name, value in self.given.items() if value}
         return found | ({"dry-run": "yes"} if dry_run else {})
 
+    def back_url(self) -> str:
+        """Where one came from, as a rule: for a browser without a script, in which this is a page."""
+        if self.subject == "queue" and "*" not in self.what:
+            return f"/ui/queue?{urlencode({'name': self.what})}"
+        if self.subject == "message":
+            return f"/ui/message?{urlencode({'id': self.what})}"
+        return {"job": "/ui/jobs", "who": "/ui/listeners"}.get(self.subject, "/ui/queues")
+
     def undo_url(self) -> str:
         """Where this is taken back, "" when it cannot be."""
         if not self.action.undo:
