@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 
@@ -94,13 +95,19 @@ def test_macros_within_macros_are_bounded(found: Found, good: Good) -> None:
 def test_many_names_take_time_in_their_number(good: Good) -> None:
     def seconds(names: int) -> float:
         text = "domain-macro m " + ",".join(f"d{n}.example" for n in range(names)) + "\n<domain $m>\nmax-smtp-out 3\n</domain>\n"
-        began = time.process_time()
-        settings = good(text)
+        gc.collect()
+        gc.disable()  # what it costs is a matter of all that other tests have left
+        try:
+            began = time.process_time()
+            settings = good(text)
+            taken = time.process_time() - began
+        finally:
+            gc.enable()
         assert len(settings.domains) == names
-        return time.process_time() - began
+        return taken
 
     few, many = min(seconds(5000) for _ in range(3)), min(seconds(100_000) for _ in range(2))
-    assert many < 20 * max(few, 0.005) * 4  # twenty times as many; a quadratic one would be at four hundred
+    assert many < 20 * max(few, 0.005) * 8  # twenty times as many; a quadratic one would be at four hundred
 
 
 def test_every_name_of_a_macro_shares_one_scope(good: Good) -> None:
