@@ -13,7 +13,9 @@ from postwright.policy.bounce_pack import shipped
 from postwright.policy.resolve import Resolved
 from postwright.policy.settings import Settings
 
-__all__ = ["MOST_LINE", "AnySorter", "ShownRule", "Sorted", "SortedMail", "SortedRecipient", "rules_of", "shown_rules", "sort_mail", "sort_reply"]
+__all__ = [
+    "MOST_LINE", "AnySorter", "ShownRule", "Sorted", "SortedMail", "SortedRecipient", "rules_of", "shown_rules", "sort_mail", "sort_reply",
+]  # fmt: skip
 
 MOST_LINE = 4000
 SUCCESS = "success"  # PowerMTA's word for what arrived

@@ -73,7 +73,8 @@ smtp-listener 127.0.0.1:{port}
 class RelayProcess:
     """One relay in `folder`: its configuration in relay.conf, all its state in state/. `options` go to `postwright run`.
 
-    It has no HTTP process unless its configuration names `http-mgmt-port`. `config` may be changed (`write_config`) while it runs, for a reload. The same object may be started again after `stop` or `kill`.
+    It has no HTTP process unless its configuration names `http-mgmt-port`. `config` may be changed (`write_config`) while it runs, for a
+    reload. The same object may be started again after `stop` or `kill`.
     """
 
     start_timeout = START_TIMEOUT  # more for a relay that finds a large spool

@@ -30,7 +30,8 @@ def test_its_story(tmp_path: Path) -> None:
         world.domain("far.example")
         world.zone["a.example"] = {"TXT": ['"v=spf1 ip4:192.0.2.77 -all"']}
         world.zone["_dmarc.a.example"] = {"TXT": ['"v=DMARC1; p=reject"']}
-        assert world.submit("joe@a.example", ["ann@far.example"], "From: joe@a.example\r\nTo: ann@far.example\r\nSubject: x\r\n\r\nhello\r\n").accepted
+        content = "From: joe@a.example\r\nTo: ann@far.example\r\nSubject: x\r\n\r\nhello\r\n"
+        assert world.submit("joe@a.example", ["ann@far.example"], content).accepted
         world.run_until_empty()
         content = world.messages()[0].content
     made = [" ".join(field.raw.decode().split()) for field in header_fields(content)[:3]]
