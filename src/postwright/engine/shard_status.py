@@ -34,7 +34,7 @@ class Speaking(Protocol):
 
 
 def shard_status(shard: Speaking) -> ShardStatus:
-    """This shard's word on itshard."""
+    """This shard's word on itself."""
     node = shard.node
     scheduler, spool = node.scheduler, shard.spool.status()
     now = node.clock.now()

@@ -129,7 +129,22 @@ async def test_the_history_is_there_after_a_restart(relay: Told, tmp_path: Path,
     assert sorted(path.name[:7] for path in (tmp_path / "monitor").iterdir()) == ["domain-", "relay"]
 
 
-async def test_files_of_names_that_are_no_more_go(relay: Told, tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_names_that_come_and_go_leave_no_more_files_than_are_kept(
+    sampler: Sampler, relay: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT_FILES", 3)
+    await look(sampler, relay, 0, slow=True)
+    for number in range(6):
+        relay.flows = FlowsView([FlowRow("steady.example", 1 + number), FlowRow(f"{number}.example", 5)], [])
+        await look(sampler, relay, 10, slow=True)
+    assert len(list((tmp_path / "monitor").glob("domain-*"))) == 3
+    assert sampler.flow_series("domain", "0.example", 60) is None
+    steady = sampler.flow_series("domain", "steady.example", 100)
+    assert steady is not None
+    assert steady.columns[0].count(0.1) == 6  # who goes on is not forgotten
+
+
+async def test_files_that_are_too_many_go_at_a_start(relay: Told, tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_FILES", 3)
     (tmp_path / "monitor").mkdir()
     for number in range(5):

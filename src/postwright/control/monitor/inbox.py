@@ -31,6 +31,7 @@ from postwright.model.errors import AddressError
 
 ROWS: Final = 50
 LARGEST: Final = 1 << 20  # octets of a message that are read
+GLANCE: Final = 1 << 16  # octets of each one in the list, which wants no more than its header
 LONGEST: Final = 20_000  # characters of its text that are shown
 PATIENCE: Final = 10.0
 FROM, TO, SUBJECT = "you@example.org", "friend@example.com", "My first message"
@@ -61,15 +62,15 @@ class Letter(Struct):
 def letters(folder: Path, most: int) -> tuple[int, list[Letter]]:
     """How many there are, and the newest. Raises OSError."""
     numbers = sorted((path.stem for path in folder.glob("*.eml") if _number(path.stem)), key=int, reverse=True)
-    return len(numbers), [letter(folder, number) for number in numbers[:most]]
+    return len(numbers), [letter(folder, number, GLANCE) for number in numbers[:most]]
 
 
-def letter(folder: Path, number: str) -> Letter:
-    """Raises OSError, ValueError for what is no number."""
+def letter(folder: Path, number: str, octets: int = LARGEST) -> Letter:
+    """Of so many octets. Raises OSError, ValueError for what is no number."""
     if not _number(number):
         raise ValueError("no such message")
     with (folder / f"{number}.eml").open("rb") as file:
-        content = file.read(LARGEST)
+        content = file.read(octets)
     message = BytesParser(EmailMessage, policy=policy.default.clone(raise_on_defect=False)).parsebytes(content)
     fields = [(name, _shown(value)) for name, value in message.raw_items()] if message.keys() else []
     return Letter(number, _envelope(folder / f"{number}.json"), _decoded(message, "subject"), fields, _text(message, content))

@@ -24,6 +24,7 @@ from postwright.control.monitor.frame import AnyRequest, Page
 from postwright.engine.doctor.examine import examine_here
 from postwright.engine.doctor.finding import Finding, Section
 from postwright.engine.doctor.patient import Wishes
+from postwright.engine.resolving import NoValidator
 
 TAIL: Final = 512 * 1024  # octets of the log that are looked through
 LINES: Final = 200
@@ -85,7 +86,7 @@ async def doctor(request: AnyRequest, again: FromQuery[bool] = False) -> Respons
 async def _examine(site: Site) -> list[Section]:
     try:
         return await asyncio.wait_for(examine_here(site.settings, Wishes(), site.state_dir), 60.0)
-    except (OSError, ValueError, TimeoutError) as error:
+    except (OSError, ValueError, TimeoutError, NoValidator) as error:
         return [Section("doctor", (Finding("doctor", "unknown", "", str(error) or type(error).__name__),))]
 
 

@@ -24,7 +24,6 @@ SEARCHES: Final = 4  # at once; each reads files for some seconds
 WAITING: Final = 50
 _Text = Annotated[str, QueryParameter(max_length=500)]
 _turns = asyncio.Semaphore(SEARCHES)
-_NOTHING: Final = Found([], 0.0, True, True)
 
 
 def message_id(record: Record) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
@@ -115,8 +114,6 @@ async def _events(sampler: Sampler) -> AsyncIterator[ServerSentEventMessage]:
     try:
         async for sample in sampler.samples():
             yield ServerSentEventMessage(data=msgspec.json.encode(sample).decode(), event="sample", id=str(sample.time), retry=3000)
-    except asyncio.CancelledError:
-        return
     finally:
         _watching.discard(me)
 

@@ -32,7 +32,7 @@ COLUMNS: Final = ("in", "out", "deferred", "bounced", "rejected", "in_octets", "
 FLOW_COLUMNS: Final = ("delivered", "deferred", "bounced")
 SLOW: Final = 10  # seconds between two looks at what waits, and at who is busy
 MOST_FLOWS: Final = 40
-KEPT_FILES: Final = 400  # histories of single domains and virtual MTAs on disk
+KEPT_FILES: Final = 400  # histories on disk: of so many domains, and of so many virtual MTAs, the last that moved anything
 
 T = TypeVar("T")
 
@@ -68,15 +68,55 @@ class Flow(Struct):
     history: History | None = None
 
 
-class _Kind:
-    """All flows of one kind: domains, or virtual MTAs."""
+class _Histories:
+    """The histories of all names of one kind, a file each; the name of a file is a digest, since its own is a stranger's.
+
+    Of names that come and go there would soon be thousands: the one that was used longest ago is closed, and its file goes.
+    """
 
     def __init__(self, folder: Path, kind: str) -> None:
         self._folder = folder
         self._kind = kind
+        files = sorted(folder.glob(f"{kind}-*"), key=lambda path: path.stat().st_mtime)
+        self._known: dict[str, History | None] = {path.name: None for path in files}  # the last used last; None: not opened yet
+        self._forget()
+
+    def __contains__(self, name: str) -> bool:
+        return self._file(name) in self._known
+
+    def of(self, name: str) -> History:
+        """Made when there is none. Raises OSError."""
+        file = self._file(name)
+        found = self._known.pop(file, None) or History(self._folder / file, FLOW_COLUMNS, COARSE)
+        self._known[file] = found
+        self._forget()
+        return found
+
+    def _file(self, name: str) -> str:
+        return f"{self._kind}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
+
+    def _forget(self) -> None:
+        while len(self._known) > KEPT_FILES:
+            file = next(iter(self._known))
+            history = self._known.pop(file)
+            if history is not None:
+                history.close()
+            (self._folder / file).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Done."""
+        for history in self._known.values():
+            if history is not None:
+                history.close()
+
+
+class _Kind:
+    """All flows of one kind: domains, or virtual MTAs."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
         self._before: dict[str, FlowRow] = {}
         self._looked = float("inf")  # when that was; of the first look no difference can be told
-        self._histories: dict[str, History] = {}
+        self._histories = _Histories(folder, kind)
         self.flows: list[Flow] = []
 
     def take(self, rows: list[FlowRow], now: float) -> None:
@@ -90,7 +130,7 @@ class _Kind:
             base = before.get(row.name, FlowRow(row.name))
             base = base if row.moved >= base.moved else FlowRow(row.name)
             parts = [(getattr(row, name) - getattr(base, name)) / (now - then) for name in FLOW_COLUMNS]
-            history = self._history(row.name) if any(parts) or row.name in self._histories else None
+            history = self._histories.of(row.name) if any(parts) or row.name in self._histories else None
             if history is not None:
                 history.add(now, parts)
             flows.append(Flow(row.name, Rates(*parts), history))
@@ -102,24 +142,11 @@ class _Kind:
 
     def past(self, name: str) -> History | None:
         """What was measured of that name; None when nothing was."""
-        return self._history(name) if name in self._histories or self._path(name).exists() else None
-
-    def _history(self, name: str) -> History:
-        found = self._histories.get(name)
-        if found is None:
-            if len(self._histories) >= KEPT_FILES:
-                self._histories.pop(next(iter(self._histories))).close()
-            found = self._histories[name] = History(self._path(name), FLOW_COLUMNS, COARSE)
-        return found
-
-    def _path(self, name: str) -> Path:
-        """The file of one name: of a digest, since the name is a stranger's."""
-        return self._folder / f"{self._kind}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
+        return self._histories.of(name) if name in self._histories else None
 
     def close(self) -> None:
         """Done."""
-        for history in self._histories.values():
-            history.close()
+        self._histories.close()
 
 
 class Sampler:
@@ -130,7 +157,6 @@ class Sampler:
         self._relay = relay
         self._log = log
         self._now = now
-        self._folder = folder
         self.history = History(folder / "relay", COLUMNS)
         self.domains, self.vmtas = _Kind(folder, "domain"), _Kind(folder, "vmta")
         self.status: StatusView | None = None
@@ -138,7 +164,6 @@ class Sampler:
         self._before: tuple[float, TrafficView] | None = None
         self._fresh = asyncio.Event()
         self._away = ""
-        _forget_old(folder)
 
     async def run(self) -> None:
         """For ever: a look at each full second."""
@@ -223,9 +248,3 @@ def _texts(values: dict[str, Any], traffic: TrafficView) -> dict[str, str]:
     total = traffic.total
     return texts | {"total_in": words.count(total.in_msgs), "total_out": words.count(total.out_rcpts)}
 
-
-def _forget_old(folder: Path) -> None:
-    """Histories of names that nothing was heard of for longest go, when there are too many."""
-    files = sorted((path for path in folder.iterdir() if "-" in path.name), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in files[KEPT_FILES:]:
-        path.unlink(missing_ok=True)
