@@ -91,3 +91,12 @@ def test_without_a_log_there_is_none_to_find_in(tmp_path: Path) -> None:
 def test_everything_about_one_message_oldest_first(folder: Path) -> None:
     assert [record.type for record in timeline(folder, FIRST).records] == ["r", "t", "d"]
     assert [record.type for record in timeline(folder, SECOND).records] == ["r", "b"]
+
+
+def test_of_a_message_that_is_long_ago_the_beginning_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = (Record("t", NOW + 1, SECOND, n, rcpt=f"{n}@example.org") for n in range(20_000))
+    write(tmp_path, 0, Record("r", NOW, FIRST, 0), *others, Record("d", NOW + 2, FIRST, 0))
+    ticks = iter([0.0, 0.0])  # time for the first batch
+    monkeypatch.setattr(message_search.time, "monotonic", lambda: next(ticks, 9.0))
+    found = timeline(tmp_path, FIRST)
+    assert ([record.type for record in found.records], found.whole) == (["r"], False)

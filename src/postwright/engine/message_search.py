@@ -61,8 +61,8 @@ def search(state_dir: Path, wish: Wish, most: int = MOST, seconds: float = SECON
     end, width = wish.until, _FIRST_WINDOW
     while end > wish.since:
         begin = max(wish.since, end - width)
-        some = _window(state_dir, wish.kinds, fits, begin, end, most - len(found), deadline)
-        if some is None:
+        some, whole = _window(state_dir, wish.kinds, fits, begin, end, most - len(found), deadline)
+        if not whole:  # it has the oldest of its window, and the newest are wanted
             return Found(found, end, False, True)
         found += some
         if len(found) >= most:
@@ -72,29 +72,31 @@ def search(state_dir: Path, wish: Wish, most: int = MOST, seconds: float = SECON
 
 
 def timeline(state_dir: Path, message_id: int, seconds: float = SECONDS) -> Found:
-    """Everything that the log has about a message, oldest first."""
+    """Everything that the log has about a message, oldest first; when that takes too long, its beginning."""
     now = time.time()
     born = (message_id >> 22) / 1000 + IdMaker.EPOCH_MS / 1000 - _EARLY
     if not log_folders(state_dir):
         return Found([], now, True, False)
     deadline = time.monotonic() + seconds
-    some = _window(state_dir, frozenset(), lambda record: record.message_id == message_id, born, now + _LATE, 100_000, deadline)
-    return Found(some[::-1] if some is not None else [], born, some is not None, True)
+    some, whole = _window(state_dir, frozenset(), lambda record: record.message_id == message_id, born, now + _LATE, 100_000, deadline)
+    return Found(some[::-1], born, whole, True)
 
 
 def _window(
     state_dir: Path, kinds: frozenset[str], fits: Callable[[Record], bool], begin: float, end: float, most: int, deadline: float
-) -> list[Record] | None:
-    """What fits from `begin` to before `end`, the newest `most`, newest first; None when the time is over."""
+) -> tuple[list[Record], bool]:
+    """What fits from `begin` to before `end`, the newest `most`, newest first; and whether the time was enough for all of it."""
     kept: deque[Record] = deque(maxlen=most)
+    whole = True
     with closing(EventView(state_dir, kinds or frozenset(DEFAULTS), begin)) as view:
         for events in view.batches():
             if time.monotonic() > deadline:
-                return None
+                whole = False
+                break
             kept.extend(event.record for event in events if begin <= event.record.time_logged < end and fits(event.record))
             if events and min(event.record.time_logged for event in events) > end + _LATE:
                 break
-    return sorted(kept, key=lambda record: -record.time_logged)
+    return sorted(kept, key=lambda record: -record.time_logged), whole
 
 
 def _fitting(text: str) -> Callable[[Record], bool]:

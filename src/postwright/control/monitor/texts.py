@@ -193,6 +193,7 @@ ENGLISH: Final[dict[str, str]] = {
     # one message
     "message.title": "Message {id}",
     "message.nothing": "The event log has nothing of this message (any more).",
+    "message.partial": "There was too much to look at: this is how it began, what came later may be missing.",
     "message.timeline": "What happened",
     "message.waiting": "Recipients that wait",
     "message.from": "From {sender}",
