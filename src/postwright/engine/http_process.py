@@ -110,11 +110,11 @@ class HttpProcess:
         """Keep one alive until `stop`, while there is a socket for it."""
         deaths = 0
         while not self._stopping.is_set():
+            self._changed.clear()  # what has changed until now is what the sockets are; left set, it would end every wait at once
             if not self._sockets:
                 await self._until_there_is_a_socket()
                 continue
             began = time.monotonic()
-            self._changed.clear()
             try:
                 meant = await self._one_life()
             except OSError as error:

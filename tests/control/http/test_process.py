@@ -151,6 +151,23 @@ async def test_a_port_that_somebody_else_has(tmp_path: Path, monkeypatch: pytest
     assert log.events == [CANNOT]  # none of that is a death
 
 
+async def test_without_a_port_it_waits(tmp_path: Path) -> None:
+    """A reload that takes the last port away leaves nothing to do: the supervisor's loop is for mail."""
+    process = HttpProcess(PROGRAM, tmp_path, "", False, Log())  # type: ignore[arg-type]
+    process.open(settings(free_port()))
+    attending = asyncio.get_running_loop().create_task(process.attend())
+    await until(lambda: process.pid)
+    process.tell(settings(0))
+    await until(lambda: not process.pid)
+    looks: list[Settings] = []
+    process.open = looks.append  # type: ignore[method-assign]
+    for _ in range(100):  # turns of the loop: the next look is RETRY seconds away
+        await asyncio.sleep(0)
+    assert looks == []
+    await process.stop()
+    await attending
+
+
 async def until(condition: Callable[[], object]) -> None:
     deadline = asyncio.get_running_loop().time() + 10
     while not condition():
