@@ -32,7 +32,7 @@ def inside(text: str, page: str) -> str:
 
 
 def with_blank_lines(text: str) -> str:
-    """A blank line before each list and table that follows a sentence at once (CommonMark needs none, Python-Markdown does)."""
+    """A blank line before each list that follows a sentence at once (CommonMark needs none, Python-Markdown does)."""
     lines: list[str] = []
     fenced = False
     for line in text.split("\n"):
