@@ -71,3 +71,28 @@ def test_a_relay_sees_a_change_and_survives_a_bad_file(tmp_path: Path) -> None:
     (tmp_path / "http-keys.json").unlink()
     file.refresh()
     assert file.by_digest == {}
+
+
+def test_what_lies_in_the_relays_folder_leads_root_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is the relay user's; root makes keys there, and must not write or give away what that user has linked to."""
+    given: list[int] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda fd, uid, gid: given.append(os.fstat(fd).st_ino))
+    (tmp_path / "state").mkdir()
+    theirs = tmp_path / "theirs"
+    theirs.write_bytes(b"kept")
+
+    (tmp_path / "state" / "http-keys.json.new").symlink_to(theirs)
+    run(tmp_path / "state", "add", "a", "--scope", "read")
+    lock = tmp_path / "state" / "http-keys.json.lock"
+    lock.unlink()
+    lock.symlink_to(theirs)
+    assert "http-keys.json.lock" in run(tmp_path / "state", "add", "b", "--scope", "read", status=1)
+    lock.unlink()
+    os.link(theirs, lock)
+    run(tmp_path / "state", "add", "c", "--scope", "read")
+
+    assert [key.name for key in read(tmp_path / "state" / "http-keys.json")] == ["a", "c"]
+    assert theirs.read_bytes() == b"kept"
+    assert given
+    assert theirs.stat().st_ino not in given

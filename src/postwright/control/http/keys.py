@@ -150,15 +150,18 @@ def _check(name: str, scopes: list[str], networks: list[str]) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with open(os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "wb") as lock:
-        _keep_owner(path.parent, lock.fileno())
+    """No link is followed, here or in `_write`: the folder is the relay user's, and root would give him what his link names."""
+    with open(os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "wb") as lock:
+        if os.fstat(lock.fileno()).st_nlink == 1:  # nor a file that has another name elsewhere
+            _keep_owner(path.parent, lock.fileno())
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _write(path: Path, keys: list[Key]) -> None:
     fresh = path.with_name(f"{path.name}.new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+    fresh.unlink(missing_ok=True)  # of a run that was killed
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
         _keep_owner(path if path.exists() else path.parent, file.fileno())
         file.write(msgspec.json.format(msgspec.json.encode(_File(1, keys)), indent=1) + b"\n")
         file.flush()
