@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -78,6 +80,19 @@ async def test_the_machine(tmp_path: Path) -> None:
     assert "GB are free" in found["disk-space", spool].text
     assert found["open-files", "open files"].level == "ok"
     assert list(tmp_path.iterdir()) == []  # what it wrote is gone
+
+
+async def test_a_disk_that_halts_holds_up_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    halted, written = threading.Event(), os.fdatasync
+
+    def halting(fd: int) -> None:
+        assert halted.wait(10), "nobody else had a turn"
+        written(fd)
+
+    monkeypatch.setattr(os, "fdatasync", halting)
+    asyncio.get_running_loop().call_soon(halted.set)
+    found = await told(machine.check, patient(tmp_path, ""))
+    assert found["disk-latency", str(tmp_path / "spool")].level in ("ok", "note", "warning")
 
 
 async def test_how_rsa_signatures_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ again."""
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import time
@@ -31,7 +32,8 @@ _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 async def check(patient: Patient) -> list[Finding]:
     """Clock, files, disks."""
     folders = [folder.path for folder in spool_dirs(patient.settings, patient.state)]
-    disks = [finding for folder in folders for finding in disk(folder, patient.settings)]
+    # a disk that halts must not halt the monitor, which runs these checks beside its pages
+    disks = await asyncio.to_thread(lambda: [finding for folder in folders for finding in disk(folder, patient.settings)])
     return [_clock(patient, folders), _open_files(patient.settings, patient.state), *disks, *_signing(patient.settings)]
 
 
