@@ -15,10 +15,12 @@ from postwright.engine import frames as f
 from postwright.engine.counters import Lateness
 from postwright.engine.dials import Dials
 from postwright.engine.flow_book import FlowRow
+from postwright.engine.rule_counts import RuleCounts
 from postwright.engine.signatures import Made, Signatures, Work
 from postwright.engine.views.folding import IDLE, OTHER, Fold
 from postwright.engine.views.gauges import TOLD, Waits
-from postwright.engine.views.metrics import DOMAINS, MetricsView, merged
+from postwright.engine.views.lasting import Lasting
+from postwright.engine.views.metrics import DOMAINS, Judged, MetricsView, merged
 from postwright.model.outcome import Failure, Fault, Stage
 from postwright.model.suppression import Suppressed
 from postwright.store.suppression import FILE, SuppressionStore
@@ -39,26 +41,44 @@ def row(name: str, delivered: int) -> FlowRow:
 
 def test_the_busiest_have_a_series_and_the_rest_is_other() -> None:
     fold = Fold(2)
-    fold.take([(1, [row("a", 5), row("b", 9), row("c", 1)])], 0.0)
+    fold.take([((0, 1), [row("a", 5), row("b", 9), row("c", 1)])], 0.0)
     assert counted(fold) == {"b": 9, "a": 5, OTHER: 1}
-    fold.take([(1, [row("a", 5), row("b", 10), row("c", 100)])], 10.0)
+    fold.take([((0, 1), [row("a", 5), row("b", 10), row("c", 100)])], 10.0)
     assert counted(fold) == {"b": 10, "a": 5, OTHER: 100}
 
 
 def test_who_has_been_quiet_for_long_gives_way_and_nothing_shrinks() -> None:
     fold = Fold(1)
-    fold.take([(1, [row("a", 5), row("b", 2)])], 0.0)
-    fold.take([(1, [row("a", 5), row("b", 4)])], IDLE)
+    fold.take([((0, 1), [row("a", 5), row("b", 2)])], 0.0)
+    fold.take([((0, 1), [row("a", 5), row("b", 4)])], IDLE)
     assert counted(fold) == {"b": 2, OTHER: 2}
 
 
 def test_a_shard_that_begins_anew_takes_nothing_away() -> None:
     fold = Fold(5)
-    fold.take([(1, [row("a", 5)]), (2, [row("a", 1)])], 0.0)
-    fold.take([(3, [row("a", 2)]), (2, [row("a", 4)])], 1.0)  # 3 stands in for 1
+    fold.take([((0, 1), [row("a", 5)]), ((1, 2), [row("a", 1)])], 0.0)
+    fold.take([((0, 3), [row("a", 2)]), ((1, 2), [row("a", 4)])], 1.0)  # 3 stands in for 1
     assert counted(fold) == {"a": 5 + 1 + 2 + 3}
-    fold.take([(3, [row("a", 1)]), (2, [])], 2.0)  # the shard has forgotten the name meanwhile, and counts it from nought
+    fold.take([((0, 3), [row("a", 1)]), ((1, 2), [])], 2.0)  # the shard has forgotten the name meanwhile, and counts it from nought
     assert counted(fold) == {"a": 12}
+
+
+def test_a_shard_that_is_silent_once_is_not_counted_twice() -> None:
+    fold = Fold(5)
+    fold.take([((0, 1), [row("a", 5)]), ((1, 2), [row("a", 100)])], 0.0)
+    fold.take([((0, 1), [row("a", 6)])], 1.0)
+    fold.take([((0, 1), [row("a", 6)]), ((1, 2), [row("a", 103)])], 2.0)
+    assert counted(fold) == {"a": 6 + 103}
+
+
+def test_totals_never_fall() -> None:
+    """A shard that is silent keeps what it said; one that stands in for another counts on."""
+    totals = Lasting(Judged())
+    said = Judged({"too_many": 3}, RuleCounts(2, rules={"date": 1}))
+    assert totals.take([((0, 1), said), ((1, 2), Judged({"banned": 1}))]).refused == {"too_many": 3, "banned": 1}
+    assert totals.take([((1, 2), Judged({"banned": 4}))]).refused == {"too_many": 3, "banned": 4}
+    anew = totals.take([((0, 3), Judged({"too_many": 1}, RuleCounts(5, rules={"from": 1})))])
+    assert anew == Judged({"too_many": 4, "banned": 4}, RuleCounts(7, rules={"date": 1, "from": 1}))
 
 
 def test_gauges_beyond_those_shown_are_other() -> None:
@@ -172,6 +192,9 @@ def test_what_happened_is_counted_where_it_belongs(world: World) -> None:
     assert sum(one.dials.answered for one in view.gauges) >= 3
     assert sum(one.sessions.greeted for one in view.gauges) == 3
     assert (view.locks, len(view.gauges), view.pids, view.restarts) == (1, 2, [1000, 1001], {"exporter": 2})
+    assert view.counted.traffic.recipients_in >= 9
+    asking.silent = {0, 1}
+    assert asking.view("view-metrics", MetricsView).counted == view.counted
 
 
 def test_a_shard_that_does_not_answer_is_missing_and_that_is_told(world: World) -> None:

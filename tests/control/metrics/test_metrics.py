@@ -33,7 +33,7 @@ from postwright.engine.rule_counts import RuleCounts
 from postwright.engine.self_signed import self_signed_pem
 from postwright.engine.status import ShardStatus, Traffic
 from postwright.engine.views.gauges import ShardGauges, Signed, Waits
-from postwright.engine.views.metrics import MetricsView
+from postwright.engine.views.metrics import Counted, Judged, MetricsView
 from postwright.net.resolver import ResolverCounts
 from postwright.net.tls_look import client_context
 from postwright.store.spool import SpoolStatus
@@ -58,6 +58,7 @@ def view() -> MetricsView:
     flows = FlowsView([FlowRow("a.example", 5, 6, 7)], [FlowRow("vm1", 5, 6, 7)])
     gauges = ShardGauges(
         shard=0,
+        pid=1,
         traffic=Traffic(**filled),
         sessions=Sessions(1, 2, 3),
         dials=Dials(4, 3, 2, 1),
@@ -76,7 +77,9 @@ def view() -> MetricsView:
         refused_at_door={"too_many": 2}, sender_rules=RuleCounts(9, 3, 2, 1, {"date": 2, "from": 1}),
     )  # fmt: skip
     consumer = ConsumerStatus("webhook", 1, 2.0, 3, "refused")
-    return MetricsView("1.0", 1e9, 1e9, [1], {"shard 0": 2}, 3, [consumer], [status], [gauges], flows, waits)
+    counted = Counted(gauges.traffic, gauges.sessions, gauges.dials, gauges.resolver, gauges.signed, gauges.suppressed)
+    judged = Judged(status.refused_at_door, RuleCounts(9, 3, 2, 1, {"date": 2, "from": 1}))
+    return MetricsView("1.0", 1e9, 1e9, [1], {"shard 0": 2}, 3, [consumer], [status], [gauges], counted, judged, flows, waits)
 
 
 Samples = dict[str, list[tuple[dict[str, str], float]]]
@@ -228,7 +231,15 @@ async def test_a_relay_tells_what_it_did(tmp_path: Path) -> None:
             scraped = await asyncio.to_thread(scrape, http)
             os.kill(relay.status().shards[0].pid, signal.SIGKILL)
             died = 'postwright_process_restarts_total{process="shard 0"} 1.0'
-            await relay.until(lambda: died in text(view_of(relay.ask("view-metrics").body))[0].decode(), "the death to be counted")
+            answers = "postwright_shards_answering 1.0"
+            told: list[str] = []
+
+            def begun_anew() -> bool:
+                told.append(text(view_of(relay.ask("view-metrics").body))[0].decode())
+                return died in told[-1] and answers in told[-1]
+
+            await relay.until(begun_anew, "the death to be counted, and another to answer")
+            assert all("postwright_messages_received_total 1.0" in one for one in told), "a total falls when a shard dies"
     output = tmp_path / "postwright.prom"
     assert written == ""
     for exposition in (plain, output.read_text(), scraped):

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from postwright.engine.views.gauges import ShardGauges
-from postwright.engine.views.metrics import MetricsView
+from postwright.engine.views.metrics import Counted, MetricsView
 
 Sample = tuple[tuple[str, ...], float]
 """The values of the labels, in their order, and the figure."""
@@ -31,8 +31,13 @@ class Metric(Struct, frozen=True):
         return f"{self.name}_total" if self.kind == "counter" else self.name
 
 
+def counted(read: Callable[[Counted], float]) -> Read:
+    """One sample: what all shards have counted since the relay began."""
+    return lambda view: [((), read(view.counted))]
+
+
 def total(read: Callable[[ShardGauges], float]) -> Read:
-    """One sample: the sum over all shards."""
+    """One sample: the sum over all shards that answer."""
     return lambda view: [((), sum(read(one) for one in view.gauges))]
 
 

@@ -11,8 +11,8 @@ _HEAD = """\
 # Metrics
 
 What `/metrics` and `postwright metrics` tell a monitoring system (docs/guides/metrics.md says how to have it read). Names and labels stay
-as they are. Counters are since the start of each shard unless they say otherwise; a shard that begins again begins at nought. Recipients
-are what is counted: a message to three people is three.
+as they are. Counters are since the start of the relay, and a shard that begins again takes nothing out of them; those with a label `shard`
+are since the start of that shard. Recipients are what is counted: a message to three people is three.
 """
 
 

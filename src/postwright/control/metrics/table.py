@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from postwright.control.metrics.metric import Metric, Read, Sample, by_shard, total
+from postwright.control.metrics.metric import Metric, Read, Sample, by_shard, counted, total
 from postwright.engine.flow_book import FlowRow
 from postwright.engine.views.metrics import DOMAINS, VMTAS, MetricsView
 
@@ -32,37 +32,23 @@ def _by_status(name: str) -> Read:
     return lambda view: [((str(one.shard),), getattr(one, name)) for one in view.status]
 
 
-def _refused(view: MetricsView) -> list[Sample]:
-    causes: dict[str, int] = {}
-    for one in view.status:
-        for cause, count in one.refused_at_door.items():
-            causes[cause] = causes.get(cause, 0) + count
-    return _named(causes)
-
-
 def _judged(view: MetricsView) -> list[Sample]:
-    counts = [one.sender_rules for one in view.status if one.sender_rules is not None]
-    return [((outcome,), sum(getattr(one, outcome) for one in counts)) for outcome in JUDGED]
-
-
-def _broken(view: MetricsView) -> list[Sample]:
-    rules: dict[str, int] = {}
-    for one in view.status:
-        for name, count in one.sender_rules.rules.items() if one.sender_rules is not None else ():
-            rules[name] = rules.get(name, 0) + count
-    return _named(rules)
+    return [((outcome,), getattr(view.judged.sender_rules, outcome)) for outcome in JUDGED]
 
 
 TRAFFIC: Final = (
-    Metric("postwright_messages_received", "counter", "Messages taken, safe on disk.", total(lambda s: s.traffic.messages_in)),
-    Metric("postwright_recipients_received", "counter", "Recipients of messages taken.", total(lambda s: s.traffic.recipients_in)),
-    Metric("postwright_received_bytes", "counter", "Octets of messages taken.", total(lambda s: s.traffic.bytes_in)),
-    Metric("postwright_commands_rejected", "counter", "Commands of clients that were refused.", total(lambda s: s.traffic.rejected)),
-    Metric("postwright_recipients_delivered", "counter", "Recipients whom a receiver has taken.", total(lambda s: s.traffic.delivered)),
-    Metric("postwright_messages_sent", "counter", "Transactions that delivered to somebody.", total(lambda s: s.traffic.messages_out)),
-    Metric("postwright_sent_bytes", "counter", "Octets of those transactions.", total(lambda s: s.traffic.bytes_out)),
-    Metric("postwright_recipients_deferred", "counter", "Attempts that failed for now, by recipient.", total(lambda s: s.traffic.deferred)),
-    Metric("postwright_recipients_bounced", "counter", "Recipients given up for good.", total(lambda s: s.traffic.bounced)),
+    Metric("postwright_messages_received", "counter", "Messages taken, safe on disk.", counted(lambda s: s.traffic.messages_in)),
+    Metric("postwright_recipients_received", "counter", "Recipients of messages taken.", counted(lambda s: s.traffic.recipients_in)),
+    Metric("postwright_received_bytes", "counter", "Octets of messages taken.", counted(lambda s: s.traffic.bytes_in)),
+    Metric("postwright_commands_rejected", "counter", "Commands of clients that were refused.", counted(lambda s: s.traffic.rejected)),
+    Metric("postwright_recipients_delivered", "counter", "Recipients whom a receiver has taken.", counted(lambda s: s.traffic.delivered)),
+    Metric("postwright_messages_sent", "counter", "Transactions that delivered to somebody.", counted(lambda s: s.traffic.messages_out)),
+    Metric("postwright_sent_bytes", "counter", "Octets of those transactions.", counted(lambda s: s.traffic.bytes_out)),
+    Metric(
+        "postwright_recipients_deferred", "counter", "Attempts that failed for now, by recipient.",
+        counted(lambda s: s.traffic.deferred),
+    ),
+    Metric("postwright_recipients_bounced", "counter", "Recipients given up for good.", counted(lambda s: s.traffic.bounced)),
     Metric(
         "postwright_domain_recipients", "counter", "Outcomes by domain or rollup, since the relay started.",
         lambda view: _rows(view.flows.domains), ("domain", "outcome"), BUSY_DOMAINS,
@@ -73,7 +59,7 @@ TRAFFIC: Final = (
     ),
     Metric(
         "postwright_suppressed", "counter", "Recipients not taken or not sent to because the suppression store holds them.",
-        total(lambda s: s.suppressed),
+        counted(lambda s: s.suppressed),
     ),
     Metric(
         "postwright_sender_rules_messages", "counter",
@@ -81,7 +67,8 @@ TRAFFIC: Final = (
         _judged, ("outcome",), "judged, noted, fixed, refused",
     ),
     Metric(
-        "postwright_sender_rules_broken", "counter", "Messages that broke a sender rule, by rule.", _broken, ("rule",),
+        "postwright_sender_rules_broken", "counter", "Messages that broke a sender rule, by rule.",
+        lambda view: _named(view.judged.sender_rules.rules), ("rule",),
         "the rules of docs/guides/sender-rules.md",
     ),
 )  # fmt: skip
@@ -112,23 +99,24 @@ SESSIONS: Final = (
     Metric("postwright_inbound_connections", "gauge", "Sessions of clients now.", _by_status("connections_in"), ("shard",), SHARDS),
     Metric("postwright_inbound_waiting", "gauge", "Clients that wait for a slot.", _by_status("waiting_for_slot"), ("shard",), SHARDS),
     Metric("postwright_outbound_connections", "gauge", "Sessions with receivers now.", _by_status("connections_out"), ("shard",), SHARDS),
-    Metric("postwright_inbound_sessions", "counter", "Sessions that were greeted.", total(lambda s: s.sessions.greeted)),
-    Metric("postwright_inbound_starttls", "counter", "Sessions that turned to TLS by STARTTLS.", total(lambda s: s.sessions.turned)),
+    Metric("postwright_inbound_sessions", "counter", "Sessions that were greeted.", counted(lambda s: s.sessions.greeted)),
+    Metric("postwright_inbound_starttls", "counter", "Sessions that turned to TLS by STARTTLS.", counted(lambda s: s.sessions.turned)),
     Metric(
-        "postwright_inbound_refused", "counter", "Connections that became no session, by cause.", _refused, ("cause",),
+        "postwright_inbound_refused", "counter", "Connections that became no session, by cause.",
+        lambda view: _named(view.judged.refused), ("cause",),
         "the causes of docs/reference/protection.md",
     ),
     Metric(
         "postwright_inbound_injections", "counter", "Sessions with plain text behind STARTTLS (it was dropped).",
-        total(lambda s: s.traffic.starttls_injections),
+        counted(lambda s: s.traffic.starttls_injections),
     ),
-    Metric("postwright_outbound_dials", "counter", "Hosts of receivers that were called.", total(lambda s: s.dials.called)),
-    Metric("postwright_outbound_sessions", "counter", "Of these, those that answered with a session.", total(lambda s: s.dials.answered)),
-    Metric("postwright_outbound_tls_sessions", "counter", "Of these, those with TLS.", total(lambda s: s.dials.secured)),
-    Metric("postwright_outbound_tls_failures", "counter", "Handshakes with receivers that failed.", total(lambda s: s.dials.tls_failed)),
-    Metric("postwright_logins", "counter", "Logins that worked.", total(lambda s: s.sessions.logins)),
-    Metric("postwright_logins_failed", "counter", "Logins that did not.", total(lambda s: s.traffic.failed_logins)),
-    Metric("postwright_logins_barred", "counter", "Of these, those tried under a lock.", total(lambda s: s.traffic.barred_logins)),
+    Metric("postwright_outbound_dials", "counter", "Hosts of receivers that were called.", counted(lambda s: s.dials.called)),
+    Metric("postwright_outbound_sessions", "counter", "Of these, those that answered with a session.", counted(lambda s: s.dials.answered)),
+    Metric("postwright_outbound_tls_sessions", "counter", "Of these, those with TLS.", counted(lambda s: s.dials.secured)),
+    Metric("postwright_outbound_tls_failures", "counter", "Handshakes with receivers that failed.", counted(lambda s: s.dials.tls_failed)),
+    Metric("postwright_logins", "counter", "Logins that worked.", counted(lambda s: s.sessions.logins)),
+    Metric("postwright_logins_failed", "counter", "Logins that did not.", counted(lambda s: s.traffic.failed_logins)),
+    Metric("postwright_logins_barred", "counter", "Of these, those tried under a lock.", counted(lambda s: s.traffic.barred_logins)),
     Metric("postwright_login_locks", "gauge", "Users and networks locked now.", lambda view: [((), view.locks)]),
 )  # fmt: skip
 
@@ -137,14 +125,14 @@ PARTS: Final = (
     Metric("postwright_spool_free_bytes", "gauge", "Octets free where the spool is.", by_shard(lambda s: s.spool.free), ("shard",), SHARDS),
     Metric("postwright_spool_segments", "gauge", "Segments of the spool.", by_shard(lambda s: s.spool.segments), ("shard",), SHARDS),
     Metric("postwright_spool_messages", "gauge", "Messages alive in the spool.", by_shard(lambda s: s.spool.live), ("shard",), SHARDS),
-    Metric("postwright_resolver_queries", "counter", "Questions to name servers.", total(lambda s: s.resolver.asked)),
-    Metric("postwright_resolver_stale", "counter", "Answers past their time, as nobody answered.", total(lambda s: s.resolver.stale)),
+    Metric("postwright_resolver_queries", "counter", "Questions to name servers.", counted(lambda s: s.resolver.asked)),
+    Metric("postwright_resolver_stale", "counter", "Answers past their time, as nobody answered.", counted(lambda s: s.resolver.stale)),
     Metric("postwright_resolver_cached", "gauge", "Answers kept.", total(lambda s: s.resolver.cached)),
     Metric("postwright_resolver_pending", "gauge", "Look-ups under way.", total(lambda s: s.resolver.pending)),
-    Metric("postwright_signatures", "counter", "DKIM and ARC signatures computed.", total(lambda s: s.signed.made)),
+    Metric("postwright_signatures", "counter", "DKIM and ARC signatures computed.", counted(lambda s: s.signed.made)),
     Metric(
         "postwright_signing_seconds", "counter", "Seconds from the wish for signatures to the signatures, added up.",
-        total(lambda s: s.signed.seconds),
+        counted(lambda s: s.signed.seconds),
     ),
     Metric(
         "postwright_consumer_behind_bytes", "gauge", "Octets of the event log that a consumer has not had.",

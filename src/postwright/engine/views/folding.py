@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from postwright.engine.flow_book import FlowRow
+from postwright.engine.views.lasting import Process
 
 OTHER: Final = "other"
 IDLE: Final = 3600.0  # seconds after which a series may give way
@@ -32,17 +33,17 @@ class Fold:
         self._most = most
         self._series: dict[str, Series] = {}
         self._other = FlowRow(OTHER)
-        self._seen: dict[tuple[int, str], FlowRow] = {}
+        self._seen: dict[int, tuple[int, dict[str, FlowRow]]] = {}  # by shard: its process, and what that said last
 
-    def take(self, parts: Iterable[tuple[int, Iterable[FlowRow]]], now: float) -> None:
-        """What processes (by their number, which no other ever had) have moved under each name since they began."""
+    def take(self, parts: Iterable[tuple[Process, Iterable[FlowRow]]], now: float) -> None:
+        """What processes have moved under each name since they began. One that says nothing this time has not begun anew."""
         grown: dict[str, FlowRow] = {}
-        seen: dict[tuple[int, str], FlowRow] = {}
-        for process, rows in parts:
-            for row in rows:
-                seen[process, row.name] = row
-                grown.setdefault(row.name, FlowRow(row.name)).add(_growth(self._seen.get((process, row.name)), row))
-        self._seen = seen
+        for (shard, pid), rows in parts:
+            known, before = self._seen.get(shard, (pid, {}))
+            seen = {row.name: row for row in rows}
+            for row in seen.values():
+                grown.setdefault(row.name, FlowRow(row.name)).add(_growth(before.get(row.name) if known == pid else None, row))
+            self._seen[shard] = pid, seen
         for row in sorted(grown.values(), key=lambda row: -row.moved):
             if row.moved:
                 self._add(row, now)

@@ -7,6 +7,7 @@ Counters cost nothing to tell. What waits wants a look at every queue, which let
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import Counter
 from heapq import nlargest
@@ -57,6 +58,7 @@ class ShardGauges(Struct):
     up; `processor` seconds that the process has used."""
 
     shard: int
+    pid: int
     traffic: Traffic
     sessions: Sessions
     dials: Dials
@@ -81,6 +83,7 @@ async def part(node: Seen, arguments: dict[str, str]) -> ShardGauges:
     signatures, late = node.delivery.crew.signer.signatures, node.counters.lateness
     return ShardGauges(
         shard=node.number,
+        pid=os.getpid(),
         traffic=node.counters.traffic,
         sessions=node.counters.sessions,
         dials=node.transport.dials,

@@ -1,8 +1,8 @@
 """`view-metrics`: all that a monitoring system is told, of all processes, in one answer. What it is called there is `control.metrics`'
 affair.
 
-Counters are since the start of each shard, which is how such systems want them: they see a restart. What is told by domain and virtual MTA
-is bounded here (`folding`), where its history is, so that it does not depend on who asks or how often.
+Counters are since the start of the relay, and never fall (`lasting`): such systems take what falls for what began anew. What is told by
+domain and virtual MTA is bounded here (`folding`), where its history is, so that it does not depend on who asks or how often.
 """
 
 from __future__ import annotations
@@ -14,26 +14,49 @@ from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from postwright import __version__
 from postwright.engine import frames as f
+from postwright.engine.counters import Sessions
+from postwright.engine.dials import Dials
 from postwright.engine.export_frames import ConsumerStatus
 from postwright.engine.export_process import ExportProcess
 from postwright.engine.flow_book import FlowsView
 from postwright.engine.lock_office import LockOffice
-from postwright.engine.status import ShardStatus
+from postwright.engine.rule_counts import RuleCounts
+from postwright.engine.status import ShardStatus, Traffic
 from postwright.engine.views.folding import OTHER, Fold
-from postwright.engine.views.gauges import ShardGauges, Waits
+from postwright.engine.views.gauges import ShardGauges, Signed, Waits
+from postwright.engine.views.lasting import Lasting
+from postwright.net.resolver import ResolverCounts
 
 DOMAINS: Final = 50
 VMTAS: Final = 200
 PATIENCE: Final = 4.0  # seconds: Prometheus waits ten, and is to be told of the other shards when one hangs
 
 
+class Counted(Struct):
+    """What shards have counted since the relay began; of `resolver` only what it counts (`asked`, `stale`)."""
+
+    traffic: Traffic = field(default_factory=Traffic)
+    sessions: Sessions = field(default_factory=Sessions)
+    dials: Dials = field(default_factory=Dials)
+    resolver: ResolverCounts = field(default_factory=ResolverCounts)
+    signed: Signed = field(default_factory=Signed)
+    suppressed: int = 0
+
+
+class Judged(Struct):
+    """The same, of what a shard says with its status: connections refused at the door by cause, sender rules."""
+
+    refused: dict[str, int] = {}
+    sender_rules: RuleCounts = field(default_factory=RuleCounts)
+
+
 class MetricsView(Struct):
-    """`status` and `gauges` of the shards that answered, in order; `restarts` of all processes; `flows` and `waits` of the relay,
-    bounded."""
+    """`status` and `gauges` of the shards that answered, in order; `restarts` of all processes; `counted`, `judged`, `flows` and `waits`
+    of the relay, the latter two bounded."""
 
     version: str
     started: float
@@ -44,6 +67,8 @@ class MetricsView(Struct):
     consumers: list[ConsumerStatus]
     status: list[ShardStatus]
     gauges: list[ShardGauges]
+    counted: Counted
+    judged: Judged
     flows: FlowsView
     waits: Waits
 
@@ -60,21 +85,29 @@ class Measured(Protocol):
     def restarts(self) -> dict[str, int]: ...
 
 
-class _Folds:
-    """The bounded names of one relay."""
+class _Book:
+    """What one relay has counted so far, and its bounded names."""
 
     def __init__(self) -> None:
-        self.domains = Fold(DOMAINS)
-        self.vmtas = Fold(VMTAS)
+        self._domains, self._vmtas = Fold(DOMAINS), Fold(VMTAS)
+        self._counted, self._judged = Lasting(Counted()), Lasting(Judged())
 
-    def take(self, pids: Sequence[int], gauges: Sequence[ShardGauges], now: float) -> FlowsView:
-        parts = [(pids[one.shard] if one.shard < len(pids) else 0, one.flows) for one in gauges]
-        self.domains.take([(pid, flows.domains) for pid, flows in parts], now)
-        self.vmtas.take([(pid, flows.vmtas) for pid, flows in parts], now)
-        return FlowsView(self.domains.rows(), self.vmtas.rows())
+    def flows(self, gauges: Sequence[ShardGauges], now: float) -> FlowsView:
+        self._domains.take([((one.shard, one.pid), one.flows.domains) for one in gauges], now)
+        self._vmtas.take([((one.shard, one.pid), one.flows.vmtas) for one in gauges], now)
+        return FlowsView(self._domains.rows(), self._vmtas.rows())
+
+    def counted(self, gauges: Sequence[ShardGauges]) -> Counted:
+        return self._counted.take(
+            ((one.shard, one.pid), Counted(one.traffic, one.sessions, one.dials, one.resolver, one.signed, one.suppressed))
+            for one in gauges
+        )
+
+    def judged(self, status: Sequence[ShardStatus]) -> Judged:
+        return self._judged.take(((one.shard, one.pid), Judged(one.refused_at_door, one.sender_rules or RuleCounts())) for one in status)
 
 
-_folds: WeakKeyDictionary[Measured, _Folds] = WeakKeyDictionary()
+_books: WeakKeyDictionary[Measured, _Book] = WeakKeyDictionary()
 
 
 async def view(relay: Measured, arguments: dict[str, str]) -> f.Told:
@@ -83,20 +116,22 @@ async def view(relay: Measured, arguments: dict[str, str]) -> f.Told:
     told, answers = await asyncio.gather(*questions)
     status = [msgspec.msgpack.decode(one.body, type=ShardStatus) for one in told if one.body]
     gauges = [msgspec.msgpack.decode(one.body, type=ShardGauges) for one in answers if one.body]
-    pids = relay.pids()
-    flows = _folds.setdefault(relay, _Folds()).take(pids, gauges, time.monotonic())
+    book = _books.setdefault(relay, _Book())
+    flows = book.flows(gauges, time.monotonic())
     for one in gauges:
         one.flows = FlowsView([], [])  # told above, of all shards
     view = MetricsView(
         version=__version__,
         started=relay.started,
         now=time.time(),
-        pids=pids,
+        pids=relay.pids(),
         restarts=relay.restarts(),
         locks=len(relay.locks.locks()),
         consumers=relay.exporter.consumers,
         status=status,
         gauges=gauges,
+        counted=book.counted(gauges),
+        judged=book.judged(status),
         flows=flows,
         waits=merged([one.waits for one in gauges]),
     )
