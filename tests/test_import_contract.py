@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("collected")
+
 SRC = Path(__file__).resolve().parent.parent / "src"
 PACKAGE = "postwright"
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from tests import proofs
 
 from postwright.control.config.directive import State
+
+pytestmark = pytest.mark.usefixtures("collected")
 
 
 def test_every_effective_delivery_directive_has_a_test() -> None:

@@ -84,6 +84,7 @@ def judge(found: dict[str, Counter[int]]) -> None:
     assert len(refused) >= 25
 
 
+@pytest.mark.usefixtures("collected")
 async def test_the_api_is_as_it_says(tmp_path: Path) -> None:
     judge(await tried(tmp_path, 2))
 

@@ -239,6 +239,7 @@ def test_what_is_effective_is_read() -> None:
     assert [key(row) for row in effective if row.field not in attributes_read()] == []
 
 
+@pytest.mark.usefixtures("collected")
 def test_what_is_not_effective_is_not_read() -> None:
     """Who makes one of these work makes its row say so."""
     idle = [row for row in TABLE if row.state is not State.EFFECTIVE and row.name not in OTHER_THINGS and set(row.scopes) & set(STRUCTS)]
