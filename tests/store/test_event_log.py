@@ -226,7 +226,9 @@ def test_after_a_full_disk_events_are_gathered_as_before(tmp_path: Path) -> None
     assert len(read(tmp_path)) == before + event_log.GATHER
 
 
-def test_a_sync_that_fails_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("failing", ["sync_file", "sync_folder"])
+def test_a_sync_that_fails_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    """The folder's as well: who says that events are safe must know that their segment will have its name."""
     log = make(tmp_path)
     log.write([record(1)])
     found = log.position()
@@ -236,15 +238,16 @@ def test_a_sync_that_fails_is_made_up_for(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(errno.EIO, "no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(event_log, "sync_file", refuse)
+        patch.setattr(event_log, failing, refuse)
         with pytest.raises(OSError):
             found[1]()
     synced: list[Path] = []
     monkeypatch.setattr(event_log, "sync_file", synced.append)
+    monkeypatch.setattr(event_log, "sync_folder", synced.append)
     found = log.position()
     assert found is not None
     found[1]()
-    assert synced == [segment_path(tmp_path, 1)]
+    assert synced == [segment_path(tmp_path, 1), tmp_path]
     assert numbers(read(tmp_path)) == [1]
 
 

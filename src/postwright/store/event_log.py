@@ -225,12 +225,15 @@ class EventLog:
                 self._dirty_again(path, unsynced, end)
                 raise
         if unsynced:
-            sync_folder(self.folder)
+            try:
+                sync_folder(self.folder)
+            except OSError:
+                self._unsynced_again(unsynced)  # a segment whose name is lost is as lost as its events
+                raise
 
     def _dirty_again(self, path: Path, unsynced: dict[int, int], end: Place) -> None:
         """Up to `end` and no further: behind it the log is written meanwhile, and half a write is taken back."""
-        for number, begin in unsynced.items():
-            self._unsynced[number] = min(begin, self._unsynced.get(number, begin))
+        self._unsynced_again(unsynced)
         number = int(path.stem)
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -239,6 +242,10 @@ class EventLog:
                 begin += os.pwrite(fd, octets, begin)
         finally:
             os.close(fd)
+
+    def _unsynced_again(self, unsynced: dict[int, int]) -> None:
+        for number, begin in unsynced.items():
+            self._unsynced[number] = min(begin, self._unsynced.get(number, begin))
 
     def resume(self, position: bytes, folder: Path) -> None:
         """See `RecordSink.resume`: the events behind that place are remembered, so that they are not written again."""
