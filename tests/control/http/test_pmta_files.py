@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from urllib.parse import quote
 
@@ -112,6 +113,18 @@ async def test_what_is_sound_is_written_and_what_is_not_is_not(page: Page) -> No
     assert "sub/other.conf:1:1: error" in bad.json()["message"]
     assert not (folder / "sub" / "other.conf").exists()
     assert page.relay.asked == []  # it is `reload` that reloads, as with PowerMTA
+
+
+async def test_one_change_at_a_time(page: Page) -> None:
+    """One that the API has written and the relay is yet to read is put back as a whole, or not at all."""
+    before = snapshot(page)
+    async with page.site.config_turn:
+        written = asyncio.ensure_future(commit(page, "sub/one.conf", "host-name two.example\n"))
+        done, _ = await asyncio.wait([written], timeout=0.2)
+        assert not done
+        assert snapshot(page) == before
+    assert (await written).status == 200
+    assert snapshot(page) != before
 
 
 async def test_the_old_form(page: Page) -> None:

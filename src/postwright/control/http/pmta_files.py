@@ -132,7 +132,8 @@ async def write_config(request: AnyRequest) -> Response[bytes]:
         if not texts:
             raise Refused(400, "no file: op=commit, file.0.name, file.0.op=write, file.0.content")
         by = mark_of(identity_of(request))["as"]
-        version = await in_thread(lambda: folder.write(texts, by, time.time(), fields.get("reason", "")[:512]))
+        async with site_of(request).config_turn:
+            version = await in_thread(lambda: folder.write(texts, by, time.time(), fields.get("reason", "")[:512]))
     except Refused as error:
         return answered(failed(error.detail, *error.errors), form, error.status)
     site_of(request).log.info("configuration written", number=version.number, by=version.by, files=version.files)
