@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,22 @@ async def test_a_full_disk_changes_nothing(page: Page, monkeypatch: pytest.Monke
     told = await post(page, "apply", {"files": {"config": CONFIG + "# x\n"}}, 422)
     assert "No space left" in told["detail"]
     assert text(page) == CONFIG
+
+
+async def test_a_disk_that_is_full_after_the_first_file_changes_neither(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> None:
+        if "conf.d" in os.readlink(f"/proc/self/fd/{fd}"):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    folder = page.site.config_file.parent  # type: ignore[union-attr]
+    before = sorted(folder.rglob("*"))
+    texts = {"config": CONFIG + "# x\n", "conf.d/b.conf": "# new\n"}
+    assert "No space left" in (await post(page, "apply", {"files": texts}, 422))["detail"]
+    assert text(page) == CONFIG
+    assert sorted(folder.rglob("*")) == before
+    assert (await get(page, "versions"))["items"] == []
+    assert page.relay.asked == []
 
 
 async def test_the_sandbox_has_none(page: Page) -> None:

@@ -149,7 +149,8 @@ class ConfigFolder:
     # -- changing ------------------------------------------------------------------------------
 
     def write(self, changes: Mapping[str, str], by: str, at: float, reason: str = "", undone: int = 0) -> Version:
-        """Put these texts in the place of what is there, if the configuration is sound then. Raises ConfigRefused or OSError."""
+        """Put these texts in the place of what is there, if the configuration is sound then: all of them, or none. Raises ConfigRefused or
+        OSError."""
         result = self.tried(changes)
         if result.errors:
             raise ConfigRefused("the configuration would have errors; nothing was written", [one.render() for one in result.errors])
@@ -157,8 +158,17 @@ class ConfigFolder:
         number = max([one.number for one in self.versions()], default=0) + 1
         version = Version(number, at, by, sorted(changes), reason, undone)
         self._keep(version, changes)
-        for path, octets in instead.items():
-            _replace(path, octets)
+        fresh: dict[str, str] = {}
+        try:
+            for path, octets in instead.items():
+                fresh[path] = _beside(path, octets)
+        except OSError:  # a disk that is full has room for the first, perhaps
+            for name in fresh.values():
+                os.unlink(name)
+            shutil.rmtree(self._versions / f"{number:08}", ignore_errors=True)
+            raise
+        for path, name in fresh.items():
+            os.replace(name, path)
         return version
 
     def _keep(self, version: Version, changes: Mapping[str, str]) -> None:
@@ -230,12 +240,21 @@ class ConfigFolder:
 
 def _replace(path: str, octets: bytes) -> None:
     """Whole, or not at all; with the mode that was there."""
+    os.replace(_beside(path, octets), path)
+
+
+def _beside(path: str, octets: bytes) -> str:
+    """On disk under a name beside `path`, with its mode; that name."""
     fresh = f"{path}.postwright-new"
     mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o640
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    with open(fd, "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
+    try:
+        with open(fd, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        os.unlink(fresh)
+        raise
+    return fresh
