@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 from tests.engine.merge_talk import merge, talk
@@ -9,7 +11,10 @@ from tests.engine.merge_talk import merge, talk
 from postwright.engine.dkim_keys import Broken
 from postwright.engine.frames import Told
 from postwright.engine.orders.asking import Outcome
+from postwright.engine.orders.book import MailOrder, Why, with_mail
 from postwright.engine.orders.listing import Page
+from postwright.engine.orders.selection import Selection
+from postwright.engine.orders.standing import StandingOrders
 from postwright.engine.queue_verbs import QUEUE_VERBS
 from postwright.engine.views.figures import Figures
 from postwright.model.envelope import MailExtras
@@ -146,6 +151,22 @@ def test_a_pause_for_a_time_ends_by_itself_also_after_a_restart() -> None:
         send(w, "v@example.com", job="j")
         w.run_until_empty(HOUR)
         assert len(mx.recipients) == 2
+
+
+def test_a_pause_that_ends_while_another_is_waited_for_takes_nothing_back() -> None:
+    with World(settings()) as w:
+        mx, standing = w.domain("example.com"), w.node.orders
+        orders = WorldOrders(w)
+        orders.give("order-pause", job="j", **{"for": "10m"})
+        w.run(standing.lock.acquire())  # somebody passes over the queues
+        task = w.loop.create_task(orders.giving("order-pause", queue="example.com/*"))
+        w.run_until(lambda: bool(orders.desk.book.queues))
+        w.advance(11 * MINUTE)
+        standing.lock.release()
+        assert w.run(task).ok
+        send(w, "u@example.com")
+        w.advance(HOUR)
+        assert not mx.recipients
 
 
 def test_what_is_in_flight_ends_and_what_comes_back_waits() -> None:
@@ -361,6 +382,27 @@ def test_nor_after_a_crash() -> None:
         w.run_until_empty(HOUR)
         assert w.fates() == {("b", "u@example.com"): 1}
         assert len(mx.attempts) == 1
+
+
+def test_an_order_that_ends_while_the_spool_is_read_is_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = StandingOrders.begin
+
+    async def late(standing: StandingOrders) -> None:
+        await asyncio.sleep(MINUTE)  # that long it takes to read
+        await begin(standing)
+
+    monkeypatch.setattr(StandingOrders, "begin", late)
+    with World(settings()) as w:
+        w.domain("example.com").down = Fault.REFUSED
+        send(w, "u@example.com")
+        w.advance(5)
+        meant = Selection("example.com/a", newest=w.node.ids.horizon)
+        w.crash()
+        order = MailOrder(0, meant, Why(until=w.clock.now() + MINUTE / 2))
+        WorldOrders(w).desk.change(lambda book: with_mail(book, order))
+        w.begin()
+        w.run_until_empty(MINUTE)
+        assert w.fates() == {("b", "u@example.com"): 1}
 
 
 def test_mail_of_a_shard_that_was_down_is_deleted_when_it_comes_back() -> None:

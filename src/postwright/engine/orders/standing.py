@@ -25,6 +25,7 @@ from postwright.model.errors import SpoolError
 from postwright.model.queue_pattern import QueuePattern
 from postwright.model.rank import shared, with_priority
 from postwright.model.work import Entry, Lease, QueueKey
+from postwright.net.clock import Timer
 from postwright.schedule.queue import Queue
 from postwright.schedule.sifting import Place
 
@@ -55,6 +56,7 @@ class StandingOrders:
         self._by_message: dict[int, list[_Order]] = {}  # those that are about one message
         self._newest = 0
         self._early = True  # the spool is being read
+        self._timer: Timer | None = None
 
     # -- what stands ---------------------------------------------------------------------------
 
@@ -68,9 +70,10 @@ class StandingOrders:
     async def begin(self) -> None:
         """The spool has been read: what of it was ordered away goes, the rest gets its place."""
         self._early = False
-        if self.book.mail:
-            async with self.lock:
+        async with self.lock:
+            if self.book.mail:
                 await change(self._node, self._any, self._is_meant, self._look_again, self._through_the_gate)
+            await self._put_in_force(self.book)  # what has ended meanwhile ends now
 
     def _is_meant(self, queue: Queue, entry: Entry) -> bool:
         return self._meant_by_some(queue.key, entry)
@@ -90,15 +93,18 @@ class StandingOrders:
     async def apply(self, book: Book) -> None:
         """This stands from now on. Done when it holds for all that waits."""
         async with self.lock:
-            before, jobs = self.book, self._jobs
-            self._take(book)
-            if self.book.queues != before.queues:
-                await self._pause_queues()
-            changed = self._jobs ^ jobs
-            if changed:
-                await change(
-                    self._node, self._any, lambda queue, entry: entry.job in changed, lambda queue, entry: [(self.place(entry), entry)]
-                )
+            await self._put_in_force(book)
+
+    async def _put_in_force(self, book: Book) -> None:
+        before, jobs = self.book, self._jobs
+        self._take(book)
+        if self.book.queues != before.queues:
+            await self._pause_queues()
+        changed = self._jobs ^ jobs
+        if changed:
+            await change(
+                self._node, self._any, lambda queue, entry: entry.job in changed, lambda queue, entry: [(self.place(entry), entry)]
+            )
 
     async def _pause_queues(self) -> None:
         """Those that are to be paused are, and the others go on."""
@@ -129,14 +135,16 @@ class StandingOrders:
         self._watch(next_end(book, now), now)
 
     def _watch(self, end: float | None, now: float) -> None:
-        """Look again when the first of what stands is over."""
-        if end is not None:
-            book = self.book
-            self._node.clock.call_later(min(end - now, LONGEST_TIMER), lambda: self._over(book))
+        """Look again when the first of what stands is over; not before the spool has been read, as `begin` ends what was held for it."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if end is not None and not self._early:
+            self._timer = self._node.clock.call_later(min(end - now, LONGEST_TIMER), lambda: self._node.spawn(self._look_at_ends()))
 
-    def _over(self, book: Book) -> None:
-        if self.book is book:
-            self._node.spawn(self.apply(book))
+    async def _look_at_ends(self) -> None:
+        async with self.lock:  # another book may have come in force while somebody else had it
+            await self._put_in_force(self.book)
 
     # -- asked of queues and entries -------------------------------------------------------------
 
