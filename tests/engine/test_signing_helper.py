@@ -163,6 +163,34 @@ async def test_a_shard_whose_process_dies_signs_by_itself(tmp_path: Path) -> Non
         signer.close()
 
 
+async def test_what_is_left_when_the_dear_signature_is_remembered_is_signed_at_once(tmp_path: Path) -> None:
+    """A message to a queue that signs once, and in the same second to one that signs twice: of the two only the cheap one is missing."""
+    ed25519_file = tmp_path / "e.pem"
+    ed25519_file.write_bytes(SigningKey(ed25519.Ed25519PrivateKey.generate()).pem())
+    twice: dict[str, Any] = {"second_dkim_sign": "yes", "second_dkim_algorithm": "ed25519-sha256"}
+    keys = DomainKey("s", "*", str(tmp_path / "k.pem")), DomainKey("e", "*", str(ed25519_file))
+    (tmp_path / "k.pem").write_bytes(KEY.pem())
+    settings = relay(domain("b.example", dkim_sign="yes"), domain("c.example", dkim_sign="yes", **twice), domain_keys=keys)
+    resolved, made = Resolved(settings), Keys(settings, structlog.get_logger())
+    signer = Signer(asyncio.get_running_loop(), structlog.get_logger())
+    signer.signatures.apart = True
+    content = b"From: joe@a.example\r\n\r\nbody\r\n"
+    found = []
+    try:
+        for name in ("b.example", "c.example"):
+            signing = made.signing(resolved, "{default}", resolved.queue(name, "{default}"))
+            assert signing is not None
+            message, transaction = mail(content)
+            async with asyncio.timeout(10):
+                assert await signer.signed(signing, message, transaction, 0.0) is None
+            found.append(b"".join(transaction.content))
+    finally:
+        signer.close()
+    assert [octets.count(b"DKIM-Signature:") for octets in found] == [1, 2]
+    assert found[1].startswith(found[0].removesuffix(content)), "and the dear one is the same"
+    assert signer.signatures.made == 2
+
+
 async def test_a_key_that_refuses_costs_its_own_message_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     signing = signing_with(tmp_path)
     sign = SigningKey.sign

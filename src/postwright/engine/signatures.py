@@ -110,31 +110,32 @@ class Signatures:
             return b""
 
     def _dear(self, works: Sequence[Work], then: Callable[[Made], None]) -> Made | None:
+        """What is cheap among them is made at once, so that a job waits for nothing else than what is dear, and for at least one."""
+        begun = perf_counter()
         names = [(id(work.key), hashlib.new(work.digest, work.octets).digest()) for work in works]
         remembered = [self._remembered.get(name) for name in names]
         signatures = [found[1] if found is not None else b"" for found in remembered]
+        for number, work in enumerate(works):
+            if not (signatures[number] or work.key.dear):
+                signatures[number] = self._one(work)
+                if not signatures[number]:
+                    return _refused(work)
         missing = signatures.count(b"")
         if not missing:
             return signatures
-        job = _Job(works, names, then, signatures, missing, perf_counter())
+        job = _Job(works, names, then, signatures, missing, begun)
         if not (self.apart and self._asked(job)):
             self._here(job)
         return None
 
     def _asked(self, job: _Job) -> bool:
-        """The process was asked for all that is dear, and what is not was done; False and nothing was."""
+        """The process was asked for all that is missing; False and nothing was."""
         helper = self._helper
         if not helper.ready():
             return False
         for number, work in enumerate(job.works):
-            if job.signatures[number]:
-                continue
-            if work.key.dear:
+            if not job.signatures[number]:
                 helper.ask(work.key, job.names[number][1], partial(self._came, job, number))
-            else:
-                job.signatures[number] = self._one(work)
-                job.missing -= 1
-                job.refused = job.refused or (None if job.signatures[number] else _refused(work))
         return True
 
     def _came(self, job: _Job, number: int, signature: bytes) -> None:
