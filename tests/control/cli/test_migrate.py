@@ -156,6 +156,13 @@ def test_warnings_of_a_load_are_told(tmp_path: Path, port: int) -> None:
     result = run(tmp_path, MOVABLE.format(port=port) + "http-access 0/0 admin\n")
     assert result.exit_code == 0
     assert re.search(r"^Warnings\n.*:7:13: warning: http-access: the whole world may steer", result.output, re.MULTILINE)
+    assert result.output.partition("\n")[0].endswith(", 1 warning")
+
+
+def test_a_warning_about_the_whole_file_is_told(tmp_path: Path, port: int) -> None:
+    result = run(tmp_path, MOVABLE.format(port=port).replace("log-file relay.log\n", ""))
+    assert result.exit_code == 0
+    assert re.search(r"^Warnings\n.*pmta\.conf: warning: no log-file", result.output, re.MULTILINE)
 
 
 def test_no_password_is_told(tmp_path: Path, port: int) -> None:

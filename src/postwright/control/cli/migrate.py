@@ -14,7 +14,7 @@ from postwright.control.cli.check import ERRORS, coloured
 from postwright.control.cli.words import ShortGroup
 from postwright.control.config import Problem
 from postwright.control.migration.needs import Need
-from postwright.control.migration.survey import Remark, Survey, survey
+from postwright.control.migration.survey import Remark, Survey, counted, survey
 from postwright.engine.lock_lines import shown
 
 TO_DO = 1
@@ -62,16 +62,16 @@ def _text(found: Survey) -> Iterator[str]:
 
 def _summary(found: Survey) -> str:
     counts = (
-        (len(found.same), "the same"),
-        (len(found.differs), "with a difference"),
-        (len(found.without_effect), "without effect"),
-        (len(found.not_yet), "not yet"),
-        (len(found.left_out), "lines not understood"),
-        (len(found.wrong), "errors"),
-        (len(found.warned), "warnings"),
-        (len(found.missing), "missing on this machine"),
+        (found.same, f"{len(found.same)} the same"),
+        (found.differs, f"{len(found.differs)} with a difference"),
+        (found.without_effect, f"{len(found.without_effect)} without effect"),
+        (found.not_yet, f"{len(found.not_yet)} not yet"),
+        (found.left_out, f"{counted(len(found.left_out), 'line')} not understood"),
+        (found.wrong, counted(len(found.wrong), "error")),
+        (found.warned, counted(len(found.warned), "warning")),
+        (found.missing, f"{len(found.missing)} missing on this machine"),
     )
-    return ", ".join(f"{number} {text}" for number, text in counts if number)
+    return ", ".join(text for things, text in counts if things)
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:

@@ -69,7 +69,7 @@ def survey(file: Path, *, state_dir: Path | None = None, offline: bool = False) 
     different = tuple(remark for one in used for remark in _differences(one))
     named = {remark.directive for remark in different}
     wrong = result.errors
-    warnings = [one for one in result.problems if one.level == "warning" and one.line]
+    warnings = [one for one in result.problems if one.level == "warning" and one.file]  # the one of no file has its own place: not yet
     left_out = tuple(one for one in warnings if (one.file, one.line) in refused)
     return Survey(
         file=str(file),
@@ -122,11 +122,11 @@ def _of_state(used: Iterable[_Used], state: State) -> tuple[Remark, ...]:
 def _checklist(names: set[str], wrong: tuple[Problem, ...], left_out: tuple[Problem, ...], wanted: tuple[Need, ...]) -> Iterator[str]:
     """What to do, in order. Only what this configuration asks for."""
     if wrong:
-        yield f"mend {_counted(len(wrong), 'line')} that no mode takes"
+        yield f"mend {counted(len(wrong), 'line')} that no mode takes"
     if left_out:
-        yield f"look at {_counted(len(left_out), 'line')} that would be left out; with them the relay starts with --tolerant only"
+        yield f"look at {counted(len(left_out), 'line')} that would be left out; with them the relay starts with --tolerant only"
     if missing := [need for need in wanted if need.missing]:
-        yield f"provide what is missing: {_counted(len(missing), 'thing')} of the machine"
+        yield f"provide what is missing: {counted(len(missing), 'thing')} of the machine"
     if any(need.state == needs.TAKEN for need in wanted):
         yield "stop PowerMTA before ours starts, or move to another port: one of them can have a port"
     if "acct-file" in names:
@@ -141,5 +141,6 @@ def _checklist(names: set[str], wrong: tuple[Problem, ...], left_out: tuple[Prob
     yield "begin with a part of the mail, and watch postwright top"
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
