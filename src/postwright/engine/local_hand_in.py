@@ -12,6 +12,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -84,7 +85,8 @@ def _session(sock: socket.socket, name: str, message: Handover, told: Callable[[
                     return _judged(result, message)
                 return _broken(event.failure)
         if result is not None and result.final is not None and result.final.positive:
-            _say(sock, client, told)  # QUIT; nobody need wait for the answer
+            with suppress(OSError):  # it is taken, however the session ends: nothing that comes now may have it handed in once more
+                _say(sock, client, told)  # QUIT; nobody need wait for the answer
             return _judged(result, message)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -121,6 +123,35 @@ async def test_while_the_relay_is_down_mail_waits_in_the_folder(alone: Program, 
     script = script_of(file.read_bytes()).octets
     assert script.startswith(b"MAIL FROM:<me@sender.example>\r\nRCPT TO:<you@example.com>\r\nBDAT ")
     assert script.count(b"RCPT TO") == 1  # a field of the message is no envelope
+
+
+class TakesAndIsGone:
+    """A relay's end of a session, as a socket: it says yes to all, and its machine is gone when QUIT comes."""
+
+    def __init__(self) -> None:
+        self._says = [b"220 here\r\n"]
+
+    def settimeout(self, seconds: float) -> None: ...
+
+    def sendall(self, octets: bytes) -> None:
+        if octets.startswith(b"QUIT"):
+            raise ConnectionResetError("it is gone")
+        if octets.startswith(b"EHLO"):
+            self._says.append(b"250 here\r\n")
+        elif octets.startswith((b"MAIL", b"RCPT")) or octets.endswith(b".\r\n"):
+            self._says.append(b"250 2.0.0 yes\r\n")
+        elif octets.startswith(b"DATA"):
+            self._says.append(b"354 go on\r\n")
+
+    def recv(self, most: int) -> bytes:
+        return self._says.pop(0)
+
+
+async def test_a_relay_that_goes_away_behind_its_250_has_the_message(alone: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone.folder.mkdir()
+    monkeypatch.setattr(socket, "create_connection", lambda *_: contextlib.nullcontext(TakesAndIsGone()))
+    assert await alone.ends(monkeypatch, "you@example.com") == (0, "")
+    assert not list(alone.folder.iterdir())  # a file there would be the message a second time
 
 
 async def test_smtp_on_standard_input(program: Program, sink: SinkServer) -> None:
