@@ -79,6 +79,16 @@ def test_a_wrong_signature_is_seen_by_nobody() -> None:
     assert made == [KEYS[0].sign_digest(DIGESTS[0]), b"", KEYS[0].sign_digest(DIGESTS[2])]
 
 
+def test_a_proof_that_failed_is_none_though_the_last_one_was_good() -> None:
+    """The same octets twice, in the same lane: what the last call left behind must not prove this one."""
+    made = lanes()
+    key, other = lane(KEYS[0]), lane(KEYS[0])
+    assert made.sign([key], DIGESTS[:1]) == [KEYS[0].sign_digest(DIGESTS[0])]
+    ctypes.memset(other.parts[2], 0x55, 100)
+    other.public = None  # type: ignore[assignment]  # refused by the library before it writes anything
+    assert made.sign([other], DIGESTS[:1]) == [b""]
+
+
 def test_what_comes_together_is_signed_together_and_each_order_gets_its_own_answer() -> None:
     noted = Noted()
     hand = Hand(cast(Lanes, noted))
@@ -115,6 +125,28 @@ def test_keys_that_are_not_for_the_lanes() -> None:
     assert lane_key(SigningKey(ed25519.Ed25519PrivateKey.generate())) is None
     assert lane_key(SigningKey(rsa.generate_private_key(3, 2048))) is None
     assert lane_key(SMALL) is None
+
+
+def test_a_key_with_a_longer_number_than_it_needs_signs_outside_the_lanes() -> None:
+    """d in the place of d mod p-1 leaves the same remainder: OpenSSL takes it, and it has no room in a lane."""
+    numbers = cast(rsa.RSAPrivateNumbers, KEYS[0].rsa_numbers())
+    longer = rsa.RSAPrivateNumbers(
+        numbers.p, numbers.q, numbers.d, numbers.d, numbers.dmq1, numbers.iqmp, numbers.public_numbers
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    noted = Noted()
+    hand = Hand(cast(Lanes, noted))
+    hand.learn(0, SigningKey(longer).pem())
+    made = answers(hand, [(0, digest) for digest in DIGESTS])
+    assert made == {place: KEYS[0].sign_digest(digest) for place, digest in enumerate(DIGESTS)}
+    assert noted.asked == []
+
+
+def test_the_order_of_the_primes_is_any() -> None:
+    numbers = cast(rsa.RSAPrivateNumbers, KEYS[0].rsa_numbers())
+    p, q = sorted([numbers.p, numbers.q])
+    swapped = rsa.RSAPrivateNumbers(p, q, numbers.d, numbers.d % (p - 1), numbers.d % (q - 1), pow(q, -1, p), numbers.public_numbers)
+    made = lanes().sign([lane(SigningKey(swapped.private_key()))] * LANES, DIGESTS[:LANES])
+    assert made == [KEYS[0].sign_digest(digest) for digest in DIGESTS[:LANES]]
 
 
 def test_the_reason_names_the_extra_or_the_switch(monkeypatch: pytest.MonkeyPatch) -> None:

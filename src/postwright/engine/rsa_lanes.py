@@ -37,7 +37,8 @@ class LaneKey:
 
 
 def lane_key(key: SigningKey) -> LaneKey | None:
-    """None for a key that is not for the lanes: another size or exponent, primes that are not of the same length."""
+    """None for a key that is not for the lanes: another size or exponent, primes that are not of the same length, or a number longer than
+    they are. OpenSSL reads such keys and signs with them (d mod p-1 may be any number that leaves the same remainder)."""
     numbers = key.rsa_numbers()
     if numbers is None or key.bits not in FEWEST or numbers.public_numbers.e != _EXPONENT:
         return None
@@ -45,6 +46,8 @@ def lane_key(key: SigningKey) -> LaneKey | None:
         return None
     whole, half = key.bits // 8, key.bits // 16
     secret = (numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp)
+    if max(secret).bit_length() > key.bits // 2:
+        return None
     return LaneKey(key.bits, [(numbers.public_numbers.n, whole), *[(number, half) for number in secret]])
 
 
@@ -72,8 +75,10 @@ class Lanes:
         texts = [_padded(digest, size) for digest in digests]
         told.octets.raw = b"".join([*texts, *[texts[0]] * (LANES - len(texts))])
         parts = [_Addresses(*column) for column in zip(*[key.parts for key in filled], strict=True)]
+        public = _Addresses(*[key.public for key in filled])
+        ctypes.memset(proved.octets, 0, LANES * size)  # a call that fails writes nothing, and the last proofs may be of the same texts
         self._library.mbx_rsa_private_crt_mb8(told.at, made.at, *parts, bits, None, None)
-        self._library.mbx_rsa_public_mb8(made.at, proved.at, _Addresses(*[key.public for key in filled]), bits, None, None)
+        self._library.mbx_rsa_public_mb8(made.at, proved.at, public, bits, None, None)
         signatures, proofs = made.octets.raw, proved.octets.raw
         return [
             signatures[at : at + size] if proofs[at : at + size] == text else b""
