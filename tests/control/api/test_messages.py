@@ -260,6 +260,32 @@ def test_a_key_makes_one_message(town: Town) -> None:
     assert len(list(town.world.node.spool.live())) == 1
 
 
+def test_another_request_with_the_key_does_not_let_the_message_go(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until its answer is kept: delivered and forgotten before that, it would be sent once more to whoever asks again."""
+    answers = town.page.site.answers
+    keep, settle = answers._keep, town.client.settled
+    settled: list[str] = []
+    said: list[tuple[int, list[str]]] = []
+
+    def settles(key: str) -> None:
+        settled.append(key)
+        settle(key)
+
+    async def keeps_late(work: Callable[..., Any], *arguments: object) -> Any:
+        if work == keep:
+            other = await town.page.ask("POST", PATH, body=b'{"from":"a@b.example"}', headers=_JSON | {"idempotency-key": "one"}, key=KEY)
+            said.append((other.status, list(settled)))
+        return work(*arguments)
+
+    monkeypatch.setattr(answers, "_in_thread", keeps_late)
+    monkeypatch.setattr(town.client, "settled", settles)
+    assert town.post(PATH, HELLO, idempotency_key="one").status == 202
+    assert (said, len(settled)) == ([(422, [])], 1)
+
+
+_JSON = {"content-type": "application/json"}
+
+
 async def at_once(work: Callable[..., Any], *arguments: object) -> Any:
     """For `asyncio.to_thread`: while simulated time waits for a thread, days may pass."""
     return work(*arguments)

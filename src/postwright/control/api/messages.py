@@ -125,7 +125,11 @@ async def submit(
 async def answered(site: Site, who: Identity, where: str, data: NewMessage, body: bytes, key: str) -> Answer:
     """The answer to a request to hand in a message. Raises Refused."""
 
+    handed_in = False
+
     async def work(claim: str = "") -> Answer:
+        nonlocal handed_in
+        handed_in = True
         return Answer(202, msgspec.json.encode(await _submitted(site, who, where, data, claim)))
 
     if not key:
@@ -139,7 +143,8 @@ async def answered(site: Site, who: Identity, where: str, data: NewMessage, body
         site.log.error("answers for Idempotency-Key cannot be kept", error=str(error))
         raise Refused(503, "the answer cannot be kept for this Idempotency-Key; it is not certain that it counts", retry_after=30) from None
     finally:
-        site.injection.settled(claim)
+        if handed_in:  # by this request: the message of another one with this key waits until that one's answer is kept
+            site.injection.settled(claim)
 
 
 def _response(answer: Answer) -> Response[bytes]:
