@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -213,9 +214,28 @@ def test_a_tools_words_are_never_options_of_their_own() -> None:
 
 
 async def test_a_tool_is_run(page: Page) -> None:
-    got = await run(page, "digest --siphash --key=secret bob.smith")
-    assert got.status == 200
-    assert got.body.startswith(b"Result: ")
+    got = await run(page, "resolve not..a..name --tcp")
+    assert got.status == 400
+    assert b"not..a..name" in got.body
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "text"),
+    [
+        ("digest --siphash --key=secret bob.smith", 200, b"Result: D80EC701E7E03D02\n"),
+        ("digest --sip --hexkey=736563726574 bob.smith", 200, b"Result: D80EC701E7E03D02\n"),
+        ("digest --siphash bob.smith", 400, b"one key is needed, and one is enough: --key or --hexkey\n"),
+        ("digest --siphash --hexkey=secret bob.smith", 400, b"the key is not in hex\n"),
+        ("digest --key=secret bob.smith", 400, b"say which digest: --hmac-sha256 or --siphash\n"),
+        ("digest --siphash --key-stdin bob.smith", 400, b"digest knows no --key-stdin\n"),
+    ],
+)
+async def test_a_key_is_no_argument_of_a_process(page: Page, monkeypatch: pytest.MonkeyPatch, line: str, status: int, text: bytes) -> None:
+    """Everybody on the machine may read those; and no key of the relay's environment is used for somebody else."""
+    monkeypatch.setenv("POSTWRIGHT_DIGEST_KEY", "of the relay")
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", None)
+    got = await run(page, line)
+    assert (got.status, got.body) == (status, text)
 
 
 async def test_a_trace_to_its_end(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

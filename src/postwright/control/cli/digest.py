@@ -28,23 +28,28 @@ def command(hmac: bool, sip: bool, key: str | None, hexkey: str | None, key_stdi
     Example: postwright digest --siphash --key=secret bob.smith
     Exit status: 0 printed, 64 wrong usage.
     """
-    if hmac == sip:
-        raise click.UsageError("say which digest: --hmac-sha256 or --siphash")
     if [key is not None, hexkey is not None, key_stdin].count(True) > 1:
         raise click.UsageError("one key is enough: --key, --hexkey or --key-stdin")
-    octets = _octets(key, hexkey, from_stdin=key_stdin)
+    if key is None and hexkey is None and hmac != sip:
+        key = secret("key", VARIABLE, from_stdin=key_stdin)
     try:
-        result = siphash(octets, text) if sip else hmac_sha256(octets, text)
+        click.echo(told(hmac, sip, key, hexkey, text))
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    click.echo(f"Result: {result}")
 
 
-def _octets(key: str | None, hexkey: str | None, *, from_stdin: bool) -> bytes:
-    if hexkey is not None:
-        try:
-            return bytes.fromhex(hexkey)
-        except ValueError:
-            raise click.UsageError("the key is not in hex") from None
-    text = key if key is not None else secret("key", VARIABLE, from_stdin=from_stdin)
-    return text.encode("utf-8", "surrogateescape")
+def told(hmac: bool, sip: bool, key: str | None, hexkey: str | None, text: str) -> str:
+    """What is printed, with one of the two keys. Raises ValueError, which says nothing of the key."""
+    if hmac == sip:
+        raise ValueError("say which digest: --hmac-sha256 or --siphash")
+    if (key is None) == (hexkey is None):
+        raise ValueError("one key is needed, and one is enough: --key or --hexkey")
+    octets = _of_hex(hexkey) if hexkey is not None else (key or "").encode("utf-8", "surrogateescape")
+    return f"Result: {siphash(octets, text) if sip else hmac_sha256(octets, text)}"
+
+
+def _of_hex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise ValueError("the key is not in hex") from None

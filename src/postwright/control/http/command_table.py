@@ -1,7 +1,7 @@
 """The commands of `/command` that are not `show ...`, as data: words and options as `postwright` has them, the verb of each, who may.
 
-Orders become a verb of the control socket; tools (which ask the DNS, and no relay) are `postwright` itself, run with words that are checked
-here. Pure; raises `Unknown` for what is no command.
+Orders become a verb of the control socket; tools (which ask the DNS or nobody, and no relay) are `postwright` itself, with words that are
+checked here. Pure; raises `Unknown` for what is no command.
 """
 
 from __future__ import annotations

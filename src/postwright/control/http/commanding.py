@@ -1,8 +1,9 @@
 """The commands that `/command` runs: those that show something (`control.pmta`) and those that change something, by the verbs of ours.
 
 A line of words becomes a verb of the control socket and its arguments, or a call of `postwright` itself for what asks the DNS and no relay
-(`resolve`, `check spf`, `digest`): its words are checked against a list here and handed over one by one, so no shell ever reads them. Each
-command has the scope that it needs. Raises `Unknown` for what is no command, `Refused` for one that this caller may not run.
+(`resolve`, `check spf`): its words are checked against a list here and handed over one by one, so no shell ever reads them. `digest` is done
+here: one of its words is a key, and everybody on the machine may read the words of a process. Each command has the scope that it needs.
+Raises `Unknown` for what is no command, `Refused` for one that this caller may not run.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from postwright.control.cli import digest
 from postwright.control.cli.try_config import told as told_problem
 from postwright.control.config import load
 from postwright.control.http.access import Identity
@@ -44,7 +46,8 @@ class Commander:
         tool = next((one for one in TOOLS if len(words) >= len(one.words) and all(map(_means, words, one.words))), None)
         if tool is not None:
             _may(who, tool.scope)
-            return await self._run_tool(tool, words[len(tool.words) :])
+            given = arguments_of(tool, words[len(tool.words) :])
+            return _digest(given) if tool.words == ("digest",) else await self._run_tool(tool, given)
         shown = _understood(words, SHOW)
         if isinstance(shown, tuple):
             _may(who, "read")
@@ -102,12 +105,11 @@ class Commander:
         errors = load(self._site.config_file, tolerant=self._site.tolerant, state_dir=self._site.state_dir).errors
         return failed(*map(told_problem, errors)) if errors else Answer({}, ())
 
-    async def _run_tool(self, tool: Tool, words: Sequence[str]) -> Answer:
+    async def _run_tool(self, tool: Tool, arguments: Sequence[str]) -> Answer:
         """`postwright` with these words, as a process of its own: nothing of what it does holds up the loop."""
-        argv = [*tool.words, *arguments_of(tool, words)]
         async with self._site.tools:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "postwright", *argv,
+                sys.executable, "-m", "postwright", *tool.words, *arguments,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             )  # fmt: skip
             try:
@@ -120,6 +122,15 @@ class Commander:
                     await process.wait()
         lines = tuple(output[:MOST_OUTPUT].decode("utf-8", "backslashreplace").splitlines())
         return Answer({"text": "\n".join(lines)}, lines, ok=process.returncode == 0)
+
+
+def _digest(arguments: list[str]) -> Answer:
+    given = digest.command.make_context("digest", arguments).params
+    try:
+        line = digest.told(given["hmac"], given["sip"], given["key"], given["hexkey"], given["text"])
+    except ValueError as error:
+        return failed(str(error))
+    return Answer({"text": line}, (line,))
 
 
 def _understood(words: Sequence[str], commands: Sequence[Command]) -> tuple[Command, dict[str, str]] | Unknown:
