@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from postwright.engine.orders.book import (
     with_mail,
     with_queues,
 )
-from postwright.engine.orders.desk import FILE, REARMED, Desk, read_book
+from postwright.engine.orders.desk import FILE, REARMED, TRIED_AGAIN, Desk, read_book
 from postwright.engine.orders.selection import Selection, accepted_until
 from postwright.model.message import IdMaker
 
@@ -114,12 +115,42 @@ def test_what_stands_is_on_disk_for_its_owner_only_and_comes_back(tmp_path: Path
     assert read_book(tmp_path) == later.book
 
 
-def test_a_file_that_cannot_be_read_is_kept_and_told(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text("{no json")
+def test_what_has_ended_leaves_the_disk_and_a_start_does_not_bring_it_back(tmp_path: Path) -> None:
+    now = NOW
+    one = Desk(tmp_path, lambda: now, structlog.get_logger())
+    for number, lasting in enumerate((60.0, 90.0)):
+        order = MailOrder(0, Selection(job=f"j{number}", newest=7), Why(until=NOW + lasting))
+        one.change(partial(with_mail, order=order))
+    for now, left in (NOW + 59, 2), (NOW + 60, 1), (NOW + 90, 0):  # noqa: B007  # the desk asks it
+        one.tidy()
+        assert len(read_book(tmp_path).mail) == left
+    assert desk(tmp_path, now).book == Book(number=2)
+
+
+def test_a_disk_that_took_nothing_is_asked_again_when_something_ends(tmp_path: Path) -> None:
+    now = NOW
+    one = Desk(tmp_path, lambda: now, structlog.get_logger())
+    one.change(lambda book: with_mail(book, MailOrder(0, Selection(job="j", newest=7), Why(until=NOW + 60))))
+    (draft := tmp_path / f".{FILE}").mkdir()
+    now = NOW + 60
+    one.tidy()
+    assert one.book.mail
+    draft.rmdir()
+    now += TRIED_AGAIN
+    one.tidy()
+    assert read_book(tmp_path).mail == one.book.mail == ()
+
+
+@pytest.mark.parametrize("what", ["text", "folder"])
+def test_a_file_that_cannot_be_read_is_kept_and_told(tmp_path: Path, what: str) -> None:
+    (tmp_path / FILE).write_text("{no json") if what == "text" else (tmp_path / FILE).mkdir()
     with capture_logs() as lines:
-        assert desk(tmp_path).book == Book()
+        one = desk(tmp_path)
+    assert one.book == Book()
     assert [line["log_level"] for line in lines] == ["error"]
-    assert (tmp_path / f"{FILE}.broken").read_text() == "{no json"
+    one.change(lambda book: with_queues(book, QueueRule("*/m", True)))
+    assert (broken := tmp_path / f"{FILE}.broken").exists()
+    assert what == "folder" or broken.read_text() == "{no json"
 
 
 def test_a_disk_that_takes_nothing_refuses_the_order(tmp_path: Path) -> None:
