@@ -1,9 +1,9 @@
 """The commands that `/command` runs: those that show something (`control.pmta`) and those that change something, by the verbs of ours.
 
 A line of words becomes a verb of the control socket and its arguments, or a call of `postwright` itself for what asks the DNS and no relay
-(`resolve`, `check spf`): its words are checked against a list here and handed over one by one, so no shell ever reads them. `digest` is done
-here: one of its words is a key, and everybody on the machine may read the words of a process. Each command has the scope that it needs.
-Raises `Unknown` for what is no command, `Refused` for one that this caller may not run.
+(`resolve`, `check spf`): its words are checked against a list here and handed over one by one, so no shell ever reads them. `digest` is
+done here: one of its words is a key, and everybody on the machine may read the words of a process. Each command has the scope that it
+needs. Raises `Unknown` for what is no command, `Refused` for one that this caller may not run.
 """
 
 from __future__ import annotations
