@@ -139,6 +139,24 @@ async def test_a_shard_that_is_stuck_writes_where_it_is(tmp_path: Path) -> None:
     assert "in stuck_here" in file.read_text()
 
 
+def test_a_shard_that_is_only_beginning_does_not_die_of_it(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    code = (
+        "import sys, pathlib; print('begins', flush=True); sys.stdin.readline()\n"
+        "from postwright.engine.state_dump import write_stacks_on_signal\n"
+        "def begun(): write_stacks_on_signal(pathlib.Path(sys.argv[1]), 0)\n"
+        "begun()"
+    )
+    with state_dump.held():
+        shard = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert shard.stdout is not None
+    assert shard.stdout.readline() == "begins\n"
+    shard.send_signal(signal.SIGUSR1)
+    shard.communicate("go on\n", timeout=30)
+    assert shard.returncode == 0
+    assert "in begun" in state_dump.stacks_of(tmp_path, 0).read_text()
+
+
 async def test_a_dump_that_cannot_be_written_is_said_and_no_more(tmp_path: Path) -> None:
     relay = Relay(0)
     await state_dump.write(relay, tmp_path / "none")

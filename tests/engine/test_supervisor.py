@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from postwright.engine import state_dump, systemd
 from postwright.engine import supervisor as module
-from postwright.engine import systemd
 from postwright.engine.listeners import bind
 from postwright.engine.supervisor import LoadFailed, Options, Supervisor
 from postwright.policy.settings import ListenerSettings, Settings
@@ -262,6 +262,17 @@ async def test_systemd_hears_of_everything(start: Start, tmp_path: Path, monkeyp
         assert heard.index(reloading) < heard.index("READY=1")
         await running.stop()
         assert "STOPPING=1" in hear()
+
+
+async def test_a_shard_begins_without_an_ear_for_the_dump(start: Start) -> None:
+    """A stand-in never says that it is ready for SIGUSR1, which would end it."""
+    running = start("live")
+    await running.until(running.announced.is_set)
+    (pid,) = running.supervisor.pids()
+    os.kill(pid, state_dump.SIGNAL)
+    assert [answer.shard for answer in await running.supervisor.ask_shards("status")] == [0]
+    assert running.supervisor.pids() == [pid]
+    await running.stop()
 
 
 def test_without_systemd_nothing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 A shard that answers tells its tasks, queues and connections (`engine.dump`). One that does not (its loop is stuck) is made to write where
 its threads are, which Python does without the loop's help (`stacks_of`, faulthandler). Nothing is raised: a dump that cannot be written is
-an error in the log. """
+an error in the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import faulthandler
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -42,14 +42,27 @@ def stacks_of(state_dir: Path, shard: int) -> Path:
     return state_dir / "run" / f"shard-{shard}.stacks"
 
 
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """A process that is started within this begins with SIGUSR1 blocked: who is only beginning would else die of a question."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (SIGNAL,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def write_stacks_on_signal(state_dir: Path, shard: int) -> None:
-    """In a shard: have Python write the stack of each thread at SIGUSR1, whatever the loop does. Without a place for it: ignore it."""
+    """In a shard: have Python write the stack of each thread at SIGUSR1, whatever the loop does. Without a place for it: ignore it.
+
+    One that came meanwhile (`held`) is answered now."""
     try:
         file = stacks_of(state_dir, shard).open("w", encoding="utf-8")
     except OSError:
         signal.signal(SIGNAL, signal.SIG_IGN)
-        return
-    faulthandler.register(SIGNAL, file=file, all_threads=True, chain=False)  # it keeps the file
+    else:
+        faulthandler.register(SIGNAL, file=file, all_threads=True, chain=False)  # it keeps the file
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (SIGNAL,))
 
 
 async def write(relay: Dumped, state_dir: Path) -> None:

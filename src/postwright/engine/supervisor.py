@@ -276,7 +276,8 @@ class Supervisor:
         shard.fds, fds_theirs = socket.socketpair()
         command = [sys.executable, "-m", "postwright.engine.shard", str(theirs.fileno()), str(fds_theirs.fileno())]
         try:
-            shard.process = subprocess.Popen(command, pass_fds=(theirs.fileno(), fds_theirs.fileno()), stdin=subprocess.DEVNULL)
+            with state_dump.held():
+                shard.process = subprocess.Popen(command, pass_fds=(theirs.fileno(), fds_theirs.fileno()), stdin=subprocess.DEVNULL)
         except OSError:
             ours.close()
             raise
@@ -405,6 +406,7 @@ class Supervisor:
             self._watch(time.monotonic())
             self.traffic.tick(time.monotonic())
             self.locks.tick()
+            self.desk.tidy()
             today = time.localtime().tm_yday
             if today != day:
                 day = today
