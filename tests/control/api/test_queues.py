@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.control.api.steered import Api, keep
 
+from postwright.control.api import rules
+from postwright.engine import classify
+from postwright.engine.classify import AnySorter, Sorted
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay, vmta
 
@@ -150,6 +154,20 @@ def test_rules(api: Api) -> None:
     assert (one["category"], one["hard"]) == ("bad-mailbox", True)
     assert other["category"] == "quota-issues"
     api.post("/rules/classify", {"replies": []}, 400)
+
+
+def test_many_replies_hold_up_nobody(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of patterns for each of a thousand texts is work, and mail is handed in beside it."""
+    where: list[int] = []
+
+    def sort_reply(sorter: AnySorter, text: str, host: str = "") -> Sorted:
+        where.append(threading.get_ident())
+        return classify.sort_reply(sorter, text, host)
+
+    monkeypatch.setattr(rules, "sort_reply", sort_reply)
+    assert len(api.post("/rules/classify", {"replies": ["550 no"] * 3})["items"]) == 3
+    assert len(where) == 3
+    assert threading.get_ident() not in where
 
 
 def test_rules_of_the_configuration(api: Api, tmp_path: Path) -> None:

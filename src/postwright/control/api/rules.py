@@ -48,7 +48,12 @@ async def bounces(request: AnyRequest) -> BounceRules:
 @post("/api/v1/rules/classify", opt={"scope": "read"}, tags=["rules"], status_code=200, responses=PROBLEMS)
 async def classify(request: AnyRequest, data: JSONBody[Replies]) -> Classified:
     """Which category each reply belongs to, and which rule says so."""
-    sorter = await asyncio.to_thread(_sorter, site_of(request).settings)
+    return await asyncio.to_thread(_classified, site_of(request).settings, data)
+
+
+def _classified(settings: Settings, data: Replies) -> Classified:
+    """In a thread: a thousand replies against the patterns of an operator may take a while, and mail is handed in beside this."""
+    sorter = _sorter(settings)
     return Classified([sort_reply(sorter, text, data.host) for text in data.replies])
 
 
