@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from postwright.engine.processing import SMALL
+from postwright.engine.workers import Inline
 from postwright.model.errors import LoginUnavailable, SpoolBroken, SpoolError, SpoolFull
 from postwright.model.reply import Reply
 from postwright.policy.list_settings import AddressList
@@ -281,6 +283,42 @@ def test_a_large_report_is_read_by_the_workers() -> None:
         world.submit("", [BACK], large)
         assert [record.rcpt for record in world.of("rb")] == ["You@example.com"]
         assert world.node.intake.submissions.held == 0
+
+
+BLOCK = b"Final-Recipient: rfc822;slow@far.example\r\nAction: delayed\r\nStatus: 4.4.1\r\n"
+NAMED = b"Original-Rcpt-To: you@example.com\r\n"
+WORDY = BLOCK + b"Diagnostic-Code: smtp; 450 " + b"exceeded unknown denied\r\n " * 25 + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("report", "threads"),
+    [
+        (BOUNCE, 0),
+        (COMPLAINT, 0),
+        (BOUNCE.replace(BLOCK, (BLOCK + b"\r\n") * 20), 1),
+        (BOUNCE.replace(BLOCK, WORDY * 2), 1),
+        (COMPLAINT.replace(NAMED, b"".join([NAMED.replace(b"you", b"y%d" % number) for number in range(20)])), 1),
+    ],
+    ids=["bounce", "complaint", "many recipients", "many words", "many complain"],
+)
+def test_a_small_report_that_says_much_is_judged_by_the_workers(monkeypatch: pytest.MonkeyPatch, report: bytes, threads: int) -> None:
+    """A mail of 64 KB full of words that no reply has would keep the loop for a second."""
+    works: list[object] = []
+
+    def run(self: Inline, work: Callable[[], Any]) -> Any:
+        works.append(work)
+        return usual(self, work)
+
+    usual = Inline.run
+    with World(settings()) as world:
+        world.domain("bounce.example")
+        monkeypatch.setattr(Inline, "run", run)
+        answer = world.submit("", [BACK, LOOP], report)
+        assert answer.final is not None
+        assert answer.final.code == 250
+        assert len(report) < SMALL
+        assert len(works) == threads
+        assert world.of("rb") or world.of("f")
 
 
 def test_where_too_many_wait_the_next_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,9 @@
 It stands before the store: recipients that no processor claims, and a relay without processors, never see it. A report's records are
 durable before its sender is told 250, and so is who must not be sent to any more; a crash between costs a record that is there twice,
 never one that is not there. While the disk takes nothing, a report is told to come again as all mail is. Small mails are
-read where they are, larger ones in a thread, and how much of them waits is counted among the contents held in memory. A mail is never
-lost by what is read in it: what cannot be read is unmatched mail. Mail merges are no reports and are let through.
+read where they are, larger ones in a thread, and how much of them waits is counted among the contents held in memory; what is small and
+says much is judged in a thread as well. A mail is never lost by what is read in it: what cannot be read is unmatched mail. Mail merges are
+no reports and are let through.
 How many are read in a time is bounded (`max-report-rate`): a storm of reports must not take the time that mail needs.
 """
 
@@ -42,6 +43,8 @@ from postwright.store.spool import DEFERRED, Mark, Spool
 
 RETURN_PATH_SECRET = "return-path.secret"  # a file in the state folder, made as that of `login_secret`
 SMALL = 1 << 16  # octets of a mail that is read on the loop: some milliseconds, tens of them where it is made to take long
+FEW = 10  # recipients of a report that is judged on the loop: each is tried against signatures
+WORDS = 500  # octets of their diagnostics together: words that nobody has said before cost tens of microseconds an octet to be sorted
 PATIENCE = 30.0  # seconds until a client whose report cannot be recorded is told to come again
 BUSY = Reply(452, "4.3.2", ("Server resources temporarily exhausted",))
 TOO_MANY = Reply(452, "4.3.2", ("too many reports in a short time, try again later",))
@@ -54,6 +57,14 @@ class Result(Struct):
     records: list[Record]
     reading: Reading
     pattern: str = ""
+
+
+class Judged(Struct):
+    """A result, which of the recipients are proven to be ours, and whom it puts into the suppression store (who, reason, source)."""
+
+    result: Result
+    proofs: dict[int, Proof]
+    suppressed: list[tuple[Proof, str, str]]
 
 
 class Claim(Struct):
@@ -211,19 +222,14 @@ class Reports:
             return not_kept(refusal)
         if not all([self._room(name, rate) for name, rate in claim.processing.rates(claim)]):  # noqa: C419  # each counts it
             return TOO_MANY
-        null_sender = not envelope.reverse_path.text
-
-        def work() -> Result:
-            return claim.judge(content, header_size, read(content, null_sender=null_sender), came)
-
         try:
-            result = work() if len(content) <= SMALL else await self._workers.run(work)
+            judged = await self._judged(claim, came, content, header_size, null_sender=not envelope.reverse_path.text)
         except LoginUnavailable:
             return BUSY
+        result = judged.result
         if result.pattern:
             self._log.info("a report was read by a pattern", id=format_id(came.message_id), pattern=result.pattern)
-        proofs = proven(result.reading, claim.addresses, self._secret, came.at)
-        if not (await self._obeyed(claim, result, proofs) and await self._recorded(result, proofs)):
+        if not (await self._obeyed(judged.suppressed) and await self._recorded(result.records, judged.proofs)):
             return BROKEN
         self.bounces += isinstance(result.reading, StatusReport)
         self.complaints += isinstance(result.reading, Complaint)
@@ -233,9 +239,22 @@ class Reports:
         answer = store()
         return answer if isinstance(answer, Reply) else await answer
 
-    async def _obeyed(self, claim: Claim, result: Result, proofs: dict[int, Proof]) -> bool:
+    async def _judged(self, claim: Claim, came: Came, content: bytes, header_size: int, *, null_sender: bool) -> Judged:
+        """What takes some milliseconds on the loop, the rest in a thread. Raises LoginUnavailable when too much waits for that."""
+        secret, rules = self._secret, self._suppressing.rules
+
+        def judged(reading: Reading) -> Judged:
+            result = claim.judge(content, header_size, reading, came)
+            proofs = proven(result.reading, claim.addresses, secret, came.at)
+            return Judged(result, proofs, suppressed(result.reading, proofs, rules, claim.processing.category))
+
+        if len(content) > SMALL:
+            return await self._workers.run(lambda: judged(read(content, null_sender=null_sender)))
+        reading = read(content, null_sender=null_sender)
+        return judged(reading) if _brief(reading) else await self._workers.run(lambda: judged(reading))
+
+    async def _obeyed(self, found: Sequence[tuple[Proof, str, str]]) -> bool:
         """Who must not be sent to any more is in the store, on disk. First of all, as it may be done twice."""
-        found = suppressed(result.reading, proofs, self._suppressing.rules, claim.processing.category)
         join = self._suppressing.join
         if not all([join(proof.address, proof.user, proof.job, reason, source) for proof, reason, source in found]):  # noqa: C419  # each
             return False
@@ -245,14 +264,14 @@ class Reports:
         await asyncio.wait({written}, timeout=PATIENCE)
         return written.done() and written.result()
 
-    async def _recorded(self, result: Result, proofs: dict[int, Proof]) -> bool:
+    async def _recorded(self, records: Sequence[Record], proofs: dict[int, Proof]) -> bool:
         """Its records are on disk. They will be, too, when the client has lost its patience before that, and then they are there twice."""
-        for record in result.records:
+        for record in records:
             if record.remote is not None:
                 record.remote.verified = "yes" if record.recipient in proofs else "no"
-        if not result.records:
+        if not records:
             return True
-        marked = self._spool.mark([Mark(0, (), DEFERRED, records=tuple(result.records))])
+        marked = self._spool.mark([Mark(0, (), DEFERRED, records=tuple(records))])
         await asyncio.wait({marked}, timeout=PATIENCE)
         return marked.done()
 
@@ -260,6 +279,13 @@ class Reports:
 def came_of(claim: Claim, message_id: int, now: float, arrival: Arrival) -> Came:
     """How this mail reached us."""
     return Came(message_id, now, claim.addresses[0], arrival)
+
+
+def _brief(reading: Reading) -> bool:
+    """Is there little to judge in it, whoever made it?"""
+    if isinstance(reading, StatusReport):
+        return len(reading.recipients) <= FEW and sum([len(one.diagnostic) for one in reading.recipients]) <= WORDS
+    return not isinstance(reading, Complaint) or len(reading.recipients) <= FEW
 
 
 def _forwarded(target: str) -> Recipient:
