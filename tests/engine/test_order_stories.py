@@ -521,7 +521,13 @@ def test_a_priority_is_for_what_waits_and_survives() -> None:
     ("verb", "arguments", "said"),
     [
         ("order-priority", {"priority": "101", "job": "j"}, "no priority"),
+        ("order-priority", {"priority": "0000000101", "job": "j"}, "no priority"),
         ("order-priority", {"priority": "50"}, "say whose mail"),
+        ("order-priority", {"priority": "50", "job": "j", "orig": ""}, "orig is empty"),
+        ("order-delete", {"queue": "*/*", "rcpt": ""}, "rcpt is empty"),
+        ("order-delete", {"queue": "*/*", "job": " "}, "job is empty"),
+        ("order-delete", {"queue": "*/*", "older-than": ""}, "older-than is empty"),
+        ("order-delete", {"queue": "*/*", "rcpt": "x" * 499 + "*" + "@example.com"}, "500 characters"),
         ("order-pause", {"job": "spring*"}, "one job"),
         ("order-pause", {"queue": "*", "for": "soon"}, "no time"),
         ("order-pause", {"queue": "x" * 501}, "500 characters"),

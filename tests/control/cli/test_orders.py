@@ -129,6 +129,14 @@ def test_the_forms_of_a_list() -> None:
     assert not waiting(Told(False, ["no relay"])).ok
 
 
+@pytest.mark.parametrize("option", ["--rcpt=", "--orig= ", "--jobId=", "--envId=", "--queue=", "--older-than="])
+@pytest.mark.parametrize("words", [["delete", "--yes", "--queue=d/v"], ["set", "priority", "90", "--queue=d/v"]])
+def test_who_names_nothing_does_not_mean_all(relay: Relay, words: list[str], option: str) -> None:
+    result = CliRunner().invoke(main, [*words, option])
+    assert result.exit_code == 2, result.output
+    assert not relay.asked
+
+
 def test_test_config_says_nothing_of_a_good_one_and_the_place_of_a_mistake(tmp_path: Any) -> None:
     file = tmp_path / "relay.conf"
     file.write_text("host-name relay.example\nno-such-thing yes\n")

@@ -47,12 +47,23 @@ _WHOSE: Final = (
 _KEYS: Final = {"jobid": "job", "envid": "envid"}
 
 
+class _Name(click.ParamType[str]):
+    """What says whose mail; nobody means all of it by naming nothing, as a script does whose variable is not set."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not str(value).strip():
+            self.fail("it is empty: leave it out if it does not matter", param, ctx)
+        return str(value)
+
+
 def whose(command: F) -> F:
     """The options that say whose mail is meant; their values come as one dictionary by `chosen`."""
     for name, metavar, text in reversed(_WHOSE):
         lower = name.lower()
         names = (name, lower) if name != lower else (name,)
-        command = click.option(*names, lower.removeprefix("--"), metavar=metavar, help=text)(command)
+        command = click.option(*names, lower.removeprefix("--"), type=_Name(), metavar=metavar, help=text)(command)
     return command
 
 

@@ -71,13 +71,26 @@ def why(arguments: Arguments, now: float) -> Why:
     return Why(arguments.get("by", ""), now, reason, None if lasting is None else now + lasting)
 
 
+_NAMED: Final = ("queue", "job", "orig", "rcpt", "envid")
+
+
 def selection(arguments: Arguments, now: float) -> Selection:
-    """`queue`, `job`, `orig`, `rcpt`, `envid`, `older-than`, `message` (an id). Raises ValueError."""
+    """`queue`, `job`, `orig`, `rcpt`, `envid`, `older-than`, `message` (an id); what is empty is any. Raises ValueError."""
     age = span(arguments, "older-than")
     newest = 0 if age is None else max(1, accepted_until(now - age))  # 1: nobody's
-    names = ("queue", "job", "orig", "rcpt", "envid")
-    queue, job, orig, rcpt, envid = [arguments.get(name, "").strip()[:_LONGEST_TEXT] for name in names]
-    return Selection(queue, job, orig, rcpt, envid, newest, parse_id(arguments["message"]) if arguments.get("message") else 0)
+    given = {name: arguments.get(name, "").strip() for name in _NAMED}
+    for name, text in given.items():
+        if len(text) > _LONGEST_TEXT:  # not cut: that would mean others
+            raise ValueError(f"{name} has {_LONGEST_TEXT} characters at most")
+    return Selection(**given, newest=newest, message=parse_id(arguments["message"]) if arguments.get("message") else 0)
+
+
+def selection_to_change(arguments: Arguments, now: float) -> Selection:
+    """As `selection`; but whoever names something and leaves it empty (a script whose variable is not set) does not mean all."""
+    for name in (*_NAMED, "older-than", "message"):
+        if name in arguments and not arguments[name].strip():
+            raise ValueError(f"{name} is empty: leave it out if it does not matter")
+    return selection(arguments, now)
 
 
 async def ask(relay: Steering, verb: str, kind: type[T], **values: object) -> tuple[list[T], list[str]]:

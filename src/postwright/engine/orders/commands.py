@@ -99,7 +99,7 @@ def _until(until: float | None) -> list[str]:
 
 async def _delete(relay: Steering, arguments: Arguments) -> f.Told:
     now = relay.desk.now()
-    selected = asking.selection(arguments, now)
+    selected = asking.selection_to_change(arguments, now)
     if not selected.bounded:
         raise ValueError("say whose mail: --queue or --jobId is needed (--queue='*/*' is all mail)")
     if asking.flag(arguments, "dry-run"):
@@ -114,9 +114,9 @@ async def _delete(relay: Steering, arguments: Arguments) -> f.Told:
 
 
 async def _prioritise(relay: Steering, arguments: Arguments) -> f.Told:
-    now, selected = relay.desk.now(), asking.selection(arguments, relay.desk.now())
-    text = arguments.get("priority", "")
-    if not (text.isascii() and text.isdecimal() and int(text[:9]) <= 100):
+    now, text = relay.desk.now(), arguments.get("priority", "")
+    selected = asking.selection_to_change(arguments, now)
+    if not (text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) <= 100):
         raise ValueError(f"{text!r} is no priority: 0 to 100, the highest first")
     if not selected.bounded and not selected.reads:
         raise ValueError("say whose mail: --queue, --jobId, --orig, --rcpt or --envId")
