@@ -165,6 +165,19 @@ def test_a_warning_about_the_whole_file_is_told(tmp_path: Path, port: int) -> No
     assert re.search(r"^Warnings\n.*pmta\.conf: warning: no log-file", result.output, re.MULTILINE)
 
 
+def test_a_file_that_is_included_and_not_there_is_told(tmp_path: Path, port: int) -> None:
+    text = MOVABLE.format(port=port) + "include more.conf\ninclude conf.d/*.conf\n"
+    found = told(tmp_path, text)
+    [lost] = found["left_out"]
+    assert (lost["line"], lost["level"]) == (7, "warning")
+    assert lost["message"] == f"include: {tmp_path / 'more.conf'}: No such file or directory"
+    assert [(one["line"], one["message"]) for one in found["warned"]] == [(8, "include: no file matches conf.d/*.conf")]
+    assert run(tmp_path, text).exit_code == 1
+    (tmp_path / "more.conf").write_text("wibble-wobble 3\n")
+    assert [(Path(one["file"]).name, one["line"]) for one in told(tmp_path, text)["left_out"]] == [("more.conf", 1)]
+    assert told(tmp_path, text, "--offline")["warned"] == []
+
+
 def test_no_password_is_told(tmp_path: Path, port: int) -> None:
     for options in ((), ("--json",)):
         assert "hush" not in run(tmp_path, OLD.format(port=port), *options).output

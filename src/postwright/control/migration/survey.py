@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from postwright.control.config import Problem, load
 from postwright.control.config.directive import Directive, Scope, State
@@ -70,7 +70,10 @@ def survey(file: Path, *, state_dir: Path | None = None, offline: bool = False) 
     named = {remark.directive for remark in different}
     wrong = result.errors
     warnings = [one for one in result.problems if one.level == "warning" and one.file]  # the one of no file has its own place: not yet
-    left_out = tuple(one for one in warnings if (one.file, one.line) in refused)
+    unread = [] if offline else _unread(file, state_dir)
+    left_out = tuple(one for one in warnings if (one.file, one.line) in refused) + tuple(
+        structs.replace(one, level="warning") for one in unread if one.level == "error"
+    )
     return Survey(
         file=str(file),
         same=tuple(sorted(one.row.name for one in used if one.row.state is State.EFFECTIVE and one.row.name not in named)),
@@ -80,10 +83,17 @@ def survey(file: Path, *, state_dir: Path | None = None, offline: bool = False) 
         not_yet=_of_state(used, State.NOT_YET),
         wrong=wrong,
         left_out=left_out,
-        warned=tuple(one for one in warnings if (one.file, one.line) not in refused),
+        warned=tuple(one for one in (*warnings, *unread) if one.level == "warning" and (one.file, one.line) not in refused),
         needs=wanted,
         checklist=tuple(_checklist({one.row.name for one in used}, wrong, left_out, wanted)),
     )
+
+
+def _unread(file: Path, state_dir: Path | None) -> list[Problem]:
+    """What `include` names and is not there. The other files that a load misses are needs; but for what stands in these, no part of the
+    report is whole."""
+    problems = load(file, state_dir=state_dir).problems
+    return [one for one in problems if one.kind == "environment" and one.text.split()[:1] == ["include"]]
 
 
 def _used(items: Iterable[Entry | Block]) -> list[_Used]:
