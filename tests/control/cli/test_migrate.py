@@ -123,6 +123,24 @@ def test_a_listener_of_a_network_is_no_address_to_look_for(tmp_path: Path, port:
     }
 
 
+def test_ports_of_http(tmp_path: Path, port: int) -> None:
+    text = MOVABLE.format(port=port) + "http-mgmt-port 0\n<transmissions-api-listener [::1]:8443>\n</transmissions-api-listener>\n"
+    ports = {one["what"] for one in told(tmp_path, text, "--offline")["needs"]}
+    assert ports == {f"127.0.0.1:{port}", "[::1]:8443"}
+    wrong = told(tmp_path, text.replace("[::1]:8443", "nonsense"), "--offline")
+    assert ([one["line"] for one in wrong["wrong"]], len(wrong["needs"])) == ([8], 1)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "ports"),
+    [((), {"0.0.0.0:8080"}), (("127.0.0.1", "::1"), {"127.0.0.1:8080", "[::1]:8080"})],
+)
+def test_the_monitors_port_is_wanted_where_it_listens(tmp_path: Path, port: int, addresses: tuple[str, ...], ports: set[str]) -> None:
+    text = MOVABLE.format(port=port) + "http-mgmt-port 8080\n" + "".join(f"http-mgmt-address {one}\n" for one in addresses)
+    needs = told(tmp_path, text, "--offline")["needs"]
+    assert {one["what"] for one in needs if one["directive"] == "http-mgmt-port"} == ports
+
+
 def test_files_of_a_vault_or_the_web_are_not_looked_for(tmp_path: Path, port: int) -> None:
     keys = "domain-key one, sender.example, {{vault}}:/secret/one\ndomain-key two, sender.example, /nowhere/two.pem\n"
     vault = "<vault kv>\n    server-url https://vault.example:8200\n    access-token hush-hush\n</vault>\n"

@@ -11,12 +11,13 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 from msgspec import Struct
 
-from postwright.control.config import kinds
-from postwright.control.config.directive import Scope
+from postwright.control.config import kinds, rules
+from postwright.control.config.directive import Scope, ValueProblem
 from postwright.control.config.reader import Block, Entry
 
 _FILES: Final = (kinds.FILE, kinds.FILE_PASSWORD, kinds.DOMAIN_KEY, kinds.FILE_OR_URL)
@@ -40,9 +41,9 @@ class Need(Struct, frozen=True):
 
 
 def find(items: Iterable[Entry | Block], folder: str, look: bool) -> list[Need]:
-    """All needs in the order of the text, each thing once. Relative files are in `folder`; without `look` the machine is left alone."""
+    """All needs in the order of the text and then the monitor's port, each thing once. Relative files are in `folder`; without `look` the machine is left alone."""
     found: dict[tuple[str, str], Need] = {}
-    for kind, name, item in _named(items):
+    for kind, name, item in (*_named(items), *_monitor(items)):
         what = os.path.join(folder, name) if kind == "file" else name
         if (kind, what) not in found:
             state = _LOOK[kind](what) if look else "not looked for"
@@ -73,8 +74,6 @@ def _of_entry(entry: Entry) -> Iterator[tuple[str, str]]:
         yield from _address(value.network)
     elif name == "smtp-listener":
         yield "port", _joined(value.network, value.port)
-    elif name == "http-mgmt-port" and value:
-        yield "port", _joined("0.0.0.0", value)
 
 
 def _of_block(block: Block) -> Iterator[tuple[str, str]]:
@@ -84,6 +83,19 @@ def _of_block(block: Block) -> Iterator[tuple[str, str]]:
         yield from _folder_of(block.head)
     elif block.scope is Scope.LISTENER:
         yield "port", _joined(block.head.network, block.head.port)
+    elif block.scope is Scope.TRANSMISSIONS_API_LISTENER:
+        with suppress(ValueProblem):  # the loader tells what is wrong with it
+            place = rules.listener_address(block.head)
+            yield "port", _joined(place.network, place.port)
+
+
+def _monitor(items: Iterable[Entry | Block]) -> Iterator[tuple[str, str, Entry]]:
+    """Its port, at each address that it is told to listen at; else at all of the machine's."""
+    entries = [item for item in items if isinstance(item, Entry)]
+    addresses = [entry.value for entry in entries if entry.row.name == "http-mgmt-address"] or ["0.0.0.0"]
+    for entry in entries:
+        if entry.row.name == "http-mgmt-port" and entry.value:
+            yield from (("port", _joined(address, entry.value), entry) for address in addresses)
 
 
 def _file(path: Any) -> Iterator[tuple[str, str]]:
