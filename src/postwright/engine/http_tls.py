@@ -2,11 +2,12 @@
 
 Without `http-tls-certificate` the certificate is webmon.pem in the state folder, as PowerMTA has one there from its installation: an
 operator's own if he has put one there, else one that we sign ourselves and make anew when it ends. A file that has changed is read again
-at the next connection. Raises OSError or ValueError, naming the file, when TLS cannot be had; whoever asks then serves without.
+at the next connection. Raises OSError, naming the file, when TLS cannot be had; whoever asks then serves without.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import ssl
 import time
@@ -24,6 +25,7 @@ from postwright.policy.server_tls import ServerTlsRules, openssl_ciphers
 from postwright.policy.settings import HttpSettings, Settings
 
 LOOK = 2.0  # seconds between two looks at the files
+DAY = 86400.0
 
 _Stamp = tuple[tuple[int, int], ...]
 
@@ -56,29 +58,36 @@ class HttpTls:
         file = http.http_tls_certificate or str(state_dir / WEB_CERTIFICATE)
         self._certificate = FilePassword(file, http.http_tls_certificate_password)
         self._context: ssl.SSLContext | None = None
+        self._trouble = ""  # why there is none
         self._made: _Stamp = ()
-        self._looked = 0.0
+        self._looked = self._judged = -math.inf
 
     def context(self) -> ssl.SSLContext:
-        """Raises OSError or ValueError when there never was one that could be used; a file that has become useless changes nothing."""
+        """Raises OSError when there never was one that could be used; a file that has become useless changes nothing."""
         now = time.monotonic()
-        if self._context is not None and now - self._looked < LOOK:
-            return self._context
-        self._looked = now
-        stamp = self._stamp()
-        if self._context is None or stamp != self._made:
-            self._context, self._made = self._make(), stamp
+        if now - self._looked >= LOOK:
+            self._looked = now
+            self._look(now)
+        if self._context is None:
+            raise OSError(self._trouble)
         return self._context
 
-    def _make(self) -> ssl.SSLContext:
+    def _look(self, now: float) -> None:
+        """Have the context of the files as they are; our own may end while we run, and is judged once a day even unchanged."""
         try:
-            if self._own:
+            stamp = self._stamp()
+            if self._own and (stamp != self._made or now - self._judged >= DAY):
+                self._judged = now
                 self._keep()
-            context = make_context(http_rules(self._settings.http, self._certificate), self._certificate)
+                stamp = self._stamp()
+            if self._context is None or stamp != self._made:
+                self._made = stamp
+                self._context = self._make()
         except (CertificateError, OSError, ValueError) as error:
-            if self._context is not None:
-                return self._context
-            raise OSError(str(error)) from error
+            self._trouble = str(error)
+
+    def _make(self) -> ssl.SSLContext:
+        context = make_context(http_rules(self._settings.http, self._certificate), self._certificate)
         if self._settings.http.http_tls_ca_file:
             context.verify_mode = ssl.CERT_REQUIRED
         return context
