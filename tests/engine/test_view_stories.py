@@ -11,7 +11,7 @@ from tests.engine.test_processing_stories import BACK, BOUNCE, COMPLAINT, LETTER
 from tests.engine.views_asked import Asking
 
 from postwright.control.pmta.described import described
-from postwright.engine.views import passing, verbs
+from postwright.engine.views import passing, sums, verbs
 from postwright.engine.views.detail_facts import DisabledView, DomainView, JobView, PrecacheView, QueueView
 from postwright.engine.views.queues import QueuesView
 from postwright.engine.views.settings import SettingsView
@@ -179,6 +179,24 @@ def test_over_shards_sums_are_of_all_and_queues_of_those_who_have_them() -> None
         assert (backlog.domains, backlog.recipients) == (12, queues.recipients)
         (one,) = ask.view("view-vmtas", SumsView, vmta="one").rows
         assert (one.recipients, one.queues) == (1 + 3 + 5 + 7 + 9 + 11, 6)
+
+
+def test_of_many_jobs_a_shard_tells_no_more_than_are_wanted() -> None:
+    """A sender may have a job for each message."""
+    with World(relay(domain("*", retry_after=(600.0,))), shards=2) as world:
+        for number in range(8):
+            keep(world, f"d{number % 3}.example", 1 + number, job=f"job{number}")
+        keep(world, "d7.example", 10, job="job7")
+        ask = Asking(world)
+        for node in world.nodes:
+            part = world.run(sums.jobs(node, {"sort": "rcpt", "maxitems": "2"}))
+            assert len(part.rows) <= 3
+        jobs = ask.view("view-jobs", SumsView, sort="rcpt", maxitems="2")
+        assert [(row.name, row.recipients) for row in jobs.rows] == [("job7", 18), ("job6", 7)]
+        assert (jobs.matching, jobs.recipients) == (8, sum(range(1, 9)) + 10)
+        more = ask.view("view-jobs", SumsView, sort="rcpt", maxitems="2", after=jobs.next)
+        assert [row.name for row in more.rows] == ["job5", "job4"]
+        assert [row.recipients for row in ask.view("view-jobs", SumsView, job="job7").rows] == [18]
 
 
 def test_a_pass_over_many_queues_is_made_once_for_all_who_watch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ async def _queue(relay: Shards, arguments: Arguments) -> f.Told:
 
 async def _domain(relay: Shards, arguments: Arguments) -> f.Told:
     name = arguments.get("domain", "").strip().lower()
-    parts, troubles = await gathered(relay, "view-domains", {"names": name, "maxitems": "1"}, sums.Sums)
+    parts, troubles = await gathered(relay, "view-domains", sums.only([name]), sums.Sums)
     known = sums.together(row for part in parts for row in part.rows)
     if not known:
         return refused([*troubles, f"there is no queue of the domain {shown(name)}", *await near_lines(relay, {"queue": name})])

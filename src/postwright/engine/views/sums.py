@@ -1,8 +1,9 @@
 """`view-domains`, `view-vmtas` and `view-jobs`: what waits, added up by domain, by virtual MTA and by job.
 
-A virtual MTA and a job are few; all of them are told to the supervisor, which shows some. Domains are many, and one under several virtual
-MTAs may live in several shards: each shard tells the first of its own, and then what it has of all that were told by any, so that figures
-are the relay's. Sorted by name the first are the first; sorted by figures a domain could be missed whose parts are small everywhere.
+Virtual MTAs are few; all of them are told to the supervisor, which shows some. Domains are many, and so are jobs (a sender may have one for
+each message), and one may live in several shards: each shard tells the first of its own, and then what it has of all that were told by any,
+so that figures are the relay's. Sorted by name the first are the first; sorted by figures one could be missed whose parts are small
+everywhere.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from postwright.engine.views import asked
@@ -62,18 +64,27 @@ def _add(total: Sum, queue: Queue) -> None:
 
 
 async def domains(node: Seen, arguments: dict[str, str]) -> Sums:
-    """`domain` and `vmta` (patterns), `connected`, `errors`, `sort`, `maxitems`, `after`; or `names`, a line each: only these."""
+    """`domain` and `vmta` (patterns), `connected`, `errors`, `sort`, `maxitems`, `after`; or `names`, see `only`."""
     pattern, vmta = Glob(arguments.get("domain") or "*"), Glob(arguments.get("vmta") or "*")
-    only = frozenset(arguments["names"].split("\n")) if "names" in arguments else None
+    names = _only(arguments)
     found: dict[str, Sum] = {}
     async for batch in batches(node.scheduler.queues.values()):
         for queue in batch:
             domain = queue.key.domain
-            if only is not None and domain not in only:
+            if names is not None and domain not in names:
                 continue
             if vmta.fits(queue.key.vmta.lower()) and pattern.fits(domain):
                 _add(found.setdefault(domain, Sum(domain)), queue)
     return await _sums(found, arguments, named=node.shards > 1)
+
+
+def only(names: Iterable[str]) -> dict[str, str]:
+    """The argument that asks for all that a shard has of these names, and of no others."""
+    return {"names": msgspec.json.encode(list(names)).decode(), "maxitems": str(MOST)}
+
+
+def _only(arguments: dict[str, str]) -> frozenset[str] | None:
+    return frozenset(msgspec.json.decode(arguments["names"], type=list[str])) if "names" in arguments else None
 
 
 def _wanted(one: Sum, arguments: dict[str, str]) -> bool:
@@ -113,15 +124,16 @@ async def vmtas(node: Seen, arguments: dict[str, str]) -> Sums:
 
 
 async def jobs(node: Seen, arguments: dict[str, str]) -> Sums:
-    """`job` (a pattern): those of which something waits, in flight or not."""
-    pattern = Glob(arguments.get("job") or "*")
+    """`job` (a pattern), `sort`, `maxitems`, `after`, or `names`: those of which something waits, in flight or not."""
+    pattern, names = Glob(arguments.get("job") or "*"), _only(arguments)
     found: dict[str, Sum] = {}
-    for job, recipients, octets in node.scheduler.owned.jobs():
-        if pattern.fits(job.lower()):
-            total = found.setdefault(job, Sum(job, paused=node.orders.pauses(job)))
-            total.recipients += recipients
-            total.octets += octets
-    return _all(found)
+    async for batch in batches(node.scheduler.owned.jobs()):
+        for job, recipients, octets in batch:
+            if (names is None or job in names) and pattern.fits(job.lower()):
+                total = found.get(job) or found.setdefault(job, Sum(job, paused=node.orders.pauses(job)))
+                total.recipients += recipients
+                total.octets += octets
+    return await _sums(found, arguments, named=node.shards > 1)
 
 
 def _all(found: dict[str, Sum]) -> Sums:
@@ -155,7 +167,7 @@ def merged(rows: Sequence[Sums], arguments: dict[str, str], counted: Sequence[Su
 
 
 def _names(parts: Sequence[Sums]) -> int:
-    """Different ones. Where there are too many to be told, a domain counts for each shard that has queues of it."""
+    """Different ones. Where there are too many to be told, a name counts for each shard that has something of it."""
     if len(parts) > 1 and all(len(part.names) == part.matching for part in parts):
         return len({name for part in parts for name in part.names})
     return sum(part.matching for part in parts)

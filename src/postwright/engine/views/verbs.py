@@ -17,7 +17,7 @@ import msgspec
 
 from postwright.engine import frames as f
 from postwright.engine.flow_book import FlowsView
-from postwright.engine.views import asked, details, flows, gauges, metrics, queues, status, sums
+from postwright.engine.views import details, flows, gauges, metrics, queues, status, sums
 from postwright.engine.views.detail_verbs import DETAIL_COMMANDS
 from postwright.engine.views.gathering import Arguments
 from postwright.engine.views.gathering import gathered as _parts
@@ -64,7 +64,7 @@ SHARD_VIEWS: Final[Mapping[str, Callable[[Seen, Arguments], Awaitable[Any]]]] = 
 """What a shard answers: a struct, sent as msgpack. They let the loop turn, and raise ValueError where an argument is wrong."""
 
 
-_PASSES: Final = frozenset(("view-queues", "view-domains", "view-vmtas", "view-job", "view-disabled-sources"))
+_PASSES: Final = frozenset(("view-queues", "view-domains", "view-vmtas", "view-jobs", "view-job", "view-disabled-sources"))
 KEPT: Final = 8  # answers of a shard; one may have `asked.MOST` rows
 KEEP: Final = 40.0  # times what a pass took
 FRESH: Final = 5.0  # seconds that an answer may be old
@@ -100,18 +100,19 @@ async def _queues(relay: Viewed, arguments: Arguments) -> f.Told:
     return _told(queues.merged(parts, arguments), troubles) if parts else _refused(troubles)
 
 
-async def _sums(verb: str, relay: Viewed, arguments: Arguments) -> f.Told:
-    parts, troubles = await _parts(relay, verb, arguments, sums.Sums)
+async def _vmtas(relay: Viewed, arguments: Arguments) -> f.Told:
+    parts, troubles = await _parts(relay, "view-vmtas", arguments, sums.Sums)
     return _told(sums.merged(parts, arguments), troubles) if parts else _refused(troubles)
 
 
-async def _domains(relay: Viewed, arguments: Arguments) -> f.Told:
-    parts, troubles = await _parts(relay, "view-domains", arguments, sums.Sums)
+async def _many(verb: str, also: str, relay: Viewed, arguments: Arguments) -> f.Told:
+    """Names of which several shards may have a part; `also` narrows what is added up under one."""
+    parts, troubles = await _parts(relay, verb, arguments, sums.Sums)
     if len(parts) < 2:
         return _told(sums.merged(parts, arguments, parts), troubles) if parts else _refused(troubles)
-    names = list(dict.fromkeys(row.name for part in parts for row in part.rows))
-    only = {"names": "\n".join(names), "maxitems": str(asked.MOST), "vmta": arguments.get("vmta", "")}
-    whole, _ = await _parts(relay, "view-domains", only, sums.Sums)
+    names = dict.fromkeys(row.name for part in parts for row in part.rows)
+    narrowed = {also: arguments[also]} if also in arguments else {}
+    whole, _ = await _parts(relay, verb, {**sums.only(names), **narrowed}, sums.Sums)
     return _told(sums.merged(whole, arguments, parts), troubles)
 
 
@@ -157,9 +158,9 @@ def _told_of_mistakes(view: View) -> View:
 _VIEWS: Final[Mapping[str, View]] = {
     "view-status": _status,
     "view-queues": _queues,
-    "view-domains": _domains,
-    "view-vmtas": lambda relay, arguments: _sums("view-vmtas", relay, arguments),
-    "view-jobs": lambda relay, arguments: _sums("view-jobs", relay, arguments),
+    "view-domains": partial(_many, "view-domains", "vmta"),
+    "view-vmtas": _vmtas,
+    "view-jobs": partial(_many, "view-jobs", ""),
     "view-traffic": _traffic,
     "view-flows": _flows,
     "view-bounces": _bounces,
