@@ -19,6 +19,8 @@ from msgspec.structs import replace
 from postwright.engine import state_dump, systemd
 from postwright.engine import supervisor as module
 from postwright.engine.listeners import bind
+from postwright.engine.orders.book import QueueRule, Why, with_queues
+from postwright.engine.orders.desk import read_book
 from postwright.engine.supervisor import LoadFailed, Options, Supervisor
 from postwright.policy.settings import ListenerSettings, Settings
 from postwright.testing.world_settings import relay
@@ -189,6 +191,15 @@ async def test_a_shard_that_dies_with_a_question_keeps_nobody_waiting(start: Sta
     async with asyncio.timeout(PATIENCE):
         assert await asked == []
     assert running.supervisor._answers == {}
+
+
+async def test_orders_that_have_ended_leave_the_disk(start: Start) -> None:
+    running = start("answer")
+    await running.until(running.announced.is_set)
+    desk = running.supervisor.desk
+    desk.change(lambda book: with_queues(book, QueueRule("*/m", True, Why(until=desk.now() + 0.2))))
+    assert read_book(running.folder).queues
+    await running.until(lambda: not read_book(running.folder).queues)
 
 
 async def test_a_bad_reload_changes_nothing(start: Start) -> None:
