@@ -41,7 +41,8 @@ class Need(Struct, frozen=True):
 
 
 def find(items: Iterable[Entry | Block], folder: str, look: bool) -> list[Need]:
-    """All needs in the order of the text and then the monitor's port, each thing once. Relative files are in `folder`; without `look` the machine is left alone."""
+    """All needs, each thing once: in the order of the text, the monitor's port last. Relative files are in `folder`; without `look` the
+    machine is left alone."""
     found: dict[tuple[str, str], Need] = {}
     for kind, name, item in (*_named(items), *_monitor(items)):
         what = os.path.join(folder, name) if kind == "file" else name
