@@ -37,7 +37,6 @@ from postwright.engine.pickup_file import PickupError, Script, script_of
 from postwright.engine.pickup_folder import Claim, Folder, Seen, Unfit
 from postwright.engine.submission import Submissions
 from postwright.model.message import Message, SpoolRef
-from postwright.model.reply import Reply
 from postwright.net.visit import Answer
 from postwright.policy.settings import Settings
 
@@ -128,11 +127,14 @@ class Rounds:
 
     async def run(self) -> None:
         """Until cancelled."""
-        self._again.extend(await asyncio.to_thread(self._folder.left_over))
+        begun = False
         while True:
             self._woken.clear()
             wait = LOOK
             try:
+                if not begun:
+                    self._again.extend(await asyncio.to_thread(self._folder.left_over))
+                    begun = True
                 wait = await self._round()
             except OSError as error:
                 self._home.log.error("the pickup folder cannot be read", folder=str(self._folder.path), error=str(error))
@@ -192,16 +194,21 @@ class Rounds:
         self._room.set()
 
     async def _one(self, what: Seen | Claim) -> None:
-        claim = what if isinstance(what, Claim) else await asyncio.to_thread(self._folder.claim, what.name, what.size)
-        if isinstance(what, Seen):
-            self._watch.forget(what.name)
-        if claim is None:
-            return
+        claim = what if isinstance(what, Claim) else None
         try:
+            if claim is None:
+                claim = await asyncio.to_thread(self._folder.claim, what.name, what.size)
+                self._watch.forget(what.name)
+            if claim is None:
+                return
             script = await asyncio.to_thread(self._read, claim)
         except FileNotFoundError:
             return  # an operator has taken it away
+        except OSError as error:
+            self._put_off(claim, what.name, str(error))
+            return
         except (Unfit, PickupError) as error:
+            assert claim is not None
             await self._put_away(claim, str(error))
             return
         await self._hand_in(claim, script)
@@ -222,19 +229,20 @@ class Rounds:
             self._failures = 0
             await taking.over()
         elif played.reply.transient:
-            self._put_off(claim, played.reply)
+            self._put_off(claim, claim.name, played.reply.text)
         else:
             await self._put_away(claim, played.reply.text)
 
-    def _put_off(self, claim: Claim, reply: Reply) -> None:
-        """It stays taken, and all others wait, too: what was too much for this one is too much for the next."""
-        self._again.append(claim)
+    def _put_off(self, claim: Claim | None, name: str, reason: str) -> None:
+        """It stays taken (None: it was not), and all others wait, too: what was too much for this one is too much for the next."""
+        if claim is not None:
+            self._again.append(claim)
         if self._home.intake.stopping:
             return  # the next start has it
         pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
         if time.monotonic() >= self._not_before:
             self._failures += 1
-            self._home.log.warning("pickup waits", file=shown(claim.name), reason=reply.text, seconds=pause)
+            self._home.log.warning("pickup waits", file=shown(name), reason=reason, seconds=pause)
         self._not_before = time.monotonic() + pause
         self._woken.set()
 

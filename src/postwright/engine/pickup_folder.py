@@ -11,6 +11,7 @@ second name (a hard link): else who may write here could have us mail out whatev
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -24,6 +25,7 @@ from postwright.model.errors import PostwrightError
 
 TAKEN = ".postwright"
 LINKING = 60.0  # seconds that a file may have two names: some writers move by link and unlink
+_NO_FILE = frozenset({errno.ELOOP, errno.ENXIO, errno.ENODEV})  # a symbolic link, a socket, a device without a driver
 _NAME_MOST = 200  # octets kept of a name when ours stands before it; 255 is the most that file systems take
 
 
@@ -86,8 +88,9 @@ class Folder:
         for name in sorted(os.listdir(self.taken), key=lambda name: name.partition("-")[2]):
             owner, _, rest = name.partition("-")
             if owner.isdecimal() and (int(owner) == self._number or (self._number == 0 and int(owner) >= self._shards)):
-                size = os.lstat(self.taken / name).st_size
-                found.append(Claim(self.taken / name, rest.partition("-")[2] or name, size))
+                with suppress(FileNotFoundError):
+                    size = os.lstat(self.taken / name).st_size
+                    found.append(Claim(self.taken / name, rest.partition("-")[2] or name, size))
         return found
 
     def claim(self, name: str, size: int = 0) -> Claim | None:
@@ -107,6 +110,8 @@ class Folder:
         except PermissionError:
             raise Unfit("the relay may not read it") from None
         except OSError as error:
+            if error.errno not in _NO_FILE:  # it says nothing about the file: there are no descriptors left, it is gone
+                raise
             raise Unfit(f"it is no plain file ({error.strerror})") from None
         with open(number, "rb") as file:
             found = os.fstat(number)
@@ -136,7 +141,7 @@ class Folder:
         try:
             os.rename(claim.path, aim)
         except OSError as error:
-            if error.errno != 18:  # EXDEV: another file system
+            if error.errno != errno.EXDEV:  # another file system
                 raise
             _copy(claim.path, aim)
             claim.path.unlink()

@@ -1,0 +1,132 @@
+"""The rounds on a pickup folder, and what the file system does to them: a file is neither lost nor in the way of the others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from postwright.engine import pickup
+from postwright.engine.pickup import Rounds
+from postwright.engine.pickup_file import Script
+from postwright.engine.pickup_folder import TAKEN, Claim, Folder
+from postwright.policy.settings import SourceSettings
+
+WAIT = 10.0  # seconds, of which some thousandths are needed
+
+
+class Lines(list[tuple[str, dict[str, Any]]]):
+    """A log."""
+
+    def warning(self, event: str, **more: Any) -> None:
+        self.append((event, more))
+
+    error = warning
+
+
+class Home:
+    """As much of a shard as the rounds look at."""
+
+    number, shards = 0, 1
+
+    def __init__(self) -> None:
+        resolved = SimpleNamespace(named_source=lambda name: SourceSettings())
+        traffic = SimpleNamespace(traffic=SimpleNamespace(rejected=0))
+        self.intake = SimpleNamespace(stopping=False, epoch=SimpleNamespace(resolved=resolved), counters=traffic)
+        self.log = Lines()
+
+
+class Place:
+    """A folder with rounds on it; `taken` are the names of files that were read and handed in."""
+
+    def __init__(self, path: Path) -> None:
+        self.home = Home()
+        self.folder = Folder(path / "in", path / "bad", 0, 1)
+        self.folder.open()
+        self.rounds = Rounds(self.home, self.folder, lambda: False)  # type: ignore[arg-type]
+        self.rounds._hand_in = self._hand_in  # type: ignore[method-assign]
+        self.taken: list[str] = []
+        self.task: asyncio.Task[None] | None = None
+        self._more = asyncio.Event()
+
+    def begin(self) -> None:
+        self.task = asyncio.create_task(self.rounds.run())
+
+    async def _hand_in(self, claim: Claim, script: Script) -> None:
+        self.folder.remove(claim)
+        self.taken.append(claim.name)
+        self._more.set()
+
+    def put(self, name: str) -> None:
+        """A file that a writer moves in."""
+        part = self.folder.path / f".{name}"
+        part.write_bytes(b"x-sender: <>\nx-receiver: you@example.com\n\nbody\n")
+        part.rename(self.folder.path / name)
+
+    async def until(self, *names: str) -> None:
+        async with asyncio.timeout(WAIT):
+            while sorted(self.taken) != sorted(names):
+                self._more.clear()
+                await self._more.wait()
+
+
+@pytest.fixture
+async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+    monkeypatch.setattr(pickup, "PAUSES", (0.01,))
+    monkeypatch.setattr(pickup, "LOOK", 0.01)
+    made = Place(tmp_path)
+    yield made
+    if made.task is not None:
+        made.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await made.task
+    await made.rounds.close()
+
+
+def fails_once(work: Callable[..., Any], number: int) -> Callable[..., Any]:
+    left = [OSError(number, "no")]
+
+    def run(*arguments: Any, **more: Any) -> Any:
+        if left:
+            raise left.pop()
+        return work(*arguments, **more)
+
+    return run
+
+
+@pytest.mark.parametrize("what", ["claim", "read", "left_over"])
+async def test_what_the_system_cannot_do_now_is_done_later(place: Place, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without descriptors for a moment, a good file would be refused, or lie there until the next start."""
+    monkeypatch.setattr(place.folder, what, fails_once(getattr(place.folder, what), errno.EMFILE))
+    for name in ("a.msg", "b.msg"):
+        place.put(name)
+    place.begin()
+    await place.until("a.msg", "b.msg")
+    assert not list(place.folder.bad.iterdir())
+    assert [event for event, _ in place.home.log] == ["the pickup folder cannot be read" if what == "left_over" else "pickup waits"]
+
+
+async def test_a_taken_file_that_somebody_removes_is_nobody_s_trouble(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = place.folder.read
+
+    def removed_before(claim: Claim, most: int) -> bytes:
+        if claim.name == "a.msg":
+            claim.path.unlink()
+        return read(claim, most)
+
+    monkeypatch.setattr(place.folder, "read", removed_before)
+    place.put("a.msg")
+    place.put("b.msg")
+    place.begin()
+    await place.until("b.msg")
+    async with asyncio.timeout(WAIT):
+        await asyncio.gather(*place.rounds._tasks)
+    assert (list(place.home.log), list((place.folder.path / TAKEN).iterdir())) == ([], [])
+    assert place.rounds._not_before <= time.monotonic()
