@@ -119,6 +119,26 @@ async def test_octets_are_logged_and_secrets_are_not(tmp_path: Path, on: bool) -
     assert "seed" not in text
 
 
+@pytest.mark.directive("http-log-requests", "http-log-data")
+async def test_keys_of_commands_and_texts_of_the_configuration_are_not_logged(tmp_path: Path) -> None:
+    page = Page(tmp_path, PLAIN + "http-log-data yes\nhttp-log-requests yes\n", Relay())
+    page.site.config_file = tmp_path / "config"
+    page.site.config_file.write_text("host-name a.example\n# sesame\n")
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    asked = [
+        await page.post("/command?command=digest+--siphash+--key=sesame+x", key=KEY),
+        await page.post("/command", b"command=digest+--siphash+--key=sesame+x", key=KEY, headers=form),
+        await page.get("/configFile?op=read&filename=config", key=KEY),
+        await page.get("/api/v1/config/file?name=config", key=KEY),
+        await page.post("/configFile", b"filename=config&file=host-name+a.example%0a%23+sesame", key=KEY, headers=form),
+    ]
+    assert [answer.status for answer in asked] == [200] * 5
+    text = repr(page.log.lines)
+    assert "sesame" not in text
+    assert "POST /command?***" in text
+    assert "GET /configFile?op=read&filename=config" in text
+
+
 @pytest.mark.directive("http-csrf-protection")
 async def test_a_change_needs_a_key_or_a_token(tmp_path: Path) -> None:
     page = Page(tmp_path, OPEN)

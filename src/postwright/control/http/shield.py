@@ -38,6 +38,7 @@ _FIELDS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 _SECRET = ("authorization", "x-api-key", "cookie", "set-cookie", "x-csrf-token")
+_holds_secrets = re.compile(r"/command$|/configFile$|/api/v1/config/").match  # keys of `digest`, passwords of the configuration
 MOST_LOGGED = 4096  # octets of one piece of a body
 MOST_DRAINED = 16 << 20  # octets
 DRAIN = 3.0  # seconds
@@ -145,7 +146,7 @@ class _Answer:
 
     def _log_body(self, way: str, octets: bytes) -> None:
         if octets:
-            text = octets[:MOST_LOGGED].decode("utf-8", "backslashreplace")
+            text = "***" if _holds_secrets(self._scope["path"]) else octets[:MOST_LOGGED].decode("utf-8", "backslashreplace")
             self._site.log.info("http data", peer=peer(self._scope), way=way, octets=len(octets), body=text)
 
     async def refuse(self, status: int, why: str, fields: list[tuple[bytes, bytes]]) -> None:
@@ -190,6 +191,8 @@ def identity_in(scope: Any) -> Identity | None:
 
 def _line(scope: HTTPScope) -> str:
     query = scope["query_string"].decode("latin-1")
+    if query and scope["path"] == "/command":
+        query = "***"
     return f"{scope['method']} {scope['path']}{'?' if query else ''}{query}"
 
 

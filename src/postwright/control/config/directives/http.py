@@ -22,7 +22,7 @@ _MONITOR: tuple[Directive, ...] = (
     works("http-default-max-items", G, k.COUNT, "Rows of the monitor's tables", "10"),
     works("http-default-sort-order", G, k.CHOICE("rcpt", "name", "size"), "Order of the monitor's tables", "rcpt"),
     works("http-log-requests", G, k.BOOL, "Log requests", "no"),
-    works("http-log-data", G, k.BOOL, "Log every octet", "no"),
+    works("http-log-data", G, k.BOOL, "Log heads and bodies, but for keys, the texts of the configuration and of commands", "no"),
     works("http-log-tls", G, k.BOOL, "Log TLS handshakes", "no"),
 )  # fmt: skip
 
@@ -45,7 +45,7 @@ _TLS: tuple[Directive, ...] = (
 _API: tuple[Directive, ...] = (
     works("api-key", API, k.API_KEY, "Key of a client", repeat=True),
     works("log-requests", API, k.BOOL, "Log requests", "no"),
-    works("log-data", API, k.BOOL, "Log every octet", "no"),
+    works("log-data", API, k.BOOL, "Log heads and bodies, but for keys, the texts of the configuration and of commands", "no"),
     works("log-tls", API, k.BOOL, "Log TLS handshakes", "no"),
 )  # fmt: skip
 
