@@ -257,11 +257,10 @@ class Worker:
     async def _vouch(self, lease: Lease, message: Message, transaction: Transaction) -> None:
         """`check-spf-outbound`: submitted if SPF of the sender passes us; should the channel have closed meanwhile it fails, untouched."""
         try:
-            ready = await self._ready(lease, message, transaction)
-            self.held = False
-            if ready:
+            if await self._ready(lease, message, transaction):
                 self.channel.submit(transaction, partial(self._done, lease, message))
         finally:
+            self.held = False
             self.feed()
 
     async def _ready(self, lease: Lease, message: Message, transaction: Transaction) -> bool:
@@ -290,11 +289,13 @@ class Worker:
 
         def done(broken: Broken | None) -> None:
             self._signing -= 1
-            if broken is not None:
-                self._fail(lease, message, unsignable(broken))
-            else:
-                self.channel.submit(transaction, partial(self._done, lease, message))  # should that have closed: it fails, untouched
-            self.feed()
+            try:
+                if broken is not None:
+                    self._fail(lease, message, unsignable(broken))
+                else:
+                    self.channel.submit(transaction, partial(self._done, lease, message))  # should that have closed: it fails, untouched
+            finally:
+                self.feed()
 
         found = self.crew.signer.sign(signing, message, transaction, self.crew.node.clock.now(), done)
         if isinstance(found, Broken):
