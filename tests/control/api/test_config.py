@@ -120,6 +120,16 @@ async def test_what_the_relay_will_not_have_is_as_before(page: Page) -> None:
     assert (await get(page, "versions"))["items"] == []
 
 
+async def test_a_relay_that_does_not_answer_may_have_read_it(page: Page) -> None:
+    """What is written stays, can be taken back, and whoever asked is told."""
+    page.site.relay = Relay()
+    changed = CONFIG.replace("one", "two")
+    told = await post(page, "apply", {"files": {"config": changed}}, 503)
+    assert told["detail"] == "written as change 1, but whether it is in force is not known: nobody is there"
+    assert text(page) == changed
+    assert [one["number"] for one in (await get(page, "versions"))["items"]] == [1]
+
+
 async def test_a_change_of_what_has_changed_is_a_conflict(page: Page) -> None:
     version = (await get(page, "files"))["version"]
     page.site.config_file.write_text(CONFIG + "# by hand\n")  # type: ignore[union-attr]

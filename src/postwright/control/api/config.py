@@ -1,7 +1,8 @@
 """`/api/v1/config`: the configuration's files: read, tried, compared, changed and taken back, within the bounds of `control.config.folder`.
 
-`apply` writes nothing that has an error, has the relay read it, and puts back what was there when the relay will not have it. `version`
-of an answer may be sent as `expected`: a change that somebody else has made meanwhile is then a conflict, and not overwritten.
+`apply` writes nothing that has an error, has the relay read it, and puts back what was there when the relay will not have it; when it does
+not answer, the change stays written, and the 503 says so. `version` of an answer may be sent as `expected`: a change that somebody else has
+made meanwhile is then a conflict, and not overwritten.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from msgspec import Meta, Struct
 
 from postwright.control.api.common import PROBLEMS, AnyRequest, Free
 from postwright.control.config.folder import LARGEST, ConfigFolder, ConfigRefused, Version
+from postwright.control.http.asking import RelayAway
 from postwright.control.http.guard import identity_of, mark_of, site_of
 from postwright.control.http.problems import PROBLEM, Problem, Refused
 
@@ -181,7 +183,10 @@ async def put_in_force(request: AnyRequest, folder: ConfigFolder, texts: dict[st
     """Written, read by the relay, or as it was. Raises Refused."""
     site, who = site_of(request), identity_of(request)
     version = await in_thread(lambda: folder.write(texts, mark_of(who)["as"], time.time(), reason, undone))
-    told = await site.relay.ask_with("reload", {"reason": reason or f"change {version.number} of the configuration", **mark_of(who)})
+    try:
+        told = await site.relay.ask_with("reload", {"reason": reason or f"change {version.number} of the configuration", **mark_of(who)})
+    except RelayAway as error:  # it may have read it all the same: what it has in force and what is written shall not part
+        raise Refused(503, f"written as change {version.number}, but whether it is in force is not known: {error}") from error
     if told.ok:
         site.log.info("configuration changed", number=version.number, by=version.by, files=version.files)
         return Applied(version.number)
