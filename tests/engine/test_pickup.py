@@ -14,10 +14,14 @@ from typing import Any
 import pytest
 
 from postwright.engine import pickup
+from postwright.engine.dialogue import Played
+from postwright.engine.not_kept import FULL
 from postwright.engine.pickup import Rounds
 from postwright.engine.pickup_file import Script
 from postwright.engine.pickup_folder import TAKEN, Claim, Folder
+from postwright.model.reply import Reply
 from postwright.policy.settings import SourceSettings
+from postwright.wire.refusals import TOO_MANY_RECIPIENTS
 
 WAIT = 10.0  # seconds, of which some thousandths are needed
 
@@ -25,8 +29,13 @@ WAIT = 10.0  # seconds, of which some thousandths are needed
 class Lines(list[tuple[str, dict[str, Any]]]):
     """A log."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = asyncio.Event()
+
     def warning(self, event: str, **more: Any) -> None:
         self.append((event, more))
+        self.came.set()
 
     error = warning
 
@@ -41,6 +50,19 @@ class Home:
         traffic = SimpleNamespace(traffic=SimpleNamespace(rejected=0))
         self.intake = SimpleNamespace(stopping=False, epoch=SimpleNamespace(resolved=resolved), counters=traffic)
         self.log = Lines()
+
+
+class Judge:
+    """For a `Dialogue`: these replies, one after the other."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self._replies = list(replies)
+
+    def __call__(self, visitor: object, octets: bytes, *, strict: bool) -> Judge:
+        return self
+
+    async def play(self) -> Played:
+        return Played(self._replies.pop(0), {})
 
 
 class Place:
@@ -99,6 +121,21 @@ def fails_once(work: Callable[..., Any], number: int) -> Callable[..., Any]:
         return work(*arguments, **more)
 
     return run
+
+
+async def test_too_many_recipients_are_too_many_tomorrow(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    del place.rounds._hand_in  # the real one
+    monkeypatch.setattr(pickup, "Dialogue", Judge(FULL, TOO_MANY_RECIPIENTS))
+    for name in ("Injector", "Taking"):
+        monkeypatch.setattr(pickup, name, lambda *_, **more: None)
+    place.put("a.msg")
+    place.begin()
+    async with asyncio.timeout(WAIT):
+        while len(place.home.log) < 2:
+            place.home.log.came.clear()
+            await place.home.log.came.wait()
+    assert [event for event, _ in place.home.log] == ["pickup waits", "a pickup file is refused"]
+    assert [file.name for file in place.folder.bad.iterdir()] == ["a.msg"]
 
 
 @pytest.mark.parametrize("what", ["claim", "read", "left_over"])

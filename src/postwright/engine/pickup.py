@@ -37,6 +37,7 @@ from postwright.engine.pickup_file import PickupError, Script, script_of
 from postwright.engine.pickup_folder import Claim, Folder, Seen, Unfit
 from postwright.engine.submission import Submissions
 from postwright.model.message import Message, SpoolRef
+from postwright.model.reply import Reply
 from postwright.net.visit import Answer
 from postwright.policy.settings import Settings
 
@@ -228,7 +229,7 @@ class Rounds:
         if played.reply.code == 250:
             self._failures = 0
             await taking.over()
-        elif played.reply.transient:
+        elif comes_again(played.reply):
             self._put_off(claim, claim.name, played.reply.text)
         else:
             await self._put_away(claim, played.reply.text)
@@ -257,6 +258,12 @@ class Rounds:
             self._home.log.error("the bad folder of pickup takes nothing", file=shown(claim.name), reason=shown(reason), error=str(error))
             return
         self._home.log.warning("a pickup file is refused", file=shown(claim.name), reason=shown(reason), moved_to=shown(str(aim)))
+
+
+def comes_again(reply: Reply) -> bool:
+    """Can the same file be taken later? Too many recipients (RFC 5321 section 4.5.3.1.10) are a matter of another transaction, and a file
+    has but one: put off, it would stand in the way of all others for ever."""
+    return reply.transient and reply.status != "4.5.3"
 
 
 class Taking(Submissions):
