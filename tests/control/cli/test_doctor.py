@@ -68,12 +68,16 @@ async def test_json_escapes_what_strangers_wrote(tmp_path: Path) -> None:
     assert "\x1b" not in result.output + plain.output
 
 
-@pytest.mark.parametrize(
-    "arguments", [("--only", "nonsense"), ("--address", "here"), ("--reach", "mx.example:port"), ("--config", "/none/config")]
-)
+@pytest.mark.parametrize("arguments", [("--only", "nonsense"), ("--address", "here"), ("--reach", "mx.example:port")])
 async def test_a_wrong_command_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    file = config(tmp_path, 53)
-    assert (await run("--config", file, *arguments)).exit_code in (2, 64)
+    result = await run("--config", config(tmp_path, 53), *arguments)
+    assert (result.exit_code, arguments[1].rpartition(":")[2] in result.output) == (64, True)
+
+
+async def test_a_configuration_that_cannot_be_read_is_an_error() -> None:
+    result = await run("--config", "/none/config")
+    assert result.exit_code == 2
+    assert "/none/config" in result.output
 
 
 def commands() -> list[str]:

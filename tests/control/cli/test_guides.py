@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from postwright.control.config.directives import BLOCKS, TABLE
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 GUIDES = sorted((DOCS / "guides").glob("*.md"))
+README = DOCS.parent / "README.md"
 TO_BE_MENDED = "moving-from-powermta.md"  # its configuration has a word that nobody knows, and the page says so
 
 
@@ -69,7 +71,7 @@ def refused(words: list[str]) -> str:
     return ""
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*GUIDES, README], ids=lambda page: page.stem)
 def test_commands_and_options_exist(page: Path) -> None:
     for words in commands(page):
         try:
@@ -82,6 +84,14 @@ def test_commands_and_options_exist(page: Path) -> None:
 def test_a_wrong_option_is_seen() -> None:
     assert refused(["show", "topqueues", "--maxitem=3"]) == "--maxitem=3"
     assert sum(1 for page in GUIDES for _ in commands(page)) > 150
+    assert sum(1 for _ in commands(README)) >= 7
+
+
+def test_the_first_configuration_of_the_readme_loads() -> None:
+    text = README.read_text("utf-8")
+    configuration = text.partition("Save this as `config`:\n\n")[2].partition("\nPut an address")[0]
+    assert configuration.count("\n") > 30
+    assert loads(textwrap.dedent(configuration), "config", offline=True).problems == ()
 
 
 # -- moving over ----------------------------------------------------------------------------
