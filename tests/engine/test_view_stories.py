@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from tests.engine.test_processing_stories import BACK, BOUNCE, COMPLAINT, LETTER, LOOP, settings
 from tests.engine.views_asked import Asking
 
 from postwright.control.pmta.described import described
-from postwright.engine.views import passing, sums, verbs
+from postwright.engine.views import gathering, passing, sums, verbs
 from postwright.engine.views.detail_facts import DisabledView, DomainView, JobView, PrecacheView, QueueView
 from postwright.engine.views.queues import QueuesView
 from postwright.engine.views.settings import SettingsView
@@ -197,6 +198,16 @@ def test_of_many_jobs_a_shard_tells_no_more_than_are_wanted() -> None:
         more = ask.view("view-jobs", SumsView, sort="rcpt", maxitems="2", after=jobs.next)
         assert [row.name for row in more.rows] == ["job5", "job4"]
         assert [row.recipients for row in ask.view("view-jobs", SumsView, job="job7").rows] == [18]
+
+
+def test_more_than_goes_into_a_frame_is_an_error_and_no_end_of_the_shard(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(world, "a.example", 1)
+    ask = Asking(world)
+    shards = len(msgspec.msgpack.encode(ask.view("view-queues", QueuesView)))
+    monkeypatch.setattr(gathering, "LARGEST", shards - 1)
+    assert (ask.told("view-queues").ok, ask.told("view-queues").lines) == (False, [f"shard 0: {gathering.TOO_MUCH}"])
+    monkeypatch.setattr(gathering, "LARGEST", shards)  # the supervisor's JSON is longer
+    assert (ask.told("view-queues").ok, ask.told("view-queues").lines) == (False, [gathering.TOO_MUCH])
 
 
 def test_a_pass_over_many_queues_is_made_once_for_all_who_watch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

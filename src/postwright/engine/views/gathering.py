@@ -1,16 +1,21 @@
 """The shards' parts of a view, gathered at the supervisor, and how the view is told.
 
 A shard that does not answer in time is missing, and the lines of the answer say so; what a shard says of a wrong argument is told as it is.
+An answer that goes into no frame is an error: sent, it would end the link, and with it the process that is at its end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
 from postwright.engine import frames as f
+from postwright.engine.bus import MAX_FRAME
+
+LARGEST: Final = MAX_FRAME - 65536  # octets of a body; what is around it takes a little
+TOO_MUCH: Final = "that is more than goes into an answer: ask for fewer (maxitems)"
 
 T = TypeVar("T")
 Arguments = dict[str, str]
@@ -32,9 +37,15 @@ async def gathered(relay: Shards, verb: str, arguments: Arguments, kind: type[T]
     return [msgspec.msgpack.decode(answer.body, type=kind) for answer in answers if answer.body], errors
 
 
+def fits(body: bytes) -> bool:
+    """Does it go into a frame?"""
+    return len(body) <= LARGEST
+
+
 def told(view: object, troubles: Sequence[str]) -> f.Told:
     """The view, as JSON."""
-    return f.Told(ok=True, lines=list(troubles), body=msgspec.json.encode(view))
+    body = msgspec.json.encode(view)
+    return f.Told(ok=True, lines=list(troubles), body=body) if fits(body) else refused([*troubles, TOO_MUCH])
 
 
 def refused(troubles: Sequence[str], otherwise: str = "no shard answers") -> f.Told:

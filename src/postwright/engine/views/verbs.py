@@ -19,7 +19,7 @@ from postwright.engine import frames as f
 from postwright.engine.flow_book import FlowsView
 from postwright.engine.views import details, flows, gauges, metrics, queues, status, sums
 from postwright.engine.views.detail_verbs import DETAIL_COMMANDS
-from postwright.engine.views.gathering import Arguments
+from postwright.engine.views.gathering import TOO_MUCH, Arguments, fits
 from postwright.engine.views.gathering import gathered as _parts
 from postwright.engine.views.gathering import refused as _refused
 from postwright.engine.views.gathering import told as _told
@@ -84,7 +84,10 @@ async def answer(node: Seen, verb: str, argument: bytes) -> bytes:
 
 
 async def _made(node: Seen, verb: str, argument: bytes) -> bytes:
-    return msgspec.msgpack.encode(await SHARD_VIEWS[verb](node, msgspec.json.decode(argument or b"{}", type=Arguments)))
+    answer = msgspec.msgpack.encode(await SHARD_VIEWS[verb](node, msgspec.json.decode(argument or b"{}", type=Arguments)))
+    if not fits(answer):
+        raise ValueError(f"shard {node.number}: {TOO_MUCH}")
+    return answer
 
 
 async def _status(relay: Viewed, arguments: Arguments) -> f.Told:
