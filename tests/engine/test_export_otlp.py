@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp import web
 from google.protobuf import json_format
 from msgspec.structs import replace
@@ -18,7 +18,8 @@ from tests.engine.event_town import EventTown
 
 from postwright.control.config import loads
 from postwright.engine import export_feed
-from postwright.engine.export_otlp import document, span
+from postwright.engine.export_feed import OutletError
+from postwright.engine.export_otlp import Spans, document, span
 from postwright.engine.export_outlets import check
 from postwright.model.record import Record
 from postwright.policy.settings import EventStream
@@ -155,6 +156,21 @@ async def test_one_that_is_busy_gets_them_again(tmp_path: Path, collector: Colle
 
 
 @pytest.mark.parametrize(
+    ("asked", "pause"), [("7", 7.0), ("9" * 20, 3600.0), ("9" * 400, 3600.0), ("-1", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)]
+)
+async def test_a_collector_cannot_ask_for_a_pause_that_never_ends(collector: Collector, asked: str, pause: float | None) -> None:
+    collector.answers = [web.Response(status=503, headers={"Retry-After": asked})]
+    spans = Spans(stream(collector), EventForm(KINDS), structlog.get_logger())
+    await spans.open()
+    try:
+        with pytest.raises(OutletError) as caught:
+            await spans.put([Event(LIFE[0], b"1", Place(0, 0), 1)])
+    finally:
+        await spans.close()
+    assert caught.value.pause == pause
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         {"status": 400, "text": "no"},
@@ -181,7 +197,6 @@ async def test_nobody_listens(tmp_path: Path, collector: Collector, monkeypatch:
         town.write(LIFE[:1])
         await town.until(lambda: [line for line in town.told if line["event"] == "event stream failed"], "a failure")
         assert town.feed.status().behind > 0
-    await asyncio.sleep(0)
 
 
 # -- configuration -----------------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from postwright.store.event_reader import Event, EventReader
 POLL = 0.2  # seconds between two looks at a log that had nothing new
 FOLDERS = 1.0  # seconds between two looks for logs of shards that are new
 PAUSE, LONGEST = 1.0, 60.0
+LONGEST_ASKED = 3600.0  # seconds of a pause that a server may ask for
 FAREWELL = 2.0  # seconds that a stop may take to hand over what is left, and to see it safe
 REMEMBER = 1.0  # seconds between two cursors on disk
 
@@ -40,6 +41,11 @@ class OutletError(Exception):
         self.event = event
         self.detail = detail
         self.pause = pause
+
+
+def pause_asked(retry_after: str) -> float | None:
+    """The pause that a Retry-After field asks for (RFC 9110 section 10.2.3), `LONGEST_ASKED` at most; None where it has no seconds."""
+    return min(LONGEST_ASKED, float(retry_after)) if retry_after.isascii() and retry_after.isdigit() else None
 
 
 class Outlet(Protocol):

@@ -7,7 +7,7 @@ A message is a trace; what happened to a recipient of it is a span:
 
 Spans are made of the same events that all other consumers get, by the exporter: delivery does not know of them, and a relay without such a
 stream pays nothing. Ids are derived from the message's, so what is sent again after a failure is the same span again, and a collector that
-is down gets them later. What a collector says it will never take (OTLP/HTTP, Failures) is logged and let go; spans are no accounting. """
+is down gets them later. What a collector says it will never take (OTLP/HTTP, Failures) is logged and let go; spans are no accounting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 from postwright import __version__
-from postwright.engine.export_feed import OutletError
+from postwright.engine.export_feed import OutletError, pause_asked
 from postwright.model.record import Record
 from postwright.net.http_client import HttpAnswer, HttpClient, HttpFailed
 from postwright.policy.settings import EventStream
@@ -85,8 +85,7 @@ class Spans:
 
     def _judge(self, answer: HttpAnswer, count: int) -> None:
         if answer.status in AGAIN:
-            pause = float(answer.retry_after) if answer.retry_after.isascii() and answer.retry_after.isdigit() else None
-            raise OutletError("event stream refused", f"{self._stream.url}: HTTP {answer.status}", pause)
+            raise OutletError("event stream refused", f"{self._stream.url}: HTTP {answer.status}", pause_asked(answer.retry_after))
         rejected = _partial(answer) if 200 <= answer.status < 300 else count
         if rejected:
             said = answer.body[:300].decode("utf-8", "replace")

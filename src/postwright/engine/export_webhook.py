@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from postwright.engine.export_feed import OutletError
+from postwright.engine.export_feed import OutletError, pause_asked
 from postwright.engine.transports.http import read_headers
 from postwright.net.http_client import HttpClient, HttpFailed
 from postwright.policy.settings import AcctFileSettings
@@ -31,7 +31,6 @@ from postwright.store.event_reader import Event
 
 MAX_SIZE = 5 * 1024 * 1024  # octets of a batch where `max-size` is not given
 LONGEST = 60.0  # seconds for a whole POST, whatever comes and goes meanwhile
-LONGEST_PAUSE = 3600.0  # that a server may ask for
 ANSWER = 4096  # octets of an answer that are read
 
 
@@ -112,7 +111,7 @@ class Webhook:
         except (HttpFailed, OSError) as error:
             raise OutletError("webhook failed", f"{shown(url)}: {error}") from None
         if not 200 <= answer.status < 300:
-            raise OutletError("webhook refused", f"{shown(url)}: HTTP {answer.status}", _pause(answer.retry_after))
+            raise OutletError("webhook refused", f"{shown(url)}: HTTP {answer.status}", pause_asked(answer.retry_after))
         if self._settings.http_webhook_log_verbose:
             took = round(time.monotonic() - began, 3)
             details = {"batch": name, "events": len(self._rows), "octets": len(body), "seconds": took, "status": answer.status}
@@ -169,7 +168,3 @@ def shown(url: str) -> str:
     """A URL for the log: a token may be behind its path, or before its host."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _pause(retry_after: str) -> float | None:
-    return min(LONGEST_PAUSE, float(retry_after)) if retry_after.isascii() and retry_after.isdigit() else None
