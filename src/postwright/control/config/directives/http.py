@@ -45,7 +45,7 @@ _TLS: tuple[Directive, ...] = (
 _API: tuple[Directive, ...] = (
     works("api-key", API, k.API_KEY, "Key of a client", repeat=True),
     works("log-requests", API, k.BOOL, "Log requests", "no"),
-    works("log-data", API, k.BOOL, "Log heads and bodies, but for keys, the texts of the configuration and of commands", "no"),
+    works("log-data", API, k.BOOL, "Log every octet", "no"),
     works("log-tls", API, k.BOOL, "Log TLS handshakes", "no"),
 )  # fmt: skip
 
