@@ -78,6 +78,12 @@ async def test_what_could_be_read_in_two_ways_is_refused(tmp_path: Path, request
     assert b"connection: close" in answer.lower()
 
 
+@pytest.mark.parametrize("field", [b"X-Forwarded-For: 192.0.2.1", b"Forwarded: for=192.0.2.1", b"X-Real-IP: 192.0.2.1"])
+async def test_where_one_comes_from_is_nothing_that_one_says(tmp_path: Path, field: bytes) -> None:
+    async with serving(Page(tmp_path, PLAIN + "http-access 192.0.2.1 admin\n")) as port:
+        assert status(await said(port, WHO + field + b"\r\nConnection: close\r\n\r\n")) == 403
+
+
 async def test_pipelined_requests_are_each_answered(tmp_path: Path) -> None:
     async with serving(Page(tmp_path, OPEN)) as port:
         answer = await said(port, (WHO + b"\r\n") * 2 + WHO + b"Connection: close\r\n\r\n")
