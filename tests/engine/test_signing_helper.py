@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import signal
+import socket
 import threading
 from functools import partial
 from pathlib import Path
@@ -101,6 +103,22 @@ async def test_who_waits_is_told_when_it_dies() -> None:
         assert await told == asked
     assert not helper.ready(), "not at once again"
     helper.close()
+
+
+async def test_without_a_socket_to_spare_the_shard_signs_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*of: Any) -> tuple[socket.socket, socket.socket]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    signer = Signer(asyncio.get_running_loop(), structlog.get_logger())
+    signer.signatures.apart = True
+    message, transaction = mail(b"From: joe@a.example\r\n\r\nbody\r\n")
+    monkeypatch.setattr(signing_helper.socket, "socketpair", none_left)
+    try:
+        async with asyncio.timeout(30):
+            assert await signer.signed(signing_with(tmp_path), message, transaction, 0.0) is None
+    finally:
+        signer.close()
+    assert transaction.content[0].startswith(b"DKIM-Signature:")
 
 
 async def test_who_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

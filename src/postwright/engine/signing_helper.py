@@ -86,7 +86,11 @@ class SigningHelper:
             self._watch()
 
     def _start(self) -> bool:
-        ours, its = socket.socketpair()
+        try:
+            ours, its = socket.socketpair()
+        except OSError:  # too many files are open
+            self._not_before = self._loop.time() + AGAIN
+            return False
         try:
             command = [sys.executable, "-m", "postwright.engine.signing_process", str(its.fileno())]
             self._process = subprocess.Popen(command, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL)
