@@ -65,7 +65,7 @@ async def _in_turns(
     for number in range(bench.rounds + 1):
         for name, port in ports.items():
             some, before = count if number else warm_up(count), _work(relays, name)
-            rate = await once(inject, port, sink, some, size)
+            rate = await once(inject, port, sink, some, size, name)
             if number:
                 bench.say(f"{name}, {size} octets, round {number}: {rate:.0f}/s")
                 rates[name].append(rate)

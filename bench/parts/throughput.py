@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 
 from parts import postfix
-from parts.bench import Bench
+from parts.bench import Bench, BenchError
 from parts.outside import SESSIONS, Sink, counting_sink, inject, tools
 from parts.receiver import Receiver
 from parts.relay import running_relay
@@ -26,11 +26,14 @@ SMALL, LARGE = 4096, 102_400
 Inject = Callable[[int, int, int], Awaitable[None]]  # port, count, size
 
 
-async def once(send: Inject, port: int, sink: Sink | Receiver, count: int, size: int) -> float:
-    """Messages a second of one run."""
+async def once(send: Inject, port: int, sink: Sink | Receiver, count: int, size: int, name: str = "the relay") -> float:
+    """Messages a second of one run. Raises BenchError with the name of who lost some."""
     target, began = sink.seen + count, time.perf_counter()
     await send(port, count, size)
-    return count / (await sink.reach(target) - began)
+    try:
+        return count / (await sink.reach(target) - began)
+    except BenchError as error:
+        raise BenchError(f"{name}, {size} octets: {error}") from None
 
 
 def warm_up(count: int) -> int:
@@ -50,7 +53,7 @@ async def in_turns_with(
     found: dict[str, list[float]] = {name: [] for name in relays}
     for number in range(bench.rounds + 1):
         for name, port in relays.items():
-            rate = await once(send, port, sink, count if number else warm_up(count), size)
+            rate = await once(send, port, sink, count if number else warm_up(count), size, name)
             if number:
                 bench.say(f"{name}, {size} octets, round {number}: {rate:.0f}/s")
                 found[name].append(rate)
