@@ -13,12 +13,15 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from postwright.control.cli import asking
 from postwright.control.cli.answers import human
 from postwright.control.cli.main import main
 from postwright.control.cli.words import form_before, forms_behind, meant
+from postwright.engine.frames import Told
 from postwright.testing.relay_process import RelayProcess, plain_config
 from postwright.testing.sockets import free_port
 
@@ -142,6 +145,16 @@ def test_words_that_are_not_understood(words: list[str], told: str) -> None:
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 2
     assert told in result.stderr.replace("\n", " ").replace("  ", " ")
+
+
+def test_a_strangers_words_in_json_do_not_move_a_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"last_error": "550 \x9b2J \x7f \u202e \U0001f4ec"}
+    with pytest.raises(SystemExit):
+        asking.show(Told(ok=True, body=msgspec.json.encode(said)), as_json=True)
+    printed = capsys.readouterr().out
+    assert printed.isascii()
+    assert printed.strip().isprintable()
+    assert json.loads(printed) == said
 
 
 def test_a_whole_name_is_never_ambiguous() -> None:

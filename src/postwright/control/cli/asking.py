@@ -10,7 +10,7 @@ import click
 from postwright.control.cli.answers import give
 from postwright.control.cli.places import default_state_dir
 from postwright.control.cli.words import RelayOption, form_before
-from postwright.control.pmta.forms import Answer
+from postwright.control.pmta.forms import Answer, ascii_json
 from postwright.engine.bus import BusError, ask
 from postwright.engine.frames import VERSION, Ask, Told
 
@@ -44,7 +44,7 @@ def show(told: Told, as_json: bool = False) -> None:
     if form is not None:
         give(Answer({"text": "\n".join(told.lines)}, tuple(told.lines), ok=told.ok), form)
     if as_json and told.body:
-        click.echo(told.body.decode())
+        click.echo(ascii_json(told.body.decode()))
     else:
         for line in told.lines:
             click.echo(line, err=not told.ok)

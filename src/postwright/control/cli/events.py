@@ -14,8 +14,8 @@ import click
 
 from postwright.control.cli import progress
 from postwright.control.cli.asking import find_socket, question, show, state_dir_option
-from postwright.control.cli.tool import ascii_json
 from postwright.control.cli.words import ShortGroup
+from postwright.control.pmta.forms import ascii_json
 from postwright.engine.event_tools import EventView, kinds_of, since_time
 
 _since = click.option("--since", "since", metavar="TIME", help="From then on: 15m or 2h ago, 2026-11-25T10:30 (UTC), or Unix seconds.")

@@ -16,6 +16,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from postwright.control.pmta.forms import ascii_json
 from postwright.model.address import Address, parse_mailbox
 from postwright.model.errors import AddressError
 
@@ -84,18 +85,6 @@ def escaped(text: str) -> str:
 def as_json(value: object) -> str:
     """One line of JSON, ASCII within strings so that nothing in it is obeyed by a terminal."""
     return ascii_json(msgspec.json.encode(value).decode())
-
-
-def ascii_json(text: str) -> str:
-    """A line of JSON that is made already, said in ASCII."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join([c if c.isascii() and c.isprintable() else "".join([f"\\u{unit:04x}" for unit in _units(c)]) for c in text])
-
-
-def _units(character: str) -> list[int]:
-    raw = character.encode("utf-16-be", "surrogatepass")
-    return [int.from_bytes(raw[at : at + 2], "big") for at in range(0, len(raw), 2)]
 
 
 # sections: a label and a text, in the same form on a terminal and in a pipe --------------------------------------------

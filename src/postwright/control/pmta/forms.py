@@ -143,8 +143,19 @@ def one_line(text: str) -> str:
 
 def as_json(tree: Tree, ok: bool, message: str) -> str:
     """`{"data":..., "status":"success", "message":""}`, in ASCII without controls."""
-    line = json.dumps({"data": _plain(tree), "status": "success" if ok else "error", "message": message})
-    return line.replace("\x7f", "\\u007f") + "\n"
+    return ascii_json(json.dumps({"data": _plain(tree), "status": "success" if ok else "error", "message": message})) + "\n"
+
+
+def ascii_json(text: str) -> str:
+    """A line of JSON that is made already, said in ASCII without controls."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join([c if c.isascii() and c.isprintable() else "".join([f"\\u{unit:04x}" for unit in _units(c)]) for c in text])
+
+
+def _units(character: str) -> list[int]:
+    raw = character.encode("utf-16-be", "surrogatepass")
+    return [int.from_bytes(raw[at : at + 2], "big") for at in range(0, len(raw), 2)]
 
 
 def _plain(node: Node) -> object:
