@@ -173,6 +173,9 @@ async def test_a_key_that_a_browser_remembers_is_no_proof(tmp_path: Path) -> Non
     page = Page(tmp_path)
     assert (await page.post("/command", headers=basic)).status == 400
     assert (await page.post("/command", headers={**basic, "sec-fetch-site": "cross-site"})).status == 403
+    # by plain HTTP a browser says no more than this
+    assert (await page.post("/command", headers={**basic, "origin": "http://evil.example"})).status == 403
+    assert (await page.post("/command", headers={**basic, "origin": "https://relay.test", "sec-fetch-site": "none"})).status == 400
 
 
 async def test_a_defect_is_told_to_the_log_and_not_to_the_peer(tmp_path: Path) -> None:

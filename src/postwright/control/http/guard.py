@@ -62,7 +62,7 @@ async def no_forgery(request: Request[Any, Any, Any]) -> None:
         return
     if who.by_key:
         # Basic alone could be what a browser remembers of an address with a password in it
-        if request.headers.get("authorization", "").lower().startswith("basic") and is_foreign(request):
+        if request.headers.get("authorization", "").lower().startswith("basic") and (is_foreign(request) or _unproven(request)):
             raise Refused(403, "this came from a page of another site")
         return
     if not site.settings.http.http_csrf_protection:
@@ -74,6 +74,11 @@ async def no_forgery(request: Request[Any, Any, Any]) -> None:
 def is_foreign(request: AnyConnection) -> bool:
     """Does the browser say that another site's page asks? (Fetch Metadata; browsers since 2023 send it.)"""
     return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+
+
+def _unproven(request: AnyConnection) -> bool:
+    """Is this of a page, and does the browser not say of which site's? By plain HTTP it sends Origin (RFC 6454), and no Fetch Metadata."""
+    return "origin" in request.headers and "sec-fetch-site" not in request.headers
 
 
 async def _token(request: Request[Any, Any, Any]) -> str:
