@@ -131,19 +131,9 @@ class Page:
     async def post(self, path: str, body: bytes = b"", **more: Any) -> Answer:
         return await self.ask("POST", path, body=body, **more)
 
-    async def ask(
-        self,
-        method: str,
-        target: str,
-        headers: dict[str, str] | None = None,
-        body: bytes = b"",
-        client: str = "192.0.2.9",
-        scheme: str = "http",
-        key: str = "",
-        server: str = "198.51.100.1",
-    ) -> Answer:
+    async def ask(self, method: str, target: str, body: bytes = b"", **more: Any) -> Answer:
         """One request, all of its answer."""
-        scope = self.scope(method, target, headers, body, client, scheme, key, server)
+        scope = self.scope(method, target, body=body, **more)
         parts = [{"type": "http.request", "body": body, "more_body": False}]
         answered = asyncio.Event()
         got: dict[str, Any] = {"status": 0, "headers": {}, "body": b""}
