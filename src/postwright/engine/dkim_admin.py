@@ -144,6 +144,5 @@ def compared(ours: SigningKey, records: Sequence[bytes]) -> tuple[State, str]:
 
 def longest_wait(settings: Settings) -> float:
     """Seconds for which a signature may have to be verified after it was made: the longest `bounce-after`, and `SLACK` at receivers."""
-    scopes = [settings.domains, *[vmta.domains for vmta in settings.vmtas.values()], *[pool.domains for pool in settings.pools.values()]]
-    said = [block.assignments["bounce_after"].value for scope in scopes for block in scope if "bounce_after" in block.assignments]
+    said = [block.assignments["bounce_after"].value for block in settings.domain_blocks() if "bounce_after" in block.assignments]
     return float(max([DomainSettings().bounce_after, *said])) + SLACK

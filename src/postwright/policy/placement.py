@@ -46,7 +46,7 @@ class Placement:
         self.has_cold = any(block.cold_virtual_mta for block in _identities(settings))
         self.said = tuple(_said(settings))
         self._targets = frozenset(value.lower() for _, field, value in self.said if field == "queue_to")
-        self._standing_in = frozenset(chain.from_iterable(_targets(resolved, _blocks(settings), "reroute_to_virtual_mta")))
+        self._standing_in = frozenset(chain.from_iterable(_targets(resolved, settings.domain_blocks(), "reroute_to_virtual_mta")))
         self._known: dict[QueueKey, tuple[QueueKey, ...]] = {}
         links = tuple(_links(resolved)) if self.has_refuges or self.has_cold else ()
         self._families = _families(links)
@@ -185,7 +185,7 @@ def circles(resolved: Resolved) -> list[tuple[str, str, tuple[str, ...]]]:
     placement, found = Placement(resolved), []
     names = [DEFAULT, *(vmta.name for vmta in resolved.settings.vmtas.values())]
     for field in ("reroute_to_virtual_mta", "backoff_reroute_to_virtual_mta"):
-        domains = {_example(block.pattern) for block in _blocks(resolved.settings) if _says(block, field)}
+        domains = {_example(block.pattern) for block in resolved.settings.domain_blocks() if _says(block, field)}
         for domain in sorted(domains):
             found += [(field.replace("_", "-"), domain, way) for way in _circles(placement, resolved, field, domain, names)]
     return found
@@ -217,7 +217,7 @@ def _turn(message_id: int, count: int) -> int:
 
 
 def _anywhere(settings: Settings, field: str) -> bool:
-    return any(_says(block, field) for block in _blocks(settings))
+    return any(_says(block, field) for block in settings.domain_blocks())
 
 
 def _said(settings: Settings) -> Iterator[tuple[str, str, str]]:
@@ -234,12 +234,6 @@ def _said(settings: Settings) -> Iterator[tuple[str, str, str]]:
 
 def _says(block: DomainBlock, field: str) -> bool:
     return field in block.assignments and bool(block.assignments[field].value)
-
-
-def _blocks(settings: Settings) -> Iterator[DomainBlock]:
-    yield from settings.domains
-    for block in _identities(settings):
-        yield from block.domains
 
 
 def _identities(settings: Settings) -> list[VmtaSettings | PoolSettings]:

@@ -7,6 +7,7 @@ unlimited or never. Values of domain and source scope are kept as *assignments* 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -451,3 +452,11 @@ class Settings(Struct, frozen=True):
     lines: dict[tuple[str, str], Origin] = {}
     epoch: int = 0
     file: str = ""
+
+    def domain_blocks(self) -> Iterator[DomainBlock]:
+        """Every `<domain>` block, wherever it stands: in the open, then within virtual MTAs, then within pools."""
+        yield from self.domains
+        for vmta in self.vmtas.values():
+            yield from vmta.domains
+        for pool in self.pools.values():
+            yield from pool.domains

@@ -39,6 +39,14 @@ async def test_smarthosts_are_tried_from_each_source_address(tmp_path: Path) -> 
     assert {one.level for one in found.values()} == {"ok"}
 
 
+async def test_a_smarthost_of_a_pool_is_tried_too(tmp_path: Path) -> None:
+    async with SinkServer() as sink:
+        block = f"<domain *>\nsmtp-hosts [127.0.0.1]:{sink.port}\n</domain>\n"
+        text = f"<virtual-mta one>\n</virtual-mta>\n<virtual-mta-pool all>\nvirtual-mta one\n{block}</virtual-mta-pool>\n"
+        found = await outward.check(patient(tmp_path, text))
+    assert [one.level for one in found] == ["ok"]
+
+
 async def test_a_closed_way_out(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refused

@@ -43,5 +43,4 @@ def _validation(settings: Settings) -> Finding:
 
 
 def _dane(settings: Settings) -> bool:
-    scopes = (settings.domains, *[vmta.domains for vmta in settings.vmtas.values()], *[pool.domains for pool in settings.pools.values()])
-    return any(said.value for scope in scopes for block in scope if (said := block.assignments.get("use_dane")) is not None)
+    return any(said.value for block in settings.domain_blocks() if (said := block.assignments.get("use_dane")) is not None)

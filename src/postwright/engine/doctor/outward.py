@@ -46,11 +46,10 @@ def targets_of(text: str, port: int = PORT) -> list[Target]:
 
 def _targets(patient: Patient) -> list[Target]:
     named = [target for text in patient.wishes.reach for target in targets_of(text)]
-    for scope in (patient.settings.domains, *[vmta.domains for vmta in patient.settings.vmtas.values()]):
-        for block in scope:
-            said, port = (block.assignments.get(name) for name in ("smtp_hosts", "default_smtp_port"))
-            if said is not None and said.value:
-                named += targets_of(said.value, port.value if port is not None else PORT)
+    for block in patient.settings.domain_blocks():
+        said, port = (block.assignments.get(name) for name in ("smtp_hosts", "default_smtp_port"))
+        if said is not None and said.value:
+            named += targets_of(said.value, port.value if port is not None else PORT)
     return list(dict.fromkeys(named))
 
 

@@ -131,11 +131,7 @@ def _only_smtp(resolved: Resolved) -> bool:
     """Does nobody say `type`? Then no queue has to be asked for its settings. Found out once for each generation of them."""
     known = _types.get(resolved)
     if known is None:
-        settings = resolved.settings
-        blocks = list(settings.domains)
-        blocks += [block for vmta in settings.vmtas.values() for block in vmta.domains]
-        blocks += [block for pool in settings.pools.values() for block in pool.domains]
-        known = _types[resolved] = not any("type" in block.assignments for block in blocks)
+        known = _types[resolved] = not any("type" in block.assignments for block in resolved.settings.domain_blocks())
     return known
 
 
