@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from postwright.engine.claims import Claims
 from postwright.engine.holding import PATIENCE
 from postwright.engine.injection import Injection, socket_path
 from postwright.engine.injection_client import InjectionClient, Unreachable
@@ -142,15 +143,18 @@ def test_nobody_is_taken_and_a_user_cannot_be_asked_about(world: World, monkeypa
     assert f"{later.code} {later.status} {later.text}" == "451 4.3.0 who this user is cannot be found out now, try again later"
 
 
+class Unjudged(Injection):
+    """Takes everything, and stores nothing."""
+
+    async def take(self, asked: Inject, link: object = None) -> Injected:
+        return Injected(asked.number, 250, "2.6.0", "", id=asked.script.decode())
+
+
 def test_a_client_over_the_socket() -> None:
     """On a loop of its own: what a node stores is simulated, the socket is real."""
 
-    class Unjudged(Injection):
-        async def take(self, asked: Inject, link: object = None) -> Injected:
-            return Injected(asked.number, 250, "2.6.0", "", id=asked.script.decode())
-
     async def talk(folder: Path) -> None:
-        client = InjectionClient(folder)
+        client = InjectionClient(folder, 2)
         with pytest.raises(Unreachable):
             await client.hand_in(Inject(0, b"early", API))
         doors = [Unjudged(None, None) for _ in range(2)]  # type: ignore[arg-type]
@@ -160,11 +164,29 @@ def test_a_client_over_the_socket() -> None:
             await client.hand_in(Inject(0, b"early", API))
         await doors[1].start(socket_path(folder, 1))
         assert stat.S_IMODE(socket_path(folder, 1).stat().st_mode) == 0o600
-        client = InjectionClient(folder)
+        client = InjectionClient(folder, 2)
         told = await asyncio.gather(*[client.hand_in(Inject(0, b"%d" % number, API)) for number in range(50)])
         assert [one.id for one in told] == [str(number) for number in range(50)]
         client.close()
         await doors[1].stop(1.0)
+
+    with tempfile.TemporaryDirectory(prefix="pw-") as name:
+        asyncio.run(talk(Path(name)))
+
+
+def test_a_key_waits_for_the_shard_that_knows_it() -> None:
+    """As at a start: one shard is there, the other reads its spool yet, in which the message of the key may be."""
+
+    async def talk(folder: Path) -> None:
+        door = Unjudged(None, Claims(lambda: 0.0))  # type: ignore[arg-type]
+        await door.start(socket_path(folder, 0))
+        client = InjectionClient(folder, 2)
+        keys = [f"key {number}" for number in range(20)]
+        told = await asyncio.gather(*[client.hand_in(Inject(0, b"m", API, key=key)) for key in keys], return_exceptions=True)
+        late = [key for key, one in zip(keys, told, strict=True) if isinstance(one, Unreachable)]
+        assert 0 < len(late) < len(keys)
+        client.close()
+        await door.stop(1.0)
 
     with tempfile.TemporaryDirectory(prefix="pw-") as name:
         asyncio.run(talk(Path(name)))

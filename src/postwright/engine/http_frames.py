@@ -18,6 +18,7 @@ class Serve(Struct, tag="serve"):
     debug: bool = False
     user: str = ""
     secret: bytes = b""
+    shards: int = 1
     reopen: bool = False
 
     def __repr__(self) -> str:

@@ -38,13 +38,16 @@ class HttpProcess:
     Without `argv` there is no such process, whatever the settings say.
     """
 
-    def __init__(self, argv: Sequence[str], state_dir: Path, user: str, debug: bool, log: structlog.stdlib.BoundLogger) -> None:
+    def __init__(
+        self, argv: Sequence[str], state_dir: Path, user: str, debug: bool, shards: int, log: structlog.stdlib.BoundLogger
+    ) -> None:
         self.answers = asyncio.Event()  # it serves in this life
         self.restarts = 0
         self._argv = list(argv)
         self._state_dir = state_dir
         self._user = user
         self._debug = debug
+        self._shards = shards
         self._log = log
         self._secret = secrets.token_bytes(32)
         self._settings = Settings()
@@ -99,7 +102,7 @@ class HttpProcess:
     def _tell(self) -> None:
         if self._link is not None:
             settings = pickle.dumps(self._settings)
-            self._link.send(h.Serve(settings, str(self._state_dir), self._debug, self._user, self._secret))
+            self._link.send(h.Serve(settings, str(self._state_dir), self._debug, self._user, self._secret, self._shards))
 
     def reopen_log(self) -> None:
         """The log was rotated."""

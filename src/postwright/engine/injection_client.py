@@ -84,24 +84,15 @@ class _Shard:
 
 
 class InjectionClient:
-    """One per process. How many shards there are is seen by their sockets: each makes its own before it is ready."""
+    """One per process. `shards` is how many there are, also while some have no socket yet: which one knows a key depends on it."""
 
-    def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
-        self._shards: list[_Shard] = []
+    def __init__(self, run_dir: Path, shards: int) -> None:
+        self._shards = [_Shard(socket_path(run_dir, number)) for number in range(shards)]
         self._numbers = count(1)
         self._turn = 0
 
-    def _look(self) -> None:
-        """Shards that have come since; the relay removes the sockets of an earlier run when it starts."""
-        while (path := socket_path(self._run_dir, len(self._shards))).exists():
-            self._shards.append(_Shard(path))
-
     async def hand_in(self, message: Inject) -> Injected:
         """The fate of a message; `number` is ours to give. Raises Unreachable, Broken."""
-        self._look()
-        if not self._shards:
-            raise Unreachable("the relay does not answer")
         shard = await self._of_key(message.key) if message.key else await self._next()
         message.number = next(self._numbers)
         future: asyncio.Future[Injected] = asyncio.get_running_loop().create_future()
@@ -118,10 +109,9 @@ class InjectionClient:
 
     def settled(self, key: str) -> None:
         """The answer to what was handed in with this key is kept, or will not be: the message may be delivered."""
-        if self._shards:
-            link = self._shard_of(key).link
-            if link is not None:
-                link.send(Settled(key))
+        link = self._shard_of(key).link
+        if link is not None:
+            link.send(Settled(key))
 
     def _shard_of(self, key: str) -> _Shard:
         return self._shards[crc32(key.encode()) % len(self._shards)]

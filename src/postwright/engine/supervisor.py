@@ -114,7 +114,7 @@ class Supervisor:
         self.desk = Desk(options.state_dir, time.time, self.log)
         self.audit = Audit(options.state_dir, time.time, self.log)
         self.exporter = ExportProcess(options.state_dir, options.user, options.debug, self.log)
-        self.http = HttpProcess(options.http, options.state_dir, options.user, options.debug, self.log)
+        self.http = HttpProcess(options.http, options.state_dir, options.user, options.debug, options.shards, self.log)
         self._tasks: set[asyncio.Task[None]] = set()
         self._drainer: asyncio.Task[None] | None = None
         self._answers: dict[int, tuple[int, asyncio.Future[f.Answer]]] = {}  # by question: who was asked, and the answer to come
@@ -133,7 +133,7 @@ class Supervisor:
         held = state_folder.hold(folder)  # before anything there is touched that another relay may be using
         (folder / "place.board").unlink(missing_ok=True)  # of how many shards it was is not known
         (folder / "slot.board").unlink(missing_ok=True)  # the names of groups that there once were
-        for left in (folder / "run").glob("inject-*.sock"):  # by these a process of ours counts the shards
+        for left in (folder / "run").glob("inject-*.sock"):  # of shards that there may be no more
             left.unlink(missing_ok=True)
         try:
             return await self._run(announce)

@@ -31,7 +31,7 @@ class Direct(InjectionClient):
     """Hands in without a socket. `answer`: told instead of the shard's."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(Path("nowhere"))
+        super().__init__(Path("nowhere"), 1)
         self._injection = Injection(world.node.intake, world.node.placing.claims)
         self.asked: list[Inject] = []
         self.answer: Injected | Exception | None = None

@@ -131,7 +131,7 @@ def settings(port: int) -> Settings:
 async def test_a_port_that_somebody_else_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_process, "RETRY", 0.02)
     log = Log()
-    process = HttpProcess(PROGRAM, tmp_path, "", False, log)  # type: ignore[arg-type]
+    process = HttpProcess(PROGRAM, tmp_path, "", False, 2, log)  # type: ignore[arg-type]
     with socket.create_server(("127.0.0.1", 0)) as theirs:
         process.open(settings(theirs.getsockname()[1]))
         process.open(settings(theirs.getsockname()[1]))
@@ -153,7 +153,7 @@ async def test_a_port_that_somebody_else_has(tmp_path: Path, monkeypatch: pytest
 
 async def test_without_a_port_it_waits(tmp_path: Path) -> None:
     """A reload that takes the last port away leaves nothing to do: the supervisor's loop is for mail."""
-    process = HttpProcess(PROGRAM, tmp_path, "", False, Log())  # type: ignore[arg-type]
+    process = HttpProcess(PROGRAM, tmp_path, "", False, 2, Log())  # type: ignore[arg-type]
     process.open(settings(free_port()))
     attending = asyncio.get_running_loop().create_task(process.attend())
     await until(lambda: process.pid)
@@ -176,14 +176,14 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def test_without_a_program_nothing_listens(tmp_path: Path) -> None:
-    process = HttpProcess((), tmp_path, "", False, structlog.get_logger())
+    process = HttpProcess((), tmp_path, "", False, 2, structlog.get_logger())
     process.open(settings(free_port()))
     assert process.places == []
 
 
 @pytest.mark.directive("http-mgmt-address")
 async def test_without_an_address_it_is_all_of_them(tmp_path: Path) -> None:
-    process = HttpProcess(PROGRAM, tmp_path, "", False, Log())  # type: ignore[arg-type]
+    process = HttpProcess(PROGRAM, tmp_path, "", False, 2, Log())  # type: ignore[arg-type]
     port = free_port()
     result = loads(f"http-mgmt-port {port}\n", "t.conf")
     assert result.settings is not None

@@ -76,7 +76,8 @@ class HttpServer:
 
     def _begin(self, settings: Settings, frame: h.Serve) -> None:
         log = self._open_log(settings, frame)
-        self._site = site = Site(settings, Path(frame.state_dir), log, frame.secret, self._config_file, self._tolerant)
+        folder = Path(frame.state_dir)
+        self._site = site = Site(settings, folder, log, frame.secret, self._config_file, self._tolerant, frame.shards)
         self._doors = doors = Doors(site, self._state)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self._unexpected(context))

@@ -35,6 +35,7 @@ class Site:
         secret: bytes,
         config_file: Path | None = None,
         tolerant: bool = False,
+        shards: int = 1,
     ) -> None:
         self.settings = settings
         self.state_dir = state_dir
@@ -48,7 +49,7 @@ class Site:
         self.paces = Paces()
         self.tools = asyncio.Semaphore(2)  # programs that are run for somebody, at once
         self.config_turn = asyncio.Lock()  # one change at a time: two that were both found sound need not be so together
-        self.injection = InjectionClient(state_dir / "run")
+        self.injection = InjectionClient(state_dir / "run", shards)
         self.answers = Answers(state_dir / ANSWERS)
         self.sampler: Sampler | None = None  # the process has one
         self._guesses = Guess()
