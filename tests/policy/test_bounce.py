@@ -88,9 +88,9 @@ def test_category(status: str, diagnostic: str, expected: str) -> None:
 
 def test_only_the_beginning_counts() -> None:
     """Of what is left without addresses and links: words that nobody has said before cost much more than others."""
-    assert category("5.0.0", "x" * 480 + " no such user") == "bad-mailbox"
-    assert category("5.0.0", "x" * 490 + " no such user") == "other"
-    assert category("5.0.0", f"see https://far.example/{'x' * 900} no such user") == "bad-mailbox"
+    assert category("5.0.0", "x" * 980 + " no such user") == "bad-mailbox"
+    assert category("5.0.0", "x" * 990 + " no such user") == "other"
+    assert category("5.0.0", f"see https://far.example/{'x' * 1200} no such user") == "bad-mailbox"
 
 
 @given(st.text(max_size=8), st.text(max_size=200))
