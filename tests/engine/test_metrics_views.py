@@ -89,6 +89,14 @@ def test_gauges_beyond_those_shown_are_other() -> None:
     assert sum(told.domains.values()) == told.total
 
 
+def test_who_is_called_other_is_among_the_others() -> None:
+    """Two series of one name are an error to who reads them."""
+    fold = Fold(1)
+    fold.take([((0, 1), [row(OTHER, 5), row("a", 3), row("b", 1)])], 0.0)
+    assert [(one.name, one.delivered) for one in fold.rows()] == [("a", 3), (OTHER, 6)]
+    assert merged([Waits(total=10, domains={OTHER: 5, "a": 3})]).domains == {"a": 3, OTHER: 7}
+
+
 # -- counters ----------------------------------------------------------------------------------------------------------------
 
 

@@ -54,7 +54,7 @@ class Fold:
         return [*named, self._other] if self._other.moved else named
 
     def _add(self, row: FlowRow, now: float) -> None:
-        series = self._series.get(row.name) or self._begun(row.name, now)
+        series = self._series.get(row.name) or self._begun(row.name, now) if row.name != OTHER else None  # somebody may be called that
         if series is None:
             self._other.add(row)
             return

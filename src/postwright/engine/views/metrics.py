@@ -163,7 +163,7 @@ def _added(parts: Iterable[dict[str, int]]) -> dict[str, int]:
 
 
 def _bounded(counted: dict[str, int], total: int, most: int) -> dict[str, int]:
-    """The largest, the quiet ones left out; and what is in none of them."""
-    named = {name: count for name, count in sorted(counted.items(), key=lambda item: -item[1])[:most] if count}
+    """The largest, the quiet ones left out; and what is in none of them, to which belongs who is called `OTHER`."""
+    named = {name: count for name, count in sorted(counted.items(), key=lambda item: -item[1])[:most] if count and name != OTHER}
     rest = total - sum(named.values())
     return {**named, OTHER: rest} if rest > 0 else named
