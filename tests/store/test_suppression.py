@@ -165,3 +165,12 @@ def test_it_is_a_dictionary_with_times(steps: list[tuple[str, str, str, float | 
         for one in "abc":
             found = store.find([f"{one}@a.example"], ["", "user:u"], float(now))
             assert (found is not None) == any((f"{one}@a.example", scope) in model for scope in ("", "user:u"))
+
+
+def test_root_makes_nothing_where_the_relays_user_has_a_link_to(tmp_path: Path) -> None:
+    """The folder is his; a program that root runs there would make the file, and give it to him."""
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / "s.db").symlink_to(elsewhere)
+    with pytest.raises(SuppressionError, match=r"s\.db"):
+        store_at(tmp_path)
+    assert not elsewhere.exists()

@@ -75,8 +75,12 @@ class SuppressionStore:
         new = create and not self.path.exists()
         if new:
             self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o640))
-            _give_to_owner_of(self.path.parent, self.path)
+            # no link is followed: root would make what the relay's user has it name, and give it to him
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+            try:
+                _give_to_owner_of(self.path.parent, fd)
+            finally:
+                os.close(fd)
             self._file = _identity(self.path)
         db = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode=rw", uri=True, timeout=patience, isolation_level=None, check_same_thread=False
@@ -216,8 +220,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _give_to_owner_of(folder: Path, path: Path) -> None:
+def _give_to_owner_of(folder: Path, fd: int) -> None:
     """What root makes in the relay's folder is the relay's, which has given up its rights (SQLite does so with the files beside it)."""
     owner = folder.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.fchown(fd, owner.st_uid, owner.st_gid)
