@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.engine.doctor.patients import patient, told
 
+from postwright.control.config import load
 from postwright.engine import crypto_mb
 from postwright.engine.doctor import certificates, files, machine, naming, relaying
 from postwright.engine.doctor.examine import GROUPS, UNASKED, examine
@@ -134,6 +135,44 @@ async def test_keys_that_others_may_read(tmp_path: Path, mode: int, level: str |
     file.chmod(mode)
     found = await told(files.check, patient(tmp_path, f"{LISTENER}smtp-server-tls-certificate {file}\n"))
     assert (found["permissions", str(file)].level if level else found["permissions", "1 files"].level) == (level or "ok")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<domain example.com>\nsmtp-client-certificate {file}\n</domain>\n",
+        "<virtual-mta v>\n<domain *>\nsmtp-client-certificate {file}\n</domain>\n</virtual-mta>\n",
+        "<transmissions-api-listener 127.0.0.1:8443>\ntls-certificate {file}\n</transmissions-api-listener>\n",
+        "smtp-server-tls-sni-certificate {file}\n",
+        "<acct-file a.csv>\nhttp-webhook-certificate {file}\n</acct-file>\n",
+    ],
+)
+async def test_keys_are_looked_at_wherever_they_are_named(tmp_path: Path, text: str) -> None:
+    file = certificate(tmp_path, 300)
+    file.chmod(0o644)
+    found = await told(files.check, patient(tmp_path, text.format(file=file)))
+    assert found["permissions", str(file)].level == "error"
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("<domain *>\nauth-username me\nauth-password hush\n</domain>\n", "error"),
+        ("http-api-key 0123456789abcdef0123456789abcdef\n", "error"),
+        ("<smtp-user me>\npassword hush\n</smtp-user>\n", "error"),
+        ("total-max-smtp-out 5\n", None),
+    ],
+)
+async def test_a_configuration_with_passwords_that_all_may_read(tmp_path: Path, text: str, level: str | None) -> None:
+    file = tmp_path / "relay.conf"
+    file.write_text("log-file relay.log\n" + text)
+    file.chmod(0o644)
+    settings = load(file, offline=True).settings
+    assert settings is not None
+    who = patient(tmp_path, "")
+    who.settings = settings
+    told_of = {one.subject: one.level for one in await files.check(who)}
+    assert told_of.get(str(file)) == level
 
 
 async def test_the_whole_examination(tmp_path: Path) -> None:

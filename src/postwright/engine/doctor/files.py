@@ -38,17 +38,39 @@ def _folder(state: Path) -> Finding:
 
 
 def _secrets(settings: Settings) -> Iterator[str]:
-    general = settings.general
     yield from (key.file for key in domain_keys(settings) if not key.file.startswith(VAULT))
-    for file in (general.smtp_server_tls_certificate, general.kerberos_keytab, *general.users_file):
-        if file:
-            yield file
-    for listener in settings.listeners:
-        yield from filter(None, [listener.tls_certificate, *(sni.file for sni in listener.tls_sni_certificate)])
-    if settings.http.http_tls_certificate:
-        yield settings.http.http_tls_certificate
-    if settings.file and any(user.password for user in settings.users.values()):
+    yield from filter(None, _named(settings))
+    if settings.file and _written(settings):
         yield settings.file
+
+
+def _named(settings: Settings) -> Iterator[str]:
+    """Files that directives name: certificates with their keys, users, what we log in elsewhere with."""
+    general = settings.general
+    yield from (general.smtp_server_tls_certificate, general.kerberos_keytab, *general.users_file)
+    yield from (sni.file for sni in general.smtp_server_tls_sni_certificate)
+    for listener in settings.listeners:
+        yield from (listener.tls_certificate, *(sni.file for sni in listener.tls_sni_certificate))
+    yield settings.http.http_tls_certificate
+    yield from (listener.tls_certificate for listener in settings.transmissions_api_listeners)
+    yield from _said(settings, "smtp_client_certificate")
+    yield from (file.http_webhook_certificate for file in settings.acct_files)
+    yield from (client.token_file for client in settings.oauth_clients.values())
+    if settings.user_lookup is not None:
+        yield settings.user_lookup.secret_file
+
+
+def _written(settings: Settings) -> bool:
+    """Are there secrets in the configuration itself?"""
+    passwords = (user.password for user in settings.users.values())
+    keys = settings.transmissions_api.api_key if settings.transmissions_api is not None else ()
+    token = settings.vault.access_token if settings.vault is not None else ""
+    return any((*passwords, *settings.http.http_api_key, *keys, token, *_said(settings, "auth_password")))
+
+
+def _said(settings: Settings, field: str) -> Iterator[str]:
+    """What `<domain>` blocks say."""
+    yield from (str(block.assignments[field].value) for block in settings.domain_blocks() if field in block.assignments)
 
 
 def _secret(file: str) -> Finding | None:
