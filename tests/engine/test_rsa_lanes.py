@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -166,3 +167,32 @@ def test_a_library_of_another_kind_is_not_taken(monkeypatch: pytest.MonkeyPatch)
     for octets in (b"", b"MZ", b"\x7fELF\x02\x01", b"\x7fELF\x02\x01" + b"\xff" * 60):
         with pytest.raises(ValueError, match=r"no library|damaged"):
             without(octets, frozenset())
+
+
+def package_library() -> bytes:
+    try:
+        found = [file for file in metadata.files("ipp-crypto") or () if file.name == "libcrypto_mb.so.13"]
+    except metadata.PackageNotFoundError:
+        found = []
+    if not found:
+        pytest.skip("the extra lanes is not installed")
+    return Path(str(found[0].locate())).read_bytes()
+
+
+def test_others_are_no_longer_asked_for() -> None:
+    elf = package_library()
+    gone = frozenset((b"libsvml.so", b"libimf.so"))
+    before = [name for _, name in crypto_mb._needed(elf, crypto_mb._sections(elf))]
+    changed = without(elf, gone)
+    after = [name for _, name in crypto_mb._needed(changed, crypto_mb._sections(changed))]
+    assert gone < set(before)
+    assert after == [name for name in before if name not in gone]
+    assert len(changed) == len(elf)
+
+
+def test_a_library_that_calls_what_it_is_to_go_without_is_refused() -> None:
+    """The linker would end this process, and say `Inconsistency detected by ld.so`."""
+    elf = package_library()
+    assert b"libc.so.6" in list(crypto_mb._versioned(elf, crypto_mb._sections(elf)))
+    with pytest.raises(ValueError, match=r"it calls libc\.so\.6"):
+        without(elf, frozenset((b"libc.so.6",)))

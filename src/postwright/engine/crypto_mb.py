@@ -83,36 +83,63 @@ def _loaded(octets: bytes) -> Any:
 
 _section = struct.Struct("<IIQQQQIIQQ")  # Elf64_Shdr: name, type, flags, address, offset, size, link, info, alignment, size of an entry
 _entry = struct.Struct("<qQ")  # Elf64_Dyn: tag, value
+_version = struct.Struct("<HHIII")  # Elf64_Verneed: version, count, file, its versions, next
 _DYNAMIC, _NEEDED, _IGNORED = 6, 1, 21  # SHT_DYNAMIC, DT_NEEDED, DT_DEBUG (which means nothing in a library)
+_VERSIONS: Final = 0x6FFFFFFE  # SHT_GNU_verneed
+_Sections = list[tuple[int, ...]]
 
 
 def without(elf: bytes, names: frozenset[bytes]) -> bytes:
     """A shared library (ELF, 64 bits, little endian) that does not ask for these others, as `patchelf --remove-needed` does it.
 
-    Raises ValueError for what is no such library.
+    Raises ValueError for what is no such library, and for one that wants something of a certain version from one of them: the linker
+    does not refuse such a library, it ends the process.
     """
     if elf[:6] != b"\x7fELF\x02\x01":
         raise ValueError("it is no library of this machine")
     changed = bytearray(elf)
     try:
-        for at, name in _needed(elf):
+        sections = _sections(elf)
+        for at, name in _needed(elf, sections):
             if name in names:
                 _entry.pack_into(changed, at, _IGNORED, 0)
+        versioned = [name for name in _versioned(elf, sections) if name in names]
     except (struct.error, IndexError, OverflowError):
         raise ValueError("it is damaged") from None
+    if versioned:
+        raise ValueError(f"it calls {versioned[0].decode('ascii', 'replace')}")
     return bytes(changed)
 
 
-def _needed(elf: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each library that this one asks for, and where the entry is that does."""
+def _sections(elf: bytes) -> _Sections:
     (table,) = struct.unpack_from("<Q", elf, 40)
     size, count = struct.unpack_from("<HH", elf, 58)
-    sections = [_section.unpack_from(elf, table + number * size) for number in range(count)]
+    return [_section.unpack_from(elf, table + number * size) for number in range(count)]
+
+
+def _needed(elf: bytes, sections: _Sections) -> Iterator[tuple[int, bytes]]:
+    """Each library that this one asks for, and where the entry is that does."""
     for _, kind, _, _, offset, length, strings, *_ in sections:
         if kind != _DYNAMIC:
             continue
         for at in range(offset, offset + length, _entry.size):
             tag, value = _entry.unpack_from(elf, at)
             if tag == _NEEDED:
-                name_at = sections[strings][4] + value
-                yield at, elf[name_at : elf.index(b"\0", name_at)]
+                yield at, _text(elf, sections[strings][4] + value)
+
+
+def _versioned(elf: bytes, sections: _Sections) -> Iterator[bytes]:
+    """Each library of which this one wants something of a certain version."""
+    for _, kind, _, _, at, _, strings, count, *_ in sections:
+        if kind != _VERSIONS:
+            continue
+        for _ in range(count):
+            _, _, file, _, further = _version.unpack_from(elf, at)
+            yield _text(elf, sections[strings][4] + file)
+            if not further:
+                break
+            at += further
+
+
+def _text(elf: bytes, at: int) -> bytes:
+    return elf[at : elf.index(b"\0", at)]
