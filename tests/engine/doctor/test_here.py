@@ -68,6 +68,13 @@ async def test_the_monitors_certificate(tmp_path: Path) -> None:
     assert "the monitor" in found["certificate", str(file)].text
 
 
+async def test_the_certificate_of_an_api_listener(tmp_path: Path) -> None:
+    file = certificate(tmp_path, 5)
+    text = f"<transmissions-api-listener 127.0.0.1:8443>\ntls-certificate {file}\n</transmissions-api-listener>\n"
+    found = await told(certificates.check, patient(tmp_path, LISTENER + text))
+    assert (found["certificate", str(file)].level, "127.0.0.1:8443" in found["certificate", str(file)].text) == ("warning", True)
+
+
 async def test_a_certificate_that_is_not_there_and_none_at_all(tmp_path: Path) -> None:
     missing = await certificates.check(patient(tmp_path, f"{LISTENER}smtp-server-tls-certificate {tmp_path / 'none.pem'}\n"))
     assert [one.level for one in missing] == ["error"]

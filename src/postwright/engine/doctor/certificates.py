@@ -32,6 +32,9 @@ def _shown(settings: Settings) -> Iterator[tuple[str, FilePassword]]:
             yield place, FilePassword(general.smtp_server_tls_certificate, general.smtp_server_tls_certificate_password)
         for sni in listener.tls_sni_certificate or general.smtp_server_tls_sni_certificate:
             yield place, sni
+    for api in settings.transmissions_api_listeners:
+        if api.tls_certificate:
+            yield f"{api.address}:{api.port}", FilePassword(api.tls_certificate, api.tls_certificate_password)
     http = settings.http
     if http.http_tls_certificate:
         yield "the monitor", FilePassword(http.http_tls_certificate, http.http_tls_certificate_password)
