@@ -16,11 +16,11 @@ import pytest
 from postwright.engine import pickup
 from postwright.engine.dialogue import Played
 from postwright.engine.not_kept import FULL
-from postwright.engine.pickup import Rounds
+from postwright.engine.pickup import Pickup, Rounds
 from postwright.engine.pickup_file import Script
 from postwright.engine.pickup_folder import TAKEN, Claim, Folder
 from postwright.model.reply import Reply
-from postwright.policy.settings import SourceSettings
+from postwright.policy.settings import Settings, SourceSettings
 from postwright.wire.refusals import TOO_MANY_RECIPIENTS
 
 WAIT = 10.0  # seconds, of which some thousandths are needed
@@ -167,3 +167,33 @@ async def test_a_taken_file_that_somebody_removes_is_nobody_s_trouble(place: Pla
         await asyncio.gather(*place.rounds._tasks)
     assert (list(place.home.log), list((place.folder.path / TAKEN).iterdir())) == ([], [])
     assert place.rounds._not_before <= time.monotonic()
+
+
+async def test_a_reload_does_not_take_what_is_under_way_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same folder with another one for what is refused, while the disk is slow."""
+    for name, value in (("PATIENCE", 0.0), ("LOOK", 0.01), ("QUIET", 0.0)):
+        monkeypatch.setattr(pickup, name, value)
+    taken, began, disk = [], asyncio.Event(), asyncio.Event()
+
+    async def hand_in(rounds: Rounds, claim: Claim, script: Script) -> None:
+        taken.append(claim.name)
+        began.set()
+        await disk.wait()
+        claim.path.unlink()
+
+    monkeypatch.setattr(Rounds, "_hand_in", hand_in)
+    door = Pickup(Home())  # type: ignore[arg-type]
+    place = Place(tmp_path)
+    place.put("a.msg")
+    for bad in ("bad", "worse", "worst"):
+        door.apply(Settings(pickup=(str(place.folder.path), str(tmp_path / bad))))
+        await asyncio.wait_for(began.wait(), WAIT)
+    for _ in range(50):
+        await asyncio.to_thread(time.monotonic)  # whoever would take it once more has had its turns
+    disk.set()
+    began.clear()
+    place.put("b.msg")
+    await asyncio.wait_for(began.wait(), WAIT)
+    assert taken == ["a.msg", "b.msg"]
+    monkeypatch.setattr(pickup, "PATIENCE", WAIT)
+    await door.stop()

@@ -72,28 +72,32 @@ class Pickup:
         self._remove_dot = False
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
+        self._earlier: set[asyncio.Task[None]] = set()  # they end what they have under way
 
     def apply(self, settings: Settings) -> None:
         """By these settings from now on."""
         self._remove_dot = settings.general.pickup_remove_dot
-        if settings.pickup != self._of:
-            self._of = settings.pickup
-            before, self._task = self._task, None
-            if before is not None:
-                before.cancel()
-            if settings.pickup[0]:
-                self._task = asyncio.get_running_loop().create_task(self._attend(before, settings.pickup))
+        if settings.pickup == self._of or self._stopping:
+            return
+        self._of = settings.pickup
+        if self._task is not None:
+            self._task.cancel()
+            self._earlier = {task for task in (*self._earlier, self._task) if not task.done()}
+            self._task = None
+        if settings.pickup[0]:
+            self._task = asyncio.get_running_loop().create_task(self._attend(frozenset(self._earlier), settings.pickup))
 
     async def stop(self) -> None:
         """Take nothing more; done when what was under way is either ours or lies in the folder."""
         self._stopping = True
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait([self._task], timeout=PATIENCE)
+        if tasks := [task for task in (self._task, *self._earlier) if task is not None]:
+            await asyncio.wait(tasks, timeout=PATIENCE)
 
-    async def _attend(self, before: asyncio.Task[None] | None, where: tuple[str, str]) -> None:
-        if before is not None:
-            await asyncio.wait([before], timeout=PATIENCE)
+    async def _attend(self, before: frozenset[asyncio.Task[None]], where: tuple[str, str]) -> None:
+        if before:  # however long it takes: a file that they have under way would be found, and taken, once more
+            await asyncio.wait(before)
         folder = Folder(Path(where[0]), Path(where[1]), self._home.number, self._home.shards)
         while True:
             try:
@@ -149,7 +153,7 @@ class Rounds:
         """What is under way comes to its end: its message is ours, or its file stays."""
         self._watch.close()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=PATIENCE)
+            await asyncio.wait(self._tasks)
 
     async def _round(self) -> float:
         """Take all that can be taken; returns the seconds after which to look again, if nobody tells us before."""
