@@ -28,6 +28,8 @@ from postwright.schedule.queue import Queue
 from postwright.schedule.rate import NEVER
 from postwright.schedule.seats import ANY_SEAT, Refusals, Seat
 
+NO_END = -1  # looks
+
 
 class Openings(ABC):
     """`vmta_limit(name)` and `vmta_rates(name)` are asked when a virtual MTA appears, and again at a reload."""
@@ -44,14 +46,17 @@ class Openings(ABC):
         self._mode_ends = ModeEnds()
         self.noted: Callable[[Queue], None] = _nobody  # the engine's: something has changed that a restart must not lose
         self.suspends: Callable[[QueueKey], bool] | None = None  # the engine's: is a queue that comes to be paused?
+        self.cut_short = False  # `next_queue` has not looked at all that were listed
         self._held = False  # a place of the total was taken for a connection that the caller is about to open
 
     @abstractmethod
     def normal(self, queue: Queue) -> None:
         """Backoff mode is over."""
 
-    def next_queue(self, now: float) -> Queue | None:
-        """A queue that should get one more connection now; the caller says `opening` at once. None when there is no such queue."""
+    def next_queue(self, now: float, looks: int = NO_END) -> Queue | None:
+        """A queue that should get one more connection now; the caller says `opening` at once. None when there is no such queue, or
+        (`cut_short`) none was found in so many looks."""
+        self.cut_short = False
         if self._held:
             self._let_go()
         self._ring(now)
@@ -61,6 +66,10 @@ class Openings(ABC):
             if not queue.recipients:
                 queue.forget(now)
                 self._drop_if_empty(queue)
+            looks -= 1
+            if not looks:
+                self.cut_short = True
+                break
         return None
 
     def _candidate(self, now: float) -> Queue | None:
