@@ -17,6 +17,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from postwright.engine.pickup_folder import sync_folder
 from postwright.model.address import Address
 from postwright.model.envelope import Recipient
 from postwright.model.outcome import Failure, Fault, TransactionResult
@@ -153,6 +154,7 @@ def into_folder(folder: Path, message: Handover, trace: bytes) -> Taken | NotTak
         head.append(f"x-envid: {message.envid}")
     name = f"{time.time_ns():x}-{os.getpid()}-{secrets.token_hex(8)}"
     part = folder / f".{name}.tmp"
+    moved = False
     try:
         number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
         with open(number, "wb") as file:
@@ -160,8 +162,20 @@ def into_folder(folder: Path, message: Handover, trace: bytes) -> Taken | NotTak
             file.write("".join([f"{line}\r\n" for line in head]).encode() + trace + message.content)
             file.flush()
             os.fsync(number)
-        os.rename(part, folder / f"{name}.msg")
+            os.rename(part, folder / f"{name}.msg")
+            moved = True
+            _sync_name(folder, number)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        return NotTaken(f"{folder}: {error.strerror or error}", again=True)
+        if not moved:
+            part.unlink(missing_ok=True)
+        return NotTaken(f"{folder}: {error.strerror or error}", again=True, maybe=moved)
     return Taken(str(folder))
+
+
+def _sync_name(folder: Path, file: int) -> None:
+    """The name is on disk, too. A folder that we may write and not read cannot be synced; the usual file systems write a file's new name
+    when the file is."""
+    try:
+        sync_folder(folder)
+    except PermissionError:
+        os.fsync(file)

@@ -15,8 +15,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -130,8 +129,7 @@ class Folder:
     def sync(self) -> None:
         """What was taken and removed stays so after a loss of power."""
         for folder in (self.taken, self.path):
-            with _opened(folder) as number:
-                os.fsync(number)
+            sync_folder(folder)
 
     def put_away(self, claim: Claim) -> Path:
         """To the bad folder, under its own name if that is free there. Raises OSError."""
@@ -155,8 +153,7 @@ def forget(path: str) -> None:
         return
     with suppress(FileNotFoundError):
         place.unlink()
-        with _opened(place.parent) as number:
-            os.fsync(number)
+        sync_folder(place.parent)
 
 
 def _seen(name: str, found: os.stat_result) -> Seen | None:
@@ -187,10 +184,10 @@ def _copy(source: Path, aim: Path) -> None:
     os.rename(part, aim)
 
 
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
+def sync_folder(folder: Path) -> None:
+    """Names that were made, moved and removed there are on disk. Raises OSError."""
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield number
+        os.fsync(number)
     finally:
         os.close(number)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import io
 import os
 import socket
+import stat
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -152,6 +154,32 @@ async def test_a_relay_that_goes_away_behind_its_250_has_the_message(alone: Prog
     monkeypatch.setattr(socket, "create_connection", lambda *_: contextlib.nullcontext(TakesAndIsGone()))
     assert await alone.ends(monkeypatch, "you@example.com") == (0, "")
     assert not list(alone.folder.iterdir())  # a file there would be the message a second time
+
+
+@pytest.mark.parametrize("readable", [True, False])
+async def test_a_file_has_its_name_on_disk_before_it_counts(alone: Program, monkeypatch: pytest.MonkeyPatch, readable: bool) -> None:
+    """Else a loss of power takes the name away, and with it a message that was said to be taken."""
+    alone.folder.mkdir()
+    done: list[str] = []
+    sync, rename, opens = os.fsync, os.rename, os.open
+
+    def synced(number: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(number).st_mode) else "file")
+        sync(number)
+
+    def renamed(source: Path, aim: Path) -> None:
+        done.append("name")
+        rename(source, aim)
+
+    def opened(path: Path, flags: int, mode: int = 0o777) -> int:
+        if path == alone.folder and not readable:
+            raise PermissionError(errno.EACCES, "a drop box")
+        return opens(path, flags, mode)
+
+    for name, work in (("fsync", synced), ("rename", renamed), ("open", opened)):
+        monkeypatch.setattr(os, name, work)
+    assert (await alone.ends(monkeypatch, "you@example.com"))[0] == 0
+    assert done == ["file", "name", "folder" if readable else "file"]
 
 
 async def test_smtp_on_standard_input(program: Program, sink: SinkServer) -> None:
