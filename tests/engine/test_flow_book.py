@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postwright.engine.flow_book import MOST, Flow, FlowBook, FlowRow, FlowsView, merged
+from postwright.engine.flow_book import ALL, MOST, Flow, FlowBook, FlowRow, FlowsView, merged
 from postwright.model.work import QueueKey
 from postwright.testing.world import World
 from postwright.testing.world_settings import domain, relay
@@ -44,6 +44,7 @@ def test_the_quiet_are_forgotten_before_the_busy() -> None:
     book.gather()
     moved(book, Owner(), QueueKey("0.example", "m"), 1)
     moved(book, Owner(), QueueKey("new.example", "m"), 1)
+    assert merged([book.told(1), book.told(1)], 1).every == FlowRow(ALL, 2 * (MOST + 2))  # the forgotten, too
     told = {row.name: row.delivered for row in book.told(2 * MOST).domains}
     assert len(told) == MOST
     assert told["0.example"] == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -14,7 +15,7 @@ from postwright.content.dkim_key import SigningKey
 from postwright.engine import frames as f
 from postwright.engine.counters import Lateness
 from postwright.engine.dials import Dials
-from postwright.engine.flow_book import FlowRow
+from postwright.engine.flow_book import MOST, Flow, FlowBook, FlowRow, FlowsView
 from postwright.engine.rule_counts import RuleCounts
 from postwright.engine.signatures import Made, Signatures, Work
 from postwright.engine.views.folding import IDLE, OTHER, Fold
@@ -23,6 +24,7 @@ from postwright.engine.views.lasting import Lasting
 from postwright.engine.views.metrics import DOMAINS, Judged, MetricsView, merged
 from postwright.model.outcome import Failure, Fault, Stage
 from postwright.model.suppression import Suppressed
+from postwright.model.work import QueueKey
 from postwright.store.suppression import FILE, SuppressionStore
 from postwright.store.sync_times import BOUNDS, SyncTimes
 from postwright.testing.world import World
@@ -87,6 +89,22 @@ def test_gauges_beyond_those_shown_are_other() -> None:
     assert len(told.domains) == DOMAINS + 1
     assert next(iter(told.domains.items())) == ("d0.example", 1001)
     assert sum(told.domains.values()) == told.total
+
+
+def test_what_a_shard_forgot_between_two_looks_is_other() -> None:
+    """It remembers so many names; the sum over all series is all that was delivered, however many there are."""
+    book, fold = FlowBook(), Fold(3)
+    for look in range(3):
+        for number in range(MOST + 500):
+            book.begin(Owner(), QueueKey(f"{number + look * 100}.example", "m")).delivered += 1
+        told = msgspec.msgpack.decode(msgspec.msgpack.encode(book.told(MOST)), type=FlowsView)  # as the supervisor has it
+        fold.take([((0, 1), [*told.domains, told.every])], float(look))
+    assert sum(counted(fold).values()) == 3 * (MOST + 500)
+    assert len(counted(fold)) == 4
+
+
+class Owner:
+    flow: Flow | None = None
 
 
 def test_who_is_called_other_is_among_the_others() -> None:
@@ -192,6 +210,7 @@ def test_what_happened_is_counted_where_it_belongs(world: World) -> None:
     view = asking.view("view-metrics", MetricsView)
     flows = {row.name: (row.delivered, row.deferred, row.bounced) for row in view.flows.domains}
     assert flows["good.example"] == (3, 0, 0)
+    assert OTHER not in flows  # all of it is told by its name
     assert flows["busy.example"] == (0, 3, 0)
     assert flows["bad.example"] == (0, 0, 3)
     assert {row.name for row in view.flows.vmtas} == {"{default}", "one"}

@@ -11,12 +11,14 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from postwright.model.work import QueueKey
 
 MOST: Final = 2000
 """Names of one kind that are remembered."""
+ALL: Final = "(all)"
+"""The name of the row that has all that moved, whether its names are remembered or not."""
 
 
 class Flow:
@@ -52,10 +54,11 @@ class FlowRow(Struct):
 
 
 class FlowsView(Struct):
-    """The busiest names of each kind (`most` of each), the busiest first."""
+    """The busiest names of each kind (`most` of each), the busiest first; `every` is what a shard has moved in all."""
 
     domains: list[FlowRow]
     vmtas: list[FlowRow]
+    every: FlowRow = field(default_factory=lambda: FlowRow(ALL))
 
 
 class Flowing(Protocol):
@@ -71,6 +74,7 @@ class FlowBook:
         self._open: list[Flowing] = []
         self._domains: OrderedDict[str, FlowRow] = OrderedDict()
         self._vmtas: OrderedDict[str, FlowRow] = OrderedDict()
+        self._every = FlowRow(ALL)
 
     def begin(self, owner: Flowing, key: QueueKey) -> Flow:
         """A flow for a queue that has none now."""
@@ -86,11 +90,12 @@ class FlowBook:
             if flow is not None:
                 _add(self._domains, flow.key.domain, flow)
                 _add(self._vmtas, flow.key.vmta, flow)
+                self._every.add(flow)
 
     def told(self, most: int) -> FlowsView:
         """Totals up to now."""
         self.gather()
-        return FlowsView(_busiest(self._domains.values(), most), _busiest(self._vmtas.values(), most))
+        return FlowsView(_busiest(self._domains.values(), most), _busiest(self._vmtas.values(), most), self._every)
 
 
 def _add(rows: OrderedDict[str, FlowRow], name: str, flow: Flow) -> None:
@@ -110,8 +115,9 @@ def _busiest(rows: Iterable[FlowRow], most: int) -> list[FlowRow]:
 
 def merged(parts: Iterable[FlowsView], most: int) -> FlowsView:
     """Those of all shards."""
-    every = list(parts)
-    return FlowsView(_together((part.domains for part in every), most), _together((part.vmtas for part in every), most))
+    views = list(parts)
+    (every,) = _together(([part.every] for part in views), 1) or [FlowRow(ALL)]
+    return FlowsView(_together((part.domains for part in views), most), _together((part.vmtas for part in views), most), every)
 
 
 def _together(parts: Iterable[list[FlowRow]], most: int) -> list[FlowRow]:

@@ -1,15 +1,16 @@
 """Totals under few names, of totals under many: what keeps the series of a monitoring system bounded and their sums true.
 
 Shards say how much each domain and virtual MTA has moved since they began; here the growth of each is added to a series of its own while
-there is room for one, else to `OTHER`. A series only ever grows, whatever shards forget or begin anew; one that has not moved for long
-gives its place to who moves, and is gone. Pure: the time (seconds that only grow) comes in; nothing is raised."""
+there is room for one, else to `OTHER`, as is what moved under names that a shard forgot between two looks. A series only ever grows,
+whatever shards forget or begin anew; one that has not moved for long gives its place to who moves, and is gone. Pure: the time (seconds
+that only grow) comes in; nothing is raised."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
 
-from postwright.engine.flow_book import FlowRow
+from postwright.engine.flow_book import ALL, FlowRow
 from postwright.engine.views.lasting import Process
 
 OTHER: Final = "other"
@@ -36,7 +37,7 @@ class Fold:
         self._seen: dict[int, tuple[int, dict[str, FlowRow]]] = {}  # by shard: its process, and what that said last
 
     def take(self, parts: Iterable[tuple[Process, Iterable[FlowRow]]], now: float) -> None:
-        """What processes have moved under each name since they began. One that says nothing this time has not begun anew."""
+        """What processes have moved under each name since they began, and under `ALL`. One that is silent has not begun anew."""
         grown: dict[str, FlowRow] = {}
         for (shard, pid), rows in parts:
             known, before = self._seen.get(shard, (pid, {}))
@@ -44,6 +45,9 @@ class Fold:
             for row in seen.values():
                 grown.setdefault(row.name, FlowRow(row.name)).add(_growth(before.get(row.name) if known == pid else None, row))
             self._seen[shard] = pid, seen
+        every = grown.pop(ALL, None)
+        if every is not None:
+            self._other.add(_beyond(every, grown.values()))
         for row in sorted(grown.values(), key=lambda row: -row.moved):
             if row.moved:
                 self._add(row, now)
@@ -70,6 +74,14 @@ class Fold:
             del self._series[idle.row.name]
         series = self._series[name] = Series(name, now)
         return series
+
+
+def _beyond(every: FlowRow, named: Iterable[FlowRow]) -> FlowRow:
+    """What is in none of the names."""
+    rest = FlowRow(OTHER, every.delivered, every.deferred, every.bounced)
+    for row in named:
+        rest.add(FlowRow(OTHER, -row.delivered, -row.deferred, -row.bounced))
+    return FlowRow(OTHER, max(0, rest.delivered), max(0, rest.deferred), max(0, rest.bounced))
 
 
 def _growth(before: FlowRow | None, row: FlowRow) -> FlowRow:

@@ -93,8 +93,8 @@ class _Book:
         self._counted, self._judged = Lasting(Counted()), Lasting(Judged())
 
     def flows(self, gauges: Sequence[ShardGauges], now: float) -> FlowsView:
-        self._domains.take([((one.shard, one.pid), one.flows.domains) for one in gauges], now)
-        self._vmtas.take([((one.shard, one.pid), one.flows.vmtas) for one in gauges], now)
+        self._domains.take([((one.shard, one.pid), [*one.flows.domains, one.flows.every]) for one in gauges], now)
+        self._vmtas.take([((one.shard, one.pid), [*one.flows.vmtas, one.flows.every]) for one in gauges], now)
         return FlowsView(self._domains.rows(), self._vmtas.rows())
 
     def counted(self, gauges: Sequence[ShardGauges]) -> Counted:
