@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from postwright.engine.frames import Told
+from postwright.engine.orders.book import MOST_RULES, QueueRule
 from postwright.model.message import SpoolRef
 from postwright.model.work import Entry, QueueKey
 from postwright.testing.world import World
@@ -72,6 +74,18 @@ def turns_are_short(recipients: int, queues: int, bound: float = LONGEST) -> Non
             took[f"{verb} {arguments}"] = longest
         assert {what: longest for what, longest in took.items() if longest > bound} == {}
         assert w.node.scheduler.recipients == recipients
+
+
+def test_no_turn_is_long_with_as_many_rules_as_may_be(uncollected: None) -> None:
+    with World(relay(domain("*"))) as w:
+        filled(w, 1000, 1000)
+        orders = WorldOrders(w)
+        rules = tuple([QueueRule(f"*/v{number}", True) for number in range(MOST_RULES - 1)])
+        orders.desk.change(lambda book: replace(book, queues=rules))
+        told, longest = w.run(watched(orders, "order-pause", queue="d1.example/m"))
+        assert told.ok, told.lines
+        assert longest < LONGEST
+        assert [queue.key.domain for queue in w.node.scheduler.queues.values() if queue.paused] == ["d1.example"]
 
 
 @pytest.mark.parametrize("queues", [1, 2000])

@@ -30,6 +30,7 @@ from postwright.schedule.queue import Queue
 from postwright.schedule.sifting import Place
 
 LONGEST_TIMER = 86400.0  # seconds
+RULES = 10  # that a queue is asked about in a unit of work
 
 
 class _Order:
@@ -113,7 +114,7 @@ class StandingOrders:
             paused = self.suspended(queue.key) is not None
             if paused != queue.paused and scheduler.queues.get(queue.key) is queue:
                 scheduler.pause(queue, paused)
-            await turns.spend(PLACED)
+            await turns.spend(PLACED + len(self._rules) // RULES)
         self._node.pump_soon()
 
     def _take(self, book: Book) -> None:
@@ -192,9 +193,13 @@ class StandingOrders:
             entry = passed
         if self.holds(entry):
             return self._node.scheduler.hold(key, entry, now)
-        if self._rules and self.suspended(key) is not None:
+        if self._rules and self._is_paused(key):
             return self._node.scheduler.submit(key, entry, now)
         return self._node.where.let_in(key, entry, now)
+
+    def _is_paused(self, key: QueueKey) -> bool:
+        queue = self._node.scheduler.queues.get(key)  # which knows; a thousand rules cost as much as all else that is done with an entry
+        return queue.paused if queue is not None else self.suspended(key) is not None
 
     def _ordered(self, key: QueueKey, entry: Entry, now: float) -> Entry | None:
         """The entry as orders about mail leave it; None when nothing is left."""
