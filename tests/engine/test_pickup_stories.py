@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from postwright.engine.dialogue import Dialogue, Played
 from postwright.engine.injector import PICKUP, Injector, Origin
+from postwright.engine.local_hand_in import Handover, Taken, into_folder
 from postwright.engine.pickup_file import script_of
-from postwright.model.address import Address
+from postwright.model.address import Address, parse_mailbox
+from postwright.model.envelope import Notify, Recipient
 from postwright.policy.settings import AddressList
 from postwright.testing.world import World
 from postwright.testing.world_settings import ANYBODY, relay, source, vmta
@@ -85,6 +88,27 @@ def test_with_xack_off_it_bounces_and_the_others_get_their_mail() -> None:
         assert mx.recipients == ["you@example.com"]
         assert mx.messages[0].content.endswith(b"\r\n\r\n.body\r\n")
         assert {record.rcpt for record in world.of("b")} == {"gone@example.com", "no address"}
+
+
+def test_what_sendmail_left_while_the_relay_was_down(tmp_path: Path) -> None:
+    """Nobody is there any more to be told: who is refused bounces, and the other has his mail and his report."""
+    settings = relay(
+        source(PICKUP, suppression_lists=("gone",)), address_lists={"gone": AddressList(name="gone", addresses=("gone@example.com",))}
+    )
+    me, *you = map(parse_mailbox, ("me@sender.example", "you@example.com", "gone@example.com"))
+    to = tuple([Recipient(one, Notify.SUCCESS | Notify.FAILURE) for one in you])
+    taken = into_folder(tmp_path, Handover(me, to, MESSAGE.replace(b"\n", b"\r\n")), b"Received: x\r\n")
+    assert isinstance(taken, Taken)
+    [file] = tmp_path.iterdir()
+    with World(settings) as world:
+        mx, ours = world.domain("example.com"), world.domain("sender.example")
+        assert handed_in(world, file.read_bytes()).reply.code == 250
+        world.run_until_empty()
+        assert mx.recipients == ["you@example.com"]
+        assert mx.messages[0].content.endswith(b"Received: x\r\nSubject: hello\r\n\r\nbody\r\n")
+        assert {record.rcpt for record in world.of("b")} == {"gone@example.com"}
+        assert mx.messages[0].recipient_params == ["NOTIFY=SUCCESS,FAILURE"]
+        assert len(ours.messages) == 1
 
 
 def test_a_merge_in_a_file() -> None:

@@ -18,8 +18,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from postwright.engine.pickup_folder import sync_folder
+from postwright.engine.scripts import Asked, ScriptError, To, script
 from postwright.model.address import Address
-from postwright.model.envelope import Recipient
+from postwright.model.envelope import Notify, Recipient
 from postwright.model.outcome import Failure, Fault, TransactionResult
 from postwright.model.reply import Reply
 from postwright.model.route import SessionOptions, TlsLevel
@@ -147,11 +148,13 @@ def _broken(failure: Failure | None) -> NotTaken:
 def into_folder(folder: Path, message: Handover, trace: bytes) -> Taken | NotTaken:
     """As a pickup file: written under another name, synced, moved into place. Others cannot guess its name; the relay may read it.
 
-    `trace` stands between the envelope and the message, so that no field of that one is ever read as envelope (`pickup_file`).
+    It is a dialogue (`pickup_file`), as that can say all that SMTP can; nobody is here any more when it is read, so a recipient who is
+    refused then bounces (XACK OFF). `trace` stands before the message's own fields.
     """
-    head = [f"x-sender: {message.sender.text}", *[f"x-receiver: {one.address.text}" for one in message.recipients]]
-    if message.envid:
-        head.append(f"x-envid: {message.envid}")
+    try:
+        octets = b"XACK OFF\r\n" + _dialogue(message, trace)
+    except ScriptError as error:
+        return NotTaken(str(error), again=False)
     name = f"{time.time_ns():x}-{os.getpid()}-{secrets.token_hex(8)}"
     part = folder / f".{name}.tmp"
     moved = False
@@ -159,7 +162,7 @@ def into_folder(folder: Path, message: Handover, trace: bytes) -> Taken | NotTak
         number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
         with open(number, "wb") as file:
             os.fchmod(number, 0o644)
-            file.write("".join([f"{line}\r\n" for line in head]).encode() + trace + message.content)
+            file.write(octets)
             file.flush()
             os.fsync(number)
             os.rename(part, folder / f"{name}.msg")
@@ -170,6 +173,14 @@ def into_folder(folder: Path, message: Handover, trace: bytes) -> Taken | NotTak
             part.unlink(missing_ok=True)
         return NotTaken(f"{folder}: {error.strerror or error}", again=True, maybe=moved)
     return Taken(str(folder))
+
+
+def _dialogue(message: Handover, trace: bytes) -> bytes:
+    """Raises ScriptError."""
+    notify = next((one.notify for one in message.recipients), Notify.ABSENT)  # it is the same for all: an option of the command
+    words = ",".join([str(flag.name) for flag in Notify(notify) if flag.name])
+    asked = Asked(envelope_id=message.envid, notify=words, ret=message.ret)
+    return script(message.sender.text, [To(one.address.text) for one in message.recipients], trace + message.content, asked, time.time())
 
 
 def _sync_name(folder: Path, file: int) -> None:

@@ -119,12 +119,17 @@ async def test_how_it_ends(program: Program, sink: SinkServer, monkeypatch: pyte
 async def test_while_the_relay_is_down_mail_waits_in_the_folder(alone: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await alone.ends(monkeypatch, "you@example.com"))[0] == 75
     alone.folder.mkdir()
-    assert await alone("-fme@sender.example", "you@example.com", text="x-receiver: evil@example.com\nSubject: s\n\nbody\n") == (0, "")
+    words = ("-fme@sender.example", "-N", "success,delay", "-R", "hdrs", "-V", "e1", "you@example.com")
+    assert await alone(*words, text="x-receiver: evil@example.com\nSubject: s\n\nbody\n") == (0, "")
     [file] = alone.folder.iterdir()
     assert file.suffix == ".msg"
-    script = script_of(file.read_bytes()).octets
-    assert script.startswith(b"MAIL FROM:<me@sender.example>\r\nRCPT TO:<you@example.com>\r\nBDAT ")
-    assert script.count(b"RCPT TO") == 1  # a field of the message is no envelope
+    script = script_of(file.read_bytes())
+    assert script.bounces  # nobody is here to be told of a refusal
+    mail, to = b"MAIL FROM:<me@sender.example> ENVID=e1 RET=HDRS\r\n", b"RCPT TO:<you@example.com> NOTIFY=SUCCESS,DELAY\r\n"
+    assert script.octets.startswith(b"XACK OFF\r\n" + mail + to + b"BDAT ")
+    assert script.octets.count(b"RCPT TO") == 1  # a field of the message is no envelope
+    assert (await alone.ends(monkeypatch, "-V", "e1\r\nRCPT TO:<evil@example.com>", "you@example.com"))[0] == 69
+    assert [file] == list(alone.folder.iterdir())
 
 
 class TakesAndIsGone:

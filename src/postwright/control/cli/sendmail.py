@@ -237,7 +237,7 @@ def hand_in(wanted: Wanted, where: Places, message: Handover) -> None:
     if isinstance(outcome, NotTaken) and outcome.again and not outcome.maybe and where.folder.is_dir():
         trace = f"Received: by {host_name()} (postwright sendmail, from userid {os.getuid()}); {formatdate(localtime=True)}\r\n"
         kept = into_folder(where.folder, message, trace.encode())
-        outcome = kept if isinstance(kept, Taken) else NotTaken(f"{outcome.why}; {kept.why}", again=True)
+        outcome = kept if isinstance(kept, Taken) else NotTaken(f"{outcome.why}; {kept.why}", again=kept.again)
     raise _ended(outcome)
 
 
