@@ -22,6 +22,7 @@ from postwright.engine.listeners import bind
 from postwright.engine.orders.book import QueueRule, Why, with_queues
 from postwright.engine.orders.desk import read_book
 from postwright.engine.supervisor import LoadFailed, Options, Supervisor
+from postwright.engine.views.figures import Figures
 from postwright.policy.settings import ListenerSettings, Settings
 from postwright.testing.world_settings import relay
 
@@ -110,6 +111,19 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         if not running.task.done():
             running.supervisor._kill()
             await running.stop()
+
+
+async def test_connections_of_a_shard_that_has_died_are_none(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RESTART_PAUSES", (3600.0,))
+    running = start("hang")  # which says nothing of its own
+    await running.until(running.announced.is_set)
+    traffic = running.supervisor.traffic
+    traffic.heard(0, Figures(in_msgs=2), (3, 4), (3, 4))
+    os.kill(running.supervisor.pids()[0], signal.SIGKILL)
+    await running.until(lambda: running.supervisor.pids() == [0])
+    view = traffic.view()
+    assert (view.inbound.now, view.outbound.now, view.total.in_msgs) == (0, 0, 2)
+    await running.stop()
 
 
 async def test_a_shard_that_always_dies_is_started_again_ever_more_slowly(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

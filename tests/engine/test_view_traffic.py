@@ -41,7 +41,7 @@ def test_a_shard_that_dies_takes_nothing_out_of_the_sum() -> None:
     book.heard(0, came(100), (5, 7), (5, 7))
     book.heard(1, came(20), (1, 1), (1, 1))
     book.tick(1.0)
-    book.begun(0)
+    book.gone(0)
     assert book.view().inbound == Connections(1, 6)
     book.heard(0, came(3), (2, 0), (2, 0))
     book.tick(2.0)

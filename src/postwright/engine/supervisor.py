@@ -251,7 +251,6 @@ class Supervisor:
                 gone.set_result(None)
 
         shard.ready.clear()
-        self.traffic.begun(shard.number)
         process, sock = self._spawn(shard)
         heard = partial(self._heard_on, shard)
         _, shard.link = await loop.create_connection(lambda: Link(heard, closed, f"shard {shard.number}"), sock=sock)
@@ -264,6 +263,7 @@ class Supervisor:
             await gone
         finally:
             shard.link = None
+            self.traffic.gone(shard.number)
             self._ask_no_more(shard.number)
             if shard.fds is not None:
                 shard.fds.close()

@@ -56,10 +56,11 @@ async def job(node: Seen, arguments: dict[str, str]) -> JobView | None:
     """`job`: its id, whose case matters. None when this shard has nothing of it."""
     name = arguments.get("job", "")
     view = JobView(name, paused=node.orders.pauses(name))
-    for known, recipients, octets in node.scheduler.owned.jobs():
-        if known == name:
-            view.recipients += recipients
-            view.octets += octets
+    async for batch in batches(node.scheduler.owned.jobs()):
+        for known, recipients, octets in batch:
+            if known == name:
+                view.recipients += recipients
+                view.octets += octets
     if not view.recipients:
         return view if view.paused else None
     sums: dict[str, Sum] = {}

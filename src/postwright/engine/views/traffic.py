@@ -79,7 +79,7 @@ class _Window:
 
 
 class TrafficBook:
-    """The relay's, of what its shards say. `begun` when a shard process starts, `heard` what it says, `tick` once a second."""
+    """The relay's, of what its shards say. `heard` what they say, `gone` when a process has died, `tick` once a second."""
 
     def __init__(self, now: float, since: float) -> None:
         self._shards: dict[int, _Row] = {}
@@ -96,8 +96,8 @@ class TrafficBook:
         self._top_in = self._top_out = 0
         self._look(now)
 
-    def begun(self, shard: int) -> None:
-        """A process for this shard starts: it counts from nothing, and what the one before it said stays counted."""
+    def gone(self, shard: int) -> None:
+        """The process of this shard is no more, nor are its connections; what it said stays counted, the next begins at nought."""
         self._past = _plus(self._past, self._shards.pop(shard, _NOTHING))
         self._connections.pop(shard, None)
         self._peaks.pop(shard, None)
