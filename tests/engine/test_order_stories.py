@@ -9,9 +9,11 @@ import pytest
 from tests.engine.merge_talk import merge, talk
 
 from postwright.engine.dkim_keys import Broken
+from postwright.engine.exchange import Exchange
 from postwright.engine.frames import Told
 from postwright.engine.orders.asking import Outcome
 from postwright.engine.orders.book import MailOrder, Why, with_mail
+from postwright.engine.orders.commands import GRACE, STANDS
 from postwright.engine.orders.listing import Page
 from postwright.engine.orders.selection import Selection
 from postwright.engine.orders.standing import StandingOrders
@@ -427,6 +429,24 @@ def test_mail_of_a_shard_that_was_down_is_deleted_when_it_comes_back() -> None:
         send(w, "three@example.com")
         w.run_until_empty(HOUR)
         assert mx.recipients == ["three@example.com"], "new mail is not meant"
+
+
+@pytest.mark.parametrize("stores", [True, False])
+def test_the_order_stands_on_when_it_is_not_known_that_the_keeper_of_the_mail_has_stored_it(
+    stores: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not stores:
+        monkeypatch.setattr(Exchange, "_say_stored", lambda *arguments: None)
+    with World(settings(), shards=2) as w:
+        w.domain("example.com").down = Fault.REFUSED
+        orders = WorldOrders(w)
+        for shard in (0, 1):
+            send(w, "u@example.com", shard=shard)
+        w.advance(MINUTE)
+        given = w.clock.now()
+        assert outcome(orders.give("order-delete", queue="example.com/a")).tally.recipients == 2  # type: ignore[union-attr]
+        stands = orders.desk.book.mail[0].why.until - given  # type: ignore[operator]
+        assert stands < 2 * GRACE if stores else stands == STANDS
 
 
 def test_what_is_damaged_can_be_deleted() -> None:

@@ -52,10 +52,11 @@ async def delete(node: Deleter, order: MailOrder) -> Tally:
     async with node.orders.lock:
         for queue in await change(node, deleting.chosen.queue, deleting.concerns, deleting.look, deleting.settle, cost=SETTLE):
             deleting.counted.tally.in_flight += queue.in_flight
-    await durable(node)
+    unstored = await durable(node)
     tally = deleting.counted.done()
     if order.selected.message:  # of one message the shard that keeps it knows
         tally.in_flight = len(node.spool.live_recipients(order.selected.message) or ())
+    tally.in_flight += unstored  # should both shards die they are handed over once more: the order stands as for an attempt
     return tally
 
 
@@ -95,10 +96,12 @@ class _Deleting:
         await ending.end(node, queue, lease, found, self.order)
 
 
-async def durable(node: Deleter) -> None:
-    """All that was settled until now is on disk."""
+async def durable(node: Deleter) -> int:
+    """All that was settled until now is on disk. Returns of how many marks that is not known after `STORED`: 0 as a rule."""
     await node.spool.mark([Mark(0, (), DEFERRED)])
     try:
         await asyncio.wait_for(node.exchange.stored(), STORED)
     except TimeoutError:
         node.log.warning("another shard has not stored yet what was deleted here: the order stands, and it will")
+        return node.exchange.unstored
+    return 0
