@@ -58,11 +58,15 @@ def read(octets: bytes, *, dot_ends: bool) -> LocalMessage:
 
 def addresses(texts: list[str]) -> list[str]:
     """The bare addresses in lists of mailboxes and groups, each once."""
+    return list(dict.fromkeys(address for _, address in mailboxes(texts) if address))
+
+
+def mailboxes(texts: list[str]) -> list[tuple[str, str]]:
+    """Names and addresses in lists of mailboxes and groups; ("", "") is for what cannot be read. Total, as the library's reader is not."""
     try:
-        found = getaddresses(texts)
-    except (HeaderParseError, ValueError, IndexError):  # the library's reader is not total
-        found = []
-    return list(dict.fromkeys(address for _, address in found if address))
+        return getaddresses(texts)
+    except (HeaderParseError, ValueError, IndexError, RecursionError):  # the last: comments within comments
+        return [("", "")]
 
 
 def _text(field: bytes) -> str:

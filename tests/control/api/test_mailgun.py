@@ -113,7 +113,10 @@ def test_testmode_sends_nothing(town: Town) -> None:
         ({"to": "gone@example.com"}, "suppression list"),
         ({"template": "welcome"}, "templates"),
         ({"o:deliverytime": "soon"}, "RFC 2822"),
+        ({"o:deliverytime": "1 Jan 99999999999999999999 00:00:00 +0000"}, "RFC 2822"),
         ({"recipient-variables": "[]"}, "JSON object"),
+        ({"recipient-variables": '{"a":' + "[" * 100_000}, "JSON object"),
+        ({"to": "(" * 10_000}, "not a valid address"),
         ({"subject": "a\nBcc: b@example.com"}, "control character"),
     ],
 )

@@ -146,6 +146,7 @@ def test_times(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"from": "a@b.example, c@d.example"}, "one address"),
         ({"from": ""}, "one address"),
         ({"to": "x@example.com, , <>"}, "no address"),
+        ({"to": "(" * 10_000}, "no address"),
         ({"return_path": "a@b> SIZE=1"}, "no address"),
         ({"headers": {"To": "x@y.example"}}, "made of other"),
         ({"headers": {"X A": "1"}}, "no name of a field"),

@@ -131,6 +131,8 @@ def test_some_are_rejected(town: Town) -> None:
     ("change", "status"),
     [
         ({"body": b"{"}, 400),
+        ({"body": b'{"x":' + b"[" * 100_000}, 400),
+        ({"body": b'{"return_path":"\xff"}'}, 400),
         ({"body": {**MAIL, "recipients": []}}, 400),
         ({"body": {**MAIL, "recipients": [{"address": "gone@example.com"}]}}, 400),
         ({"body": {**MAIL, "recipients": [{"address": "ä@example.com"}]}}, 400),

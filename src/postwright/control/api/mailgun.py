@@ -17,7 +17,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from email.utils import getaddresses, parsedate_to_datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -32,11 +32,11 @@ from postwright.control.api.mime_build import MADE_HERE, File, Holes, Letter, Ma
 from postwright.control.http.guard import identity_of, site_of
 from postwright.control.http.problems import Refused
 from postwright.control.http.shield import peer
+from postwright.engine.local_message import mailboxes as in_lists
 from postwright.engine.scripts import Asked, To
 
 QUEUED = "Queued. Thank you."
 TAGS_MOST = 32
-PARTS_MOST = 2000
 _hole = re.compile(r"%recipient[._]?([A-Za-z0-9_][^%\s]{0,99})?%")
 _domain = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?").fullmatch
 _message_id = re.compile(rb"^message-id[ \t]*:[ \t]*(<[^<>\s]{1,900}>)", re.IGNORECASE | re.MULTILINE).search
@@ -174,7 +174,7 @@ def prepared_mime(form: Form, domain: str) -> Prepared:
     message_id = known[1].decode("ascii", "replace") if known else f"<{int(time.time())}.{secrets.token_hex(10)}@{domain}>"
     if known is None:
         content = f"Message-ID: {message_id}\r\n".encode() + content
-    senders = getaddresses([_unfolded(head, b"sender") or _unfolded(head, b"from")])
+    senders = in_lists([_unfolded(head, b"sender") or _unfolded(head, b"from")])
     sender = next((address for _, address in senders if address), "")
     if not sender:
         raise ValueError("message: there is no From")
@@ -206,7 +206,7 @@ def _values(one: Mailbox, own: Mapping[str, str]) -> dict[str, str]:
 def _variables(text: str) -> dict[str, dict[str, str]]:
     try:
         found = msgspec.json.decode(text, type=dict[str, dict[str, str | int | float | bool | None]])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         raise ValueError("recipient-variables: a JSON object of objects was expected, by address") from None
     return {who: {name: _text(value) for name, value in own.items()} for who, own in found.items()}
 
@@ -219,7 +219,7 @@ def _text(value: str | int | float | bool | None) -> str:
 
 def people(name: str, lists: list[str]) -> tuple[Mailbox, ...]:
     """Mailboxes, several in one field or each in its own. Raises ValueError."""
-    found = [Mailbox(address, who) for who, address in getaddresses([checked(name, one) for one in lists])]
+    found = [Mailbox(address, who) for who, address in in_lists([checked(name, one) for one in lists])]
     if lists and any(one.strip() for one in lists) and not all(one.address for one in found):
         raise ValueError(f"'{name}' parameter is not a valid address. please check documentation")
     return tuple([one for one in found if one.address])
@@ -254,7 +254,7 @@ def asked_of(form: Form) -> Asked:
     if text:
         try:
             at = float(text) if text.isdecimal() else parsedate_to_datetime(text).timestamp()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             raise ValueError("o:deliverytime: a date of RFC 2822 was expected") from None
     return Asked(send_at=at, require_tls=form.says("o:require-tls"))
 

@@ -9,12 +9,12 @@ import re
 import time
 from base64 import b64decode
 from datetime import UTC, datetime
-from email.utils import getaddresses
 
 import msgspec
 from msgspec import Struct, field
 
 from postwright.control.api.mime_build import MADE_HERE, File, Holes, Letter, Mailbox, MimeError, build, checked
+from postwright.engine.local_message import mailboxes as in_lists
 from postwright.engine.scripts import Asked, To
 
 _NOTIFY = ("never", "success", "failure", "delay")
@@ -235,7 +235,7 @@ def _said(place: str, who: Someone) -> list[Mailbox]:
         return [Mailbox(who.email.strip(), who.name)]
     if _plain(who) is not None:
         return [Mailbox(who)]
-    found = getaddresses([checked(place, who)])
+    found = in_lists([checked(place, who)])
     if who.strip() and not all(address for _, address in found):
         raise ValueError(f"{place}: {who[:100]!a} is no address")
     return [Mailbox(address, name) for name, address in found if address]

@@ -155,7 +155,7 @@ def order_of(body: bytes) -> Order:
     """What is to be handed in. Raises No."""
     try:
         asked = msgspec.json.decode(body, type=Transmission)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise No(400, "the request is not JSON of the expected form", str(error)) from None
     if not asked.recipients:
         raise No(400, "recipients is empty")
