@@ -62,6 +62,20 @@ async def test_a_long_pass_is_made_once_for_all_who_ask(monkeypatch: pytest.Monk
     assert [await kept.get(), await kept.get(), await kept.get()] == [3, 3, 3]
 
 
+async def test_what_nobody_is_told_any_more_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Large:
+        pass
+
+    async def make() -> Large:
+        return Large()
+
+    monkeypatch.setattr(passing, "SHORT", -1.0)
+    kept, gone = Kept(make, longest=0.05, keep=1e9), asyncio.Event()
+    held = weakref.ref(await kept.get(), lambda _: gone.set())
+    assert held() is not None
+    await asyncio.wait_for(gone.wait(), 10)
+
+
 async def test_a_pass_that_fails_is_made_anew() -> None:
     outcomes: list[Exception | int] = [ValueError("once"), 7]
 

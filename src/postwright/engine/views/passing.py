@@ -18,6 +18,7 @@ SLICE: Final = 0.004  # seconds
 BATCH: Final = 100  # queues between two looks at the clock
 KEEP: Final = 100.0  # times what a pass took
 SHORT: Final = 0.005  # seconds of processor time: what a pass may take that is not worth keeping
+GRACE: Final = 0.05  # seconds by which the loop's clock may be ahead of ours
 LONGEST: Final = 15.0  # seconds that it is kept at most
 
 T = TypeVar("T")
@@ -74,7 +75,16 @@ class Kept(Generic[T]):
 
     async def _made(self) -> T:
         begun = time.thread_time()
-        value = self._value = await self._make()
+        value = await self._make()
         took = time.thread_time() - begun
-        self._until = time.perf_counter() + min(self._keep * took, self._longest) if took > SHORT else float("-inf")
+        self._value = None
+        if took > SHORT:
+            seconds = min(self._keep * took, self._longest)
+            self._value, self._until = value, time.perf_counter() + seconds
+            asyncio.get_running_loop().call_later(seconds + GRACE, self._forget)
         return value
+
+    def _forget(self) -> None:
+        """Nobody is told it any more, and it may be large."""
+        if time.perf_counter() >= self._until:
+            self._value = None
