@@ -16,6 +16,7 @@ from tests.control.api.town import Town
 from tests.control.http.asgi import KEY
 
 from postwright.control.api import handing_in
+from postwright.control.api.message_models import made
 from postwright.control.http.keys import add
 from postwright.engine.injection_client import Broken, Unreachable
 from postwright.engine.injection_frames import Injected
@@ -250,6 +251,21 @@ def test_a_thousand_recipients_and_what_is_too_much(town: Town, monkeypatch: pyt
     monkeypatch.setattr(handing_in, "LARGEST", 1000)
     answer = town.post(PATH, {**HELLO, "text": "line\n" * 500})
     assert (answer.status, "in parts" in answer.json()["detail"]) == (422, True)
+
+
+@pytest.mark.parametrize("name", ["text", "amp", "to", "subject"])
+def test_what_is_large_in_any_way_is_made_in_a_thread(town: Town, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    threads: list[Any] = []
+
+    async def thread(work: Callable[..., Any], *arguments: object) -> Any:
+        threads.append(work)
+        return work(*arguments)
+
+    monkeypatch.setattr(asyncio, "to_thread", thread)
+    town.post(PATH, HELLO)
+    assert made not in threads
+    town.post(PATH, {**HELLO, name: "you@example.com," * 20_000})
+    assert made in threads
 
 
 def test_a_key_makes_one_message(town: Town) -> None:

@@ -130,7 +130,7 @@ async def answered(site: Site, who: Identity, where: str, data: NewMessage, body
     async def work(claim: str = "") -> Answer:
         nonlocal handed_in
         handed_in = True
-        return Answer(202, msgspec.json.encode(await _submitted(site, who, where, data, claim)))
+        return Answer(202, msgspec.json.encode(await _submitted(site, who, where, data, len(body), claim)))
 
     if not key:
         return await work()
@@ -152,8 +152,8 @@ def _response(answer: Answer) -> Response[bytes]:
     return Response(answer.body, status_code=answer.status, media_type="application/json", headers=again)
 
 
-async def _submitted(site: Site, who: Identity, where: str, data: NewMessage, key: str) -> Accepted:
-    size = len(data.text) + len(data.html) + len(data.raw) + sum(len(one.content) for one in data.attachments) + 200 * len(data.recipients)
+async def _submitted(site: Site, who: Identity, where: str, data: NewMessage, octets: int, key: str) -> Accepted:
+    size = octets + 200 * len(data.recipients)
     try:
         ready = made(data) if size < LARGE else await asyncio.to_thread(made, data)
     except (MimeError, ValueError) as error:
