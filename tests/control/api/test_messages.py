@@ -199,7 +199,8 @@ def test_a_rate_of_the_source_is_a_429(tmp_path: Path) -> None:
         assert [town.post(PATH, HELLO).status for _ in range(3)] == [202, 202, 429]
 
 
-def test_state_and_taking_back(town: Town) -> None:
+def test_state_and_taking_back(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
     town.world.domain("example.com", rules=["rcpt 450 4.2.0 later"])
     told = town.post(PATH, {**HELLO, "to": ["you@example.com", "b@example.com"]}).json()
     town.world.run_until(lambda: len(town.world.of("t")) == 2)
