@@ -11,12 +11,14 @@ from tests.engine.merge_talk import merge, talk
 from postwright.engine.dkim_keys import Broken
 from postwright.engine.exchange import Exchange
 from postwright.engine.frames import Told
+from postwright.engine.orders import deleting
 from postwright.engine.orders.asking import Outcome
 from postwright.engine.orders.book import MailOrder, Why, with_mail
 from postwright.engine.orders.commands import GRACE, STANDS
 from postwright.engine.orders.listing import Page
 from postwright.engine.orders.selection import Selection
 from postwright.engine.orders.standing import StandingOrders
+from postwright.engine.orders.tally import Tally
 from postwright.engine.queue_verbs import QUEUE_VERBS
 from postwright.engine.views.figures import Figures
 from postwright.model.envelope import MailExtras
@@ -72,6 +74,23 @@ def test_nothing_goes_while_a_queue_is_paused_and_all_of_it_afterwards(shards: i
         assert outcome(told).tally.recipients == shards  # type: ignore[union-attr]
         w.run_until_empty(HOUR)
         assert len(mx.recipients) == shards
+
+
+@pytest.mark.parametrize("subject", [{"queue": "example.com/*"}, {"job": "j"}])
+def test_a_pause_does_not_wait_until_all_is_counted(subject: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with World(settings()) as w:
+        mx, orders = w.domain("example.com"), WorldOrders(w)
+
+        async def counted_slowly(*arguments: object) -> Tally:
+            await asyncio.sleep(HOUR)
+            return Tally()
+
+        monkeypatch.setattr(deleting, "count", counted_slowly)
+        task = w.loop.create_task(orders.giving("order-pause", **subject))
+        w.advance(1)
+        send(w, "u@example.com", job="j")
+        w.run(task)
+        assert not mx.recipients
 
 
 @SHARDS

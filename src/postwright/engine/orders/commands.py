@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -17,7 +18,7 @@ from postwright.engine import frames as f
 from postwright.engine.lock_lines import shown
 from postwright.engine.orders import asking
 from postwright.engine.orders.asking import Arguments, Outcome, Steering
-from postwright.engine.orders.book import BookFull, JobRule, MailOrder, QueueRule, current, with_end, with_job, with_mail, with_queues
+from postwright.engine.orders.book import Book, BookFull, JobRule, MailOrder, QueueRule, current, with_end, with_job, with_mail, with_queues
 from postwright.engine.orders.changing import Scheduled
 from postwright.engine.orders.listing import MOST, Page
 from postwright.engine.orders.listing_lines import list_lines
@@ -44,15 +45,14 @@ async def _resume(relay: Steering, arguments: Arguments) -> f.Told:
 
 
 async def _pause_queue(relay: Steering, arguments: Arguments, *, paused: bool) -> f.Told:
-    queue = pattern_of(_name(arguments, "queue")).text
-    tally, errors = await asking.counted(relay, Selection(queue=queue))
+    queue, dry_run = pattern_of(_name(arguments, "queue")).text, asking.flag(arguments, "dry-run")
     rule = QueueRule(queue, paused, asking.why(arguments, relay.desk.now()))
+    change = None if dry_run else partial(with_queues, rule=rule)
+    tally, errors = await _put_in_force(relay, change, Selection(queue=queue), at_once=paused)
     verb, other = ("pause", "resume") if paused else ("resume", "pause")
-    outcome = Outcome(verb, asking.flag(arguments, "dry-run"), tally, until=rule.why.until, undo=f"{other} queue {asking.quoted(queue)}")
-    if outcome.dry_run:
+    outcome = Outcome(verb, dry_run, tally, until=rule.why.until, undo=f"{other} queue {asking.quoted(queue)}")
+    if dry_run:
         return asking.told([f"Would {verb} {shown(queue)}: {asking.counts(tally)}."], errors, outcome)
-    relay.desk.change(lambda book: with_queues(book, rule))
-    errors += await asking.broadcast(relay)
     lines = [f"Queue(s) {verb}d.", f"{shown(queue)}: {asking.counts(tally)}."]
     if paused:
         lines += [] if tally.queues else ["Nothing waits in such a queue now; what comes is held."]
@@ -65,19 +65,34 @@ async def _pause_job(relay: Steering, arguments: Arguments, *, paused: bool) -> 
     if "*" in job:
         raise ValueError("a pause is of one job, by its whole name")
     known = any(rule.job == job for rule in current(relay.desk.book, now).jobs)
-    tally, errors = await asking.counted(relay, Selection(job=job))
+    rule, dry_run = JobRule(job, asking.why(arguments, now)) if paused else None, asking.flag(arguments, "dry-run")
+    change = None if dry_run else partial(with_job, job=job, rule=rule)
+    tally, errors = await _put_in_force(relay, change, Selection(job=job), at_once=paused)
     tally.in_flight = 0  # of all jobs in those queues
-    rule = JobRule(job, asking.why(arguments, now)) if paused else None
     verb, other = ("pause", "resume") if paused else ("resume", "pause")
     until = rule.why.until if rule is not None else None
-    outcome = Outcome(verb, asking.flag(arguments, "dry-run"), tally, until=until, undo=f"{other} job {asking.quoted(job)}")
-    if outcome.dry_run:
+    outcome = Outcome(verb, dry_run, tally, until=until, undo=f"{other} job {asking.quoted(job)}")
+    if dry_run:
         return asking.told([f"Would {verb} job {shown(job)}: {asking.counts(tally)}."], errors, outcome)
-    relay.desk.change(lambda book: with_job(book, job, rule))
-    errors += await asking.broadcast(relay)
     lines = [f"{verb}d job.", f"{shown(job)}: {asking.counts(tally)}."]
     lines += _until(until) if paused else [] if known else ["It was not paused."]
     return asking.told([*lines, f"Undo: postwright {outcome.undo}"], errors, outcome)
+
+
+async def _put_in_force(
+    relay: Steering, change: Callable[[Book], Book] | None, selected: Selection, *, at_once: bool
+) -> tuple[Tally, list[str]]:
+    """Change the book (None: nothing), and tell how much it is about. `at_once`: a pause does not wait until all is counted, for which a
+    shard that reads its spool may take minutes. What is resumed is counted before it goes."""
+    errors: list[str] = []
+    if change is not None and at_once:
+        relay.desk.change(change)
+        errors += await asking.broadcast(relay)
+    tally, silent = await asking.counted(relay, selected)
+    if change is not None and not at_once:
+        relay.desk.change(change)
+        errors += await asking.broadcast(relay)
+    return tally, list(dict.fromkeys([*silent, *errors]))
 
 
 def _name(arguments: Arguments, of: str) -> str:
