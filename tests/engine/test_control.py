@@ -180,8 +180,25 @@ async def test_the_audit_is_bounded_and_a_line_that_is_none_hides_no_other(side:
     assert files == ["audit.jsonl", *[f"audit.jsonl.{number}" for number in range(1, KEPT + 1)]]
     with side.path.with_name("audit.jsonl").open("a") as file:
         file.write('{"time": 17')
+    await side.ask("unlock", who="user40")
     found = [one.arguments["who"] for one in side.relay.audit.read(5)]
-    assert found == [f"user{number}" for number in range(35, 40)]
+    assert found == [f"user{number}" for number in range(36, 41)]
+
+
+async def test_what_failed_is_in_the_audit_and_no_word_of_it_steers_a_terminal(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken() -> None:
+        raise RuntimeError
+
+    failed: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: failed.append(context))
+    monkeypatch.setattr(side.relay, "rotate_log", broken)
+    behalf: dict[str, Any] = {"what": "log", "\x1b[31m": "red"}
+    told = await side.ask("rotate", **behalf)
+    assert not told.ok
+    assert len(failed) == 1
+    [line] = (await side.ask("audit")).lines
+    assert r"\x1b[31m=red" in line
+    assert "REFUSED: rotate failed within the relay: RuntimeError" in line
 
 
 async def test_a_full_disk_keeps_nobody_from_giving_orders(side: Side) -> None:

@@ -194,8 +194,8 @@ class ControlServer:
             return f.Told(ok=False, lines=[f"no verb {ask.verb!r}; there are: {', '.join(sorted(VERBS))}"])
         try:
             told = await verb(self._relay, arguments)
-            self._relay.audit.write(ask.verb, arguments, told)
-            return told
         except Exception as error:  # a defect of ours: whoever asks is told that there is one
             asyncio.get_running_loop().call_exception_handler({"message": f"the command {ask.verb} failed", "exception": error})
-            return f.Told(ok=False, lines=[f"{ask.verb} failed within the relay: {type(error).__name__}; its log has more"])
+            told = f.Told(ok=False, lines=[f"{ask.verb} failed within the relay: {type(error).__name__}; its log has more"])
+        self._relay.audit.write(ask.verb, arguments, told)
+        return told

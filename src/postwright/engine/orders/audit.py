@@ -1,6 +1,6 @@
 """Who had what done, when and why: a line of JSON for each order, appended to a file of the state folder and never changed.
 
-The control socket writes one when an order has been carried out, or was refused; dry runs and questions change nothing and are not
+The control socket writes one when an order has been carried out, was refused or failed; dry runs and questions change nothing and are not
 in it. A file that is full (`LARGEST`) is moved aside, and of those that were, `KEPT` are kept. A disk that takes nothing is said in
 the log, which has every order anyway; it does not keep anybody from pausing a queue. Nothing secret comes here: no order has a secret.
 """
@@ -91,9 +91,11 @@ class Audit:
     def _append(self, line: bytes) -> None:
         if self._size() + len(line) > LARGEST:
             self._move_aside()
-        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, line)
+            size = os.fstat(descriptor).st_size
+            cut = size and os.pread(descriptor, 1, size - 1) != b"\n"  # by a full disk: that one is none, but this one is
+            os.write(descriptor, b"\n" + line if cut else line)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -138,6 +140,6 @@ def audit_lines(done: list[Done]) -> list[str]:
 
 def _line(one: Done) -> str:
     when = datetime.fromtimestamp(one.time).strftime("%Y-%m-%d %H:%M:%S")
-    arguments = " ".join(f"{name}={shown(text)}" for name, text in one.arguments.items())
+    arguments = " ".join(f"{shown(name)}={shown(text)}" for name, text in one.arguments.items())
     reason = f" [{shown(one.reason)}]" if one.reason else ""
     return f"{when} {shown(one.by) or '?'}: {one.verb} {arguments}{reason}: {'' if one.ok else 'REFUSED: '}{shown(one.said)}"
