@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.control.http.asgi import KEY, Page, said
+from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from postwright.control.api.quick_lane import QuickLane
@@ -38,6 +39,7 @@ class Shard:
         self.came = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
+        self.connections: list[Hearing] = []
 
     async def hand_in(self, message: Inject) -> Injected:
         self.asked += 1
@@ -46,12 +48,44 @@ class Shard:
         return Injected(1, 250, "2.6.0", "", "0e72zm0000000", 1)
 
 
+class Hearing(SwiftSpeaker):
+    """Tells what has come, so that octets can be sent in pieces that arrive as pieces."""
+
+    def __init__(self, config: Config, state: ServerState, gone: Callable[[], None]) -> None:
+        super().__init__(config, state, gone)
+        self._heard = 0
+        self._more = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard += len(data)
+        super().data_received(data)
+        self._more.set()
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        heard = self._heard
+        super()._served(task)
+        self._heard = heard  # what had waited was heard before
+        self._more.set()
+
+    async def until(self, heard: int, *, idle: bool = True) -> None:
+        """So many octets have come, and none of them wait for the answer to others."""
+        async with asyncio.timeout(10):
+            while self._heard < heard or (idle and self._busy):
+                self._more.clear()
+                await self._more.wait()
+
+
 @contextlib.asynccontextmanager
 async def port(folder: Path) -> AsyncIterator[tuple[int, Shard, ServerState]]:
     page, shard, state = Page(folder), Shard(), ServerState()
     page.site.injection = shard  # type: ignore[assignment]
     config = make_config(Shield(QuickLane(page.app._app, page.site), page.site))
-    front = Front(lambda gone: SwiftSpeaker(config, state, gone), page.site.tls.context, page.log)  # type: ignore[arg-type]
+
+    def made(gone: Callable[[], None]) -> Hearing:
+        shard.connections.append(Hearing(config, state, gone))
+        return shard.connections[-1]
+
+    front = Front(made, page.site.tls.context, page.log)  # type: ignore[arg-type]
     with socket.create_server(("127.0.0.1", 0)) as sock:
         sock.setblocking(False)
         task = asyncio.get_running_loop().create_task(front.serve(sock))
@@ -61,51 +95,68 @@ async def port(folder: Path) -> AsyncIterator[tuple[int, Shard, ServerState]]:
             connection.transport.abort()
 
 
-async def answers(number: int, *pieces: bytes) -> list[bytes]:
-    """The status lines that come for these pieces, each sent when the one before has had its time."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", number)
-    for piece in pieces:
-        writer.write(piece)
-        await writer.drain()
-        await asyncio.sleep(0.02)  # so that they are pieces; nothing hangs on it
-    got = await asyncio.wait_for(reader.read(), 10)
-    writer.close()
-    return re.findall(rb"HTTP/1\.1 \d+", got)
+class Caller:
+    """One connection to `port`."""
+
+    def __init__(self, shard: Shard, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.shard, self.reader, self.writer = shard, reader, writer
+        self._sent = 0
+
+    async def send(self, *pieces: bytes, idle: bool = True) -> None:
+        """Each when the one before has come, and (`idle`) what it asked quickly is answered."""
+        for piece in pieces:
+            self.writer.write(piece)
+            self._sent += len(piece)
+            async with asyncio.timeout(10):
+                while not self.shard.connections:  # noqa: ASYNC110  # accepted in one of the loop's next turns
+                    await asyncio.sleep(0)
+            await self.shard.connections[-1].until(self._sent, idle=idle)
+
+    async def answers(self) -> list[bytes]:
+        """The status lines of all that comes until the other side closes."""
+        got = await asyncio.wait_for(self.reader.read(), 10)
+        self.writer.close()
+        return re.findall(rb"HTTP/1\.1 \d+", got)
+
+
+async def caller(number: int, shard: Shard) -> Caller:
+    return Caller(shard, *await asyncio.open_connection("127.0.0.1", number))
 
 
 async def test_one_after_the_other_and_others_between(tmp_path: Path) -> None:
     async with port(tmp_path) as (number, shard, _):
-        got = await answers(number, ASKED, ASKED, ASKED[:50], ASKED[50:], ASKED + ASKED, STATUS)
+        client = await caller(number, shard)
+        await client.send(ASKED, ASKED, ASKED[:50], ASKED[50:], ASKED + ASKED)
+        client.writer.write(STATUS)
+        got = await client.answers()
         assert got[:5] == [b"HTTP/1.1 202"] * 5
         assert (len(got), shard.asked) == (6, 5)
 
 
 async def test_an_answer_is_as_h11_would_write_it(tmp_path: Path) -> None:
-    async with port(tmp_path) as (number, _, _):
-        reader, writer = await asyncio.open_connection("127.0.0.1", number)
+    async with port(tmp_path) as (number, shard, _):
+        client = await caller(number, shard)
         heads = []
         for pieces in ((ASKED,), (ASKED[:50], ASKED[50:])):
-            for piece in pieces:
-                writer.write(piece)
-                await asyncio.sleep(0.02)
-            heads.append(await reader.readuntil(b"\r\n\r\n"))
-            assert await reader.readexactly(len(b'{"id":"0e72zm0000000","recipients":1,"refused":[]}')) == (
+            await client.send(*pieces)
+            heads.append(await client.reader.readuntil(b"\r\n\r\n"))
+            assert await client.reader.readexactly(len(b'{"id":"0e72zm0000000","recipients":1,"refused":[]}')) == (
                 b'{"id":"0e72zm0000000","recipients":1,"refused":[]}'
             )
         swift, usual = ({line.lower() for line in head.split(b"\r\n") if not line.startswith(b"Date")} for head in heads)
         assert swift == usual
-        writer.close()
+        client.writer.close()
 
 
 async def test_what_comes_while_one_is_answered_waits(tmp_path: Path) -> None:
     async with port(tmp_path) as (number, shard, _):
         shard.open.clear()
-        asked = asyncio.create_task(answers(number, ASKED, STATUS))
+        client = await caller(number, shard)
+        await client.send(ASKED, STATUS, idle=False)
+        answered = asyncio.create_task(client.answers())
         await asyncio.wait_for(shard.came.wait(), 10)
-        await asyncio.sleep(0.05)
-        assert not asked.done()
         shard.open.set()
-        assert await asked == [b"HTTP/1.1 202", b"HTTP/1.1 200"]
+        assert await answered == [b"HTTP/1.1 202", b"HTTP/1.1 200"]
 
 
 async def test_a_stop_lets_an_answer_leave(tmp_path: Path) -> None:
