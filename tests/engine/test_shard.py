@@ -212,6 +212,17 @@ async def test_a_reload_that_cannot_be_put_in_force_changes_nothing(above: Above
     assert await send(above, "you@example.com")
 
 
+async def test_an_order_that_fails_by_a_defect_is_answered(above: Above, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("postwright.engine.orders.deleting.count", broken)
+    await above.begin()
+    await above.wait_for(f.Ready)
+    answer = await above.ask("order-count", b'{"selection": "{}"}')
+    assert answer.error == "shard 0: order-count failed: ZeroDivisionError; its log has more"
+
+
 async def test_a_question_that_it_does_not_know(above: Above) -> None:
     await above.begin()
     await above.wait_for(f.Ready)

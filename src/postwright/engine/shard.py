@@ -280,6 +280,9 @@ class Shard:
             answer.body = await carry_out(self.node, question.verb, question.argument)
         except (OSError, ValueError, SpoolError) as error:
             answer.error = f"shard {self.number}: {error}"
+        except Exception as error:  # a defect of ours; whoever asks would wait for an hour
+            self.log.error("an order failed", verb=question.verb, exc_info=error)
+            answer.error = f"shard {self.number}: {question.verb} failed: {type(error).__name__}; its log has more"
         self.link.send(answer)
 
     def _beat(self) -> None:
