@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from postwright.content.merge import Template
-from postwright.control.api.mime_build import File, Holes, Letter, Mailbox, MimeError, build, hole
+from postwright.control.api import mime_build
+from postwright.control.api.mime_build import HOLES_MOST, File, Holes, Letter, Mailbox, MimeError, build, hole
 
 ANNE = Mailbox("anne@sender.example", "Anne")
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\u2028\u2029"), max_size=120)
@@ -98,3 +99,18 @@ def test_names_of_files(name: str) -> None:
 def test_what_would_be_another_field_is_refused(letter: Letter) -> None:
     with pytest.raises(MimeError):
         build(letter)
+
+
+def test_a_hole_is_filled_once_however_often_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces, filled = mime_build._pieces, []
+
+    def counted(value: str) -> list[str]:
+        filled.append(value)
+        return pieces(value)
+
+    monkeypatch.setattr(mime_build, "_pieces", counted)
+    holes = Holes([{"v": "one"}, {"v": "two"}], escapes_html=True)
+    content = build(Letter(ANNE, text="{{v}}" * HOLES_MOST), holes)
+    assert (filled, content.count(b"[p0]")) == (["one", "two"], HOLES_MOST)
+    with pytest.raises(MimeError, match="more than 10000 holes"):
+        build(Letter(ANNE, text="{{v}}" * (HOLES_MOST + 1)), holes)

@@ -31,6 +31,7 @@ _FILE_NAME_MOST = 255
 _CHARSET = "utf-8''"
 _PIECE = 56  # characters of a parameter's value
 CHUNKS_MOST = 64  # pieces of one value; see `Holes`
+HOLES_MOST = 10_000  # in one text: each may become as many pieces
 
 _control = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029\ud800-\udfff]").search
 _field_name = re.compile(r"[!-9;-~]{1,76}").fullmatch
@@ -101,6 +102,7 @@ class Holes:
         self.pattern = pattern
         self.values: list[dict[str, str]] = [{} for _ in variables]
         self._made: dict[tuple[str, str], str] = {}
+        self._bodies: dict[tuple[str, str], bytes] = {}
 
     def _take(self, kind: str, key: str, values: list[str]) -> str:
         """The piece for these values, the same one if it is wanted again."""
@@ -125,15 +127,20 @@ class Holes:
         return f"To: [{self._take('a', '', [_unfolded_mailbox(one) for one in self._to])}]"
 
     def body(self, variable: str, *, html: bool) -> bytes:
-        """A hole in a text, with the soft breaks around it."""
+        """A hole in a text, with the soft breaks around it: made once, however often the text has it."""
+        kind = "q" if html and self._escapes else "t"
+        if (kind, variable) not in self._bodies:
+            self._bodies[kind, variable] = self._body(kind, variable)
+        return self._bodies[kind, variable]
+
+    def _body(self, kind: str, variable: str) -> bytes:
         made = []
         for own in self._variables:
             value = own.get(variable, "")
-            made.append(_pieces(escape(value) if html and self._escapes else value))
+            made.append(_pieces(escape(value) if kind == "q" else value))
         most = max(map(len, made), default=0)
         if most > CHUNKS_MOST:
             raise MimeError(f"the variable {variable!a} is too long")
-        kind = "q" if html and self._escapes else "t"
         names = [self._take(f"{kind}{n}", variable, [one[n] if n < len(one) else "" for one in made]) for n in range(most)]
         return b"=\r\n" + b"".join([f"[{name}]=\r\n".encode() for name in names])
 
@@ -209,7 +216,9 @@ def _quoted(octets: bytes) -> bytes:
 
 def _with_holes(text: str, holes: Holes, *, html: bool) -> bytes:
     parts, at = [], 0
-    for found in holes.pattern.finditer(text):
+    for number, found in enumerate(holes.pattern.finditer(text)):
+        if number >= HOLES_MOST:
+            raise MimeError(f"there are more than {HOLES_MOST} holes in one text")
         parts += [_literal(text[at : found.start()]), holes.body(found[1], html=html)]
         at = found.end()
     return b"".join([*parts, _literal(text[at:])])
