@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from postwright.engine import injection_client
 from postwright.engine.claims import Claims
 from postwright.engine.holding import PATIENCE
 from postwright.engine.injection import Injection, socket_path
 from postwright.engine.injection_client import InjectionClient, Unreachable
 from postwright.engine.injection_frames import Inject, Injected
 from postwright.engine.injector import API
+from postwright.engine.intake import Intake
 from postwright.model.errors import LoginUnavailable, SpoolFull
 from postwright.policy.settings import UserSettings
 from postwright.testing.world import World
@@ -150,6 +152,19 @@ class Unjudged(Injection):
         return Injected(asked.number, 250, "2.6.0", "", id=asked.script.decode())
 
 
+class Slow(Unjudged):
+    """Answers when it is let."""
+
+    def __init__(self, intake: Intake, claims: Claims) -> None:
+        super().__init__(intake, claims)
+        self.asked, self.open = asyncio.Event(), asyncio.Event()
+
+    async def take(self, asked: Inject, link: object = None) -> Injected:
+        self.asked.set()
+        await self.open.wait()
+        return await super().take(asked, link)
+
+
 def test_a_client_over_the_socket() -> None:
     """On a loop of its own: what a node stores is simulated, the socket is real."""
 
@@ -170,6 +185,26 @@ def test_a_client_over_the_socket() -> None:
         client.close()
         await doors[1].stop(1.0)
 
+    with tempfile.TemporaryDirectory(prefix="pw-") as name:
+        asyncio.run(talk(Path(name)))
+
+
+@pytest.mark.parametrize("key", ["", "k"])
+def test_too_many_wait(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def talk(folder: Path) -> None:
+        door = Slow(None, Claims(lambda: 0.0))  # type: ignore[arg-type]
+        await door.start(socket_path(folder, 0))
+        client = InjectionClient(folder, 1)
+        first = asyncio.create_task(client.hand_in(Inject(0, b"m", API, key=key)))
+        await asyncio.wait_for(door.asked.wait(), 10)
+        with pytest.raises(Unreachable, match="too many"):
+            await client.hand_in(Inject(0, b"m", API, key=key))
+        door.open.set()
+        assert (await first).code == 250
+        client.close()
+        await door.stop(1.0)
+
+    monkeypatch.setattr(injection_client, "WAITING", 1)
     with tempfile.TemporaryDirectory(prefix="pw-") as name:
         asyncio.run(talk(Path(name)))
 

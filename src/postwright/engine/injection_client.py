@@ -93,6 +93,8 @@ class InjectionClient:
 
     async def hand_in(self, message: Inject) -> Injected:
         """The fate of a message; `number` is ours to give. Raises Unreachable, Broken."""
+        if sum(len(shard.waiting) for shard in self._shards) >= WAITING:
+            raise Unreachable("too many messages wait for the relay")
         shard = await self._of_key(message.key) if message.key else await self._next()
         message.number = next(self._numbers)
         future: asyncio.Future[Injected] = asyncio.get_running_loop().create_future()
@@ -123,8 +125,6 @@ class InjectionClient:
         return shard
 
     async def _next(self) -> _Shard:
-        if sum(len(shard.waiting) for shard in self._shards) >= WAITING:
-            raise Unreachable("too many messages wait for the relay")
         self._turn += 1
         first = self._turn % len(self._shards)  # others take their turns while we wait for a link
         for shard in (*self._shards[first:], *self._shards[:first]):
