@@ -52,8 +52,9 @@ class Client:
         return True
 
     async def until_taken(self, session: aiohttp.ClientSession, name: str) -> None:
-        while not await self.post(session, name):  # noqa: ASYNC110  # until somebody answers: there is nothing to wait for
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while not await self.post(session, name):  # noqa: ASYNC110  # until somebody answers: there is nothing to wait for
+                await asyncio.sleep(0.05)
 
     async def get(self, session: aiohttp.ClientSession, message_id: str) -> Any:
         async with session.get(f"{self.url}/{message_id}", headers=self._key) as answer:
@@ -92,4 +93,3 @@ async def _killed(tmp_path: Path, rounds: int, messages: int) -> None:
 @pytest.mark.soak
 async def test_what_got_202_is_delivered_after_thirty_kills(tmp_path: Path) -> None:
     await _killed(tmp_path, 30, 200)
-
