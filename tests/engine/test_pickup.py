@@ -16,7 +16,7 @@ import pytest
 from postwright.engine import pickup
 from postwright.engine.dialogue import Played
 from postwright.engine.not_kept import FULL
-from postwright.engine.pickup import Pickup, Rounds
+from postwright.engine.pickup import Pickup, Rounds, Syncing
 from postwright.engine.pickup_file import Script
 from postwright.engine.pickup_folder import TAKEN, Claim, Folder
 from postwright.model.reply import Reply
@@ -197,3 +197,24 @@ async def test_a_reload_does_not_take_what_is_under_way_once_more(tmp_path: Path
     assert taken == ["a.msg", "b.msg"]
     monkeypatch.setattr(pickup, "PATIENCE", WAIT)
     await door.stop()
+
+
+async def test_a_file_that_cannot_be_removed_leaves_no_other_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left there is taken once more after a restart."""
+    place = Place(tmp_path)
+    claims = []
+    for name in ("a.msg", "b.msg", "c.msg"):
+        place.put(name)
+        claims.append(place.folder.claim(name) or pytest.fail("it is gone"))
+    remove = place.folder.remove
+
+    def removes(claim: Claim) -> None:
+        if claim.name == "a.msg":
+            raise PermissionError(errno.EACCES, "no")
+        remove(claim)
+
+    monkeypatch.setattr(place.folder, "remove", removes)
+    syncing = Syncing(place.folder)
+    told = await asyncio.gather(*[syncing.removed(claim) for claim in claims], return_exceptions=True)
+    assert [type(one) for one in told] == [PermissionError, type(None), type(None)]
+    assert [left.name for left in place.folder.left_over()] == ["a.msg"]

@@ -329,12 +329,8 @@ class Syncing:
     async def _run(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting, []
-            error: OSError | None = None
-            try:
-                await asyncio.to_thread(self._remove, [claim for claim, _ in group])
-            except OSError as found:
-                error = found
-            for _, done in group:
+            errors = await asyncio.to_thread(self._remove, [claim for claim, _ in group])
+            for (_, done), error in zip(group, errors, strict=True):
                 if done.done():
                     continue
                 if error is None:
@@ -343,7 +339,18 @@ class Syncing:
                     done.set_exception(error)
         self._running = None
 
-    def _remove(self, claims: list[Claim]) -> None:
-        for claim in claims:
+    def _remove(self, claims: list[Claim]) -> list[OSError | None]:
+        """What went wrong with each: a file that cannot be removed leaves no other one there."""
+        errors = [self._unlinked(claim) for claim in claims]
+        try:
+            self._folder.sync()
+        except OSError as error:
+            return [error] * len(claims)
+        return errors
+
+    def _unlinked(self, claim: Claim) -> OSError | None:
+        try:
             self._folder.remove(claim)
-        self._folder.sync()
+        except OSError as error:
+            return error
+        return None
