@@ -89,7 +89,7 @@ def test_a_wrong_option_is_seen() -> None:
 
 def test_the_first_configuration_of_the_readme_loads() -> None:
     text = README.read_text("utf-8")
-    configuration = text.partition("Save this as `config`:\n\n")[2].partition("\nPut an address")[0]
+    configuration = text.partition("Save this as `config`:\n\n")[2].partition("\nThen ask")[0]
     assert configuration.count("\n") > 30
     assert loads(textwrap.dedent(configuration), "config", offline=True).problems == ()
 
